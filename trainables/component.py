@@ -1,0 +1,87 @@
+"""What losses, samplers, encoders and heads share: frozen parameters, checked when they are built."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import typing
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from trainables.errors import UserError, suggest
+
+Value = str | int | float | bool | None
+
+
+def param(default: Any, *, low: float | None = None, high: float | None = None, above: float | None = None) -> Any:
+    """A dataclass field with bounds: `low` and `high` are inclusive, `above` is exclusive."""
+    return dataclasses.field(default=default, metadata={"low": low, "high": high, "above": above})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Component:
+    """A frozen, checked set of parameters; its name is the name of the file that defines it."""
+
+    kind: ClassVar[str] = "component"
+
+    def __post_init__(self) -> None:
+        """Check every parameter. Raises UserError."""
+        check_fields(self, f"{self.kind} {self.name()}")
+
+    @classmethod
+    def name(cls) -> str:
+        """The registered name."""
+        return cls.__module__.rpartition(".")[2]
+
+    @classmethod
+    def build(cls, parameters: Mapping[str, Any]) -> Self:
+        """Build from parameters by name. Raises UserError for an unknown one, with the nearest name."""
+        known = [field.name for field in dataclasses.fields(cls)]
+        for key in parameters:
+            if key not in known:
+                hint = suggest(key, known) if known else "; it has none"
+                raise UserError(f"{cls.kind} {cls.name()} has no parameter {key!r}{hint}")
+        return cls(**parameters)
+
+    def parameters(self) -> dict[str, Value]:
+        """Every parameter with its value, defaults included."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+
+def check_fields(instance: Any, where: str) -> None:
+    """Check the types and bounds of a frozen dataclass, turning whole floats to int and int to float where declared."""
+    hints = typing.get_type_hints(type(instance))
+    for field in dataclasses.fields(instance):
+        value = getattr(instance, field.name)
+        declared = hints[field.name]
+        if declared not in (int, float, bool, str):
+            continue
+        checked = _as_declared(value, declared)
+        if checked is None:
+            raise UserError(f"{where}: {field.name} must be {_noun(declared)}, not {value!r}")
+        _check_bounds(checked, field, where)
+        object.__setattr__(instance, field.name, checked)
+
+
+def _as_declared(value: Any, declared: type) -> Value:
+    if declared is bool or declared is str:
+        return value if isinstance(value, declared) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if declared is int:
+        return int(value) if float(value).is_integer() else None
+    return float(value) if math.isfinite(value) else None
+
+
+def _noun(declared: type) -> str:
+    return {int: "a whole number", float: "a finite number", bool: "true or false", str: "a text"}[declared]
+
+
+def _check_bounds(value: Any, field: dataclasses.Field[Any], where: str) -> None:
+    low, high, above = (field.metadata.get(key) for key in ("low", "high", "above"))
+    if low is not None and value < low:
+        raise UserError(f"{where}: {field.name} must be at least {low:g}, not {value!r}")
+    if high is not None and value > high:
+        raise UserError(f"{where}: {field.name} must be at most {high:g}, not {value!r}")
+    if above is not None and value <= above:
+        raise UserError(f"{where}: {field.name} must be above {above:g}, not {value!r}")

@@ -1,0 +1,1 @@
+"""Data: lentiMPRA measurements and saturation mutagenesis variants, one byte a base."""

@@ -1,0 +1,86 @@
+"""The one in-memory form of an MPRA data set, whatever file it came from."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainables.errors import UserError
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Sequences with their measured activity.
+
+    name: for people. tokens: (N, length) uint8. activity: (N,) float32, log2(RNA/DNA). aleatoric_std: (N,) float32,
+    the standard deviation over replicates, or None where no noise was measured. split: (N,) uint8, an index into
+    SPLITS. noise_free: (N,) float32, the true activity, known for simulated data only. notes: sentences about what
+    the reader did (rows left out, splits made).
+    """
+
+    name: str
+    tokens: NDArray[np.uint8]
+    activity: NDArray[np.float32]
+    aleatoric_std: NDArray[np.float32] | None
+    split: NDArray[np.uint8]
+    noise_free: NDArray[np.float32] | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check shapes and values. Raises UserError."""
+        n = len(self.tokens)
+        columns = {"activity": self.activity, "aleatoric_std": self.aleatoric_std, "noise_free": self.noise_free}
+        for label, column in columns.items():
+            if column is None:
+                continue
+            if column.shape != (n,):
+                raise UserError(f"{self.name}: {label} has shape {column.shape} for {n} sequences; one value a sequence")
+            bad = np.flatnonzero(~np.isfinite(column))
+            if len(bad):
+                raise UserError(
+                    f"{self.name}: {label} is {column[bad[0]]} in row {bad[0] + 1} and {len(bad)} in all are not finite;"
+                    " leave such rows out"
+                )
+        if self.aleatoric_std is not None and (self.aleatoric_std < 0).any():
+            row = int(np.argmax(self.aleatoric_std < 0))
+            raise UserError(
+                f"{self.name}: aleatoric_std is {self.aleatoric_std[row]:g} in row {row + 1}; a standard deviation is 0 or more"
+            )
+        for code, label in enumerate(SPLITS):
+            if np.count_nonzero(self.split == code) < 2:
+                raise UserError(f"{self.name}: the {label} split has fewer than 2 rows; every split needs some")
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def length(self) -> int:
+        """Bases a sequence."""
+        return int(self.tokens.shape[1])
+
+    def rows(self, split: str) -> NDArray[np.int64]:
+        """Indices of a split's rows, in file order."""
+        return np.flatnonzero(self.split == SPLITS.index(split))
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """16 hex digits of everything a trial learns from; the name and notes do not count."""
+        return array_digest(self.tokens, self.activity, self.aleatoric_std, self.split)
+
+
+def array_digest(*arrays: NDArray[np.generic] | None) -> str:
+    """16 hex digits of arrays, their shapes and types."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        if array is None:
+            digest.update(b"none")
+            continue
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,57 @@
+"""Sequences as tokens: A C G T N are 0 to 4, one byte a base."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainables.errors import UserError
+
+BASES = "ACGTN"
+N_TOKEN = 4
+_INVALID = 255
+
+_TOKEN_OF_BYTE = np.full(256, _INVALID, np.uint8)
+for _token, _base in enumerate(BASES):
+    _TOKEN_OF_BYTE[[ord(_base), ord(_base.lower())]] = _token
+
+_COMPLEMENT = np.array([3, 2, 1, 0, 4], np.uint8)
+_BYTE_OF_TOKEN = np.frombuffer(BASES.encode(), np.uint8)
+
+
+def to_tokens(sequences: Sequence[str], where: str) -> NDArray[np.uint8]:
+    """Return (n, length) tokens of sequences that share one length; lower case counts as upper.
+
+    Raises UserError, with `where` and the row, for another letter or another length.
+    """
+    if not sequences:
+        return np.empty((0, 0), np.uint8)
+    length = len(sequences[0])
+    for row, sequence in enumerate(sequences):
+        if len(sequence) != length:
+            raise UserError(
+                f"{where}: row {row + 1} has {len(sequence)} bases and the first {length}; pad them to one length with N"
+            )
+    joined = "".join(sequences).encode("utf-8", "replace")
+    if len(joined) != len(sequences) * length:
+        row = next(i for i, sequence in enumerate(sequences) if not sequence.isascii())
+        raise UserError(f"{where}: row {row + 1} has a letter outside ACGTN")
+    tokens = _TOKEN_OF_BYTE[np.frombuffer(joined, np.uint8)].reshape(len(sequences), length)
+    wrong = np.argwhere(tokens == _INVALID)
+    if len(wrong):
+        row, position = (int(i) for i in wrong[0])
+        letter = sequences[row][position]
+        raise UserError(f"{where}: row {row + 1} has {letter!r} at position {position + 1}; only A C G T N are bases")
+    return tokens
+
+
+def to_text(tokens: NDArray[np.uint8]) -> str:
+    """Return the bases of one sequence's tokens (length,)."""
+    return _BYTE_OF_TOKEN[tokens].tobytes().decode()
+
+
+def reverse_complement(tokens: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the other strand of tokens (..., length); N stays N."""
+    return np.ascontiguousarray(_COMPLEMENT[tokens[..., ::-1]])

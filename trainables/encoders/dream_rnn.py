@@ -1,0 +1,85 @@
+"""DREAM-RNN: convolutions, a bidirectional LSTM, convolutions (the study's "bilstm")."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from trainables.component import Value, param
+from trainables.encoders import Encoded, Encoder, EncoderModule
+from trainables.errors import UserError
+
+KERNELS = (9, 15)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DreamRNN(Encoder):
+    """DREAM-RNN (BHI) of Rafi et al., Nat. Biotechnol. 2024, doi:10.1038/s41587-024-02414-w, at any width.
+
+    `channels` (C) are those of each pair of convolutions, `lstm_units` those of one direction, `pool` the max-pooling
+    ahead of the LSTM (1: none, as in the paper), `embedding` the features of the last 1×1 convolution, `conv_dropout`
+    follows each convolution and `dropout` the second pair. At full size it has 6.2 M parameters.
+    """
+
+    presets: ClassVar[Mapping[str, Mapping[str, Value]]] = {
+        "small": {"channels": 32, "lstm_units": 16, "pool": 4},
+        "study": {"channels": 512, "lstm_units": 320, "pool": 1},
+    }
+    channels: int = param(512, low=2)
+    lstm_units: int = param(320, low=1)
+    pool: int = param(1, low=1)
+    embedding: int = param(256, low=1)
+    conv_dropout: float = param(0.2, low=0, high=0.95)
+    dropout: float = param(0.5, low=0, high=0.95)
+
+    def __post_init__(self) -> None:
+        """Check the parameters. Raises UserError for an odd number of channels: two branches share them."""
+        super().__post_init__()
+        if self.channels % 2:
+            raise UserError(f"encoder dream_rnn: channels must be even, not {self.channels}")
+
+    def module(self) -> EncoderModule:
+        """Build the network."""
+        return _DreamRNNModule(self)
+
+
+class _ConvPair(nn.Module):
+    """Two parallel convolutions (kernels 9 and 15, same padding), batch norm, ReLU; concatenated, then dropout."""
+
+    def __init__(self, inputs: int, channels: int, dropout: float) -> None:
+        super().__init__()
+        half = channels // 2
+        self.convs = nn.ModuleList(nn.Conv1d(inputs, half, kernel, padding=kernel // 2) for kernel in KERNELS)
+        # Batch norm, ReLU and dropout act on each channel alone: done once, on the concatenation, they are the same.
+        self.norm = nn.BatchNorm1d(channels)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, features: Float[Tensor, "n c length"]) -> Float[Tensor, "n c2 length"]:
+        joined = torch.cat([conv(features) for conv in self.convs], dim=1)
+        dropped: Tensor = self.dropout(torch.relu(self.norm(joined)))
+        return dropped
+
+
+class _DreamRNNModule(EncoderModule):
+    def __init__(self, spec: DreamRNN) -> None:
+        super().__init__()
+        self.embedding_size = spec.embedding
+        self.first = _ConvPair(4, spec.channels, spec.conv_dropout)
+        self.pool = nn.MaxPool1d(spec.pool, ceil_mode=True) if spec.pool > 1 else nn.Identity()
+        self.lstm = nn.LSTM(spec.channels, spec.lstm_units, batch_first=True, bidirectional=True)
+        # The pair's own dropout and the one behind it are one dropout that keeps the product of both.
+        keep = (1 - spec.conv_dropout) * (1 - spec.dropout)
+        self.second = _ConvPair(2 * spec.lstm_units, spec.channels, 1 - keep)
+        self.project = nn.Linear(spec.channels, spec.embedding)
+
+    def forward(self, one_hot: Float[Tensor, "n 4 length"]) -> Encoded:
+        features = self.pool(self.first(one_hot))
+        recurrent, _ = self.lstm(features.transpose(1, 2))
+        features = self.second(recurrent.transpose(1, 2))
+        # A 1×1 convolution and a mean over positions are both linear: the mean first costs 1/length of the work.
+        return Encoded(self.project(features.mean(dim=2)), {})

@@ -1,0 +1,20 @@
+"""Mean squared error: the study's baseline."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from jaxtyping import Float
+from torch import Tensor
+
+from trainables.losses import Loss, Progress, Target
+from trainables.model import Prediction
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MeanSquaredError(Loss):
+    """mean (μ − y)²."""
+
+    def __call__(self, prediction: Prediction, target: Target, progress: Progress) -> Float[Tensor, ""]:
+        """Return the loss of a batch."""
+        return (prediction.mean - target.activity).square().mean()

@@ -1,0 +1,39 @@
+"""Rank stability: order pairs of sequences, trusting a pair the less the noisier its two measurements are."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+from jaxtyping import Float
+from torch import Tensor
+
+from trainables.component import param
+from trainables.losses import Loss, Progress, Target
+from trainables.losses.pairwise import rank_stability_term
+from trainables.model import Prediction
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RankStability(Loss):
+    """Noise-weighted pairwise logistic ranking loss.
+
+    `k` (1/activity²) sets how fast a pair's weight falls with its two variances, `sigma` (1/activity) the slope of the
+    ranking, `weight_floor` the least weight.
+    """
+
+    needs_noise: ClassVar[bool] = True
+    k: float = param(1.0, low=0)
+    sigma: float = param(1.0, above=0)
+    weight_floor: float = param(0.01, above=0, high=0.5)
+
+    def __call__(self, prediction: Prediction, target: Target, progress: Progress) -> Float[Tensor, ""]:
+        """Return the loss of a batch; 0 where no two activities differ."""
+        return rank_stability_term(
+            prediction.mean,
+            target.activity,
+            target.measured_std,
+            k=self.k,
+            sigma=self.sigma,
+            weight_floor=self.weight_floor,
+        )

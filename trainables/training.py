@@ -1,0 +1,289 @@
+"""Training: the only epoch loop. One trial runs here in a notebook, on a lone GPU or under a cluster alike."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import time
+import warnings
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from trainables import checkpoint, metrics
+from trainables.config import TrialConfig
+from trainables.data.cagi5 import Variants
+from trainables.data.dataset import Dataset
+from trainables.errors import UserError
+from trainables.losses import Progress, Target
+from trainables.model import Model
+from trainables.randomness import derive_generator, derive_seed
+from trainables.samplers import TrainRows
+from trainables.scoring import Score, predict, score
+
+LAST, BEST, HISTORY = "last.pt", "best.pt", "history.json"
+TEST_PREDICTIONS, VARIANT_PREDICTIONS = "predictions_test.parquet", "predictions_cagi5.parquet"
+
+COLLAPSED = 1e-6
+"""Validation predictions that spread less than this (log2), relative to their size, are a constant in float32."""
+
+
+class TrainingData(NamedTuple):
+    """What a trial learns from and, where there are any, the variants that it is scored on."""
+
+    dataset: Dataset
+    variants: Variants | None = None
+
+    def fingerprint_of(self, config: TrialConfig) -> str:
+        """The fingerprint of a trial on these data."""
+        return config.fingerprint(self.dataset.digest, self.variants.digest if self.variants is not None else "none")
+
+
+class Diverged(RuntimeError):
+    """The loss is not finite, or every sequence is predicted alike."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EpochReport:
+    """What an epoch gave: `epoch` counts from 1; metrics by name; the score where one was taken after this epoch."""
+
+    epoch: int
+    epochs: int
+    metrics: dict[str, float]
+    score: Score | None
+
+    @property
+    def last(self) -> bool:
+        """Whether the training is done."""
+        return self.epoch == self.epochs
+
+
+class FitResult(NamedTuple):
+    """A trained trial. The model holds the weights of the best validation epoch, which the score is of."""
+
+    config: TrialConfig
+    fingerprint: str
+    model: Model
+    metrics: dict[str, float]
+    history: list[dict[str, float]]
+    test: pd.DataFrame
+    variants: pd.DataFrame | None
+
+
+def fit(
+    config: TrialConfig,
+    data: TrainingData,
+    report: Callable[[EpochReport], object] = lambda epoch: None,
+    *,
+    device: str | None = None,
+    folder: Path | None = None,
+) -> FitResult:
+    """Train a trial and score its best validation epoch.
+
+    `report` gets every epoch; where it returns True the training stops there and is scored. With a `folder`,
+    checkpoints, history and predictions are kept in it, and a training that was interrupted there goes on.
+
+    Raises UserError for data that the configuration can't use and Diverged for a training that collapsed.
+    """
+    training = Training(config, data, device=device, folder=folder)
+    while not training.done:
+        epoch = training.run_epoch()
+        if report(epoch) is True:
+            break
+    final = training.score()
+    return FitResult(
+        config, training.fingerprint, training.model, final.metrics, training.history, final.test, final.variants
+    )
+
+
+class Training:
+    """One trial's training, an epoch at a time; resumes from its folder where that holds a checkpoint of the same trial.
+
+    After the epochs of `score_at` and after the last, the best epoch so far is scored and its predictions are stored.
+    """
+
+    def __init__(
+        self,
+        config: TrialConfig,
+        data: TrainingData,
+        *,
+        device: str | None = None,
+        folder: Path | None = None,
+        score_at: Collection[int] = (),
+    ) -> None:
+        if config.needs_noise and data.dataset.aleatoric_std is None:
+            part = f"loss {config.loss.name()}" if config.loss.needs_noise else f"sampler {config.sampler.name()}"
+            raise UserError(f"{data.dataset.name}: no noise was measured, and {part} needs it")
+        self.config, self.data, self.folder, self.score_at = config, data, folder, frozenset(score_at)
+        self.fingerprint = data.fingerprint_of(config)
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.bf16 = _use_bf16(config.precision, self.device)
+        self.epoch = 0
+        self.history: list[dict[str, float]] = []
+        self.best: dict[str, Tensor] = {}
+        self.best_epoch, self.best_spearman = 0, -math.inf
+        self._prepare_data()
+        self._prepare_model()
+        if folder is not None and (folder / LAST).exists():
+            self._resume(folder / LAST)
+
+    @property
+    def done(self) -> bool:
+        """Whether every epoch has been trained."""
+        return self.epoch >= self.config.epochs
+
+    def run_epoch(self) -> EpochReport:
+        """Train and validate one epoch, keep a checkpoint, and score where a score is due. Raises Diverged."""
+        if not self.done:
+            self._train_and_validate()
+        due = self.epoch in self.score_at or self.done
+        return EpochReport(self.epoch, self.config.epochs, self.history[-1], self.score() if due else None)
+
+    def score(self) -> Score:
+        """Score the best validation epoch; the model keeps its weights if the training is done."""
+        current = None if self.done else _copy(self.model)
+        self.model.load_state_dict(self.best)
+        found = score(self.model, self.data.dataset, self.tokens, self.data.variants, bf16=self.bf16)
+        if current is not None:
+            self.model.load_state_dict(current)
+        found.metrics["best_epoch"] = float(self.best_epoch)
+        if self.folder is not None:
+            self._store(found, self.folder)
+        return found
+
+    def _prepare_data(self) -> None:
+        dataset = self.data.dataset
+        self.tokens = _resident(dataset.tokens, self.device)
+        self.activity = _resident(dataset.activity, self.device)
+        self.std = None if dataset.aleatoric_std is None else _resident(dataset.aleatoric_std, self.device)
+        self.train_rows, self.val_rows = dataset.rows("train"), dataset.rows("val")
+        std = dataset.aleatoric_std
+        self.sampled = TrainRows(dataset.activity[self.train_rows], None if std is None else std[self.train_rows])
+        self.val_tokens = self.tokens[torch.from_numpy(self.val_rows).to(self.device)]
+
+    def _prepare_model(self) -> None:
+        config = self.config
+        with torch.random.fork_rng(devices=self._cuda_devices()):
+            torch.manual_seed(derive_seed(config.seed, self.fingerprint, "weights"))
+            self.model = Model(config).to(self.device)
+        self.optimiser = torch.optim.AdamW(
+            self.model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
+        )
+        steps = config.epochs * math.ceil(len(self.train_rows) / config.batch_size)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimiser, max_lr=config.lr, total_steps=steps)
+
+    def _train_and_validate(self) -> None:
+        started = time.perf_counter()
+        # Dropout draws from torch's global generator: seeded here for each epoch and put back after, so that an epoch
+        # is the same after a resume and the caller's own random state is left alone.
+        with torch.random.fork_rng(devices=self._cuda_devices()):
+            torch.manual_seed(derive_seed(self.config.seed, self.fingerprint, "epoch", self.epoch))
+            found = self._train()
+        seconds = time.perf_counter() - started
+        if not math.isfinite(found["train/loss"]):
+            raise Diverged(f"the training loss is {found['train/loss']} in epoch {self.epoch + 1}")
+        mean = predict(self.model, self.val_tokens, bf16=self.bf16).mean
+        if not np.isfinite(mean).all():
+            raise Diverged(f"validation predictions are not finite in epoch {self.epoch + 1}")
+        if mean.max() - mean.min() <= COLLAPSED * max(1.0, float(np.abs(mean).max())):
+            raise Diverged(f"every validation sequence is predicted alike in epoch {self.epoch + 1}")
+        self.epoch += 1
+        of_val = metrics.in_distribution(mean, self.data.dataset.activity[self.val_rows])
+        found |= {f"val/{name}": value for name, value in of_val.items()}
+        found |= {"epoch": float(self.epoch), "lr": float(self.optimiser.param_groups[0]["lr"]),
+                  "seconds": seconds, "samples_per_second": len(self.train_rows) / seconds}  # fmt: skip
+        self.history.append(found)
+        if found["val/spearman"] > self.best_spearman or not self.best:
+            self.best_spearman, self.best_epoch = found["val/spearman"], self.epoch
+            self.best = _copy(self.model)
+        if self.folder is not None:
+            self._keep(self.folder)
+
+    def _train(self) -> dict[str, float]:
+        """One pass over the sampler's rows; nothing in it waits for the device."""
+        generator = derive_generator(self.config.seed, self.fingerprint, "sampler", self.epoch)
+        rows = self.config.sampler.epoch_rows(self.sampled, self.epoch, self.config.epochs, generator)
+        order = torch.from_numpy(self.train_rows[rows]).to(self.device)
+        progress = Progress(self.epoch, self.config.epochs)
+        totals: dict[str, Tensor] = {}
+        self.model.train()
+        for chosen in order.split(self.config.batch_size):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+                prediction = self.model(self.tokens[chosen])
+            target = Target(self.activity[chosen], None if self.std is None else self.std[chosen])
+            terms = {"train/loss": self.config.loss(prediction, target, progress)}
+            terms |= {f"train/{name}": value for name, value in prediction.auxiliary.items()}
+            self.optimiser.zero_grad(set_to_none=True)
+            torch.stack(list(terms.values())).sum().backward()
+            self.optimiser.step()
+            self.schedule.step()
+            for name, value in terms.items():
+                totals[name] = totals.get(name, 0) + value.detach() * len(chosen)
+        return {name: float(total) / len(order) for name, total in totals.items()}
+
+    def _keep(self, folder: Path) -> None:
+        best = {"best": self.best, "best_epoch": self.best_epoch, "best_spearman": self.best_spearman}
+        content = {
+            "fingerprint": self.fingerprint,
+            "epoch": self.epoch,
+            "history": self.history,
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+        }
+        checkpoint.save(folder / LAST, content | best)
+        text = json.dumps(self.history)
+        checkpoint.write_atomically(folder / HISTORY, lambda path: path.write_text(text))
+
+    def _resume(self, path: Path) -> None:
+        content = checkpoint.load(path, self.device)
+        if content["fingerprint"] != self.fingerprint:
+            raise UserError(f"{path}: belongs to another trial ({content['fingerprint']}); give each trial its own folder")
+        self.epoch, self.history = content["epoch"], content["history"]
+        self.best, self.best_epoch = content["best"], content["best_epoch"]
+        self.best_spearman = content["best_spearman"]
+        self.model.load_state_dict(content["model"])
+        self.optimiser.load_state_dict(content["optimiser"])
+        self.schedule.load_state_dict(content["schedule"])
+
+    def _store(self, found: Score, folder: Path) -> None:
+        content = {
+            "config": self.config.to_flat(),
+            "fingerprint": self.fingerprint,
+            "length": self.data.dataset.length,
+            "epoch": self.best_epoch,
+            "state": {name: value.cpu() for name, value in self.best.items()},
+        }
+        checkpoint.save(folder / BEST, content)
+        tables = {TEST_PREDICTIONS: found.test, VARIANT_PREDICTIONS: found.variants}
+        for name, table in tables.items():
+            if table is not None:
+                checkpoint.write_atomically(folder / name, lambda path, table=table: table.to_parquet(path, index=False))
+
+    def _cuda_devices(self) -> list[int]:
+        return [torch.cuda.current_device()] if self.device.type == "cuda" else []
+
+
+def _copy(model: Model) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def _resident(array: np.ndarray[Any, Any], device: torch.device) -> Tensor:
+    """A tensor of an array on the device; on a CPU it shares the array's memory, so nothing may write to it."""
+    with warnings.catch_warnings():
+        # Arrays from Ray's object store are read-only; torch warns that writing would be undefined. Nothing writes:
+        # the tensors are only indexed.
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(array).to(device)
+
+
+def _use_bf16(precision: str, device: torch.device) -> bool:
+    if precision == "auto":
+        return device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return precision == "bf16"
