@@ -1,8 +1,10 @@
 """Distributional: a predicted variance beside the mean, tied to the measured one."""
 
-from search_spaces.family import DREAM_RNN_DROPOUT, OPTIMISER, Choice, Family, Float, Published
+from collections.abc import Mapping
 
-_HETEROSCEDASTIC = {"loss": "heteroscedastic", "loss.lambda_var": 0.5}
+from search_spaces.family import DREAM_RNN_DROPOUT, OPTIMISER, Choice, Family, Float, Published, Value
+
+_HETEROSCEDASTIC: Mapping[str, Value] = {"loss": "heteroscedastic", "loss.lambda_var": 0.5}
 
 FAMILY = Family(
     code="DH",

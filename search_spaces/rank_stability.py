@@ -1,9 +1,11 @@
 """Rank stability: pairs are ordered, noisy pairs count less."""
 
-from search_spaces.family import DREAM_RNN_DROPOUT, OPTIMISER, Choice, Family, Float, Published
+from collections.abc import Mapping
 
-_FACTORIZED = {"encoder": "factorized"}
-_VIB = {"encoder": "factorized", "encoder.vib_beta": 0.01}
+from search_spaces.family import DREAM_RNN_DROPOUT, OPTIMISER, Choice, Family, Float, Published, Value
+
+_FACTORIZED: Mapping[str, Value] = {"encoder": "factorized"}
+_VIB: Mapping[str, Value] = {"encoder": "factorized", "encoder.vib_beta": 0.01}
 
 FAMILY = Family(
     code="RS",

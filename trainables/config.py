@@ -15,6 +15,7 @@ from trainables.errors import UserError, suggest
 from trainables.heads import HEADS, HEADS_WITH_LOG_VARIANCE
 from trainables.losses import LOSSES, Loss
 from trainables.losses.mse import MeanSquaredError
+from trainables.registry import ClassRegistry
 from trainables.samplers import SAMPLERS, Sampler
 from trainables.samplers.uniform import Uniform
 
@@ -28,7 +29,8 @@ PRESETS: Mapping[str, Mapping[str, Value]] = {
 """What a preset sets beside the encoder's size, which each encoder states itself."""
 
 PRECISIONS = ("auto", "float32", "bf16")
-_REGISTRIES = {"encoder": ENCODERS, "loss": LOSSES, "sampler": SAMPLERS}
+_REGISTRIES: Mapping[str, ClassRegistry[Any]] = {"encoder": ENCODERS, "loss": LOSSES, "sampler": SAMPLERS}
+_DEFAULTS = {"encoder": DreamRNN.name(), "loss": MeanSquaredError.name(), "sampler": Uniform.name()}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,7 +63,9 @@ class TrialConfig:
         if self.loss.needs_log_variance and not gives_log_variance:
             raise UserError(f"loss {self.loss.name()} needs a log-variance: use head distributional or dual, not point")
         if gives_log_variance and not self.loss.needs_log_variance:
-            raise UserError(f"loss {self.loss.name()} would leave the log-variance of head {self.head} untrained: use head point")
+            raise UserError(
+                f"loss {self.loss.name()} would leave head {self.head}'s log-variance untrained: use head point"
+            )
 
     @property
     def needs_noise(self) -> bool:
@@ -76,7 +80,7 @@ class TrialConfig:
         """
         plain: dict[str, Any] = {}
         parameters: dict[str, dict[str, Any]] = {kind: {} for kind in _REGISTRIES}
-        fields = {field.name: field for field in dataclasses.fields(cls)}
+        fields = [field.name for field in dataclasses.fields(cls)]
         for key, value in flat.items():
             kind, dot, name = key.partition(".")
             if dot and kind in parameters:
@@ -87,9 +91,7 @@ class TrialConfig:
                 known = [*fields, *(f"{kind}.…" for kind in parameters)]
                 raise UserError(f"unknown trial parameter {key!r}{suggest(key, known)}")
         for kind, registry in _REGISTRIES.items():
-            named = plain.pop(kind, None)
-            component = registry.get(named) if named is not None else type(fields[kind].default_factory())  # type: ignore[misc]
-            plain[kind] = component.build(parameters[kind])  # type: ignore[attr-defined]
+            plain[kind] = registry.get(plain.get(kind, _DEFAULTS[kind])).build(parameters[kind])
         return cls(**plain)
 
     def to_flat(self) -> dict[str, Value]:

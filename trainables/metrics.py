@@ -59,7 +59,8 @@ def noise_metrics(
     """How a model's errors follow the measured noise.
 
     `corr` = Pearson(|μ − y|, s); `corr_calibrated` the same after μ → slope · μ + intercept (`calibration`, from
-    `affine_fit` on validation); `corr_constant` that of a constant predictor, the mean activity; `low_noise_spearman` and `high_noise_spearman` over the lowest and highest quintile of s, `gap` their difference; with a log-variance,
+    `affine_fit` on validation); `corr_constant` that of a constant predictor, the mean activity; `low_noise_spearman`
+    and `high_noise_spearman` over the lowest and highest quintile of s, `gap` their difference; with a log-variance,
     `variance_spearman` = Spearman(exp ℓ, s²).
     """
     slope, intercept = calibration

@@ -92,7 +92,9 @@ class ClassRegistry(Registry[type[T]]):
             and not value.__name__.startswith("_")
         ]
         if len(found) != 1:
-            raise UserError(f"{module.__file__}: a {self.kind} file defines one {self.base.__name__}, this {len(found)}")
+            raise UserError(
+                f"{module.__file__}: a {self.kind} file defines one {self.base.__name__}, this {len(found)}"
+            )
         return found[0]
 
 
@@ -106,7 +108,9 @@ class ObjectRegistry(Registry[T]):
     def _pick(self, module: ModuleType, name: str) -> T:
         found = [value for value in vars(module).values() if isinstance(value, self.base)]
         if len(found) != 1:
-            raise UserError(f"{module.__file__}: a {self.kind} file defines one {self.base.__name__}, this {len(found)}")
+            raise UserError(
+                f"{module.__file__}: a {self.kind} file defines one {self.base.__name__}, this {len(found)}"
+            )
         return found[0]
 
 

@@ -61,7 +61,9 @@ def score(
     for simulated data also test/noise_free_pearson and test/noise_free_spearman.
     """
     rows = {split: dataset.rows(split) for split in ("val", "test")}
-    of_split = {s: predict(model, tokens[torch.from_numpy(rows[s]).to(tokens.device)], bf16=bf16) for s in ("val", "test")}
+    of_split = {
+        s: predict(model, tokens[torch.from_numpy(rows[s]).to(tokens.device)], bf16=bf16) for s in ("val", "test")
+    }
     found: dict[str, float] = {}
     calibration = metrics.affine_fit(of_split["val"].mean, dataset.activity[rows["val"]])
     for split, predicted in of_split.items():
@@ -121,7 +123,11 @@ def _prefixed(prefix: str, found: dict[str, float]) -> dict[str, float]:
 
 def _test_table(dataset: Dataset, rows: NDArray[np.int64], predicted: Predicted) -> pd.DataFrame:
     """row (index in the data set), activity, aleatoric_std, prediction, log_variance; what is unknown is left out."""
-    columns: dict[str, NDArray[np.generic]] = {"row": rows, "activity": dataset.activity[rows], "prediction": predicted.mean}
+    columns: dict[str, NDArray[np.generic]] = {
+        "row": rows,
+        "activity": dataset.activity[rows],
+        "prediction": predicted.mean,
+    }
     if dataset.aleatoric_std is not None:
         columns["aleatoric_std"] = dataset.aleatoric_std[rows]
     if predicted.log_variance is not None:

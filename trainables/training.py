@@ -244,7 +244,9 @@ class Training:
     def _resume(self, path: Path) -> None:
         content = checkpoint.load(path, self.device)
         if content["fingerprint"] != self.fingerprint:
-            raise UserError(f"{path}: belongs to another trial ({content['fingerprint']}); give each trial its own folder")
+            raise UserError(
+                f"{path}: belongs to another trial ({content['fingerprint']}); give each trial its own folder"
+            )
         self.epoch, self.history = content["epoch"], content["history"]
         self.best, self.best_epoch = content["best"], content["best_epoch"]
         self.best_spearman = content["best_spearman"]
@@ -261,10 +263,11 @@ class Training:
             "state": {name: value.cpu() for name, value in self.best.items()},
         }
         checkpoint.save(folder / BEST, content)
-        tables = {TEST_PREDICTIONS: found.test, VARIANT_PREDICTIONS: found.variants}
-        for name, table in tables.items():
-            if table is not None:
-                checkpoint.write_atomically(folder / name, lambda path, table=table: table.to_parquet(path, index=False))
+        checkpoint.write_atomically(folder / TEST_PREDICTIONS, lambda path: found.test.to_parquet(path, index=False))
+        if (variants := found.variants) is not None:
+            checkpoint.write_atomically(
+                folder / VARIANT_PREDICTIONS, lambda path: variants.to_parquet(path, index=False)
+            )
 
     def _cuda_devices(self) -> list[int]:
         return [torch.cuda.current_device()] if self.device.type == "cuda" else []

@@ -131,7 +131,9 @@ def read_cagi5(folder: str | os.PathLike[str], *, length: int = 230, cell_line: 
     if cell_line not in ELEMENTS_OF_CELL_LINE:
         raise UserError(f"unknown cell line {cell_line!r}; known: {', '.join(ELEMENTS_OF_CELL_LINE)}")
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; give the folder that holds challenge_ELEMENT.tsv and references.json")
+        raise UserError(
+            f"{folder}: no such folder; give the folder that holds challenge_ELEMENT.tsv and references.json"
+        )
     files = sorted((m.group(2), m.group(1), path) for path in folder.iterdir() if (m := _FILE_NAME.match(path.name)))
     matched = tuple(e for e in ELEMENTS_OF_CELL_LINE[cell_line] if any(e == name for name, _, _ in files))
     if not matched:
@@ -149,7 +151,9 @@ def read_cagi5(folder: str | os.PathLike[str], *, length: int = 230, cell_line: 
         table["element"], table["part"] = elements.index(name), PARTS.index(part)
         tables.append(table)
     table = pd.concat(tables, ignore_index=True)
-    built = [_windows_of(table[table["element"] == i], name, references[name], length) for i, name in enumerate(elements)]
+    built = [
+        _windows_of(table[table["element"] == i], name, references[name], length) for i, name in enumerate(elements)
+    ]
     order = np.concatenate([rows for rows, *_ in built])
     both = np.concatenate([pair for _, pair, _ in built])  # (V, 2, length): ref and alt window
     mismatch = np.concatenate([wrong for *_, wrong in built])
@@ -199,7 +203,9 @@ def _read_variants(path: Path) -> pd.DataFrame:
         if len(row) != len(_COLUMNS):
             raise UserError(f"{path}: variant {number} has {len(row)} columns, not {len(_COLUMNS)}")
         if not all(len(allele) == 1 and allele in BASES[:4] for allele in row[2:4]):
-            raise UserError(f"{path}: variant {number} has alleles {row[2]!r} and {row[3]!r}; each must be one of A C G T")
+            raise UserError(
+                f"{path}: variant {number} has alleles {row[2]!r} and {row[3]!r}; each must be one of A C G T"
+            )
     table = pd.DataFrame(rows, columns=list(_COLUMNS))
     for column, kind in (("Pos", np.int64), ("Value", np.float64), ("Confidence", np.float64)):
         try:

@@ -40,7 +40,9 @@ class Dataset:
             if column is None:
                 continue
             if column.shape != (n,):
-                raise UserError(f"{self.name}: {label} has shape {column.shape} for {n} sequences; one value a sequence")
+                raise UserError(
+                    f"{self.name}: {label} has shape {column.shape} for {n} sequences; one value a sequence"
+                )
             bad = np.flatnonzero(~np.isfinite(column))
             if len(bad):
                 raise UserError(

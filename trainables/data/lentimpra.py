@@ -43,7 +43,9 @@ def read_dataset(
     name = path.name.lower()
     if name.endswith((".h5", ".hdf5")):
         if folds or replicate_columns or noise not in ("auto", "none"):
-            raise UserError(f"{path}: folds, noise and replicate columns are options of tables; HDF5 files hold their own")
+            raise UserError(
+                f"{path}: folds, noise and replicate columns are options of tables; HDF5 files hold their own"
+            )
         return read_hdf5(path, with_noise=noise != "none")
     if name.endswith(TSV_SUFFIXES):
         return read_tsv(path, folds=folds, noise=noise, replicate_columns=replicate_columns)
@@ -95,10 +97,14 @@ def _group(file: h5py.File, path: Path, name: str) -> h5py.Group:
     group = file.get(name)
     if not isinstance(group, h5py.Group):
         there = ", ".join(sorted(file)) or "nothing"
-        raise UserError(f"{path}: has no group {name} (it has {there}); the layout is Train, Val and Test, each with X and y")
+        raise UserError(
+            f"{path}: has no group {name} (it has {there}); the layout is Train, Val and Test, each with X and y"
+        )
     for dataset in ("X", "y"):
         if not isinstance(group.get(dataset), h5py.Dataset):
-            raise UserError(f"{path}: group {name} has no data set {dataset}; the layout is Train, Val and Test, each with X and y")
+            raise UserError(
+                f"{path}: group {name} has no data set {dataset}; the layout is Train, Val and Test, each with X and y"
+            )
     return group
 
 
@@ -112,7 +118,9 @@ def _read_group(group: h5py.Group, where: str) -> tuple[NDArray[np.uint8], NDArr
     if values.ndim == 1:
         values = values[:, None]
     if values.ndim != 2 or values.shape[1] not in (1, 2) or len(values) != x.shape[0]:
-        raise UserError(f"{where}/y has shape {y.shape} for X of shape {x.shape}; it must be (N, 2): activity, aleatoric std")
+        raise UserError(
+            f"{where}/y has shape {y.shape} for X of shape {x.shape}; it must be (N, 2): activity, aleatoric std"
+        )
     tokens = np.empty(x.shape[:2], np.uint8)
     for start in range(0, x.shape[0], CHUNK_ROWS):
         chunk = x[start : start + CHUNK_ROWS]
@@ -168,7 +176,9 @@ def read_tsv(
     keep = np.ones(len(table), bool)
     if source == "orientation" and std is not None:
         keep = pairs >= 0
-        notes.append(f"noise from {int(keep.sum()) // 2} orientation pairs; {int((~keep).sum())} rows without a partner left out")
+        notes.append(
+            f"noise from {int(keep.sum()) // 2} orientation pairs; {int((~keep).sum())} rows without a partner left out"
+        )
     elif source != "none":
         notes.append(f"noise from {source}")
     else:
@@ -197,7 +207,9 @@ def _read_table(path: Path) -> pd.DataFrame:
     for column in ("seq", "mean_value"):
         empty = table[column].isna()
         if empty.any():
-            raise UserError(f"{path}: {column} is empty in row {int(empty.to_numpy().argmax()) + 1}; leave such rows out")
+            raise UserError(
+                f"{path}: {column} is empty in row {int(empty.to_numpy().argmax()) + 1}; leave such rows out"
+            )
     if not pd.api.types.is_numeric_dtype(table["mean_value"]):
         raise UserError(f"{path}: mean_value holds something that is not a number")
     return table
@@ -207,9 +219,7 @@ def _has_folds(table: pd.DataFrame) -> bool:
     return "fold" in table and table["fold"].nunique() >= 3
 
 
-def _split_by_folds(
-    table: pd.DataFrame, folds: Mapping[str, Sequence[int]] | None, path: Path
-) -> NDArray[np.uint8]:
+def _split_by_folds(table: pd.DataFrame, folds: Mapping[str, Sequence[int]] | None, path: Path) -> NDArray[np.uint8]:
     if "fold" not in table:
         raise UserError(f"{path}: has no column fold, so val and test folds can't be chosen")
     there = sorted(table["fold"].unique().tolist())

@@ -52,7 +52,7 @@ MATCH_SHARPNESS = 2.5
 GC_EFFECT = 2.0
 BASELINE = -0.9
 ELEMENT_LENGTH = 600
-SATURATED = 180
+SATURATED = 240
 RELEASE_BLOCK = 15
 """Consecutive positions of a block; every fourth block is the release part, as in CAGI5."""
 
@@ -155,28 +155,36 @@ def _background(n: int, length: int, generator: np.random.Generator) -> NDArray[
 
 
 def _plant(tokens: NDArray[np.uint8], sites: NDArray[np.int64], generator: np.random.Generator) -> None:
-    """Write `sites` motif instances into each row, on either strand."""
-    words = [to_tokens([consensus], "motif")[0] for consensus, _ in MOTIFS]
-    for row, count in enumerate(sites):
-        for motif in generator.integers(len(words), size=count):
-            word = words[motif] if generator.random() < 0.5 else reverse_complement(words[motif])
-            start = int(generator.integers(tokens.shape[1] - len(word)))
-            tokens[row, start : start + len(word)] = word
+    """Write `sites` motif instances into each row."""
+    for sequence, count in zip(tokens, sites, strict=True):
+        for motif in generator.integers(len(MOTIFS), size=count):
+            _write_site(sequence, int(motif), generator)
+
+
+def _write_site(sequence: NDArray[np.uint8], motif: int, generator: np.random.Generator) -> None:
+    """Write a motif's consensus somewhere into a sequence, on either strand."""
+    word = to_tokens([MOTIFS[motif][0]], "motif")[0]
+    word = word if generator.random() < 0.5 else reverse_complement(word)
+    start = int(generator.integers(len(sequence) - len(word)))
+    sequence[start : start + len(word)] = word
 
 
 def _element(generator: np.random.Generator, noise: float) -> SimulatedElement:
     first = (ELEMENT_LENGTH - SATURATED) // 2
-    reference = _background(1, ELEMENT_LENGTH, generator)
-    _plant(reference[:, first : first + SATURATED], np.array([20]), generator)
-    sequence = reference[0]
+    sequence = _background(1, ELEMENT_LENGTH, generator)[0]
+    slot = SATURATED // len(MOTIFS)
+    for number, motif in enumerate(generator.permutation(len(MOTIFS))):
+        _write_site(sequence[first + number * slot : first + (number + 1) * slot], int(motif), generator)
     offset = np.repeat(np.arange(first, first + SATURATED), 3)
-    alt = np.concatenate([np.setdiff1d(np.arange(4), [base]) for base in sequence[first : first + SATURATED]]).astype(np.uint8)
+    alt = np.concatenate([np.setdiff1d(np.arange(4), [base]) for base in sequence[first : first + SATURATED]]).astype(
+        np.uint8
+    )
     # The measured construct is the element's own saturated stretch, so an effect does not depend on a window.
     construct = sequence[first - 25 : first + SATURATED + 25]
     mutants = np.repeat(construct[None], len(offset), axis=0)
     mutants[np.arange(len(offset)), offset - (first - 25)] = alt
     truth = noise_free_activity(mutants) - noise_free_activity(construct[None])[0]
-    std = 0.1 * noise * np.exp(0.5 * generator.standard_normal(len(offset)))
+    std = 0.05 * noise * np.exp(0.5 * generator.standard_normal(len(offset)))
     value = truth + std * generator.standard_normal(len(offset))
     p = 2 * stats.norm.sf(np.abs(value) / np.maximum(std, 1e-9))
     confidence = np.clip(-np.log10(np.maximum(p, 1e-300)) / 50, 0, 1)
@@ -204,7 +212,9 @@ def write_simulated(simulated: Simulated, folder: str | os.PathLike[str]) -> tup
             rows = data.rows(split)
             group = file.create_group(GROUPS[split])
             one_hot = np.eye(4, dtype=np.float32)[data.tokens[rows]]
-            group.create_dataset("X", data=one_hot, chunks=(min(256, len(rows)), LENGTH, 4), compression="gzip", compression_opts=1)
+            group.create_dataset(
+                "X", data=one_hot, chunks=(min(256, len(rows)), LENGTH, 4), compression="gzip", compression_opts=1
+            )
             group["y"] = np.stack([data.activity[rows], data.aleatoric_std[rows]], axis=1)
             group["noise_free"] = data.noise_free[rows]
     references = {}

@@ -45,7 +45,7 @@ def _convolutions(channels: int, kernel: int, dilations: tuple[int, ...]) -> nn.
     for number, dilation in enumerate(dilations):
         inputs = channels if number else 4
         layers += [
-            nn.Conv1d(inputs, channels, kernel, padding="same", dilation=dilation),
+            nn.Conv1d(inputs, channels, kernel, padding=dilation * (kernel - 1) // 2, dilation=dilation),
             nn.BatchNorm1d(channels),
             nn.ReLU(),
         ]
@@ -98,7 +98,7 @@ class _FactorizedModule(EncoderModule):
         low, high = GC_RANGE
         gc = (frequencies[:, 1] + frequencies[:, 2]).float()
         bins = ((gc - low) / (high - low) * self.spec.gc_bins).long().clamp(0, self.spec.gc_bins - 1)
-        reversed_features = _ReverseGradient.apply(features, self.spec.gc_weight)
+        reversed_features: Tensor = _ReverseGradient.apply(features, self.spec.gc_weight)  # type: ignore[no-untyped-call]
         return cross_entropy(self.gc_classifier(reversed_features).float(), bins)
 
 

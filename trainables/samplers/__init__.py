@@ -26,9 +26,7 @@ class Sampler(Component):
     kind: ClassVar[str] = "sampler"
     needs_noise: ClassVar[bool] = False
 
-    def epoch_rows(
-        self, rows: TrainRows, epoch: int, epochs: int, generator: np.random.Generator
-    ) -> NDArray[np.int64]:
+    def epoch_rows(self, rows: TrainRows, epoch: int, epochs: int, generator: np.random.Generator) -> NDArray[np.int64]:
         """Return indices into the training rows, as many as there are rows; `epoch` counts from 0."""
         raise NotImplementedError
 

@@ -14,8 +14,6 @@ from trainables.samplers import Sampler, TrainRows
 class Uniform(Sampler):
     """Every training row once, in a fresh order each epoch."""
 
-    def epoch_rows(
-        self, rows: TrainRows, epoch: int, epochs: int, generator: np.random.Generator
-    ) -> NDArray[np.int64]:
+    def epoch_rows(self, rows: TrainRows, epoch: int, epochs: int, generator: np.random.Generator) -> NDArray[np.int64]:
         """Return a permutation of the training rows."""
         return generator.permutation(len(rows.activity))

@@ -1,0 +1,95 @@
+"""A campaign folder's own books: what was asked for, and how each trial ended. The record that everything else follows.
+
+DIR/campaign.json    what the campaign is: id, data, settings that decide its numbers
+DIR/trials.jsonl     one line a trial that ended; a line is whole or it does not count
+DIR/trials/<fingerprint>/   checkpoint, history and predictions of each trial
+DIR/status.json      what is running now
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from trainables.errors import UserError
+
+MANIFEST, RECORDS, STATUS, TRIALS = "campaign.json", "trials.jsonl", "status.json", "trials"
+FORMAT = 1
+
+FINISHED, PRUNED, FAILED = "finished", "pruned", "failed"
+STATUSES = (FINISHED, PRUNED, FAILED)
+"""How a trial ends: it trained all its epochs; the scheduler stopped it early; it failed, with a class."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """How a trial ended.
+
+    name: such as RS-002, unique in the campaign. number: of its proposal in the family's Optuna study. config: flat
+    parameters. metrics: of the best validation epoch; undefined ones are left out. epochs: trained. seconds: trained.
+    started, ended: ISO 8601, UTC. published: the study's configuration with the same parameters, if any.
+    """
+
+    name: str
+    family: str
+    number: int
+    fingerprint: str
+    status: str
+    config: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    epochs: int
+    seconds: float
+    started: str
+    ended: str
+    published: str | None = None
+    failure_class: str | None = None
+    failure: str | None = None
+
+    def to_line(self) -> str:
+        """One line of JSON, without its line end."""
+        return json.dumps(dataclasses.asdict(self), separators=(",", ":"), allow_nan=False)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read campaign.json. Raises UserError where the folder holds no campaign."""
+    path = folder / MANIFEST
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such campaign folder; give the --out of a search")
+    if not path.exists():
+        raise UserError(f"{folder}: holds no campaign (no {MANIFEST}); give the --out of a search")
+    try:
+        manifest = json.loads(path.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: is damaged ({error})") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise UserError(f"{path}: was written by another version of nrtune")
+    return manifest
+
+
+def read_records(folder: Path) -> list[TrialRecord]:
+    """Read every trial that ended, in that order. A last line cut short by a crash does not count."""
+    path = folder / RECORDS
+    if not path.exists():
+        return []
+    records: list[TrialRecord] = []
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                break
+            try:
+                records.append(TrialRecord(**json.loads(line)))
+            except (json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
+                raise UserError(f"{path}: line {number} is damaged ({error})") from error
+    return records
+
+
+def read_status(folder: Path) -> dict[str, Any]:
+    """Read status.json; empty where there is none."""
+    try:
+        status = json.loads((folder / STATUS).read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+    return dict(status)

@@ -1,0 +1,1 @@
+"""Orchestration: the command line, campaigns, Ray Tune, Optuna and MLflow."""

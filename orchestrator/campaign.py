@@ -1,0 +1,236 @@
+"""A campaign from settings to answers: read the data, open the books, run one Ray Tune run over all families."""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from analysis.books import TrialRecord
+from analysis.winners import USE_CASES, selection_metric
+from orchestrator.family_search import FamilyStudy, Proposal, open_storage, open_study
+from orchestrator.ledger import Ledger, open_ledger
+from orchestrator.progress import Progress
+from orchestrator.settings import Settings
+from search_spaces import FAMILIES
+from trainables.config import PRESETS, TrialConfig, preset
+from trainables.data.cagi5 import cell_line_of, read_cagi5
+from trainables.data.lentimpra import read_dataset
+from trainables.errors import UserError, suggest
+from trainables.training import TrainingData
+
+DEFAULT_CELL_LINE = "K562"
+
+
+class Outcome(NamedTuple):
+    """How a search ended: finished or interrupted, and how many trials ended with each status."""
+
+    state: str
+    counts: Mapping[str, int]
+    why: str
+
+
+class Search:
+    """A checked search: everything that can be wrong has been found before anything starts or is written.
+
+    Raises UserError.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        if settings.out is None:
+            raise UserError("--out is missing: name the campaign's folder, to be made or taken up again")
+        if settings.data is None:
+            raise UserError("--data is missing: give a lentiMPRA .h5 or .tsv file, or try `nrtune demo`")
+        if not settings.families:
+            raise UserError(f"--families is empty; known: {', '.join(FAMILIES)}")
+        if len(set(settings.families)) < len(settings.families):
+            raise UserError(f"--families names one family twice: {', '.join(settings.families)}")
+        if settings.preset not in PRESETS:
+            raise UserError(f"unknown preset {settings.preset!r}{suggest(settings.preset, PRESETS)}")
+        self.settings = settings
+        self.folder = Path(settings.out).resolve()
+        self.families = {name: FAMILIES.get(name) for name in settings.families}
+        self.data = _read_data(settings)
+        self.select_on = settings.select_on or ("release" if self.data.variants is not None else "val")
+        if self.data.variants is None and self.select_on != "val":
+            raise UserError(f"--select-on {self.select_on} needs variants: give --cagi5, or select on val")
+        for family in self.families.values():
+            for _, values in family.starting_points():
+                self._check(self.make_config({**family.fixed, **values}))
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of every trial."""
+        return int(self.settings.epochs or PRESETS[self.settings.preset]["epochs"] or 1)
+
+    def make_config(self, parameters: Mapping[str, Any]) -> TrialConfig:
+        """The trial of a family's parameters, on the preset, with the campaign's budget and seed."""
+        settings = self.settings
+        flat = {**preset(settings.preset, str(parameters["encoder"])), **parameters}
+        flat |= {"epochs": self.epochs, "seed": settings.seed, "precision": settings.precision}
+        return TrialConfig.from_flat(flat)
+
+    def objective(self, record: TrialRecord) -> float | None:
+        """What the search maximises, on what it may look at; None where the trial does not have it."""
+        return record.metrics.get(selection_metric(next(iter(USE_CASES["overall"].metrics)), self.select_on))
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide a campaign's numbers: a folder holds one campaign."""
+        variants = self.data.variants
+        return {
+            "data": self.data.dataset.digest,
+            "cagi5": None if variants is None else variants.digest,
+            "preset": self.settings.preset,
+            "epochs": self.epochs,
+            "seed": self.settings.seed,
+            "precision": self.settings.precision,
+            "select_on": self.select_on,
+            "tracking_uri": self.settings.tracking_uri,
+            "optuna_storage": self.settings.optuna_storage,
+        }
+
+    def about(self) -> dict[str, Any]:
+        """What the manifest says beside the identity."""
+        dataset, variants = self.data
+        splits = {split: len(dataset.rows(split)) for split in ("train", "val", "test")}
+        about: dict[str, Any] = {
+            "data": {"name": dataset.name, "path": str(self.settings.data), "length": dataset.length, **splits,
+                     "noise_measured": dataset.aleatoric_std is not None, "notes": list(dataset.notes)},
+        }  # fmt: skip
+        if variants is not None:
+            about["cagi5"] = {
+                "path": str(self.settings.cagi5),
+                "cell_line": variants.cell_line,
+                "matched": list(variants.matched),
+                "counts": variants.counts().to_dict("records"),
+            }
+        return about
+
+    def run(self) -> Outcome:
+        """Run the search, or go on with it, until every family has its trials, the time is up, or Ctrl-C."""
+        name = self.settings.name or self.folder.name
+        ledger = open_ledger(self.folder, name, self.identity(), self.about(), must_exist=self.settings.resume)
+        try:
+            return self._run(ledger)
+        finally:
+            ledger.close()
+
+    def _check(self, config: TrialConfig) -> None:
+        if config.needs_noise and self.data.dataset.aleatoric_std is None:
+            raise UserError(
+                f"{self.settings.data}: no noise was measured, and loss {config.loss.name()} needs it;"
+                " leave that family out, or give data with aleatoric std"
+            )
+
+    def _run(self, ledger: Ledger) -> Outcome:
+        import optuna
+
+        from orchestrator.recorder import Recorder
+        from orchestrator.tracking import Tracker, default_uri
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        storage = open_storage(self.folder, self.settings.optuna_storage)
+        # Studies in a shared database carry the campaign's name and id; in its own journal the family's name will do.
+        prefix = f"{ledger.manifest['name']}-{ledger.manifest['id']}/" if self.settings.optuna_storage else ""
+        studies = {
+            family: FamilyStudy(
+                family,
+                self.families[family],
+                open_study(storage, prefix + family, ledger.manifest["id"], self.settings.seed),
+                self.make_config,
+                self.data.fingerprint_of,
+            )
+            for family in self._all_families(ledger)
+        }
+        progress = Progress(self.settings.families, self.settings.trials, list(ledger.records.values()))
+        uri = self.settings.tracking_uri or default_uri(self.folder)
+        tracker = Tracker(uri, self.folder, ledger.manifest, self._parent_parameters())
+        recorder = Recorder(ledger, tracker, studies, self.objective, self._tags, progress)
+        recorder.reconcile()
+        left = self._trials_left(ledger)
+        outcome = Outcome("finished", _counts(ledger), "")
+        if left:
+            with progress, _interruptible():
+                outcome = self._tune(ledger, recorder, [studies[f] for f in self.settings.families], left)
+        recorder.write_status(outcome.state)
+        tracker.close(outcome.state, {f"trials/{status}": float(n) for status, n in outcome.counts.items()})
+        return outcome
+
+    def _tune(self, ledger: Ledger, recorder: Any, studies: list[FamilyStudy], left: int) -> Outcome:
+        """Start Ray, run the trials that are left, and stop Ray."""
+        recorder.progress.say(f"starting Ray for {left} trials")
+        from orchestrator.ray_run import run_trials
+
+        try:
+            run_trials(self, ledger, recorder, studies, left)
+        except KeyboardInterrupt:
+            recorder.interrupt()
+            return Outcome("interrupted", _counts(ledger), "interrupted")
+        still_left = self._trials_left(ledger)
+        state = "finished" if still_left == 0 or recorder.exhausted else "interrupted"
+        why = "; ".join(recorder.exhausted) if state == "finished" else "the time budget is spent"
+        return Outcome(state, _counts(ledger), why)
+
+    def _all_families(self, ledger: Ledger) -> list[str]:
+        """The families asked for now, and those that the campaign has trials of."""
+        known = [record.family for record in ledger.records.values() if record.family not in self.families]
+        for name in known:
+            self.families.setdefault(name, FAMILIES.get(name))
+        return list(dict.fromkeys([*self.settings.families, *known]))
+
+    def started(self, ledger: Ledger) -> Counter[str]:
+        """Ended trials of each family."""
+        return Counter(record.family for record in ledger.records.values())
+
+    def _trials_left(self, ledger: Ledger) -> int:
+        started = self.started(ledger)
+        return sum(max(0, self.settings.trials - started[family]) for family in self.settings.families)
+
+    def _parent_parameters(self) -> dict[str, Any]:
+        dataset, variants = self.data
+        chosen = {"families": ",".join(self.settings.families), "preset": self.settings.preset, "epochs": self.epochs,
+                  "seed": self.settings.seed, "select_on": self.select_on, "data": dataset.name,
+                  "data_digest": dataset.digest}  # fmt: skip
+        if variants is not None:
+            chosen |= {"cagi5_digest": variants.digest, "cell_line": variants.cell_line}
+        return chosen
+
+    def _tags(self, proposal: Proposal) -> dict[str, str]:
+        config = proposal.config
+        tags = {key: str(config[key]) for key in ("encoder", "head", "loss", "sampler", "seed")}
+        return {**tags, "preset": self.settings.preset, "select_on": self.select_on}
+
+
+def _read_data(settings: Settings) -> TrainingData:
+    assert settings.data is not None
+    dataset = read_dataset(
+        settings.data,
+        folds=None if settings.folds is None else {str(name): folds for name, folds in settings.folds.items()},
+        noise=settings.noise,
+        replicate_columns=settings.replicate_columns,
+    )
+    if settings.cagi5 is None:
+        return TrainingData(dataset)
+    cell_line = settings.cell_line or cell_line_of(settings.data.name) or DEFAULT_CELL_LINE
+    return TrainingData(dataset, read_cagi5(settings.cagi5, length=dataset.length, cell_line=cell_line))
+
+
+def _counts(ledger: Ledger) -> Counter[str]:
+    return Counter(record.status for record in ledger.records.values())
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """A polite kill ends the search as Ctrl-C does."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

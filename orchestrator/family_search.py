@@ -1,0 +1,204 @@
+"""The search over families: one Optuna study each, multiplexed into one Ray Tune run.
+
+A study is part of the campaign's books: what was proposed and how it ended. After an interruption its proposals that
+never ended are proposed again first, with the same parameters.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+
+from analysis.books import FINISHED, PRUNED, TrialRecord
+from search_spaces import Choice, Family, Float, Int
+from trainables.config import TrialConfig
+from trainables.errors import UserError
+from trainables.randomness import derive_seed
+
+JOURNAL = "optuna.journal"
+ASK_AGAIN = 20
+"""Proposals that repeat a trial are asked anew so often before the family counts as exhausted."""
+
+CONFIG, FINGERPRINT, NAME, PUBLISHED = "config", "fingerprint", "name", "published"
+
+
+class Proposal(NamedTuple):
+    """A trial to run: its name, family, number in the family's study, flat config and fingerprint.
+
+    published: the study's configuration with the same parameters, or None.
+    """
+
+    name: str
+    family: str
+    number: int
+    config: dict[str, Any]
+    fingerprint: str
+    published: str | None
+
+
+class FamilyStudy:
+    """One family's Optuna study.
+
+    `make_config` turns the family's fixed and searched parameters into a TrialConfig, `fingerprint_of` names it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        family: Family,
+        study: optuna.Study,
+        make_config: Callable[[Mapping[str, Any]], TrialConfig],
+        fingerprint_of: Callable[[TrialConfig], str],
+    ) -> None:
+        self.name, self.family, self.study = name, family, study
+        self.make_config, self.fingerprint_of = make_config, fingerprint_of
+        self._live: dict[int, optuna.trial.Trial] = {}
+        self._reported: dict[int, set[int]] = {}
+        self._interrupted: list[FrozenTrial] = []
+        for published, values in family.starting_points():
+            study.enqueue_trial(values, user_attrs={PUBLISHED: published}, skip_if_exists=True)
+
+    def reconcile(self, records: Mapping[str, TrialRecord], objective: Callable[[TrialRecord], float | None]) -> None:
+        """Bring the study in line with the records: tell what ended, keep what was interrupted to propose it again."""
+        self._interrupted = []
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            fingerprint = trial.user_attrs.get(FINGERPRINT)
+            if fingerprint is None:  # killed in the middle of a proposal; if it was the study's own, propose it again
+                self.study.tell(trial.number, state=TrialState.FAIL)
+                if PUBLISHED in trial.user_attrs:
+                    published = trial.user_attrs[PUBLISHED]
+                    self.study.enqueue_trial(
+                        dict(self.family.starting_points())[published], user_attrs=trial.user_attrs
+                    )
+            elif fingerprint in records:
+                self.tell(records[fingerprint], objective(records[fingerprint]))
+            else:
+                self._interrupted.append(trial)
+
+    def propose(self, known: set[str]) -> Proposal | None:
+        """The next trial whose fingerprint is not in `known`; None where the space seems exhausted."""
+        if self._interrupted:
+            return self._again(self._interrupted.pop(0))
+        for _ in range(ASK_AGAIN):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                trial = self.study.ask()
+            config = self.make_config({**self.family.fixed, **self._suggest(trial)})
+            fingerprint = self.fingerprint_of(config)
+            if fingerprint in known:
+                self.study.tell(trial, state=TrialState.FAIL)
+                continue
+            trial.set_user_attr(NAME, f"{self.family.code}-{trial.number + 1:03d}")
+            trial.set_user_attr(CONFIG, config.to_flat())
+            trial.set_user_attr(FINGERPRINT, fingerprint)  # last: with it, the proposal counts
+            self._live[trial.number] = trial
+            return self._proposal(trial.number, trial.user_attrs)
+        return None
+
+    def report(self, number: int, epoch: int, value: float) -> None:
+        """Note a running trial's validation metric after an epoch; a second value for an epoch is dropped."""
+        if epoch not in self._reported.setdefault(number, set()):
+            self._reported[number].add(epoch)
+            self._live[number].report(value, step=epoch)
+
+    def tell(self, record: TrialRecord, objective: float | None) -> None:
+        """Tell how a trial ended; finished without an objective counts as failed. Telling it twice does nothing."""
+        self._live.pop(record.number, None)
+        if record.status == FINISHED and objective is not None:
+            self.study.tell(record.number, objective, skip_if_finished=True)
+        elif record.status == PRUNED:
+            self.study.tell(record.number, state=TrialState.PRUNED, skip_if_finished=True)
+        else:
+            self.study.tell(record.number, state=TrialState.FAIL, skip_if_finished=True)
+
+    def curve(self, number: int) -> tuple[tuple[int, float], ...]:
+        """A trial's validation metric by epoch."""
+        trial = self.study.get_trials(deepcopy=False)[number]
+        return tuple(sorted(trial.intermediate_values.items()))
+
+    def _suggest(self, trial: optuna.trial.Trial) -> dict[str, Any]:
+        chosen: dict[str, Any] = dict(self.family.fixed)
+        for parameter in self.family.space:
+            if not parameter.applies(chosen):
+                continue
+            match parameter:
+                case Float():
+                    value: Any = trial.suggest_float(parameter.name, parameter.low, parameter.high, log=parameter.log)
+                case Int():
+                    value = trial.suggest_int(parameter.name, parameter.low, parameter.high, log=parameter.log)
+                case Choice():
+                    value = trial.suggest_categorical(parameter.name, parameter.values)
+            chosen[parameter.name] = value
+        return chosen
+
+    def _again(self, frozen: FrozenTrial) -> Proposal:
+        # Optuna has no public way to go on with a running trial; its own integrations use the id in this way too.
+        self._live[frozen.number] = optuna.trial.Trial(self.study, frozen._trial_id)
+        self._reported[frozen.number] = set(frozen.intermediate_values)
+        return self._proposal(frozen.number, frozen.user_attrs)
+
+    def _proposal(self, number: int, attributes: Mapping[str, Any]) -> Proposal:
+        return Proposal(
+            name=attributes[NAME],
+            family=self.name,
+            number=number,
+            config=dict(attributes[CONFIG]),
+            fingerprint=attributes[FINGERPRINT],
+            published=attributes.get(PUBLISHED),
+        )
+
+
+def open_storage(folder: Path, url: str | None) -> BaseStorage:
+    """The campaign's journal file, or the database of a URL. Raises UserError for one that can't be opened."""
+    if url is not None:
+        try:
+            return RDBStorage(url)
+        except Exception as error:  # SQLAlchemy and drivers raise many kinds
+            raise UserError(
+                f"--optuna-storage {url}: cannot be opened ({' '.join(str(error).split())[:200]})"
+            ) from error
+    path = folder / JOURNAL
+    if path.exists():
+        # A process killed while it wrote leaves half a line, to which Optuna would append; the campaign's lock is
+        # held, so nobody is writing now. The symbolic link is that process's lock.
+        content = path.read_bytes()
+        os.truncate(path, content.rfind(b"\n") + 1)
+        Path(f"{path}.lock").unlink(missing_ok=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return JournalStorage(JournalFileBackend(str(path)))
+
+
+def open_study(storage: BaseStorage, study_name: str, campaign_id: str, seed: int) -> optuna.Study:
+    """Open a family's study, made for this campaign if new. Raises UserError for one of another campaign."""
+    names = {study.study_name for study in optuna.get_all_study_summaries(storage, include_best_trial=False)}
+    done = len(optuna.load_study(study_name=study_name, storage=storage).trials) if study_name in names else 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        # A restarted sampler must not repeat the draws of the one before it.
+        sampler = optuna.samplers.TPESampler(
+            seed=derive_seed(seed, study_name, done) % 2**32, multivariate=True, group=True
+        )
+        study = optuna.create_study(
+            storage=storage, study_name=study_name, direction="maximize", sampler=sampler, load_if_exists=True
+        )
+    if study.user_attrs.setdefault("campaign", campaign_id) != campaign_id:
+        raise UserError(
+            f"the Optuna study {study_name!r} belongs to another campaign; choose another --name or storage"
+        )
+    study.set_user_attr("campaign", campaign_id)
+    return study
+
+
+def next_family(studies: Sequence[FamilyStudy], started: Mapping[str, int], trials: int) -> FamilyStudy | None:
+    """The family that has started the fewest trials, in the order asked for; None when each has its share."""
+    open_families = [study for study in studies if started[study.name] < trials]
+    return min(open_families, key=lambda study: started[study.name], default=None)

@@ -1,0 +1,145 @@
+"""The writing side of a campaign's books (analysis.books reads them). One process at a time holds the pen."""
+
+from __future__ import annotations
+
+import datetime
+import fcntl
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from analysis.books import FORMAT, MANIFEST, RECORDS, STATUS, TRIALS, TrialRecord, read_manifest, read_records
+from trainables.checkpoint import write_atomically
+from trainables.errors import UserError
+
+LOCK = ".lock"
+
+
+class Ledger:
+    """An open campaign folder: its manifest, the records of ended trials, and the lock that keeps others from writing."""
+
+    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self._lock = _lock(folder)
+        try:
+            _cut_torn_line(folder / RECORDS)
+            self.records = {record.fingerprint: record for record in read_records(folder)}
+        except BaseException:
+            self.close()
+            raise
+
+    def append(self, record: TrialRecord) -> None:
+        """Write down how a trial ended; when this returns, the line is on disk."""
+        with (self.folder / RECORDS).open("a", encoding="utf-8") as file:
+            file.write(record.to_line() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.records[record.fingerprint] = record
+
+    def trial_folder(self, fingerprint: str) -> Path:
+        """Where a trial's checkpoint, history and predictions lie."""
+        return self.folder / TRIALS / fingerprint
+
+    def write_status(self, state: str, running: list[dict[str, Any]], **more: Any) -> None:
+        """Write what is going on: state (running, finished, interrupted), pid, and one entry a running trial."""
+        content = {"state": state, "pid": os.getpid(), "updated": now(), "running": running, **more}
+        (self.folder / STATUS).parent.mkdir(parents=True, exist_ok=True)
+        _write_text(self.folder / STATUS, json.dumps(content, indent=1))
+
+    def close(self) -> None:
+        """Let go of the lock."""
+        os.close(self._lock)
+
+
+def open_ledger(
+    folder: Path, name: str, identity: Mapping[str, Any], about: Mapping[str, Any], *, must_exist: bool
+) -> Ledger:
+    """Create a campaign in an empty or missing folder, or open the one there.
+
+    identity: the settings that decide its numbers. about: what else the manifest says. Raises UserError where the
+    folder holds another campaign, something that is no campaign, or a running search.
+    """
+    if not (folder / MANIFEST).exists():
+        if must_exist:
+            raise UserError(f"{folder}: there is no campaign to resume; leave --resume out to start one")
+        _refuse_foreign(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        manifest = {
+            "format": FORMAT,
+            "id": uuid.uuid4().hex[:12],
+            "name": name,
+            "created": now(),
+            "identity": dict(identity),
+            **about,
+        }
+        _write_text(folder / MANIFEST, json.dumps(manifest, indent=1))
+    manifest = read_manifest(folder)
+    for key, value in identity.items():
+        there = manifest["identity"].get(key)
+        if there != value:
+            raise UserError(
+                f"{folder}: holds a campaign with {key} {_brief(there)}, not {_brief(value)}; choose another --out,"
+                f" or the same {key}"
+            )
+    return Ledger(folder, manifest)
+
+
+def now() -> str:
+    """The time, ISO 8601, UTC."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def is_running(folder: Path) -> bool:
+    """Whether some process holds the campaign's lock."""
+    try:
+        handle = os.open(folder / LOCK, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def _lock(folder: Path) -> int:
+    handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise UserError(f"{folder}: another search is writing to it; wait for it, or choose another --out") from error
+    return handle
+
+
+def _cut_torn_line(path: Path) -> None:
+    """Cut a last line that a crash left unfinished: what it would have recorded is done again."""
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        os.truncate(path, whole)
+
+
+def _refuse_foreign(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: is a file; --out takes a folder")
+    # A crash between making the folder and writing the manifest leaves an empty one, or a partial manifest.
+    others = [p.name for p in folder.iterdir() if not p.name.startswith(".")] if folder.exists() else []
+    if others:
+        raise UserError(f"{folder}: is not empty and holds no campaign ({others[0]}); choose another --out")
+
+
+def _write_text(path: Path, text: str) -> None:
+    write_atomically(path, lambda temporary: temporary.write_text(text + "\n"))
+
+
+def _brief(value: Any) -> str:
+    return json.dumps(value)[:80]

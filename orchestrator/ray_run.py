@@ -1,0 +1,171 @@
+"""The one Ray Tune run of a campaign: a searcher over all families, ASHA, actors that are reused."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+# Set before Ray is imported: no reports of usage, no loggers beside ours, trials stay in the driver's folder, and
+# Ctrl-C comes to us.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
+os.environ["TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S"] = "0"
+os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
+os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # its banner ignores verbose=0
+
+import ray
+from ray import tune
+from ray.tune.search import Searcher
+
+from orchestrator.family_search import FamilyStudy, Proposal, next_family
+from orchestrator.ledger import Ledger
+from orchestrator.recorder import Recorder
+from orchestrator.schedulers import Asha, Curve, build_scheduler, default_grace, rungs
+from orchestrator.tune_trainable import TrialTrainable
+from trainables.errors import UserError
+from trainables.registry import PLUGIN_VARIABLE
+
+if TYPE_CHECKING:
+    from orchestrator.campaign import Search
+
+RAY_FOLDER = "ray"
+
+
+class FamilySearcher(Searcher):
+    """Hands Ray Tune the next proposal of the family that has started the fewest trials."""
+
+    def __init__(
+        self, studies: list[FamilyStudy], ledger: Ledger, trials: int, options: dict[str, Any], exhausted: list[str]
+    ) -> None:
+        super().__init__()
+        self.studies, self.ledger, self.trials = list(studies), ledger, trials
+        self.options, self.exhausted = options, exhausted
+        self.started = Counter(record.family for record in ledger.records.values())
+        self.proposed = set(ledger.records)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Ray Tune pickles its parts for a restore of its own, which a restart over the books does without."""
+        return {}
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return the next trial's configuration, or FINISHED."""
+        while (study := next_family(self.studies, self.started, self.trials)) is not None:
+            proposal = study.propose(self.proposed)
+            if proposal is None:
+                self.exhausted.append(f"{study.name} has no configuration left to try")
+                self.studies.remove(study)
+                continue
+            self.started[study.name] += 1
+            self.proposed.add(proposal.fingerprint)
+            return self._config(proposal)
+        return Searcher.FINISHED
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Nothing: the recorder tells the studies, after the ledger."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the studies and the ledger are the searcher's state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: a restart opens the same books."""
+
+    def _config(self, proposal: Proposal) -> dict[str, Any]:
+        return {
+            **self.options,
+            "proposal": proposal._asdict(),
+            "trial": proposal.config,
+            "folder": str(self.ledger.trial_folder(proposal.fingerprint)),
+            "protected": proposal.published is not None,
+        }
+
+
+def run_trials(search: Search, ledger: Ledger, recorder: Recorder, studies: list[FamilyStudy], left: int) -> None:
+    """Run `left` trials. Raises KeyboardInterrupt on Ctrl-C, UserError where no cluster answers."""
+    settings = search.settings
+    _start_ray(settings.address)
+    try:
+        grace = settings.grace_epochs or default_grace(search.epochs)
+        scheduler = build_scheduler(
+            epochs=search.epochs,
+            grace_epochs=grace,
+            reduction_factor=settings.reduction_factor,
+            past=[Curve(fingerprint, values) for fingerprint, values in recorder.curves()],
+        )
+        if isinstance(scheduler, Asha):
+            recorder.stopped_early = scheduler.stopped.__contains__
+        options = {
+            "score_at": rungs(search.epochs, grace, settings.reduction_factor),
+            "threads": settings.cpus_per_trial,
+            "time_limit": None if settings.trial_time_limit is None else settings.trial_time_limit * 60,
+        }
+        searcher = FamilySearcher(studies, ledger, settings.trials, options, recorder.exhausted)
+        resources = {"cpu": settings.cpus_per_trial, "gpu": _gpus(settings.gpus_per_trial)}
+        trainable = tune.with_resources(tune.with_parameters(TrialTrainable, data=search.data), resources)
+        _run(searcher, scheduler, recorder, trainable, search, left)
+    finally:
+        ray.shutdown()
+
+
+def _run(
+    searcher: FamilySearcher, scheduler: Any, recorder: Recorder, trainable: Any, search: Search, left: int
+) -> None:
+    settings = search.settings
+    tuner = tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            scheduler=scheduler,
+            num_samples=left,
+            max_concurrent_trials=settings.max_concurrent,
+            time_budget_s=None if settings.time_budget is None else settings.time_budget * 60,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            name=RAY_FOLDER,
+            storage_path=str(search.folder),
+            callbacks=[recorder],
+            verbose=0,
+            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+        ),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Ray's own deprecations are not the user's business
+        tuner.fit()
+
+
+def _start_ray(address: str | None) -> None:
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    plugins = os.environ.get(PLUGIN_VARIABLE)
+    runtime_env = {"env_vars": {PLUGIN_VARIABLE: _absolute(plugins)}} if plugins else None
+    try:
+        ray.init(
+            address=address,
+            include_dashboard=False if address is None else None,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env=runtime_env,
+        )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f"--address {address}: no Ray cluster answers ({' '.join(str(error).split())[:200]})"
+        ) from error
+
+
+def _absolute(plugins: str) -> str:
+    return os.pathsep.join(str(Path(folder).resolve()) for folder in plugins.split(os.pathsep) if folder)
+
+
+def _gpus(asked: float | None) -> float:
+    """What was asked for; else a whole GPU where the cluster has any."""
+    there = float(ray.cluster_resources().get("GPU", 0))
+    if asked is None:
+        return 1.0 if there else 0.0
+    if asked > there:
+        raise UserError(f"--gpus-per-trial {asked:g}: the cluster has {there:g} GPUs; ask for fewer, or for 0")
+    return asked

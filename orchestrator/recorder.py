@@ -1,0 +1,202 @@
+"""What happens when Ray Tune says something: every end of a trial passes through here, and into the books first."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from ray.tune import Callback
+
+from analysis.books import FAILED, FINISHED, PRUNED, TrialRecord
+from orchestrator.family_search import FamilyStudy, Proposal
+from orchestrator.faults import CRASHED, Failure, classify
+from orchestrator.ledger import Ledger, now
+from orchestrator.progress import Progress
+from orchestrator.tracking import Tracker
+from trainables.training import BEST, HISTORY, LAST, TEST_PREDICTIONS, VARIANT_PREDICTIONS
+
+ARTIFACTS = (BEST, TEST_PREDICTIONS, VARIANT_PREDICTIONS)
+STATUS_SECONDS = 2.0
+"""status.json is written at most this often."""
+
+
+class Recorder(Callback):
+    """Writes ledger, Optuna and MLflow, in that order, so that a crash between any two is mended at the next start."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        tracker: Tracker,
+        studies: dict[str, FamilyStudy],
+        objective: Callable[[TrialRecord], float | None],
+        tags_of: Callable[[Proposal], dict[str, str]],
+        progress: Progress,
+    ) -> None:
+        self.ledger, self.tracker, self.studies = ledger, tracker, studies
+        self.objective, self.tags_of, self.progress = objective, tags_of, progress
+        self.running: dict[str, _Running] = {}
+        self.stopped_early: Callable[[str], bool] = lambda trial_id: False
+        self.exhausted: list[str] = []
+        self._status_written = 0.0
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Ray Tune pickles its parts for a restore of its own, which a restart over the books does without."""
+        return {}
+
+    def reconcile(self) -> None:
+        """After a crash: close in MLflow and Optuna what the ledger says has ended, and mark what was interrupted."""
+        for record in self.ledger.records.values():
+            if not self.tracker.is_closed(record.fingerprint):
+                self._publish(record)
+        self.tracker.interrupt(f for f in self.tracker.unfinished() if f not in self.ledger.records)
+        for study in self.studies.values():
+            study.reconcile(self.ledger.records, self.objective)
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Open the trial's run."""
+        proposal = Proposal(**trial.config["proposal"])
+        self.running[trial.trial_id] = _Running(proposal)
+        self.tracker.start(proposal, self.tags_of(proposal))
+        self._show()
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Log an epoch."""
+        running = self.running[trial.trial_id]
+        running.epoch = result["epoch"]
+        if result.get("failure_class"):
+            running.failure = Failure(result["failure_class"], result["failure"])
+            text = result["traceback"]
+            folder = self.ledger.trial_folder(running.proposal.fingerprint)
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "error.txt").write_text(text)
+            return
+        running.history += result["history"]
+        running.metrics = result["metrics"]
+        running.final = result["final"]
+        running.pid = result["pid"]
+        self.tracker.log_history(running.proposal.fingerprint, result["history"])
+        study = self.studies[running.proposal.family]
+        for entry in result["history"]:
+            study.report(running.proposal.number, int(entry["epoch"]), entry["val/spearman"])
+        self._show()
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Record the end of a trial that ran to its end, was stopped early, failed in Python, or was cut off."""
+        running = self.running.pop(trial.trial_id, None)
+        if running is None:
+            return
+        if running.failure is not None:
+            self._end(running, FAILED)
+        elif running.final:
+            self._end(running, FINISHED)
+        elif self.stopped_early(trial.trial_id):
+            self._end(running, PRUNED)
+        else:  # the time budget is spent: the trial is taken up again by the next search
+            self.tracker.interrupt([running.proposal.fingerprint])
+        self._show()
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Record a trial whose worker died."""
+        running = self.running.pop(trial.trial_id, None) or _Running(Proposal(**trial.config["proposal"]))
+        error = trial.get_pickled_error()
+        running.failure = classify(error) if error is not None else Failure(CRASHED, "the worker died")
+        self._end(running, FAILED)
+        self._show()
+
+    def interrupt(self) -> None:
+        """Mark all running trials as interrupted."""
+        self.tracker.interrupt([running.proposal.fingerprint for running in self.running.values()])
+        self.running.clear()
+
+    def curves(self) -> Iterable[tuple[str, tuple[tuple[int, float], ...]]]:
+        """Fingerprint and validation curve of every trial that ended without failing."""
+        for record in self.ledger.records.values():
+            if record.status != FAILED:
+                yield record.fingerprint, self.studies[record.family].curve(record.number)
+
+    def write_status(self, state: str) -> None:
+        """Write status.json."""
+        running = [
+            {
+                "name": r.proposal.name,
+                "family": r.proposal.family,
+                "fingerprint": r.proposal.fingerprint,
+                "epoch": r.epoch,
+                "epochs": r.proposal.config["epochs"],
+                "val_spearman": r.history[-1]["val/spearman"] if r.history else None,
+                "pid": r.pid,
+            }
+            for r in self.running.values()
+        ]
+        self.ledger.write_status(state, running)
+        self._status_written = time.monotonic()
+
+    def _end(self, running: _Running, status: str) -> None:
+        proposal = running.proposal
+        # A worker that died may have trained an epoch more than it told of.
+        stored = _read_history(self.ledger.trial_folder(proposal.fingerprint) / HISTORY)
+        history = max(running.history, stored, key=len)
+        record = TrialRecord(
+            name=proposal.name,
+            family=proposal.family,
+            number=proposal.number,
+            fingerprint=proposal.fingerprint,
+            status=status,
+            config=proposal.config,
+            metrics=running.metrics or {},
+            epochs=len(history),
+            seconds=round(sum(entry["seconds"] for entry in history), 3),
+            started=running.started,
+            ended=now(),
+            published=proposal.published,
+            failure_class=running.failure.failure_class if running.failure else None,
+            failure=running.failure.message if running.failure else None,
+        )
+        self.ledger.append(record)
+        self.studies[record.family].tell(record, self.objective(record))
+        self._publish(record)
+        self.progress.ended(record)
+        (self.ledger.trial_folder(record.fingerprint) / LAST).unlink(missing_ok=True)
+
+    def _publish(self, record: TrialRecord) -> None:
+        """Bring a trial's MLflow run to its end, whatever it has of it already."""
+        folder = self.ledger.trial_folder(record.fingerprint)
+        if not self.tracker.has_run(record.fingerprint):
+            proposal = Proposal(
+                record.name, record.family, record.number, dict(record.config), record.fingerprint, record.published
+            )
+            self.tracker.start(proposal, self.tags_of(proposal))
+        self.tracker.log_history(record.fingerprint, _read_history(folder / HISTORY))
+        self.tracker.finish(record, [folder / name for name in ARTIFACTS], self.objective(record))
+
+    def _show(self) -> None:
+        self.progress.running([(r.proposal, r.epoch, r.history) for r in self.running.values()])
+        if time.monotonic() - self._status_written > STATUS_SECONDS:
+            self.write_status("running")
+
+
+class _Running:
+    """A trial under way, as far as its reports tell."""
+
+    def __init__(self, proposal: Proposal) -> None:
+        self.proposal = proposal
+        self.started = now()
+        self.epoch = 0
+        self.pid: int | None = None
+        self.history: list[dict[str, float]] = []
+        self.metrics: dict[str, float] | None = None
+        self.final = False
+        self.failure: Failure | None = None
+
+
+def _read_history(path: Path) -> list[dict[str, float]]:
+    try:
+        history: list[dict[str, float]] = json.loads(path.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return []
+    return history

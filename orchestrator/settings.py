@@ -1,0 +1,100 @@
+"""Settings of a search: one YAML file, each field of which a command-line flag overrides."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from trainables.errors import UserError
+
+PositiveInt = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseModel):
+    """Everything a search is told. Paths are relative to the folder that the command runs in."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # What to search
+    families: tuple[str, ...] = ("baseline", "rank_stability", "distributional")
+    trials: PositiveInt = 10
+    preset: str = "small"
+    epochs: PositiveInt | None = None
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    seed: Annotated[int, Field(ge=0)] = 0
+    select_on: Literal["release", "val", "challenge"] | None = None
+
+    # On what
+    data: Path | None = None
+    cagi5: Path | None = None
+    cell_line: str | None = None
+    folds: dict[Literal["val", "test"], tuple[int, ...]] | None = None
+    noise: Literal["auto", "orientation", "replicates", "none"] = "auto"
+    replicate_columns: tuple[str, ...] = ()
+
+    # Where to, and as what
+    out: Path | None = None
+    name: str | None = None
+    tracking_uri: str | None = None
+    optuna_storage: str | None = None
+
+    # How to run
+    address: str | None = None
+    max_concurrent: PositiveInt | None = None
+    cpus_per_trial: PositiveInt = 1
+    gpus_per_trial: Annotated[float, Field(ge=0)] | None = None
+    time_budget: Annotated[float, Field(gt=0)] | None = None
+    trial_time_limit: Annotated[float, Field(gt=0)] | None = None
+    grace_epochs: PositiveInt | None = None
+    reduction_factor: Annotated[float, Field(gt=1)] = 3
+    resume: bool = False
+
+    def to_yaml(self) -> str:
+        """The settings as a YAML file that gives them again."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+def load_settings(path: Path | None, overrides: Mapping[str, Any]) -> Settings:
+    """Read a settings file and lay the given flags over it; None means that a flag was not given.
+
+    Raises UserError, one sentence, for an unknown key or a wrong value.
+    """
+    values = {} if path is None else _read_yaml(path)
+    given = {key: value for key, value in overrides.items() if value is not None}
+    where = {key: f"--{key.replace('_', '-')}" for key in given}
+    try:
+        return Settings(**{**values, **given})
+    except ValidationError as error:
+        raise UserError(_sentence(error, path, where)) from error
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UserError(f"{path}: no such settings file")
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: is not YAML ({' '.join(str(error).split())})") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise UserError(f"{path}: must map names to values, such as `trials: 20`")
+    return values
+
+
+def _sentence(error: ValidationError, path: Path | None, where: Mapping[str, str]) -> str:
+    """The first of pydantic's complaints, in one sentence."""
+    first = error.errors()[0]
+    key = str(first["loc"][0])
+    place = where.get(key, f"{path}: {key}")
+    if first["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(key, Settings.model_fields, n=1, cutoff=0.5)
+        hint = f"; did you mean {close[0]!r}?" if close else "; `nrtune search --print-settings` shows the known ones"
+        return f"{path}: unknown key {key!r}{hint}"
+    message = first["msg"][0].lower() + first["msg"][1:]
+    return f"{place}: {message}, not {first['input']!r}"

@@ -1,0 +1,182 @@
+"""MLflow: a parent run a campaign, a child run a trial, written by the driver alone, in batches, each value once."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from analysis.books import FINISHED, PRUNED, TrialRecord
+from orchestrator.family_search import Proposal
+from trainables.errors import UserError
+
+with warnings.catch_warnings():
+    # MLflow's own use of SQLAlchemy and pydantic warns at import; nothing here can mend it.
+    warnings.simplefilter("ignore")
+    from mlflow.entities import Metric, Param, Run, RunTag
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import MlflowClient
+
+DATABASE, ARTIFACTS = "mlflow.db", "artifacts"
+EXPERIMENT = "nrtune"
+CAMPAIGN_TAG, FINGERPRINT_TAG, STATUS_TAG = "nrtune.campaign", "nrtune.fingerprint", "nrtune.status"
+BATCH = 900
+"""Metrics a call: MLflow takes at most 1000."""
+
+_RUN_STATUS = {FINISHED: "FINISHED", PRUNED: "FINISHED"}
+
+
+def default_uri(folder: Path) -> str:
+    """The SQLite database of a campaign folder."""
+    return f"sqlite:///{(folder / DATABASE).resolve()}"
+
+
+class Tracker:
+    """The MLflow side of one campaign. Every method may be repeated after a crash without doubling anything."""
+
+    def __init__(self, uri: str, folder: Path, manifest: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        local = uri == default_uri(folder)
+        self.uri = uri
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self.client = MlflowClient(tracking_uri=uri)
+                self.experiment_id = self._experiment((folder / ARTIFACTS).resolve().as_uri() if local else None)
+                self.parent_id = self._parent(manifest, parameters)
+                self._runs = {run.data.tags[FINGERPRINT_TAG]: run for run in self._children()}
+        except MlflowException as error:
+            raise UserError(f"--tracking-uri {uri}: {' '.join(str(error).split())[:300]}") from error
+        self._campaign = str(manifest["id"])
+        self._logged: dict[str, set[int]] = {}
+
+    def start(self, proposal: Proposal, tags: Mapping[str, str]) -> None:
+        """Open the trial's run, or take up the one it had before an interruption."""
+        run = self._runs.get(proposal.fingerprint)
+        if run is None:
+            all_tags = {
+                **tags,
+                "mlflow.parentRunId": self.parent_id,
+                "mlflow.runName": proposal.name,
+                CAMPAIGN_TAG: self._campaign,
+                FINGERPRINT_TAG: proposal.fingerprint,
+                STATUS_TAG: "running",
+                "family": proposal.family,
+            }
+            if proposal.published:
+                all_tags["published"] = proposal.published
+            run = self.client.create_run(self.experiment_id, tags=all_tags, run_name=proposal.name)
+            self._runs[proposal.fingerprint] = run
+            parameters = [Param(key, str(value)) for key, value in proposal.config.items()]
+            self.client.log_batch(run.info.run_id, params=parameters)
+            self._logged[proposal.fingerprint] = set()
+            return
+        self.client.update_run(run.info.run_id, status="RUNNING")
+        self.client.set_tag(run.info.run_id, STATUS_TAG, "running")
+
+    def log_history(self, fingerprint: str, history: Iterable[Mapping[str, float]]) -> None:
+        """Log epochs' metrics, each with its `epoch` as the step; epochs that are there already are skipped."""
+        run_id = self._runs[fingerprint].info.run_id
+        logged = self._steps(fingerprint)
+        timestamp = int(time.time() * 1000)
+        metrics: list[Metric] = []
+        for entry in history:
+            step = int(entry["epoch"])
+            if step not in logged:
+                logged.add(step)
+                metrics += [
+                    Metric(key, float(value), timestamp, step)
+                    for key, value in entry.items()
+                    if key != "epoch" and math.isfinite(value)
+                ]
+        self._log(run_id, metrics)
+
+    def finish(self, record: TrialRecord, artifacts: Sequence[Path], objective: float | None) -> None:
+        """Write a trial's final metrics, tags and artifacts, and close its run. A closed run is left as it is."""
+        run = self._runs[record.fingerprint]
+        run_id = run.info.run_id
+        timestamp = int(time.time() * 1000)
+        # val/… of the best epoch would come after the curve's own last point: final values have their own names.
+        final = {key if not key.startswith("val/") else f"best_{key}": value for key, value in record.metrics.items()}
+        if objective is not None:
+            final["objective"] = objective
+        self._log(run_id, [Metric(key, value, timestamp, record.epochs) for key, value in final.items()])
+        for path in artifacts:
+            if path.exists():
+                self.client.log_artifact(run_id, str(path))
+        tags = {STATUS_TAG: record.status}
+        if record.failure_class:
+            tags |= {"failure_class": record.failure_class, "failure": (record.failure or "")[:500]}
+        self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        self.client.set_terminated(run_id, status=_RUN_STATUS.get(record.status, "FAILED"))
+
+    def has_run(self, fingerprint: str) -> bool:
+        """Whether the trial has a run, open or closed."""
+        return fingerprint in self._runs
+
+    def is_closed(self, fingerprint: str) -> bool:
+        """Whether the trial's run was closed with its end written (as far as this tracker knows from its start)."""
+        run = self._runs.get(fingerprint)
+        return run is not None and run.data.tags.get(STATUS_TAG) in (FINISHED, PRUNED, "failed")
+
+    def interrupt(self, fingerprints: Iterable[str]) -> None:
+        """Mark runs whose trials were interrupted: they are not running, and will be taken up again."""
+        for fingerprint in fingerprints:
+            if fingerprint in self._runs:
+                run_id = self._runs[fingerprint].info.run_id
+                self.client.set_tag(run_id, STATUS_TAG, "interrupted")
+                self.client.set_terminated(run_id, status="KILLED")
+
+    def unfinished(self) -> list[str]:
+        """Fingerprints of runs that MLflow still shows as running, as this tracker found them at its start."""
+        return [fingerprint for fingerprint, run in self._runs.items() if run.info.status == "RUNNING"]
+
+    def close(self, state: str, summary: Mapping[str, float]) -> None:
+        """Close the parent run: state finished or interrupted, and counts of trials by status."""
+        self._log(self.parent_id, [Metric(k, v, int(time.time() * 1000), 0) for k, v in summary.items()])
+        self.client.set_tag(self.parent_id, STATUS_TAG, state)
+        self.client.set_terminated(self.parent_id, status="FINISHED" if state == "finished" else "KILLED")
+
+    def _experiment(self, artifact_location: str | None) -> str:
+        found = self.client.get_experiment_by_name(EXPERIMENT)
+        if found is not None:
+            return str(found.experiment_id)
+        return str(self.client.create_experiment(EXPERIMENT, artifact_location=artifact_location))
+
+    def _parent(self, manifest: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
+        query = f"tags.`{CAMPAIGN_TAG}` = '{manifest['id']}' and tags.`nrtune.kind` = 'campaign'"
+        found = self.client.search_runs([self.experiment_id], filter_string=query, max_results=1)
+        if found:
+            run_id = str(found[0].info.run_id)
+            self.client.update_run(run_id, status="RUNNING")
+            self.client.set_tag(run_id, STATUS_TAG, "running")
+            return run_id
+        tags = {CAMPAIGN_TAG: manifest["id"], "nrtune.kind": "campaign", STATUS_TAG: "running"}
+        run = self.client.create_run(self.experiment_id, tags=tags, run_name=manifest["name"])
+        self.client.log_batch(run.info.run_id, params=[Param(k, str(v)) for k, v in parameters.items()])
+        return str(run.info.run_id)
+
+    def _children(self) -> Iterable[Run]:
+        query, token = f"tags.`mlflow.parentRunId` = '{self.parent_id}'", None
+        while True:
+            page = self.client.search_runs([self.experiment_id], query, max_results=1000, page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def _steps(self, fingerprint: str) -> set[int]:
+        """The epochs whose metrics the trial's run has."""
+        if fingerprint not in self._logged:
+            history = self.client.get_metric_history(self._runs[fingerprint].info.run_id, "train/loss")
+            self._logged[fingerprint] = {metric.step for metric in history}
+        return self._logged[fingerprint]
+
+    def _log(self, run_id: str, metrics: Sequence[Metric]) -> None:
+        for start in range(0, len(metrics), BATCH):
+            self.client.log_batch(run_id, metrics=metrics[start : start + BATCH])

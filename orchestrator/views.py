@@ -1,0 +1,299 @@
+"""What the reading commands print: status, trials, best, data check, and the MLflow UI."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+import socket
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from analysis.books import STATUSES, read_status
+from analysis.trials import BestTrial, open_campaign
+from analysis.winners import USE_CASES
+from orchestrator.ledger import is_running
+from trainables.data.cagi5 import ELEMENTS_OF_CELL_LINE, cell_line_of, read_cagi5
+from trainables.data.lentimpra import read_dataset
+from trainables.errors import UserError, suggest
+
+SHORT_COLUMNS = {
+    "name": "trial",
+    "family": "family",
+    "status": "status",
+    "epochs": "ep.",
+    "val/spearman": "val",
+    "test/spearman": "test",
+    "cagi5/release/spearman/all/mean": "rel.",
+    "cagi5/challenge/spearman/all/mean": "chal.",
+    "noise/corr": "noise",
+}
+"""What `nrtune trials` shows in 80 columns: Spearman on validation, test, CAGI5 release and challenge; noise_corr."""
+
+
+def tracking_uri(folder: Path) -> str:
+    """Where a campaign's MLflow records are."""
+    identity = open_campaign(folder).manifest["identity"]
+    return str(identity["tracking_uri"] or f"sqlite:///{(folder / 'mlflow.db').resolve()}")
+
+
+def status_text(folder: Path) -> str:
+    """State, counts by family, running trials, and where MLflow is."""
+    campaign = open_campaign(folder)
+    status, records = read_status(folder), campaign.records()
+    alive = is_running(folder)
+    state = status.get("state", "new")
+    if alive:
+        state = "running"
+    elif state == "running":
+        state = "interrupted (its process died; the same search command goes on)"
+    lines = [
+        f"{campaign.manifest['name']}: {state}",
+        f"created {campaign.manifest['created']}, selects on {campaign.select_on}",
+    ]
+    counts: dict[str, Counter[str]] = {}
+    for record in records:
+        counts.setdefault(record.family, Counter())[record.status] += 1
+    for family, of_family in counts.items():
+        lines.append(f"  {family}: " + ", ".join(f"{of_family[s]} {s}" for s in STATUSES if of_family[s]))
+    failures = Counter(record.failure_class for record in records if record.failure_class)
+    if failures:
+        lines.append("failures: " + ", ".join(f"{count} {name}" for name, count in failures.most_common()))
+    for trial in status.get("running", []) if alive else []:
+        value = trial["val_spearman"]
+        seen = f", val Spearman {value:.3f}" if value is not None else ""
+        lines.append(f"  running {trial['name']}: epoch {trial['epoch']} of {trial['epochs']}{seen}")
+    return "\n".join([*lines, f"MLflow: {tracking_uri(folder)}"])
+
+
+def trials_table(folder: Path, *, family: str | None, sort: str | None, ascending: bool) -> pd.DataFrame:
+    """The campaign's trials, filtered and sorted. Raises UserError for an unknown family or column."""
+    table = open_campaign(folder).trials()
+    if family is not None:
+        known = table["family"].unique().tolist()
+        if family not in known:
+            hint = suggest(family, known) if known else "; none has ended yet"
+            raise UserError(f"{folder}: no trial of family {family!r} has ended{hint}")
+        table = table[table["family"] == family]
+    if sort is not None:
+        if sort not in table:
+            raise UserError(f"{folder}: trials have no column {sort!r}{_nearest(sort, table)}")
+        table = table.sort_values(sort, ascending=ascending, na_position="last", kind="stable")
+    return table.reset_index(drop=True)
+
+
+def _nearest(name: str, table: pd.DataFrame) -> str:
+    hint = suggest(name, table.columns)
+    return hint if hint.startswith("; did") else "; `nrtune trials DIR --format csv` lists them all"
+
+
+def write_trials(table: pd.DataFrame, form: str) -> None:
+    """Write a table of trials to standard output."""
+    if form == "csv":
+        table.to_csv(sys.stdout, index=False)
+    elif form == "json":
+        sys.stdout.write(table.to_json(orient="records", indent=1) + "\n")
+    elif form == "parquet":
+        if sys.stdout.isatty():
+            raise UserError(
+                "parquet is not for a terminal; write it to a file: nrtune trials DIR --format parquet > FILE"
+            )
+        sys.stdout.buffer.write(table.to_parquet(index=False))
+    else:
+        _print_trials(table)
+
+
+def _print_trials(table: pd.DataFrame) -> None:
+    shown = Table(box=None, pad_edge=False)
+    columns = [name for name in SHORT_COLUMNS if name in table]
+    for name in columns:
+        shown.add_column(
+            SHORT_COLUMNS[name], justify="left" if name in ("name", "family", "status") else "right", no_wrap=True
+        )
+    for row in table.to_dict("records"):
+        status = f"{row['status']}:{row['failure_class']}" if row["failure_class"] else str(row["status"])
+        shown.add_row(*(status if name == "status" else _cell(row[name]) for name in columns))
+    Console(highlight=False).print(shown)
+    if table.empty:
+        Console(stderr=True).print("no trial has ended yet")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "–" if math.isnan(value) else f"{value:.3f}"
+    return str(value)
+
+
+def best_table(folder: Path, select_on: str | None) -> None:
+    """Print the winner of every use case beside the baseline."""
+    found, missing = open_campaign(folder).best_of_all(select_on)
+    shown = Table(box=None, pad_edge=False)
+    for heading in ("use case", "winner", "family", "value", "baseline", "change"):
+        shown.add_column(
+            heading, justify="right" if heading in ("value", "baseline", "change") else "left", no_wrap=True
+        )
+    for name, best in found.items():
+        shown.add_row(name, best.name, best.family, *_values(best))
+    out = Console(highlight=False)
+    out.print(shown)
+    if found:
+        first = next(iter(found.values())).winner
+        out.print(_selection_sentence(first.select_on, first.candidates), soft_wrap=True)
+    for reason in missing.values():
+        out.print(reason, soft_wrap=True)
+
+
+def _values(best: BestTrial) -> tuple[str, str, str]:
+    """The reported value, the baseline's, and the difference; of a composite the first metric stands."""
+    metric = next(iter(best.winner.reported))
+    value, baseline = best.winner.reported[metric], best.winner.baseline_reported.get(metric)
+    if baseline is None or best.winner.note:
+        return f"{value:.3f}", "–", "–"
+    return f"{value:.3f}", f"{baseline:.3f}", f"{value - baseline:+.3f}"
+
+
+def _selection_sentence(select_on: str, candidates: int) -> str:
+    data = {
+        "release": "validation data and the CAGI5 release part, and reported on test and challenge",
+        "val": "validation data, and reported on test and CAGI5 challenge",
+        "challenge": "the very data they are reported on (the study's protocol): the values are too good",
+    }[select_on]
+    return (
+        f"Winners of {candidates} candidates, selected on {data}. One seed each: a difference under about 0.02 in"
+        " CAGI5 Spearman can't be told from none."
+    )
+
+
+def best_text(folder: Path, use_case: str, select_on: str | None) -> str:
+    """The winner of one use case: how it was picked, its configuration, metrics and files."""
+    best = open_campaign(folder).best(use_case, select_on)
+    winner, rule = best.winner, USE_CASES[use_case]
+    lines = [f"{use_case}: {rule.title}", f"winner {best.name} ({best.family}), fingerprint {best.fingerprint}"]
+    lines += [
+        f"  {metric} {value:.4f}" + _against(winner.baseline_reported.get(metric))
+        for metric, value in winner.reported.items()
+    ]
+    lines.append(_selection_sentence(winner.select_on, winner.candidates))
+    if winner.without_metric:
+        lines.append(f"{winner.without_metric} finished trials lack a metric of this use case and were left out.")
+    if winner.note:
+        lines.append(winner.note)
+    lines += ["configuration:", *(f"  {key}: {value}" for key, value in best.config.items())]
+    lines.append(f"checkpoint: {best.checkpoint}")
+    return "\n".join(lines)
+
+
+def _against(baseline: float | None) -> str:
+    return "" if baseline is None else f" (baseline {baseline:.4f})"
+
+
+def best_json(folder: Path, use_case: str, select_on: str | None) -> str:
+    """One winner as a JSON object, or all by use case (null where there is none)."""
+    campaign = open_campaign(folder)
+    if use_case != "all":
+        return json.dumps(_as_json(campaign.best(use_case, select_on)), indent=1)
+    found, missing = campaign.best_of_all(select_on)
+    winners: dict[str, Any] = {name: _as_json(best) for name, best in found.items()} | dict.fromkeys(missing)
+    return json.dumps(winners, indent=1)
+
+
+def _as_json(best: BestTrial) -> dict[str, Any]:
+    winner = best.winner
+    return {
+        "trial": best.name,
+        "family": best.family,
+        "fingerprint": best.fingerprint,
+        "select_on": winner.select_on,
+        "selected_by": winner.selected_by,
+        "reported": dict(winner.reported),
+        "baseline": winner.baseline,
+        "baseline_reported": dict(winner.baseline_reported),
+        "candidates": winner.candidates,
+        "without_metric": winner.without_metric,
+        "note": winner.note,
+        "config": dict(best.config),
+        "metrics": dict(best.metrics),
+        "checkpoint": str(best.checkpoint),
+        "predictions_test": str(best.predictions_test),
+        "predictions_cagi5": None if best.predictions_cagi5 is None else str(best.predictions_cagi5),
+    }
+
+
+def check_text(path: Path, cell_line: str | None) -> str:
+    """What a data file or CAGI5 folder holds. Raises UserError for what is wrong with it."""
+    return _check_cagi5(path, cell_line) if path.is_dir() else _check_dataset(path)
+
+
+def _check_dataset(path: Path) -> str:
+    dataset = read_dataset(path)
+    lines = [f"{dataset.name}: {len(dataset)} sequences of {dataset.length} bases"]
+    for split in ("train", "val", "test"):
+        rows = dataset.rows(split)
+        activity = dataset.activity[rows]
+        line = f"  {split}: {len(rows)} rows, activity {activity.mean():.3f} ± {activity.std():.3f} (log2 RNA/DNA)"
+        if dataset.aleatoric_std is not None:
+            std = dataset.aleatoric_std[rows]
+            line += f", aleatoric std median {float(pd.Series(std).median()):.3f}"
+            line += f", {int((std == 0).sum())} of them 0" if (std == 0).any() else ""
+        lines.append(line)
+    lines += [f"  note: {note}" for note in dataset.notes]
+    unknown = int((dataset.tokens == 4).any(axis=1).sum())
+    if unknown:
+        lines.append(f"  note: {unknown} sequences hold N")
+    return "\n".join([*lines, f"  digest {dataset.digest}"])
+
+
+def _check_cagi5(path: Path, cell_line: str | None) -> str:
+    lines_there = [line for line, names in ELEMENTS_OF_CELL_LINE.items() if _holds(path, names)]
+    chosen = cell_line or cell_line_of(path.name) or (lines_there[0] if lines_there else "K562")
+    variants = read_cagi5(path, cell_line=chosen)
+    lines = [f"{path}: {len(variants)} variants, {len(variants.windows)} distinct windows of 230 bases"]
+    lines += [f"matched to {chosen}: {', '.join(variants.matched)}", "  element  part       n  HC"]
+    for row in variants.counts().to_dict("records"):
+        lines.append(f"  {row['element']:<8} {row['part']:<9} {row['n']:>4} {row['high_confidence']:>3}")
+        if row["ref_mismatch"]:
+            lines.append(
+                f"    {row['ref_mismatch']} of {row['n']} variants' Ref differ from the reference; kept, counted as ref_mismatch"
+            )
+    return "\n".join([*lines, f"  digest {variants.digest}"])
+
+
+def _holds(path: Path, elements: tuple[str, ...]) -> bool:
+    return any((path / f"{part}_{name}.tsv").exists() for part in ("challenge", "release") for name in elements)
+
+
+def serve_mlflow(folder: Path, port: int) -> int:
+    """Serve the campaign's MLflow UI on 127.0.0.1 until it is ended; returns its exit code."""
+    uri = tracking_uri(folder)
+    if uri.startswith(("http://", "https://", "databricks")):
+        raise UserError(f"the campaign is tracked by a server: open {uri} in a browser")
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise UserError(f"port {port} is taken; choose another with --port")
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        uri,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
+    sys.stderr.write(f"MLflow UI on http://127.0.0.1:{port} (Ctrl-C ends it)\n{shlex.join(command)}\n")
+    process = subprocess.Popen(command)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        return 0
