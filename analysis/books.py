@@ -29,7 +29,7 @@ class TrialRecord:
     """How a trial ended.
 
     name: such as RS-002, unique in the campaign. number: of its proposal in the family's Optuna study. config: flat
-    parameters. metrics: of the best validation epoch; undefined ones are left out. epochs: trained. seconds: trained.
+    parameters. metrics: of the best validation epoch; undefined ones are left out. epochs_trained, seconds: what training took.
     started, ended: ISO 8601, UTC. published: the study's configuration with the same parameters, if any.
     """
 
@@ -40,7 +40,7 @@ class TrialRecord:
     status: str
     config: Mapping[str, Any]
     metrics: Mapping[str, float]
-    epochs: int
+    epochs_trained: int
     seconds: float
     started: str
     ended: str

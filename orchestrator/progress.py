@@ -108,4 +108,4 @@ def describe(record: TrialRecord) -> str:
         return f"{what} ({record.failure_class}: {record.failure})"
     names = {"val/spearman": "val", "test/spearman": "test", "cagi5/challenge/spearman/all/mean": "CAGI5"}
     values = [f"{label} {record.metrics[name]:.3f}" for name, label in names.items() if name in record.metrics]
-    return f"{what} after {record.epochs} epochs, {record.seconds:.0f} s: Spearman {', '.join(values)}"
+    return f"{what} after {record.epochs_trained} epochs, {record.seconds:.0f} s: Spearman {', '.join(values)}"

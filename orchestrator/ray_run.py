@@ -6,7 +6,6 @@ import logging
 import os
 import warnings
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 # Set before Ray is imported: no reports of usage, no loggers beside ours, trials stay in the driver's folder, and
@@ -29,7 +28,7 @@ from orchestrator.recorder import Recorder
 from orchestrator.schedulers import Asha, Curve, build_scheduler, default_grace, rungs
 from orchestrator.tune_trainable import TrialTrainable
 from trainables.errors import UserError
-from trainables.registry import PLUGIN_VARIABLE
+from trainables.registry import plugin_folders
 
 if TYPE_CHECKING:
     from orchestrator.campaign import Search
@@ -88,7 +87,9 @@ class FamilySearcher(Searcher):
 def run_trials(search: Search, ledger: Ledger, recorder: Recorder, studies: list[FamilyStudy], left: int) -> None:
     """Run `left` trials. Raises KeyboardInterrupt on Ctrl-C, UserError where no cluster answers."""
     settings = search.settings
-    _start_ray(settings.address)
+    ours = not ray.is_initialized()  # in a notebook or a test, a Ray that runs already is used and left running
+    if ours:
+        _start_ray(settings.address)
     try:
         grace = settings.grace_epochs or default_grace(search.epochs)
         scheduler = build_scheduler(
@@ -102,6 +103,7 @@ def run_trials(search: Search, ledger: Ledger, recorder: Recorder, studies: list
         options = {
             "score_at": rungs(search.epochs, grace, settings.reduction_factor),
             "threads": settings.cpus_per_trial,
+            "plugins": os.pathsep.join(str(folder.resolve()) for folder in plugin_folders()),
             "time_limit": None if settings.trial_time_limit is None else settings.trial_time_limit * 60,
         }
         searcher = FamilySearcher(studies, ledger, settings.trials, options, recorder.exhausted)
@@ -109,7 +111,8 @@ def run_trials(search: Search, ledger: Ledger, recorder: Recorder, studies: list
         trainable = tune.with_resources(tune.with_parameters(TrialTrainable, data=search.data), resources)
         _run(searcher, scheduler, recorder, trainable, search, left)
     finally:
-        ray.shutdown()
+        if ours:
+            ray.shutdown()
 
 
 def _run(
@@ -141,24 +144,17 @@ def _run(
 
 def _start_ray(address: str | None) -> None:
     logging.getLogger("ray").setLevel(logging.ERROR)
-    plugins = os.environ.get(PLUGIN_VARIABLE)
-    runtime_env = {"env_vars": {PLUGIN_VARIABLE: _absolute(plugins)}} if plugins else None
     try:
         ray.init(
             address=address,
             include_dashboard=False if address is None else None,
             log_to_driver=False,
             logging_level=logging.ERROR,
-            runtime_env=runtime_env,
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UserError(
             f"--address {address}: no Ray cluster answers ({' '.join(str(error).split())[:200]})"
         ) from error
-
-
-def _absolute(plugins: str) -> str:
-    return os.pathsep.join(str(Path(folder).resolve()) for folder in plugins.split(os.pathsep) if folder)
 
 
 def _gpus(asked: float | None) -> float:

@@ -149,7 +149,7 @@ class Recorder(Callback):
             status=status,
             config=proposal.config,
             metrics=running.metrics or {},
-            epochs=len(history),
+            epochs_trained=len(history),
             seconds=round(sum(entry["seconds"] for entry in history), 3),
             started=running.started,
             ended=now(),

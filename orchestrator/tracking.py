@@ -105,7 +105,7 @@ class Tracker:
         final = {key if not key.startswith("val/") else f"best_{key}": value for key, value in record.metrics.items()}
         if objective is not None:
             final["objective"] = objective
-        self._log(run_id, [Metric(key, value, timestamp, record.epochs) for key, value in final.items()])
+        self._log(run_id, [Metric(key, value, timestamp, record.epochs_trained) for key, value in final.items()])
         for path in artifacts:
             if path.exists():
                 self.client.log_artifact(run_id, str(path))

@@ -14,12 +14,13 @@ from typing import Any
 from ray import tune
 
 from orchestrator.faults import TrialTimeout, classify
+from trainables.registry import PLUGIN_VARIABLE
 
 
 class TrialTrainable(tune.Trainable):
     """Steps a `trainables.training.Training`; whatever it raises becomes a result, so that the actor lives on.
 
-    config: trial (flat parameters), fingerprint, folder, score_at, threads, time_limit (seconds or None).
+    config: trial (flat parameters), folder, score_at, threads, time_limit (seconds or None), plugins (folders).
     """
 
     def setup(self, config: dict[str, Any], data: Any = None) -> None:
@@ -66,6 +67,7 @@ class TrialTrainable(tune.Trainable):
         self.training = None
         self.epoch = 0
         self.left: float | None = config["time_limit"]
+        os.environ[PLUGIN_VARIABLE] = config["plugins"]
 
     def _step(self) -> dict[str, Any]:
         from trainables.config import TrialConfig

@@ -28,7 +28,7 @@ SHORT_COLUMNS = {
     "name": "trial",
     "family": "family",
     "status": "status",
-    "epochs": "ep.",
+    "epochs_trained": "ep.",
     "val/spearman": "val",
     "test/spearman": "test",
     "cagi5/release/spearman/all/mean": "rel.",

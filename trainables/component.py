@@ -41,7 +41,7 @@ class Component:
             if key not in known:
                 hint = suggest(key, known) if known else "; it has none"
                 raise UserError(f"{cls.kind} {cls.name()} has no parameter {key!r}{hint}")
-        return cls(**parameters)
+        return cls(**checked_values(cls, parameters, f"{cls.kind} {cls.name()}"))
 
     def parameters(self) -> dict[str, Value]:
         """Every parameter with its value, defaults included."""
@@ -49,18 +49,29 @@ class Component:
 
 
 def check_fields(instance: Any, where: str) -> None:
-    """Check the types and bounds of a frozen dataclass, turning whole floats to int and int to float where declared."""
-    hints = typing.get_type_hints(type(instance))
-    for field in dataclasses.fields(instance):
-        value = getattr(instance, field.name)
+    """Check the types and bounds of a frozen dataclass. Raises UserError."""
+    values = {field.name: getattr(instance, field.name) for field in dataclasses.fields(instance)}
+    for name, value in checked_values(type(instance), values, where).items():
+        object.__setattr__(instance, name, value)
+
+
+def checked_values(cls: type, values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Check values for fields of a dataclass, turning int to float and whole floats to int where declared so.
+
+    Raises UserError for another type or a value out of bounds.
+    """
+    hints = typing.get_type_hints(cls)
+    checked = dict(values)
+    for field in dataclasses.fields(cls):
         declared = hints[field.name]
-        if declared not in (int, float, bool, str):
+        if field.name not in values or declared not in (int, float, bool, str):
             continue
-        checked = _as_declared(value, declared)
-        if checked is None:
-            raise UserError(f"{where}: {field.name} must be {_noun(declared)}, not {value!r}")
-        _check_bounds(checked, field, where)
-        object.__setattr__(instance, field.name, checked)
+        value = _as_declared(values[field.name], declared)
+        if value is None:
+            raise UserError(f"{where}: {field.name} must be {_noun(declared)}, not {values[field.name]!r}")
+        _check_bounds(value, field, where)
+        checked[field.name] = value
+    return checked
 
 
 def _as_declared(value: Any, declared: type) -> Value:
