@@ -92,11 +92,12 @@ def fit(
     Raises UserError for data that the configuration can't use and Diverged for a training that collapsed.
     """
     training = Training(config, data, device=device, folder=folder)
-    while not training.done:
+    final: Score | None = None
+    while final is None:
         epoch = training.run_epoch()
-        if report(epoch) is True:
-            break
-    final = training.score()
+        stop = report(epoch) is True
+        final = epoch.score or (training.score() if stop else None)
+    training.model.load_state_dict(training.best)
     return FitResult(
         config, training.fingerprint, training.model, final.metrics, training.history, final.test, final.variants
     )

@@ -1,0 +1,228 @@
+"""Training: deterministic, resumable, honest about divergence, and able to learn."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from trainables import checkpoint
+from trainables.config import TrialConfig, preset
+from trainables.encoders import ENCODERS
+from trainables.errors import UserError
+from trainables.heads import HEADS
+from trainables.inference import load_model
+from trainables.losses import LOSSES
+from trainables.samplers import SAMPLERS, TrainRows
+from trainables.training import BEST, HISTORY, LAST, TEST_PREDICTIONS, VARIANT_PREDICTIONS, Diverged
+from trainables.training import Training, TrainingData, fit  # fmt: skip
+
+CHEAP = {"epochs": 3, "encoder.channels": 8}
+TIMES = ("seconds", "samples_per_second")
+
+
+def config(**flat: object) -> TrialConfig:
+    encoder = str(flat.get("encoder", "dream_rnn"))
+    small = {"encoder.lstm_units": 4} if encoder == "dream_rnn" else {}
+    return TrialConfig.from_flat({**preset("small", encoder), **CHEAP, **small, **flat})
+
+
+def without_times(history: list[dict[str, float]]) -> list[dict[str, float]]:
+    return [{name: value for name, value in epoch.items() if name not in TIMES} for epoch in history]
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize("head", HEADS)
+def test_every_encoder_works_with_every_head(encoder, head, simulated_data):
+    loss = "mse" if head == "point" else "heteroscedastic"
+    result = fit(config(encoder=encoder, head=head, loss=loss, epochs=1), simulated_data)
+    assert np.isfinite(result.metrics["test/spearman"])
+    assert ("noise/variance_spearman" in result.metrics) == (head != "point")
+
+
+@pytest.mark.parametrize(
+    "options", [{"encoder.vib_beta": 0.01}, {"encoder.gc_bins": 10}, {"encoder.vib_beta": 0.01, "encoder.gc_bins": 10}]
+)
+def test_factorized_options_have_their_own_losses(options, simulated_data):
+    history = fit(config(encoder="factorized", epochs=1, **options), simulated_data).history
+    assert ("train/vib_kl" in history[0]) == ("encoder.vib_beta" in options)
+    assert ("train/gc_adversary" in history[0]) == ("encoder.gc_bins" in options)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_same_trial_gives_the_same_numbers(loss, simulated_data):
+    head = "dual" if LOSSES.get(loss).needs_log_variance else "point"
+    one = config(loss=loss, head=head, epochs=2)
+    torch.manual_seed(1)
+    first = fit(one, simulated_data)
+    torch.manual_seed(2)
+    second = fit(one, simulated_data)
+    assert without_times(first.history) == without_times(second.history)
+    assert {k: v for k, v in first.metrics.items() if np.isfinite(v)} == {
+        k: v for k, v in second.metrics.items() if np.isfinite(v)
+    }
+    other = fit(config(loss=loss, head=head, epochs=2, seed=1), simulated_data)
+    assert without_times(other.history) != without_times(first.history)
+
+
+def test_the_callers_random_state_is_left_alone(simulated_data):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    fit(config(epochs=1), simulated_data)
+    assert (torch.rand(3) == expected).all()
+
+
+@pytest.mark.parametrize("stop_after", [1, 2])
+def test_an_interrupted_training_goes_on_as_if_nothing_had_been(stop_after, simulated_data, tmp_path):
+    whole = fit(config(), simulated_data, folder=tmp_path / "whole")
+    started = Training(config(), simulated_data, folder=tmp_path / "cut")
+    for _ in range(stop_after):
+        started.run_epoch()
+    del started
+    resumed = Training(config(), simulated_data, folder=tmp_path / "cut")
+    assert resumed.epoch == stop_after
+    while not resumed.done:
+        report = resumed.run_epoch()
+    assert without_times(resumed.history) == without_times(whole.history)
+    assert report.score.metrics == pytest.approx(whole.metrics, rel=0, abs=0, nan_ok=True)
+    for name in (TEST_PREDICTIONS, VARIANT_PREDICTIONS):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_scoring_in_between_changes_nothing(simulated_data, tmp_path):
+    plain = Training(config(), simulated_data)
+    scored = Training(config(), simulated_data, folder=tmp_path, score_at=[1, 2])
+    reports = [(plain.run_epoch(), scored.run_epoch()) for _ in range(3)]
+    assert [b.score is not None for _, b in reports] == [True, True, True]
+    assert [a.score is not None for a, _ in reports] == [False, False, True]
+    assert without_times(plain.history) == without_times(scored.history)
+
+
+def test_a_folder_belongs_to_one_trial(simulated_data, tmp_path):
+    fit(config(epochs=1), simulated_data, folder=tmp_path)
+    with pytest.raises(UserError, match="belongs to another trial"):
+        Training(config(epochs=2), simulated_data, folder=tmp_path)
+
+
+def test_report_may_stop_the_training(simulated_data):
+    result = fit(config(), simulated_data, lambda epoch: epoch.epoch == 2)
+    assert len(result.history) == 2
+    assert result.metrics["best_epoch"] in (1, 2)
+
+
+def test_the_score_is_of_the_best_validation_epoch(simulated_data):
+    result = fit(config(epochs=4), simulated_data)
+    best = max(result.history, key=lambda epoch: epoch["val/spearman"])
+    assert result.metrics["best_epoch"] == best["epoch"]
+    assert result.metrics["val/spearman"] == pytest.approx(best["val/spearman"], abs=1e-12)
+
+
+def test_a_loss_that_turns_nan_is_said(simulated_data):
+    with pytest.raises(Diverged, match="training loss is nan in epoch 1"):
+        fit(config(lr=1e30), simulated_data)
+
+
+def test_a_constant_prediction_is_said(simulated_data):
+    training = Training(config(), simulated_data)
+    for parameter in training.model.head.parameters():
+        parameter.data.zero_()
+        parameter.requires_grad_(False)
+    with pytest.raises(Diverged, match="predicted alike in epoch 1"):
+        training.run_epoch()
+
+
+def test_a_loss_that_needs_noise_refuses_data_without(simulated_data):
+    bare = TrainingData(dataclasses.replace(simulated_data.dataset, aleatoric_std=None))
+    with pytest.raises(UserError, match="no noise was measured, and loss rank_stability needs it"):
+        fit(config(loss="rank_stability"), bare)
+    metrics = fit(config(epochs=1), bare).metrics
+    assert not any(name.startswith("noise/") for name in metrics)
+
+
+def test_shared_arrays_may_be_read_only_and_stay_as_they_are(simulated_data):
+    before = simulated_data.dataset.digest
+    arrays = {f.name: getattr(simulated_data.dataset, f.name) for f in dataclasses.fields(simulated_data.dataset)}
+    frozen = {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in arrays.items()}
+    for value in frozen.values():
+        if isinstance(value, np.ndarray):
+            value.setflags(write=False)
+    data = TrainingData(dataclasses.replace(simulated_data.dataset, **frozen), simulated_data.variants)
+    fit(config(loss="rank_stability", epochs=1), data)
+    assert data.dataset.digest == before
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_samplers_are_seeded(name):
+    sampler = SAMPLERS.get(name).build({})
+    rows = TrainRows(np.linspace(-1, 1, 100, dtype=np.float32), np.ones(100, np.float32))
+    drawn = [sampler.epoch_rows(rows, 0, 4, np.random.default_rng(seed)) for seed in (0, 0, 1)]
+    assert (drawn[0] == drawn[1]).all()
+    assert (drawn[0] != drawn[2]).any()
+    assert len(drawn[0]) == 100
+    assert drawn[0].min() >= 0
+    assert drawn[0].max() < 100
+
+
+def test_uniform_is_a_pass():
+    rows = TrainRows(np.zeros(50, np.float32), None)
+    assert sorted(SAMPLERS.get("uniform").build({}).epoch_rows(rows, 0, 1, np.random.default_rng(0))) == list(range(50))
+
+
+def test_a_model_is_saved_and_loaded(simulated_data, tmp_path):
+    result = fit(config(head="dual", loss="distributional"), simulated_data, folder=tmp_path)
+    model = load_model(tmp_path / BEST)
+    assert model.config == result.config
+    assert model.fingerprint == result.fingerprint
+    rows = simulated_data.dataset.rows("test")
+    sequences = ["".join("ACGTN"[token] for token in simulated_data.dataset.tokens[row]) for row in rows]
+    predicted = load_model(tmp_path).predict(sequences)
+    assert (predicted.mean == result.test["prediction"].to_numpy()).all()
+    assert (predicted.log_variance == result.test["log_variance"].to_numpy()).all()
+    effect = model.variant_effect(sequences[:2], sequences[1:3])
+    assert effect == pytest.approx(predicted.mean[1:3] - predicted.mean[:2], abs=1e-6)
+    with pytest.raises(UserError, match="trained on 230"):
+        model.predict(["ACGT"])
+    with pytest.raises(UserError, match="load best.pt"):
+        load_model(tmp_path / LAST)
+    assert (tmp_path / HISTORY).exists()
+
+
+def test_a_damaged_checkpoint_is_said(tmp_path):
+    (tmp_path / "a.pt").write_bytes(b"nothing")
+    with pytest.raises(UserError, match="not a readable nrtune checkpoint"):
+        load_model(tmp_path / "a.pt")
+    with pytest.raises(UserError, match="no such checkpoint"):
+        load_model(tmp_path / "b.pt")
+
+
+class _Evil:
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('code ran')",))
+
+
+def test_a_checkpoint_runs_no_code(tmp_path):
+    torch.save({"format": 1, "state": _Evil()}, tmp_path / "a.pt")
+    with pytest.raises(UserError, match="not a readable nrtune checkpoint"):
+        load_model(tmp_path / "a.pt")
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a"
+    path.write_text("old")
+
+    def write(temporary):
+        temporary.write_text("half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        checkpoint.write_atomically(path, write)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_study_preset_has_the_published_size():
+    model = TrialConfig.from_flat(preset("study")).encoder.module()
+    assert 6.1e6 < sum(parameter.numel() for parameter in model.parameters()) < 6.3e6
