@@ -14,7 +14,17 @@ from analysis.books import TRIALS, TrialRecord, read_manifest, read_records
 from analysis.winners import USE_CASES, Winner, find_winner
 from trainables.errors import UserError
 
-LEADING = ("name", "family", "status", "fingerprint", "published", "failure_class", "epochs_trained", "seconds", "ended")
+LEADING = (
+    "name",
+    "family",
+    "status",
+    "fingerprint",
+    "published",
+    "failure_class",
+    "epochs_trained",
+    "seconds",
+    "ended",
+)
 """The table's first columns; then the parameters by their flat names, then the metrics by theirs."""
 
 

@@ -89,7 +89,7 @@ def run_trials(search: Search, ledger: Ledger, recorder: Recorder, studies: list
     settings = search.settings
     ours = not ray.is_initialized()  # in a notebook or a test, a Ray that runs already is used and left running
     if ours:
-        _start_ray(settings.address)
+        start_ray(settings.address)
     try:
         grace = settings.grace_epochs or default_grace(search.epochs)
         scheduler = build_scheduler(
@@ -142,7 +142,8 @@ def _run(
         tuner.fit()
 
 
-def _start_ray(address: str | None) -> None:
+def start_ray(address: str | None) -> None:
+    """Start a Ray on this machine, or join the cluster at an address. Raises UserError where none answers."""
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:
         ray.init(

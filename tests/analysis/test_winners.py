@@ -25,7 +25,9 @@ BASE = ("B", "baseline", "finished", 0.5, 0.1)
 
 
 def test_the_winner_is_selected_on_release_and_reported_on_challenge():
-    winner = find_winner(table(BASE, ("R1", "rs", "finished", 0.3, 0.2), ("R2", "rs", "finished", 0.2, 0.9)), "overall", "release")
+    winner = find_winner(
+        table(BASE, ("R1", "rs", "finished", 0.3, 0.2), ("R2", "rs", "finished", 0.2, 0.9)), "overall", "release"
+    )
     assert winner.trial == "R1"
     assert winner.reported == {REPORTED: 0.2}
     assert winner.selected_by == 0.3
@@ -57,14 +59,24 @@ def test_the_baseline_is_named_only_where_there_is_nothing_else():
 
 
 def test_ties_fall_to_the_next_metric_then_to_the_earlier_trial():
-    rows = table(("R1", "rs", "finished", 0.3, 0.1), ("R2", "rs", "finished", 0.3, 0.2), ("R3", "rs", "finished", 0.3, 0.3))
+    rows = table(
+        ("R1", "rs", "finished", 0.3, 0.1), ("R2", "rs", "finished", 0.3, 0.2), ("R3", "rs", "finished", 0.3, 0.3)
+    )
     assert find_winner(rows, "overall", "release").trial == "R1"
     tie = rows.assign(**{"cagi5/release/pearson/all/mean": [0.0, 0.1, 0.1]})
     assert find_winner(tie, "overall", "release").trial == "R2"
 
 
 def test_smaller_is_better_for_noise_and_nearer_to_zero_for_the_gap():
-    names = ["name", "family", "status", "noise/corr", "val/noise/corr", "cagi5/challenge/hc_lc_gap", "cagi5/release/hc_lc_gap"]
+    names = [
+        "name",
+        "family",
+        "status",
+        "noise/corr",
+        "val/noise/corr",
+        "cagi5/challenge/hc_lc_gap",
+        "cagi5/release/hc_lc_gap",
+    ]
     rows = pd.DataFrame(
         [("R1", "rs", "finished", -0.1, -0.2, 0.3, -0.3), ("R2", "rs", "finished", 0.1, 0.2, 0.1, 0.1)], columns=names
     )
@@ -131,7 +143,10 @@ def write_campaign(folder, *records, tail=""):
 
 
 def test_a_campaign_is_read_back(tmp_path):
-    written = [record("A", config={"loss.k": 1.0}), record("B", config={"loss.lambda_var": 2.0}, metrics={SELECTED: 0.1})]
+    written = [
+        record("A", config={"loss.k": 1.0}),
+        record("B", config={"loss.lambda_var": 2.0}, metrics={SELECTED: 0.1}),
+    ]
     campaign = open_campaign(write_campaign(tmp_path / "c", *written))
     assert campaign.records() == written
     trials = campaign.trials()

@@ -198,7 +198,9 @@ def test_tsv_noise_from_replicates(tmp_path):
     table.to_csv(tmp_path / "a.tsv", sep="\t", index=False)
     dataset = read_tsv(tmp_path / "a.tsv", replicate_columns=["rep1", "rep2"])
     # the standard deviation of two numbers is their distance over √2
-    assert dataset.aleatoric_std == pytest.approx(np.abs(table["rep1"] - table["rep2"]).to_numpy() / np.sqrt(2), rel=1e-5)
+    assert dataset.aleatoric_std == pytest.approx(
+        np.abs(table["rep1"] - table["rep2"]).to_numpy() / np.sqrt(2), rel=1e-5
+    )
     with pytest.raises(UserError, match="has no replicate column 'rep3'"):
         read_tsv(tmp_path / "a.tsv", replicate_columns=["rep1", "rep3"])
 
@@ -319,7 +321,10 @@ def test_simulated_noise_is_heteroscedastic_and_honest():
     """The measured error of a mean of three replicates is their standard deviation over √3, in each half of the noise."""
     data = simulate(6000).dataset
     error = data.activity - data.noise_free
-    for half in (data.aleatoric_std < np.median(data.aleatoric_std), data.aleatoric_std >= np.median(data.aleatoric_std)):
+    for half in (
+        data.aleatoric_std < np.median(data.aleatoric_std),
+        data.aleatoric_std >= np.median(data.aleatoric_std),
+    ):
         assert np.mean(error[half] ** 2) > 0
     assert np.mean(error**2) == pytest.approx(np.mean(data.aleatoric_std**2) / 3, rel=0.1)
     assert np.corrcoef(np.abs(error), data.aleatoric_std)[0, 1] > 0.3

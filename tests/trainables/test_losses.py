@@ -109,7 +109,9 @@ def test_ranking_by_hand():
     """Two rows, y_0 > y_1, no noise: one pair of weight 1; mean 0 and 0 gives log 2, mean ln 3 and 0 gives log 4/3."""
     made = {"activity": np.array([1.0, 0.0]), "std": np.zeros(2), "log_variance": np.zeros(2)}
     assert call("rank_stability", {}, made | {"mean": np.zeros(2)})[0].item() == pytest.approx(math.log(2))
-    assert call("rank_stability", {}, made | {"mean": np.array([math.log(3), 0])})[0].item() == pytest.approx(math.log(4 / 3))
+    assert call("rank_stability", {}, made | {"mean": np.array([math.log(3), 0])})[0].item() == pytest.approx(
+        math.log(4 / 3)
+    )
 
 
 def test_noisy_pairs_count_less():

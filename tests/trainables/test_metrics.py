@@ -55,7 +55,9 @@ def test_noise_metrics_equal_the_literal_ones():
     )
     three = (test["mean"], test["activity"], test["std"])
     assert found["corr"] == pytest.approx(literal.noise_corr(*three))
-    assert found["corr_calibrated"] == pytest.approx(literal.noise_corr_calibrated(*three, val["mean"], val["activity"]))
+    assert found["corr_calibrated"] == pytest.approx(
+        literal.noise_corr_calibrated(*three, val["mean"], val["activity"])
+    )
     constant = np.full(200, test["activity"].mean())
     assert found["corr_constant"] == pytest.approx(literal.noise_corr(constant, test["activity"], test["std"]))
     assert found["low_noise_spearman"] == pytest.approx(literal.low_noise_spearman(*three))
@@ -83,7 +85,9 @@ def test_calibration_undoes_a_change_of_scale():
 def test_a_constant_prediction_gets_the_constants_noise_correlation():
     test = rows(200)
     mean = np.full(200, 7.0)
-    found = metrics.noise_metrics(mean, test["activity"], test["std"], calibration=(0.0, float(test["activity"].mean())))
+    found = metrics.noise_metrics(
+        mean, test["activity"], test["std"], calibration=(0.0, float(test["activity"].mean()))
+    )
     assert found["corr_calibrated"] == pytest.approx(found["corr_constant"])
     assert math.isnan(found["low_noise_spearman"])
 

@@ -16,8 +16,17 @@ from trainables.heads import HEADS
 from trainables.inference import load_model
 from trainables.losses import LOSSES
 from trainables.samplers import SAMPLERS, TrainRows
-from trainables.training import BEST, HISTORY, LAST, TEST_PREDICTIONS, VARIANT_PREDICTIONS, Diverged
-from trainables.training import Training, TrainingData, fit  # fmt: skip
+from trainables.training import (  # fmt: skip
+    BEST,
+    HISTORY,
+    LAST,
+    TEST_PREDICTIONS,
+    VARIANT_PREDICTIONS,
+    Diverged,
+    Training,
+    TrainingData,
+    fit,
+)
 
 CHEAP = {"epochs": 3, "encoder.channels": 8}
 TIMES = ("seconds", "samples_per_second")

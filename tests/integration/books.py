@@ -1,0 +1,61 @@
+"""Looks into the three books of a campaign: its ledger, Optuna and MLflow."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from analysis import open_campaign
+from orchestrator.family_search import open_storage
+from orchestrator.tracking import FINGERPRINT_TAG, default_uri
+
+
+def mlflow_runs(folder: Path, uri: str | None = None) -> tuple[list[Any], list[Any]]:
+    """The parent runs and the child runs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from mlflow.tracking import MlflowClient
+
+        client = MlflowClient(tracking_uri=uri or default_uri(folder))
+        experiment = client.get_experiment_by_name("nrtune")
+        runs = list(client.search_runs([experiment.experiment_id], max_results=1000))
+    return (
+        [run for run in runs if "mlflow.parentRunId" not in run.data.tags],
+        [run for run in runs if "mlflow.parentRunId" in run.data.tags],
+    )
+
+
+def steps(folder: Path, run: Any, metric: str) -> list[int]:
+    """The steps of a metric's history."""
+    from mlflow.tracking import MlflowClient
+
+    return sorted(
+        m.step for m in MlflowClient(tracking_uri=default_uri(folder)).get_metric_history(run.info.run_id, metric)
+    )
+
+
+def check_agreement(folder: Path, families: tuple[str, ...], trials: int) -> None:
+    """Ledger, Optuna and MLflow hold the same trials, each once, all ended."""
+    records = open_campaign(folder).records()
+    assert Counter(r.family for r in records) == dict.fromkeys(families, trials)
+    fingerprints = [r.fingerprint for r in records]
+    assert len(set(fingerprints)) == len(fingerprints)
+    parents, children = mlflow_runs(folder)
+    assert len(parents) == 1
+    assert sorted(run.data.tags[FINGERPRINT_TAG] for run in children) == sorted(fingerprints)
+    status = {r.fingerprint: r.status for r in records}
+    for run in children:
+        assert run.data.tags["nrtune.status"] == status[run.data.tags[FINGERPRINT_TAG]]
+        assert run.info.status in ("FINISHED", "FAILED")
+        assert run.data.tags["mlflow.parentRunId"] == parents[0].info.run_id
+        assert steps(folder, run, "val/spearman") == list(range(1, len(steps(folder, run, "val/spearman")) + 1))
+    storage = open_storage(folder, None)
+    for family in families:
+        states = Counter(t.state.name for t in optuna.load_study(study_name=family, storage=storage).trials)
+        of_family = Counter(r.status for r in records if r.family == family)
+        assert states["RUNNING"] == 0
+        assert (states["COMPLETE"], states["PRUNED"]) == (of_family["finished"], of_family["pruned"])

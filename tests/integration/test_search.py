@@ -1,0 +1,182 @@
+"""A whole tiny search: three families through Ray Tune, Optuna and MLflow, and the answers from it."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import optuna
+import pandas as pd
+import pytest
+from books import check_agreement, mlflow_runs, steps
+
+from analysis import USE_CASES, open_campaign
+from orchestrator import cli, views
+from orchestrator.campaign import Search
+from orchestrator.family_search import open_storage
+from orchestrator.settings import Settings
+from search_spaces import FAMILIES
+from trainables import load_model
+
+FAMILY_NAMES = ("baseline", "rank_stability", "distributional")
+EPOCHS = 3
+
+
+@pytest.fixture(scope="module")
+def campaign(shared_ray, simulated_folder, tmp_path_factory) -> tuple[Settings, Path]:
+    folder = tmp_path_factory.mktemp("search") / "campaign"
+    from trainables.data.simulate import HDF5_NAME
+
+    settings = Settings(
+        families=FAMILY_NAMES,
+        data=simulated_folder / HDF5_NAME,
+        cagi5=simulated_folder / "cagi5",
+        out=folder,
+        trials=2,
+        epochs=EPOCHS,
+    )
+    outcome = Search(settings).run()
+    assert outcome.state == "finished"
+    return settings, folder
+
+
+def test_every_trial_ends_with_every_metric(campaign):
+    _, folder = campaign
+    records = open_campaign(folder).records()
+    assert {r.status for r in records} <= {"finished", "pruned"}
+    expected = {"val/spearman", "test/spearman", "test/pearson", "test/mse", "noise/corr", "noise/corr_calibrated",
+                "noise/corr_constant", "noise/gap", "best_epoch", "cagi5/release/spearman/all/mean",
+                "cagi5/challenge/spearman/all/mean", "cagi5/challenge/pearson/all/SIM1", "cagi5/challenge/n/hc/SIM2",
+                "test/noise_free_spearman"}  # fmt: skip
+    for record in records:
+        assert expected <= set(record.metrics)
+        assert ("noise/variance_spearman" in record.metrics) == (record.family == "distributional")
+        assert all(math.isfinite(value) for value in record.metrics.values())
+
+
+def test_the_books_agree(campaign):
+    check_agreement(campaign[1], FAMILY_NAMES, 2)
+
+
+def test_published_values_come_first_and_are_never_stopped(campaign):
+    records = open_campaign(campaign[1]).records()
+    for family in FAMILY_NAMES:
+        first = next(r for r in records if r.family == family and r.name.endswith("-001"))
+        assert first.published == FAMILIES.get(family).published[0].name
+        assert first.status == "finished"
+    assert all(r.status == "finished" for r in records if r.published)
+
+
+def test_mlflow_holds_parameters_tags_curves_and_artifacts(campaign):
+    _, folder = campaign
+    parents, children = mlflow_runs(folder)
+    assert parents[0].data.params["families"] == "baseline,rank_stability,distributional"
+    assert parents[0].info.status == "FINISHED"
+    records = {r.fingerprint: r for r in open_campaign(folder).records()}
+    for run in children:
+        record = records[run.data.tags["nrtune.fingerprint"]]
+        assert run.info.run_name == record.name
+        assert run.data.params == {key: str(value) for key, value in record.config.items()}
+        for tag in ("family", "encoder", "loss", "sampler", "head", "preset", "seed"):
+            assert tag in run.data.tags
+        assert steps(folder, run, "train/loss") == list(range(1, record.epochs_trained + 1))
+        for name in ("test/spearman", "cagi5/challenge/spearman/all/mean", "noise/corr"):
+            assert run.data.metrics[name] == pytest.approx(record.metrics[name])
+        artifacts = Path(run.info.artifact_uri.removeprefix("file://"))
+        assert {p.name for p in artifacts.iterdir()} == {
+            "best.pt",
+            "predictions_test.parquet",
+            "predictions_cagi5.parquet",
+        }
+
+
+def test_predictions_give_the_metrics_again(campaign):
+    from trainables.metrics import element_metrics, spearman
+
+    _, folder = campaign
+    for record in open_campaign(folder).records():
+        of_trial = folder / "trials" / record.fingerprint
+        test = pd.read_parquet(of_trial / "predictions_test.parquet")
+        assert spearman(test["prediction"], test["activity"]) == pytest.approx(record.metrics["test/spearman"])
+        variants = pd.read_parquet(of_trial / "predictions_cagi5.parquet")
+        one = variants[(variants["element"] == "SIM1") & (variants["part"] == "challenge")]
+        found = element_metrics(one["variant_effect"].to_numpy(), one["value"].to_numpy(), one["confidence"].to_numpy())
+        assert found["spearman/all"] == pytest.approx(record.metrics["cagi5/challenge/spearman/all/SIM1"])
+
+
+def test_optuna_maximises_what_selection_may_see(campaign):
+    _, folder = campaign
+    records = {(r.family, r.number): r for r in open_campaign(folder).records()}
+    storage = open_storage(folder, None)
+    for family in FAMILY_NAMES:
+        for trial in optuna.load_study(study_name=family, storage=storage).get_trials(
+            states=(optuna.trial.TrialState.COMPLETE,)
+        ):
+            record = records[family, trial.number]
+            assert trial.value == record.metrics["cagi5/release/spearman/all/mean"]
+            assert sorted(trial.intermediate_values) == list(range(1, EPOCHS + 1))
+
+
+def test_the_best_trial_can_be_used(campaign):
+    _, folder = campaign
+    best = open_campaign(folder).best("overall")
+    assert best.family != "baseline"
+    assert best.winner.baseline.startswith("BASE-")
+    model = load_model(best.checkpoint)
+    assert model.config.to_flat() == dict(best.config)
+    stored = pd.read_parquet(best.predictions_test)
+    assert len(stored) == 40
+    assert len(model.predict(["ACGTN" * 46]).mean) == 1
+
+
+def test_the_same_again_trains_nothing(campaign):
+    settings, folder = campaign
+    before = (folder / "trials.jsonl").read_bytes()
+    outcome = Search(settings).run()
+    assert outcome.state == "finished"
+    assert (folder / "trials.jsonl").read_bytes() == before
+    check_agreement(folder, FAMILY_NAMES, 2)
+
+
+def test_answers_on_the_command_line(campaign, capsys):
+    _, folder = campaign
+    print_best = cli._print_best
+    print_best(folder, "all", as_json=True)
+    winners = json.loads(capsys.readouterr().out)
+    assert set(winners) == set(USE_CASES)
+    assert winners["overall"]["trial"] == open_campaign(folder).best("overall").name
+    print_best(folder, "overall", as_json=False)
+    assert "winner" in capsys.readouterr().out
+    print_best(folder, "all", as_json=False)
+    out = capsys.readouterr().out
+    assert "overall" in out
+    assert "selected on validation data and the CAGI5 release part" in out
+    text = views.status_text(folder)
+    assert "finished" in text
+    assert "rank_stability: 2 finished" in text or "1 pruned" in text
+    table = views.trials_table(folder, family="baseline", sort="test/spearman", ascending=False)
+    assert table["test/spearman"].is_monotonic_decreasing
+    for form in ("table", "csv", "json"):
+        views.write_trials(table, form)
+        assert "BASE-001" in capsys.readouterr().out
+
+
+def test_more_trials_extend_the_campaign(campaign):
+    settings, folder = campaign
+    more = settings.model_copy(update={"trials": 3, "families": ("baseline",)})
+    assert Search(more).run().state == "finished"
+    records = open_campaign(folder).records()
+    assert sum(r.family == "baseline" for r in records) == 3
+    assert sum(r.family == "rank_stability" for r in records) == 2
+
+
+def test_a_campaign_without_variants_selects_on_validation(shared_ray, settings):
+    bare = settings.model_copy(update={"cagi5": None})
+    assert Search(bare).run().state == "finished"
+    campaign = open_campaign(bare.out)
+    assert campaign.select_on == "val"
+    best = campaign.best("in_distribution")
+    assert best.predictions_cagi5 is None
+    _, missing = campaign.best_of_all()
+    assert "overall" in missing

@@ -1,0 +1,266 @@
+"""The orchestrator's parts: ledger, schedulers, failures, family studies, time limits."""
+
+from __future__ import annotations
+
+import math
+import time
+from types import SimpleNamespace
+
+import optuna
+import pytest
+
+from analysis.books import TrialRecord
+from orchestrator import ledger as ledger_module
+from orchestrator.family_search import FamilyStudy, next_family, open_storage, open_study
+from orchestrator.faults import TrialTimeout, classify
+from orchestrator.ledger import is_running, open_ledger
+from orchestrator.schedulers import Asha, Curve, build_scheduler, default_grace, rungs
+from orchestrator.tune_trainable import _TimeLimit
+from search_spaces import FAMILIES
+from trainables.config import TrialConfig, preset
+from trainables.errors import UserError
+
+IDENTITY = {"preset": "small", "seed": 0}
+
+
+def record(fingerprint: str, **fields: object) -> TrialRecord:
+    given = {"name": fingerprint, "family": "baseline", "number": 0, "status": "finished", "config": {}, "metrics": {},
+             "epochs_trained": 1, "seconds": 1.0, "started": "", "ended": ""}  # fmt: skip
+    return TrialRecord(fingerprint=fingerprint, **{**given, **fields})
+
+
+def open_(folder, identity=IDENTITY, must_exist=False):
+    return open_ledger(folder, "c", identity, {}, must_exist=must_exist)
+
+
+def test_the_ledger_keeps_what_it_was_told(tmp_path):
+    book = open_(tmp_path / "c")
+    book.append(record("a"))
+    book.close()
+    book = open_(tmp_path / "c", must_exist=True)
+    assert list(book.records) == ["a"]
+    book.close()
+
+
+def test_a_torn_line_is_cut_before_the_next_is_written(tmp_path):
+    book = open_(tmp_path / "c")
+    book.append(record("a"))
+    book.close()
+    with (tmp_path / "c" / "trials.jsonl").open("a") as file:
+        file.write(record("b").to_line()[:30])
+    book = open_(tmp_path / "c")
+    book.append(record("c"))
+    book.close()
+    assert list(open_(tmp_path / "c").records) == ["a", "c"]
+
+
+def test_one_writer_at_a_time(tmp_path):
+    book = open_(tmp_path / "c")
+    assert is_running(tmp_path / "c")
+    with pytest.raises(UserError, match="another search is writing to it"):
+        open_(tmp_path / "c")
+    book.close()
+    assert not is_running(tmp_path / "c")
+
+
+def test_another_campaigns_settings_are_refused(tmp_path):
+    open_(tmp_path / "c").close()
+    with pytest.raises(UserError, match="holds a campaign with seed 0, not 1"):
+        open_(tmp_path / "c", IDENTITY | {"seed": 1})
+
+
+def test_a_manifest_that_was_never_finished_is_no_campaign(tmp_path):
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / f".{ledger_module.MANIFEST}.1.partial").write_text("{")
+    open_(tmp_path / "c").close()
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (RuntimeError("CUDA out of memory. Tried to allocate"), "oom"),
+        (MemoryError(), "oom"),
+        (TrialTimeout("late"), "timed_out"),
+        (UserError("no"), "invalid"),
+        (type("Diverged", (RuntimeError,), {})("nan"), "diverged"),
+        (type("NodeDiedError", (Exception,), {})("gone"), "lost_node"),
+        (RuntimeError("The actor died because its node has died."), "lost_node"),
+        (type("ActorDiedError", (Exception,), {})("killed by SIGKILL"), "crashed"),
+        (KeyError("k"), "crashed"),
+    ],
+)
+def test_failures_have_a_class(error, expected):
+    failure = classify(error)
+    assert failure.failure_class == expected
+    assert "\n" not in failure.message
+
+
+@pytest.mark.parametrize(
+    ("epochs", "grace", "factor", "expected"),
+    [
+        (80, 9, 3, (9, 27)),
+        (4, 2, 3, (2,)),
+        (2, 2, 3, ()),
+        (1, 2, 3, ()),
+        (10, 2, 1.5, (2, 3, 5, 7)),
+        (100, 1, 10, (1, 10)),
+    ],
+)
+def test_rungs_are_those_of_rays_asha(epochs, grace, factor, expected):
+    assert rungs(epochs, grace, factor) == expected
+    if expected:
+        scheduler = build_scheduler(epochs=epochs, grace_epochs=grace, reduction_factor=factor)
+        theirs = sorted(math.ceil(m - 1e-9) for m, _ in scheduler._brackets[0]._rungs if m < epochs)
+        assert tuple(theirs) == expected
+
+
+def test_the_default_grace_leaves_short_trials_alone():
+    assert rungs(1, default_grace(1), 3) == ()
+    assert rungs(80, default_grace(80), 3) == (8, 24, 72)
+
+
+def trial(name, protected=False):
+    return SimpleNamespace(trial_id=name, config={"protected": protected})
+
+
+def result(epoch, value, **more):
+    return {"epoch": epoch, "val_spearman": value, **more}
+
+
+def test_asha_stops_what_falls_behind_but_never_the_studys_own():
+    asha = Asha(epochs=9, grace_epochs=1, reduction_factor=3)
+    good, bad, published = trial("good"), trial("bad"), trial("published", protected=True)
+    for one in (good, bad, published):
+        asha.on_trial_add(None, one)
+    assert asha.on_trial_result(None, good, result(1, 0.9)) == "CONTINUE"
+    assert asha.on_trial_result(None, bad, result(1, 0.1)) == "STOP"
+    assert asha.on_trial_result(None, published, result(1, 0.1)) == "CONTINUE"
+    assert asha.on_trial_result(None, published, result(9, 0.1)) == "STOP"  # the end, not a verdict
+    assert asha.stopped == {"bad"}
+
+
+def test_rungs_survive_a_restart():
+    asha = Asha(epochs=9, grace_epochs=1, reduction_factor=3, past=[Curve("old", ((1, 0.5), (2, 0.6), (3, 0.7)))])
+    late = trial("late")
+    asha.on_trial_add(None, late)
+    assert asha.on_trial_result(None, late, result(1, 0.4)) == "STOP"
+
+
+def test_a_failure_leaves_no_value_in_a_rung():
+    asha = Asha(epochs=9, grace_epochs=1, reduction_factor=3)
+    failed, late = trial("failed"), trial("late")
+    asha.on_trial_add(None, failed)
+    asha.on_trial_complete(None, failed, result(1, math.nan, failure_class="diverged"))
+    asha.on_trial_add(None, late)
+    assert asha.on_trial_result(None, late, result(1, 0.1)) == "CONTINUE"
+
+
+def test_a_time_limit_cuts_a_hang():
+    with pytest.raises(TrialTimeout), _TimeLimit(0.05):
+        time.sleep(5)
+    with _TimeLimit(None):
+        pass
+    with pytest.raises(TrialTimeout), _TimeLimit(0.0):
+        pytest.fail("no time was left")
+
+
+def make_config(parameters):
+    return TrialConfig.from_flat({**preset("small", parameters["encoder"]), **parameters})
+
+
+def open_family(folder, name="rank_stability"):
+    study = open_study(open_storage(folder, None), name, "id", 0)
+    return FamilyStudy(name, FAMILIES.get(name), study, make_config, lambda config: config.fingerprint())
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def test_published_values_come_first_then_the_search(tmp_path):
+    family = open_family(tmp_path)
+    points = FAMILIES.get("rank_stability").starting_points()
+    known: set[str] = set()
+    for number in range(len(points) + 3):
+        proposal = family.propose(known)
+        assert proposal.fingerprint not in known
+        known.add(proposal.fingerprint)
+        assert proposal.name == f"RS-{number + 1:03d}"
+        if number < len(points):
+            assert proposal.published == points[number][0]
+            assert points[number][1].items() <= proposal.config.items()
+        else:
+            assert proposal.published is None
+        family.report(proposal.number, 1, 0.1)
+        family.tell(record(proposal.fingerprint, number=proposal.number), 0.1)
+
+
+def test_interrupted_proposals_come_first_after_a_restart(tmp_path):
+    family = open_family(tmp_path)
+    proposals = [family.propose(set()) for _ in range(3)]
+    family.report(proposals[1].number, 1, 0.5)
+    family.tell(record(proposals[0].fingerprint, number=0), 0.3)
+    again = open_family(tmp_path)
+    again.reconcile({proposals[0].fingerprint: record(proposals[0].fingerprint)}, lambda r: 0.3)
+    assert [again.propose(set()), again.propose(set())] == proposals[1:]
+    again.report(proposals[1].number, 1, 0.5)  # told before the crash: not told twice
+    again.report(proposals[1].number, 2, 0.6)
+    assert again.curve(proposals[1].number) == ((1, 0.5), (2, 0.6))
+
+
+def test_what_ended_but_was_not_told_is_told_after_a_restart(tmp_path):
+    family = open_family(tmp_path)
+    ends = {"finished": 0.3, "pruned": None, "failed": None}
+    records = {}
+    for number, status in enumerate(ends):
+        proposal = family.propose(set())
+        family.report(number, 1, 0.1)
+        records[proposal.fingerprint] = record(proposal.fingerprint, number=number, status=status)
+    again = open_family(tmp_path)
+    again.reconcile(records, lambda r: ends[r.status])
+    states = [t.state.name for t in again.study.get_trials()[:3]]
+    assert states == ["COMPLETE", "PRUNED", "FAIL"]
+
+
+def test_a_proposal_cut_short_is_closed_and_the_studys_own_asked_again(tmp_path):
+    family = open_family(tmp_path)
+    family.study.ask()  # the first published point, killed before it had a fingerprint
+    again = open_family(tmp_path)
+    again.reconcile({}, lambda r: None)
+    names = {again.propose(set()).published for _ in range(5)}
+    assert names == {name for name, _ in FAMILIES.get("rank_stability").starting_points()}
+    assert again.study.get_trials()[0].state.name == "FAIL"
+
+
+def test_a_torn_journal_is_mended(tmp_path):
+    open_family(tmp_path).propose(set())
+    with (tmp_path / "optuna.journal").open("a") as file:
+        file.write('{"op_code": 4, "half')
+    (tmp_path / "optuna.journal.lock").symlink_to(tmp_path / "optuna.journal")
+    again = open_family(tmp_path)
+    again.reconcile({}, lambda r: None)
+    assert again.propose(set()).name == "RS-001"
+
+
+def test_a_repeat_is_asked_anew(tmp_path):
+    family = open_family(tmp_path, "baseline")
+    first = family.propose(set())
+    family.tell(record(first.fingerprint, number=0), 0.1)
+    family.study.enqueue_trial({"lr": 0.005, "weight_decay": 0.01, "encoder.dropout": 0.5})
+    second = family.propose({first.fingerprint})
+    assert second.fingerprint != first.fingerprint
+    assert [t.state.name for t in family.study.get_trials()] == ["COMPLETE", "FAIL", "RUNNING"]
+
+
+def test_a_study_of_another_campaign_is_refused(tmp_path):
+    open_family(tmp_path)
+    with pytest.raises(UserError, match="belongs to another campaign"):
+        open_study(open_storage(tmp_path, None), "rank_stability", "other", 0)
+
+
+def test_the_family_that_has_started_least_is_next():
+    studies = [SimpleNamespace(name=name) for name in "ab"]
+    assert next_family(studies, {"a": 0, "b": 0}, 2).name == "a"
+    assert next_family(studies, {"a": 1, "b": 0}, 2).name == "b"
+    assert next_family(studies, {"a": 2, "b": 2}, 2) is None

@@ -1,0 +1,219 @@
+"""Settings and the command line's mistakes: one sentence, exit code 2, nothing started and nothing written."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from orchestrator import cli
+from orchestrator.settings import Settings, load_settings
+from trainables.errors import UserError
+
+
+def run(monkeypatch, capsys, *arguments: object) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a command line."""
+    monkeypatch.setattr(sys, "argv", ["nrtune", *map(str, arguments)])
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+    out, err = capsys.readouterr()
+    return int(exit_.value.code or 0), out, err
+
+
+@pytest.fixture
+def good(simulated_folder: Path, tmp_path: Path) -> dict[str, object]:
+    data = simulated_folder / "lentiMPRA_simulated_activity_and_aleatoric_data.h5"
+    return {
+        "families": "baseline",
+        "data": data,
+        "cagi5": simulated_folder / "cagi5",
+        "out": tmp_path / "out",
+        "trials": 1,
+    }
+
+
+def flags(options: dict[str, object]) -> list[object]:
+    return [part for key, value in options.items() for part in (f"--{key}", value)]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"data": "missing.h5"}, "missing.h5: no such file"),
+        ({"data": "."}, "is a folder"),
+        ({"cagi5": "nowhere"}, "nowhere: no such folder"),
+        ({"cagi5": "."}, "holds no element of simulated"),
+        ({"families": "rank_stabilty"}, "unknown family 'rank_stabilty'; did you mean 'rank_stability'?"),
+        ({"families": "baseline,baseline"}, "names one family twice"),
+        ({"families": ","}, "--families is empty"),
+        ({"trials": 0}, "--trials: input should be greater than or equal to 1, not 0"),
+        ({"epochs": -1}, "--epochs: input should be greater than or equal to 1"),
+        ({"preset": "smal"}, "unknown preset 'smal'; did you mean 'small'?"),
+        ({"precision": "half"}, "--precision: input should be 'auto', 'float32' or 'bf16', not 'half'"),
+        ({"select-on": "test"}, "--select-on: input should be 'release', 'val' or 'challenge'"),
+        ({"cell-line": "HeLa"}, "unknown cell line 'HeLa'"),
+        ({"noise": "orientation"}, "options of tables"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_exit_2(change, message, good, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(monkeypatch, capsys, "search", *flags(good | change))
+    assert code == 2
+    assert out == ""
+    last = err.strip().splitlines()[-1]
+    assert last.startswith("nrtune: ")
+    assert message in last
+    assert "Traceback" not in err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("leave_out", "message"), [("data", "--data is missing"), ("out", "--out is missing")])
+def test_what_is_missing_is_said(leave_out, message, good, monkeypatch, capsys):
+    del good[leave_out]
+    code, _, err = run(monkeypatch, capsys, "search", *flags(good))
+    assert code == 2
+    assert message in err
+
+
+def test_data_without_noise_refuses_families_that_need_it(good, monkeypatch, capsys, tmp_path):
+    import h5py
+
+    with h5py.File(good["data"]) as old, h5py.File(tmp_path / "bare.h5", "w") as new:
+        for group in old:
+            new[f"{group}/X"], new[f"{group}/y"] = old[group]["X"][:], old[group]["y"][:, :1]
+    change = {"data": tmp_path / "bare.h5", "families": "baseline,rank_stability", "cell-line": "simulated"}
+    code, _, err = run(monkeypatch, capsys, "search", *flags(good | change))
+    assert code == 2
+    assert "no noise was measured, and loss rank_stability needs it; leave that family out" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_selecting_on_variants_needs_variants(good, monkeypatch, capsys):
+    del good["cagi5"]
+    code, _, err = run(monkeypatch, capsys, "search", *flags(good | {"select-on": "release"}))
+    assert code == 2
+    assert "--select-on release needs variants" in err
+
+
+def test_resume_needs_a_campaign(good, monkeypatch, capsys, tmp_path):
+    code, _, err = run(monkeypatch, capsys, "search", *flags(good), "--resume")
+    assert code == 2
+    assert "there is no campaign to resume" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_out_that_holds_something_else_is_left_alone(good, monkeypatch, capsys, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.tex").write_text("x")
+    code, _, err = run(monkeypatch, capsys, "search", *flags(good))
+    assert code == 2
+    assert "is not empty and holds no campaign (thesis.tex)" in err
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("trails: 3\n", "unknown key 'trails'; did you mean 'trials'?"),
+        ("trials: many\n", "s.yaml: trials: input should be a valid integer"),
+        ("- a\n", "must map names to values"),
+        ("trials: [\n", "is not YAML"),
+        ("folds: {train: [1]}\n", "folds"),
+    ],
+)
+def test_bad_settings_files(text, message, monkeypatch, capsys, tmp_path):
+    (tmp_path / "s.yaml").write_text(text)
+    code, _, err = run(monkeypatch, capsys, "search", tmp_path / "s.yaml")
+    assert code == 2
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_flags_override_the_file_and_print_settings_shows_the_result(monkeypatch, capsys, tmp_path):
+    (tmp_path / "s.yaml").write_text("trials: 7\nseed: 3\nfamilies: [baseline]\n")
+    code, out, _ = run(monkeypatch, capsys, "search", tmp_path / "s.yaml", "--trials", "9", "--print-settings")
+    assert code == 0
+    shown = yaml.safe_load(out)
+    assert (shown["trials"], shown["seed"], shown["families"]) == (9, 3, ["baseline"])
+    assert set(shown) == set(Settings.model_fields)
+    (tmp_path / "again.yaml").write_text(out)
+    assert load_settings(tmp_path / "again.yaml", {}) == load_settings(tmp_path / "s.yaml", {"trials": 9})
+
+
+def test_every_setting_but_those_of_tables_is_a_flag():
+    command = cli.app.registered_commands
+    names = {p for c in command if c.callback is cli.search for p in c.callback.__annotations__}
+    only_in_files = {"folds", "replicate_columns", "grace_epochs", "reduction_factor"}
+    assert set(Settings.model_fields) - only_in_files <= names
+
+
+@pytest.mark.parametrize("command", ["status", "trials", "best", "ui"])
+def test_a_folder_without_a_campaign(command, monkeypatch, capsys, tmp_path):
+    code, _, err = run(monkeypatch, capsys, command, tmp_path)
+    assert code == 2
+    assert "holds no campaign" in err
+
+
+def test_an_unknown_use_case(monkeypatch, capsys, tmp_path):
+    code, _, err = run(monkeypatch, capsys, "best", tmp_path, "--use-case", "overal")
+    assert code == 2
+    assert "did you mean 'overall'" in err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [],
+        ["demo"],
+        ["search"],
+        ["status"],
+        ["trials"],
+        ["best"],
+        ["ui"],
+        ["data"],
+        ["data", "check"],
+        ["data", "simulate"],
+    ],
+)
+def test_help_is_there(command, monkeypatch, capsys):
+    code, out, _ = run(monkeypatch, capsys, *command, "--help")
+    assert code == 0
+    assert "Usage: nrtune" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_help_needs_neither_torch_nor_ray():
+    code = "import sys; from orchestrator import cli; print(json.dumps([m for m in ('torch', 'ray', 'mlflow', 'optuna', 'pandas') if m in sys.modules]))"
+    found = subprocess.run([sys.executable, "-c", f"import json; {code}"], capture_output=True, text=True, check=True)
+    assert json.loads(found.stdout) == []
+
+
+def test_data_check_and_simulate(monkeypatch, capsys, tmp_path):
+    code, out, _ = run(monkeypatch, capsys, "data", "simulate", "--out", tmp_path / "s", "--n", "60")
+    assert code == 0
+    hdf5, cagi5 = out.split()
+    code, out, _ = run(monkeypatch, capsys, "data", "check", hdf5)
+    assert code == 0
+    assert "60 sequences of 230 bases" in out
+    code, out, _ = run(monkeypatch, capsys, "data", "check", cagi5)
+    assert code == 0
+    assert "matched to simulated: SIM1, SIM2, SIM3, SIM4" in out
+    code, _, err = run(monkeypatch, capsys, "data", "simulate", "--out", tmp_path / "s")
+    assert code == 2
+    assert "exists already" in err
+
+
+def test_real_data_are_checked(real_data, monkeypatch, capsys):
+    code, out, _ = run(monkeypatch, capsys, "data", "check", real_data / "cagi5")
+    assert code == 0
+    assert "3 of 633 variants' Ref differ from the reference; kept, counted as ref_mismatch" in out
+    assert "GP1BB    challenge  869 143" in out
+
+
+def test_wrong_values_are_user_errors():
+    with pytest.raises(UserError, match="no such settings file"):
+        load_settings(Path("none.yaml"), {})
