@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
@@ -20,7 +21,7 @@ RECENT = 6
 
 
 class Progress:
-    """Shows families, running trials and the best validation Spearman so far. `trials` is what each family is asked for."""
+    """Shows families, running trials and the best validation Spearman so far; `trials` is what each family shall have."""
 
     def __init__(self, families: Sequence[str], trials: int, records: Sequence[TrialRecord]) -> None:
         self.families, self.trials = families, trials
@@ -77,9 +78,10 @@ class Progress:
 
     def _view(self) -> Group:
         minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
-        table = Table(title=f"nrtune  {minutes}:{seconds:02d}", title_justify="left", expand=False)
-        for heading in ("family", "done", "stopped", "failed", "running: trial epoch val Spearman", "best val"):
-            table.add_column(heading, justify="left" if heading[0] in "fr" and heading != "failed" else "right")
+        table = Table(title=f"nrtune  {minutes}:{seconds:02d}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+        for heading in ("family", "finished", "pruned", "failed", "best val", "running: epoch, val Spearman"):
+            text = heading in ("family", "running: epoch, val Spearman")
+            table.add_column(heading, justify="left" if text else "right")
         for family in self.families:
             counts = self.ended_count[family]
             running = [_running_text(r) for r in self._running if r[0].family == family]
@@ -89,8 +91,8 @@ class Progress:
                 f"{counts[FINISHED]}/{self.trials}",
                 str(counts[PRUNED]),
                 str(counts[FAILED]),
-                "\n".join(running) or "–",
                 best,
+                "\n".join(running) or "–",
             )
         return Group(table, *(Text(line, overflow="ellipsis", no_wrap=True) for line in self.lines))
 
@@ -98,7 +100,7 @@ class Progress:
 def _running_text(running: Running) -> str:
     proposal, epoch, history = running
     value = f" {history[-1]['val/spearman']:.3f}" if history else ""
-    return f"{proposal.name} {epoch}/{proposal.config['epochs']}{value}"
+    return f"{proposal.name}: {epoch}/{proposal.config['epochs']}{value}"
 
 
 def describe(record: TrialRecord) -> str:
@@ -108,4 +110,4 @@ def describe(record: TrialRecord) -> str:
         return f"{what} ({record.failure_class}: {record.failure})"
     names = {"val/spearman": "val", "test/spearman": "test", "cagi5/challenge/spearman/all/mean": "CAGI5"}
     values = [f"{label} {record.metrics[name]:.3f}" for name, label in names.items() if name in record.metrics]
-    return f"{what} after {record.epochs_trained} epochs, {record.seconds:.0f} s: Spearman {', '.join(values)}"
+    return f"{what}, {record.epochs_trained} epochs, {record.seconds:.0f} s: {' '.join(values)}"

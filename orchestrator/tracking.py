@@ -146,7 +146,9 @@ class Tracker:
         found = self.client.get_experiment_by_name(EXPERIMENT)
         if found is not None:
             return str(found.experiment_id)
-        return str(self.client.create_experiment(EXPERIMENT, artifact_location=artifact_location))
+        # The kind makes MLflow's pages open with training runs rather than with language-model traces.
+        tags = {"mlflow.experimentKind": "custom_model_development"}
+        return str(self.client.create_experiment(EXPERIMENT, artifact_location=artifact_location, tags=tags))
 
     def _parent(self, manifest: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
         query = f"tags.`{CAMPAIGN_TAG}` = '{manifest['id']}' and tags.`nrtune.kind` = 'campaign'"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -291,9 +292,11 @@ def serve_mlflow(folder: Path, port: int) -> int:
     ]
     sys.stderr.write(f"MLflow UI on http://127.0.0.1:{port} (Ctrl-C ends it)\n{shlex.join(command)}\n")
     process = subprocess.Popen(command)
+    # A polite kill must not leave the server behind; Ctrl-C reaches both anyway.
+    signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
     try:
         return process.wait()
     except KeyboardInterrupt:
         process.terminate()
         process.wait()
-        return 0
+    return 0

@@ -12,10 +12,10 @@ from jaxtyping import install_import_hook
 
 install_import_hook([f"trainables.{name}" for name in ("losses", "encoders", "heads", "model")], "beartype.beartype")
 
-from trainables.data.cagi5 import read_cagi5
-from trainables.data.lentimpra import read_dataset
-from trainables.data.simulate import HDF5_NAME, simulate, write_simulated
-from trainables.training import TrainingData
+from trainables.data.cagi5 import read_cagi5  # noqa: E402
+from trainables.data.lentimpra import read_dataset  # noqa: E402
+from trainables.data.simulate import HDF5_NAME, simulate, write_simulated  # noqa: E402
+from trainables.training import TrainingData  # noqa: E402
 
 HDF5_FILE = "lentimpra/lentiMPRA_WTC11_activity_and_aleatoric_data.h5"
 

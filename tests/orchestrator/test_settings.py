@@ -187,7 +187,8 @@ def test_help_is_there(command, monkeypatch, capsys):
 
 
 def test_help_needs_neither_torch_nor_ray():
-    code = "import sys; from orchestrator import cli; print(json.dumps([m for m in ('torch', 'ray', 'mlflow', 'optuna', 'pandas') if m in sys.modules]))"
+    heavy = ("torch", "ray", "mlflow", "optuna", "pandas")
+    code = f"import sys; from orchestrator import cli; print(json.dumps([m for m in {heavy} if m in sys.modules]))"
     found = subprocess.run([sys.executable, "-c", f"import json; {code}"], capture_output=True, text=True, check=True)
     assert json.loads(found.stdout) == []
 

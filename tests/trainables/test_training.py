@@ -194,7 +194,7 @@ def test_a_model_is_saved_and_loaded(simulated_data, tmp_path):
     assert effect == pytest.approx(predicted.mean[1:3] - predicted.mean[:2], abs=1e-6)
     with pytest.raises(UserError, match="trained on 230"):
         model.predict(["ACGT"])
-    with pytest.raises(UserError, match="load best.pt"):
+    with pytest.raises(UserError, match=r"load best\.pt"):
         load_model(tmp_path / LAST)
     assert (tmp_path / HISTORY).exists()
 
