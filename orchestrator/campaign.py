@@ -109,6 +109,19 @@ class Search:
             }
         return about
 
+    def notes(self) -> list[str]:
+        """What a user should know of the data before they are trained on."""
+        dataset, variants = self.data
+        notes = [f"{dataset.name}: {note}" for note in dataset.notes]
+        if variants is not None:
+            counts = variants.counts()
+            notes.append(f"{variants.name}: {len(variants)} variants; means are over {', '.join(variants.matched)}")
+            wrong = int(counts["ref_mismatch"].sum())
+            if wrong:
+                names = ", ".join(dict.fromkeys(counts["element"][counts["ref_mismatch"] > 0]))
+                notes.append(f"{variants.name}: {wrong} variants' Ref differ from the reference ({names}); kept")
+        return notes
+
     def run(self) -> Outcome:
         """Run the search, or go on with it, until every family has its trials, the time is up, or Ctrl-C."""
         name = self.settings.name or self.folder.name
@@ -139,9 +152,10 @@ class Search:
             family: FamilyStudy(
                 family,
                 self.families[family],
-                open_study(storage, prefix + family, ledger.manifest["id"], self.settings.seed),
+                open_study(storage, prefix + family, ledger.manifest["id"]),
                 self.make_config,
                 self.data.fingerprint_of,
+                self.settings.seed,
             )
             for family in self._all_families(ledger)
         }
@@ -167,8 +181,10 @@ class Search:
         try:
             run_trials(self, ledger, recorder, studies, left)
         except KeyboardInterrupt:
-            recorder.interrupt()
             return Outcome("interrupted", _counts(ledger), "interrupted")
+        finally:
+            # Ray Tune ends what still runs when the time is up without a word to its callbacks.
+            recorder.interrupt()
         still_left = self._trials_left(ledger)
         state = "finished" if still_left == 0 or recorder.exhausted else "interrupted"
         why = "; ".join(recorder.exhausted) if state == "finished" else "the time budget is spent"

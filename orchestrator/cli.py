@@ -39,6 +39,23 @@ class Format(enum.StrEnum):
     parquet = "parquet"
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("nrtune"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    pass
+
+
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The campaign's folder (a search's --out).")]
 
 
@@ -202,7 +219,10 @@ def _search(settings: Settings) -> Outcome:
     typer.echo("reading data", err=True)
     from orchestrator.campaign import Search
 
-    outcome = Search(settings).run()
+    search = Search(settings)
+    for note in search.notes():
+        typer.echo(f"  {note}", err=True)
+    outcome = search.run()
     counts = ", ".join(f"{count} {status}" for status, count in sorted(outcome.counts.items())) or "no trial"
     why = f" ({outcome.why})" if outcome.why else ""
     typer.echo(f"{outcome.state}{why}: {counts}", err=True)

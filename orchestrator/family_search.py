@@ -47,7 +47,8 @@ class Proposal(NamedTuple):
 class FamilyStudy:
     """One family's Optuna study.
 
-    `make_config` turns the family's fixed and searched parameters into a TrialConfig, `fingerprint_of` names it.
+    `make_config` turns the family's fixed and searched parameters into a TrialConfig, `fingerprint_of` names it; the
+    same `seed` draws the same proposals, as far as they do not depend on which trial ended first.
     """
 
     def __init__(
@@ -57,8 +58,9 @@ class FamilyStudy:
         study: optuna.Study,
         make_config: Callable[[Mapping[str, Any]], TrialConfig],
         fingerprint_of: Callable[[TrialConfig], str],
+        seed: int,
     ) -> None:
-        self.name, self.family, self.study = name, family, study
+        self.name, self.family, self.study, self.seed = name, family, study, seed
         self.make_config, self.fingerprint_of = make_config, fingerprint_of
         self._live: dict[int, optuna.trial.Trial] = {}
         self._reported: dict[int, set[int]] = {}
@@ -87,10 +89,11 @@ class FamilyStudy:
         """The next trial whose fingerprint is not in `known`; None where the space seems exhausted."""
         if self._interrupted:
             return self._again(self._interrupted.pop(0))
-        for _ in range(ASK_AGAIN):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                trial = self.study.ask()
+        for attempt in range(ASK_AGAIN):
+            # A sampler of its own for each proposal: what it draws does not depend on restarts between proposals.
+            made = sum(FINGERPRINT in trial.user_attrs for trial in self.study.get_trials(deepcopy=False))
+            self.study.sampler = _sampler(derive_seed(self.seed, self.name, made, attempt))
+            trial = self.study.ask()
             config = self.make_config({**self.family.fixed, **self._suggest(trial)})
             fingerprint = self.fingerprint_of(config)
             if fingerprint in known:
@@ -119,10 +122,10 @@ class FamilyStudy:
         else:
             self.study.tell(record.number, state=TrialState.FAIL, skip_if_finished=True)
 
-    def curve(self, number: int) -> tuple[tuple[int, float], ...]:
-        """A trial's validation metric by epoch."""
-        trial = self.study.get_trials(deepcopy=False)[number]
-        return tuple(sorted(trial.intermediate_values.items()))
+    def curves(self) -> dict[int, tuple[tuple[int, float], ...]]:
+        """Every trial's validation metric by epoch, by the trial's number."""
+        trials = self.study.get_trials(deepcopy=False)
+        return {trial.number: tuple(sorted(trial.intermediate_values.items())) for trial in trials}
 
     def _suggest(self, trial: optuna.trial.Trial) -> dict[str, Any]:
         chosen: dict[str, Any] = dict(self.family.fixed)
@@ -172,30 +175,24 @@ def open_storage(folder: Path, url: str | None) -> BaseStorage:
         content = path.read_bytes()
         os.truncate(path, content.rfind(b"\n") + 1)
         Path(f"{path}.lock").unlink(missing_ok=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return JournalStorage(JournalFileBackend(str(path)))
+    return JournalStorage(JournalFileBackend(str(path)))
 
 
-def open_study(storage: BaseStorage, study_name: str, campaign_id: str, seed: int) -> optuna.Study:
+def open_study(storage: BaseStorage, study_name: str, campaign_id: str) -> optuna.Study:
     """Open a family's study, made for this campaign if new. Raises UserError for one of another campaign."""
-    names = {study.study_name for study in optuna.get_all_study_summaries(storage, include_best_trial=False)}
-    done = len(optuna.load_study(study_name=study_name, storage=storage).trials) if study_name in names else 0
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        # A restarted sampler must not repeat the draws of the one before it.
-        sampler = optuna.samplers.TPESampler(
-            seed=derive_seed(seed, study_name, done) % 2**32, multivariate=True, group=True
-        )
-        study = optuna.create_study(
-            storage=storage, study_name=study_name, direction="maximize", sampler=sampler, load_if_exists=True
-        )
+    study = optuna.create_study(storage=storage, study_name=study_name, direction="maximize", load_if_exists=True)
     if study.user_attrs.setdefault("campaign", campaign_id) != campaign_id:
         raise UserError(
             f"the Optuna study {study_name!r} belongs to another campaign; choose another --name or storage"
         )
     study.set_user_attr("campaign", campaign_id)
     return study
+
+
+def _sampler(seed: int) -> optuna.samplers.BaseSampler:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.TPESampler(seed=seed % 2**32, multivariate=True, group=True)
 
 
 def next_family(studies: Sequence[FamilyStudy], started: Mapping[str, int], trials: int) -> FamilyStudy | None:

@@ -115,9 +115,10 @@ class Recorder(Callback):
 
     def curves(self) -> Iterable[tuple[str, tuple[tuple[int, float], ...]]]:
         """Fingerprint and validation curve of every trial that ended without failing."""
+        curves = {family: study.curves() for family, study in self.studies.items()}
         for record in self.ledger.records.values():
             if record.status != FAILED:
-                yield record.fingerprint, self.studies[record.family].curve(record.number)
+                yield record.fingerprint, curves[record.family][record.number]
 
     def write_status(self, state: str) -> None:
         """Write status.json."""

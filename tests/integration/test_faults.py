@@ -115,12 +115,8 @@ def test_a_killed_driver_loses_nothing(shared_ray, settings: Settings, tmp_path:
     command.finish()
     check_agreement(out, FAMILIES, TRIALS)
     assert read_records(out)[: len(before)] == before
-    # Every trial that both campaigns proposed has the same numbers, the interrupted ones included: the first three of
-    # each family are the study's own values or drawn from the same seed.
-    same = set(numbers(out)) & set(numbers(tmp_path / "unharmed"))
-    assert len(same) >= len(FAMILIES) * TRIALS - 2
-    for fingerprint in same:
-        assert numbers(out)[fingerprint] == numbers(tmp_path / "unharmed")[fingerprint]
+    # The same trials were proposed as in a campaign that nobody struck, and each has the same numbers.
+    assert numbers(out) == numbers(tmp_path / "unharmed")
 
 
 def test_ctrl_c_leaves_a_campaign_that_goes_on(settings: Settings, tmp_path: Path):

@@ -169,8 +169,9 @@ def make_config(parameters):
 
 
 def open_family(folder, name="rank_stability"):
-    study = open_study(open_storage(folder, None), name, "id", 0)
-    return FamilyStudy(name, FAMILIES.get(name), study, make_config, lambda config: config.fingerprint())
+    folder.mkdir(exist_ok=True)
+    study = open_study(open_storage(folder, None), name, "id")
+    return FamilyStudy(name, FAMILIES.get(name), study, make_config, lambda config: config.fingerprint(), seed=0)
 
 
 @pytest.fixture(autouse=True)
@@ -206,7 +207,24 @@ def test_interrupted_proposals_come_first_after_a_restart(tmp_path):
     assert [again.propose(set()), again.propose(set())] == proposals[1:]
     again.report(proposals[1].number, 1, 0.5)  # told before the crash: not told twice
     again.report(proposals[1].number, 2, 0.6)
-    assert again.curve(proposals[1].number) == ((1, 0.5), (2, 0.6))
+    assert again.curves()[proposals[1].number] == ((1, 0.5), (2, 0.6))
+
+
+def test_a_restart_does_not_change_what_is_proposed(tmp_path):
+    whole, known = open_family(tmp_path / "a"), set()
+    expected = [whole.propose(known) for _ in range(8)]
+    cut = []
+    for _ in range(8):
+        family = open_family(tmp_path / "b")  # a restart before each
+        ended = {p.fingerprint: record(p.fingerprint, number=p.number, status="failed") for p in cut}
+        family.reconcile(ended, lambda r: None)
+        cut.append(family.propose(known))
+    assert cut == expected
+    other = open_study(open_storage(tmp_path, None), "rank_stability", "id")
+    seeded = FamilyStudy(
+        "rank_stability", FAMILIES.get("rank_stability"), other, make_config, TrialConfig.fingerprint, seed=1
+    )
+    assert [seeded.propose(known) for _ in range(8)] != expected
 
 
 def test_what_ended_but_was_not_told_is_told_after_a_restart(tmp_path):
@@ -256,7 +274,7 @@ def test_a_repeat_is_asked_anew(tmp_path):
 def test_a_study_of_another_campaign_is_refused(tmp_path):
     open_family(tmp_path)
     with pytest.raises(UserError, match="belongs to another campaign"):
-        open_study(open_storage(tmp_path, None), "rank_stability", "other", 0)
+        open_study(open_storage(tmp_path, None), "rank_stability", "other")
 
 
 def test_the_family_that_has_started_least_is_next():
