@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -60,6 +61,14 @@ class Search:
         for family in self.families.values():
             for _, values in family.starting_points():
                 self._check(self.make_config({**family.fixed, **values}))
+        if settings.address is not None:
+            _check_address(settings.address)
+        if settings.tracking_uri is not None:
+            from orchestrator.tracking import check_uri
+
+            check_uri(settings.tracking_uri)
+        if settings.optuna_storage is not None:
+            open_storage(self.folder, settings.optuna_storage)
 
     @property
     def epochs(self) -> int:
@@ -165,12 +174,16 @@ class Search:
         recorder = Recorder(ledger, tracker, studies, self.objective, self._tags, progress)
         recorder.reconcile()
         left = self._trials_left(ledger)
-        outcome = Outcome("finished", _counts(ledger), "")
-        if left:
-            with progress, _interruptible():
-                outcome = self._tune(ledger, recorder, [studies[f] for f in self.settings.families], left)
-        recorder.write_status(outcome.state)
-        tracker.close(outcome.state, {f"trials/{status}": float(n) for status, n in outcome.counts.items()})
+        state = "interrupted"  # unless it ends otherwise: an error must leave no run that looks alive
+        try:
+            outcome = Outcome("finished", _counts(ledger), "")
+            if left:
+                with progress, _interruptible():
+                    outcome = self._tune(ledger, recorder, [studies[f] for f in self.settings.families], left)
+            state = outcome.state
+        finally:
+            recorder.write_status(state)
+            tracker.close(state, {f"trials/{status}": float(n) for status, n in _counts(ledger).items()})
         return outcome
 
     def _tune(self, ledger: Ledger, recorder: Any, studies: list[FamilyStudy], left: int) -> Outcome:
@@ -232,6 +245,17 @@ def _read_data(settings: Settings) -> TrainingData:
         return TrainingData(dataset)
     cell_line = settings.cell_line or cell_line_of(settings.data.name) or DEFAULT_CELL_LINE
     return TrainingData(dataset, read_cagi5(settings.cagi5, length=dataset.length, cell_line=cell_line))
+
+
+def _check_address(address: str) -> None:
+    """See whether anything listens at a host:port, which Ray itself would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(f"--address {address}: no Ray cluster answers ({error})") from error
 
 
 def _counts(ledger: Ledger) -> Counter[str]:

@@ -107,7 +107,7 @@ def run_trials(search: Search, ledger: Ledger, recorder: Recorder, studies: list
             "time_limit": None if settings.trial_time_limit is None else settings.trial_time_limit * 60,
         }
         searcher = FamilySearcher(studies, ledger, settings.trials, options, recorder.exhausted)
-        resources = {"cpu": settings.cpus_per_trial, "gpu": _gpus(settings.gpus_per_trial)}
+        resources = _resources(settings.cpus_per_trial, settings.gpus_per_trial)
         trainable = tune.with_resources(tune.with_parameters(TrialTrainable, data=search.data), resources)
         _run(searcher, scheduler, recorder, trainable, search, left)
     finally:
@@ -158,11 +158,15 @@ def start_ray(address: str | None) -> None:
         ) from error
 
 
-def _gpus(asked: float | None) -> float:
-    """What was asked for; else a whole GPU where the cluster has any."""
-    there = float(ray.cluster_resources().get("GPU", 0))
-    if asked is None:
-        return 1.0 if there else 0.0
-    if asked > there:
-        raise UserError(f"--gpus-per-trial {asked:g}: the cluster has {there:g} GPUs; ask for fewer, or for 0")
-    return asked
+def _resources(cpus: int, gpus: float | None) -> dict[str, float]:
+    """What a trial gets: the GPUs asked for, else a whole one where there are any.
+
+    Raises UserError for more than any node has: such a trial would wait for ever.
+    """
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    most = {name: max((float(node.get(name, 0)) for node in nodes), default=0.0) for name in ("CPU", "GPU")}
+    gpus = (1.0 if most["GPU"] else 0.0) if gpus is None else gpus
+    for flag, asked, name in (("--cpus-per-trial", cpus, "CPU"), ("--gpus-per-trial", gpus, "GPU")):
+        if asked > most[name]:
+            raise UserError(f"{flag} {asked:g}: no node has more than {most[name]:g} {name}s; ask for fewer")
+    return {"cpu": cpus, "gpu": gpus}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+import urllib.request
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -33,6 +34,23 @@ _RUN_STATUS = {FINISHED: "FINISHED", PRUNED: "FINISHED"}
 def default_uri(folder: Path) -> str:
     """The SQLite database of a campaign folder."""
     return f"sqlite:///{(folder / DATABASE).resolve()}"
+
+
+def check_uri(uri: str) -> None:
+    """See whether an MLflow store answers at a tracking URI. Raises UserError where none does."""
+    if uri.startswith(("http://", "https://")):
+        # MLflow itself would try again for minutes.
+        try:
+            with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=10):
+                return
+        except (OSError, ValueError) as error:
+            raise UserError(f"--tracking-uri {uri}: no MLflow server answers ({error})") from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
+    except Exception as error:  # MLflow, SQLAlchemy and drivers raise many kinds
+        raise UserError(f"--tracking-uri {uri}: cannot be opened ({' '.join(str(error).split())[:200]})") from error
 
 
 class Tracker:

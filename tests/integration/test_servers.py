@@ -1,0 +1,99 @@
+"""MLflow as a server: a campaign recorded over HTTP, and the page that `nrtune ui` serves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from books import mlflow_runs
+
+from analysis import open_campaign
+from orchestrator import views
+from orchestrator.campaign import Search
+from orchestrator.settings import Settings
+from trainables.errors import UserError
+
+pytestmark = pytest.mark.slow
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+@contextmanager
+def served(command: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A server process that answers on a port of this machine; ended with all its children."""
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command, start_new_session=True, **quiet)
+    try:
+        deadline = time.monotonic() + 90
+        while not answers(f"http://127.0.0.1:{port}/"):
+            assert process.poll() is None, "the server ended"
+            assert time.monotonic() < deadline, "the server never answered"
+            time.sleep(0.3)
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(30)
+
+
+def test_a_campaign_is_recorded_by_a_server(shared_ray, settings: Settings, tmp_path: Path):
+    port = free_port()
+    store = [
+        "--backend-store-uri",
+        f"sqlite:///{tmp_path}/server.db",
+        "--artifacts-destination",
+        str(tmp_path / "store"),
+    ]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), *store]
+    uri = f"http://127.0.0.1:{port}"
+    with served(command, port):
+        remote = settings.model_copy(update={"tracking_uri": uri, "trials": 2})
+        assert Search(remote).run().state == "finished"
+        parents, children = mlflow_runs(Path(str(remote.out)), uri)
+        records = {r.fingerprint: r for r in open_campaign(str(remote.out)).records()}
+        assert len(parents) == 1
+        assert {run.data.tags["nrtune.fingerprint"] for run in children} == set(records)
+        for run in children:
+            record = records[run.data.tags["nrtune.fingerprint"]]
+            assert run.data.metrics["test/spearman"] == pytest.approx(record.metrics["test/spearman"])
+        assert len(list((tmp_path / "store").rglob("best.pt"))) == 2
+    assert not (Path(str(remote.out)) / "mlflow.db").exists()
+    assert views.tracking_uri(Path(str(remote.out))) == uri
+    with pytest.raises(UserError, match="open http"):
+        views.serve_mlflow(Path(str(remote.out)), port)
+
+
+def test_the_ui_is_served_on_loopback_and_leaves_nothing_behind(shared_ray, settings: Settings):
+    Search(settings).run()
+    port = free_port()
+    command = [sys.executable, "-m", "orchestrator.cli", "ui", str(settings.out), "--port", str(port)]
+    with served(command, port) as process:
+        with pytest.raises(UserError, match=f"port {port} is taken"):
+            views.serve_mlflow(Path(str(settings.out)), port)
+        process.terminate()
+        assert process.wait(30) == 0
+        deadline = time.monotonic() + 20
+        while answers(f"http://127.0.0.1:{port}/"):
+            assert time.monotonic() < deadline, "the MLflow server was left behind"
+            time.sleep(0.3)

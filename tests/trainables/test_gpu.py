@@ -1,0 +1,56 @@
+"""Training on a CUDA device: resident data, bf16 and float32, resuming, models that load on a CPU."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from trainables.config import TrialConfig, preset
+from trainables.inference import load_model
+from trainables.training import BEST, Training, TrainingData, fit
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+]
+
+
+def config(**flat: object) -> TrialConfig:
+    encoder = str(flat.get("encoder", "dream_rnn"))
+    return TrialConfig.from_flat({**preset("small", encoder), "epochs": 3, **flat})
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize(
+    "flat",
+    [
+        {"loss": "rank_stability"},
+        {"loss": "heteroscedastic", "head": "dual"},
+        {"encoder": "factorized", "encoder.vib_beta": 0.01, "encoder.gc_bins": 10},
+    ],
+)
+def test_trials_run_on_the_device(flat, precision, simulated_data: TrainingData):
+    training = Training(config(precision=precision, **flat), simulated_data)
+    assert training.tokens.is_cuda
+    assert training.tokens.dtype == torch.uint8
+    assert training.bf16 == (precision == "bf16")
+    while not training.done:
+        report = training.run_epoch()
+    assert np.isfinite(report.score.metrics["test/spearman"])
+
+
+def test_device_and_cpu_agree_on_a_trained_model(simulated_data: TrainingData, tmp_path):
+    result = fit(config(precision="float32"), simulated_data, folder=tmp_path)
+    rows = simulated_data.dataset.rows("test")
+    sequences = ["".join("ACGTN"[token] for token in simulated_data.dataset.tokens[row]) for row in rows]
+    predicted = load_model(tmp_path / BEST, device="cpu").predict(sequences).mean
+    assert predicted == pytest.approx(result.test["prediction"].to_numpy(), abs=1e-3)
+
+
+def test_a_training_resumes_on_the_device(simulated_data: TrainingData, tmp_path):
+    started = Training(config(), simulated_data, folder=tmp_path)
+    started.run_epoch()
+    resumed = Training(config(), simulated_data, folder=tmp_path)
+    assert resumed.epoch == 1
+    assert np.isfinite(resumed.run_epoch().metrics["train/loss"])
