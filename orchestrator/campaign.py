@@ -106,6 +106,7 @@ class Search:
         dataset, variants = self.data
         splits = {split: len(dataset.rows(split)) for split in ("train", "val", "test")}
         about: dict[str, Any] = {
+            "settings": self._stored_settings(),
             "data": {"name": dataset.name, "path": str(self.settings.data), "length": dataset.length, **splits,
                      "noise_measured": dataset.aleatoric_std is not None, "notes": list(dataset.notes)},
         }  # fmt: skip
@@ -139,6 +140,12 @@ class Search:
             return self._run(ledger)
         finally:
             ledger.close()
+
+    def _stored_settings(self) -> dict[str, Any]:
+        """What --resume goes on with, from whatever folder it is called."""
+        stored = self.settings.model_dump(mode="json", exclude={"resume"}, exclude_none=True)
+        paths = ("data", "cagi5", "out")
+        return stored | {key: str(Path(stored[key]).resolve()) for key in paths if key in stored}
 
     def _check(self, config: TrialConfig) -> None:
         if config.needs_noise and self.data.dataset.aleatoric_std is None:

@@ -120,7 +120,7 @@ def search(
         str | None, typer.Option(help="Optuna database URL. [default: a journal file in the campaign's folder]")
     ] = None,
     address: Annotated[str | None, typer.Option(help="Ray cluster, such as auto. [default: this machine]")] = None,
-    resume: Annotated[bool | None, typer.Option("--resume", help="Go on with --out; an error where it is new.")] = None,
+    resume: Annotated[bool | None, typer.Option("--resume", help="Go on with --out, settings included.")] = None,
     print_settings: Annotated[
         bool, typer.Option("--print-settings", help="Print the settings as YAML and stop.")
     ] = False,

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from analysis.books import MANIFEST, read_manifest
 from trainables.errors import UserError
 
 PositiveInt = Annotated[int, Field(ge=1)]
@@ -62,10 +63,15 @@ class Settings(BaseModel):
 def load_settings(path: Path | None, overrides: Mapping[str, Any]) -> Settings:
     """Read a settings file and lay the given flags over it; None means that a flag was not given.
 
+    With `resume`, what neither of them says is as the campaign in `out` was started with.
+
     Raises UserError, one sentence, for an unknown key or a wrong value.
     """
     values = {} if path is None else _read_yaml(path)
     given = {key: value for key, value in overrides.items() if value is not None}
+    out = given.get("out", values.get("out"))
+    if given.get("resume") and out is not None and (Path(out) / MANIFEST).exists():
+        values = {**read_manifest(Path(out))["settings"], **values}
     where = {key: f"--{key.replace('_', '-')}" for key in given}
     try:
         return Settings(**{**values, **given})

@@ -15,7 +15,7 @@ from analysis import USE_CASES, open_campaign
 from orchestrator import cli, views
 from orchestrator.campaign import Search
 from orchestrator.family_search import open_storage
-from orchestrator.settings import Settings
+from orchestrator.settings import Settings, load_settings
 from search_spaces import FAMILIES
 from trainables import load_model
 
@@ -137,6 +137,14 @@ def test_the_same_again_trains_nothing(campaign):
     assert outcome.state == "finished"
     assert (folder / "trials.jsonl").read_bytes() == before
     check_agreement(folder, FAMILY_NAMES, 2)
+
+
+def test_resume_knows_the_settings(campaign, monkeypatch, tmp_path):
+    settings, folder = campaign
+    monkeypatch.chdir(tmp_path)
+    loaded = load_settings(None, {"out": folder, "resume": True})
+    assert loaded.model_copy(update={"resume": False}) == settings
+    assert Search(loaded).run().state == "finished"
 
 
 def test_answers_on_the_command_line(campaign, capsys):
