@@ -82,7 +82,7 @@ def demo(
 @app.command()
 def search(
     settings: Annotated[
-        Path | None, typer.Argument(metavar="[SETTINGS.yaml]", help="Settings file; every flag overrides one field.")
+        Path | None, typer.Argument(metavar="SETTINGS.yaml", help="Settings file; every flag overrides one field.")
     ] = None,
     families: Annotated[str | None, typer.Option(help="Method families, separated by commas.")] = None,
     data: Annotated[Path | None, typer.Option(help="lentiMPRA data: .h5, or a Prix Fixe .tsv.")] = None,
@@ -195,7 +195,7 @@ def check(
     cell_line: Annotated[str | None, typer.Option(help="Cell line of a CAGI5 folder. [default: K562]")] = None,
 ) -> None:
     """Say what a file or folder holds, and what is wrong with it."""
-    from orchestrator.views import check_text
+    from orchestrator.data_check import check_text
 
     typer.echo(check_text(path, cell_line))
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis.books import FORMAT, MANIFEST, RECORDS, STATUS, TRIALS, TrialRecord, read_manifest, read_records
-from trainables.checkpoint import write_atomically
 from trainables.errors import UserError
+from trainables.files import write_atomically
 
 LOCK = ".lock"
 

@@ -21,6 +21,7 @@ from trainables.config import TrialConfig
 from trainables.data.cagi5 import Variants
 from trainables.data.dataset import Dataset
 from trainables.errors import UserError
+from trainables.files import write_atomically
 from trainables.losses import Progress, Target
 from trainables.model import Model
 from trainables.randomness import derive_generator, derive_seed
@@ -240,7 +241,7 @@ class Training:
         }
         checkpoint.save(folder / LAST, content | best)
         text = json.dumps(self.history)
-        checkpoint.write_atomically(folder / HISTORY, lambda path: path.write_text(text))
+        write_atomically(folder / HISTORY, lambda path: path.write_text(text))
 
     def _resume(self, path: Path) -> None:
         content = checkpoint.load(path, self.device)
@@ -264,11 +265,9 @@ class Training:
             "state": {name: value.cpu() for name, value in self.best.items()},
         }
         checkpoint.save(folder / BEST, content)
-        checkpoint.write_atomically(folder / TEST_PREDICTIONS, lambda path: found.test.to_parquet(path, index=False))
+        write_atomically(folder / TEST_PREDICTIONS, lambda path: found.test.to_parquet(path, index=False))
         if (variants := found.variants) is not None:
-            checkpoint.write_atomically(
-                folder / VARIANT_PREDICTIONS, lambda path: variants.to_parquet(path, index=False)
-            )
+            write_atomically(folder / VARIANT_PREDICTIONS, lambda path: variants.to_parquet(path, index=False))
 
     def _cuda_devices(self) -> list[int]:
         return [torch.cuda.current_device()] if self.device.type == "cuda" else []

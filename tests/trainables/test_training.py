@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from trainables import checkpoint
 from trainables.config import TrialConfig, preset
 from trainables.encoders import ENCODERS
 from trainables.errors import UserError
+from trainables.files import write_atomically
 from trainables.heads import HEADS
 from trainables.inference import load_model
 from trainables.losses import LOSSES
@@ -227,7 +227,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        checkpoint.write_atomically(path, write)
+        write_atomically(path, write)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -1,0 +1,53 @@
+"""What `nrtune data check` says of a file or folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from trainables.data.cagi5 import ELEMENTS_OF_CELL_LINE, cell_line_of, read_cagi5
+from trainables.data.lentimpra import read_dataset
+
+
+def check_text(path: Path, cell_line: str | None) -> str:
+    """What a data file or CAGI5 folder holds. Raises UserError for what is wrong with it."""
+    return _check_cagi5(path, cell_line) if path.is_dir() else _check_dataset(path)
+
+
+def _check_dataset(path: Path) -> str:
+    dataset = read_dataset(path)
+    lines = [f"{dataset.name}: {len(dataset)} sequences of {dataset.length} bases"]
+    for split in ("train", "val", "test"):
+        rows = dataset.rows(split)
+        activity = dataset.activity[rows]
+        line = f"  {split}: {len(rows)} rows, activity {activity.mean():.3f} ± {activity.std():.3f} (log2 RNA/DNA)"
+        if dataset.aleatoric_std is not None:
+            std = dataset.aleatoric_std[rows]
+            line += f", aleatoric std median {float(np.median(std)):.3f}"
+            line += f", {int((std == 0).sum())} of them 0" if (std == 0).any() else ""
+        lines.append(line)
+    lines += [f"  note: {note}" for note in dataset.notes]
+    unknown = int((dataset.tokens == 4).any(axis=1).sum())
+    if unknown:
+        lines.append(f"  note: {unknown} sequences hold N")
+    return "\n".join([*lines, f"  digest {dataset.digest}"])
+
+
+def _check_cagi5(path: Path, cell_line: str | None) -> str:
+    lines_there = [line for line, names in ELEMENTS_OF_CELL_LINE.items() if _holds(path, names)]
+    chosen = cell_line or cell_line_of(path.name) or (lines_there[0] if lines_there else "K562")
+    variants = read_cagi5(path, cell_line=chosen)
+    lines = [f"{path}: {len(variants)} variants, {len(variants.windows)} distinct windows of 230 bases"]
+    lines += [f"matched to {chosen}: {', '.join(variants.matched)}", "  element  part       n  HC"]
+    for row in variants.counts().to_dict("records"):
+        lines.append(f"  {row['element']:<8} {row['part']:<9} {row['n']:>4} {row['high_confidence']:>3}")
+        if row["ref_mismatch"]:
+            lines.append(
+                f"    {row['ref_mismatch']} of {row['n']} variants' Ref differ from the reference; kept, counted as ref_mismatch"
+            )
+    return "\n".join([*lines, f"  digest {variants.digest}"])
+
+
+def _holds(path: Path, elements: tuple[str, ...]) -> bool:
+    return any((path / f"{part}_{name}.tsv").exists() for part in ("challenge", "release") for name in elements)
