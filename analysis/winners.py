@@ -44,7 +44,7 @@ class UseCase:
 
 
 def selection_metric(reported: str, select_on: str) -> str:
-    """The counterpart of a reported metric that selection may look at."""
+    """The counterpart of a reported metric that selection may look at. Raises UserError where there is none."""
     if select_on not in SELECT_ON:
         raise UserError(f"unknown selection data {select_on!r}{suggest(select_on, SELECT_ON)}")
     if select_on == "challenge":
@@ -55,6 +55,8 @@ def selection_metric(reported: str, select_on: str) -> str:
         return "val/" + reported
     if select_on == "release":
         return reported.replace("cagi5/challenge/", "cagi5/release/")
+    if reported.endswith("hc_lc_gap"):
+        raise UserError("the gap between HC and LC has no counterpart in validation data; select on release")
     return "val/pearson" if "/pearson/" in reported else "val/spearman"
 
 

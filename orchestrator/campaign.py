@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import socket
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,14 +14,16 @@ from orchestrator.family_search import FamilyStudy, Proposal, open_storage, open
 from orchestrator.ledger import Ledger, open_ledger
 from orchestrator.progress import Progress
 from orchestrator.settings import Settings
-from search_spaces import FAMILIES
+from search_spaces import FAMILIES, Family
 from trainables.config import PRESETS, TrialConfig, preset
-from trainables.data.cagi5 import cell_line_of, read_cagi5
+from trainables.data.cagi5 import Variants, cell_line_of, read_cagi5
 from trainables.data.lentimpra import read_dataset
 from trainables.errors import UserError, suggest
+from trainables.metrics import MIN_STRATUM
 from trainables.training import TrainingData
 
 DEFAULT_CELL_LINE = "K562"
+DEFAULT_ENCODER = "dream_rnn"
 
 
 class Outcome(NamedTuple):
@@ -51,16 +51,22 @@ class Search:
             raise UserError(f"--families names one family twice: {', '.join(settings.families)}")
         if settings.preset not in PRESETS:
             raise UserError(f"unknown preset {settings.preset!r}{suggest(settings.preset, PRESETS)}")
-        self.settings = settings
-        self.folder = Path(settings.out).resolve()
+        self.folder = settings.out.resolve()
+        self.settings = settings = settings.model_copy(
+            update={key: _absolute(getattr(settings, key)) for key in ("tracking_uri", "optuna_storage")}
+        )
         self.families = {name: FAMILIES.get(name) for name in settings.families}
         self.data = _read_data(settings)
-        self.select_on = settings.select_on or ("release" if self.data.variants is not None else "val")
-        if self.data.variants is None and self.select_on != "val":
-            raise UserError(f"--select-on {self.select_on} needs variants: give --cagi5, or select on val")
-        for family in self.families.values():
-            for _, values in family.starting_points():
-                self._check(self.make_config({**family.fixed, **values}))
+        self.select_on = settings.select_on or ("release" if _can_select(self.data.variants, "release") else "val")
+        if self.select_on != "val" and not _can_select(self.data.variants, self.select_on):
+            raise UserError(
+                f"--select-on {self.select_on} needs {MIN_STRATUM} {self.select_on} variants or more of a matched element:"
+                " give --cagi5 with them, or select on val"
+            )
+        _check_codes(self.families)
+        for name, family in self.families.items():
+            for values in family.representatives():
+                self._check(name, {**family.fixed, **values})
         if settings.address is not None:
             _check_address(settings.address)
         if settings.tracking_uri is not None:
@@ -78,7 +84,7 @@ class Search:
     def make_config(self, parameters: Mapping[str, Any]) -> TrialConfig:
         """The trial of a family's parameters, on the preset, with the campaign's budget and seed."""
         settings = self.settings
-        flat = {**preset(settings.preset, str(parameters["encoder"])), **parameters}
+        flat = {**preset(settings.preset, str(parameters.get("encoder", DEFAULT_ENCODER))), **parameters}
         flat |= {"epochs": self.epochs, "seed": settings.seed, "precision": settings.precision}
         return TrialConfig.from_flat(flat)
 
@@ -124,6 +130,10 @@ class Search:
         dataset, variants = self.data
         notes = [f"{dataset.name}: {note}" for note in dataset.notes]
         if variants is not None:
+            if self.select_on == "val" and self.settings.select_on is None:
+                notes.append(
+                    f"{variants.name}: too few release variants to select on; winners are selected on validation"
+                )
             counts = variants.counts()
             notes.append(f"{variants.name}: {len(variants)} variants; means are over {', '.join(variants.matched)}")
             wrong = int(counts["ref_mismatch"].sum())
@@ -147,7 +157,11 @@ class Search:
         paths = ("data", "cagi5", "out")
         return stored | {key: str(Path(stored[key]).resolve()) for key in paths if key in stored}
 
-    def _check(self, config: TrialConfig) -> None:
+    def _check(self, family: str, parameters: Mapping[str, Any]) -> None:
+        try:
+            config = self.make_config(parameters)
+        except UserError as error:
+            raise UserError(f"family {family}: {error}") from error
         if config.needs_noise and self.data.dataset.aleatoric_std is None:
             raise UserError(
                 f"{self.settings.data}: no noise was measured, and loss {config.loss.name()} needs it;"
@@ -179,18 +193,17 @@ class Search:
         uri = self.settings.tracking_uri or default_uri(self.folder)
         tracker = Tracker(uri, self.folder, ledger.manifest, self._parent_parameters())
         recorder = Recorder(ledger, tracker, studies, self.objective, self._tags, progress)
-        recorder.reconcile()
-        left = self._trials_left(ledger)
         state = "interrupted"  # unless it ends otherwise: an error must leave no run that looks alive
         try:
+            recorder.reconcile()
+            left = self._trials_left(ledger)
             outcome = Outcome("finished", _counts(ledger), "")
             if left:
-                with progress, _interruptible():
+                with progress:
                     outcome = self._tune(ledger, recorder, [studies[f] for f in self.settings.families], left)
             state = outcome.state
         finally:
-            recorder.write_status(state)
-            tracker.close(state, {f"trials/{status}": float(n) for status, n in _counts(ledger).items()})
+            recorder.close(state)
         return outcome
 
     def _tune(self, ledger: Ledger, recorder: Any, studies: list[FamilyStudy], left: int) -> Outcome:
@@ -205,25 +218,24 @@ class Search:
         finally:
             # Ray Tune ends what still runs when the time is up without a word to its callbacks.
             recorder.interrupt()
-        still_left = self._trials_left(ledger)
-        state = "finished" if still_left == 0 or recorder.exhausted else "interrupted"
-        why = "; ".join(recorder.exhausted) if state == "finished" else "the time budget is spent"
-        return Outcome(state, _counts(ledger), why)
+        if self._trials_left(ledger, but=recorder.exhausted):
+            return Outcome("interrupted", _counts(ledger), "the time budget is spent")
+        why = "; ".join(f"{family} has no configuration left to try" for family in recorder.exhausted)
+        return Outcome("finished", _counts(ledger), why)
 
     def _all_families(self, ledger: Ledger) -> list[str]:
         """The families asked for now, and those that the campaign has trials of."""
         known = [record.family for record in ledger.records.values() if record.family not in self.families]
         for name in known:
             self.families.setdefault(name, FAMILIES.get(name))
+        _check_codes(self.families)
         return list(dict.fromkeys([*self.settings.families, *known]))
 
-    def started(self, ledger: Ledger) -> Counter[str]:
-        """Ended trials of each family."""
-        return Counter(record.family for record in ledger.records.values())
-
-    def _trials_left(self, ledger: Ledger) -> int:
-        started = self.started(ledger)
-        return sum(max(0, self.settings.trials - started[family]) for family in self.settings.families)
+    def _trials_left(self, ledger: Ledger, but: Collection[str] = ()) -> int:
+        ended = Counter(record.family for record in ledger.records.values())
+        return sum(
+            max(0, self.settings.trials - ended[family]) for family in self.settings.families if family not in but
+        )
 
     def _parent_parameters(self) -> dict[str, Any]:
         dataset, variants = self.data
@@ -254,6 +266,29 @@ def _read_data(settings: Settings) -> TrainingData:
     return TrainingData(dataset, read_cagi5(settings.cagi5, length=dataset.length, cell_line=cell_line))
 
 
+def _absolute(url: str | None) -> str | None:
+    """A relative path in a SQLite URL would mean another database in another folder."""
+    prefix = "sqlite:///"
+    if url is None or not url.startswith(prefix) or url.startswith(f"{prefix}/"):
+        return url
+    return prefix + str(Path(url.removeprefix(prefix)).resolve())
+
+
+def _can_select(variants: Variants | None, part: str) -> bool:
+    """Whether a matched element has enough variants of a part to correlate."""
+    return variants is not None and any(
+        len(variants.rows(element, part)) >= MIN_STRATUM for element in variants.matched
+    )
+
+
+def _check_codes(families: Mapping[str, Family]) -> None:
+    """Refuse two families whose trials would have the same names."""
+    seen: dict[str, str] = {}
+    for name, family in families.items():
+        if seen.setdefault(family.code, name) != name:
+            raise UserError(f"families {seen[family.code]} and {name} both have the code {family.code!r}; change one")
+
+
 def _check_address(address: str) -> None:
     """See whether anything listens at a host:port, which Ray itself would try for minutes."""
     host, colon, port = address.rpartition(":")
@@ -267,17 +302,3 @@ def _check_address(address: str) -> None:
 
 def _counts(ledger: Ledger) -> Counter[str]:
     return Counter(record.status for record in ledger.records.values())
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """A polite kill ends the search as Ctrl-C does."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

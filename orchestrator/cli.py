@@ -69,7 +69,7 @@ def demo(
     from trainables.data.simulate import HDF5_NAME, simulate, write_simulated
 
     data = out / "data"
-    if not (data / "cagi5" / "references.json").exists():
+    if not (data / HDF5_NAME).exists():  # written last
         typer.echo(f"simulating lentiMPRA data into {data}", err=True)
         write_simulated(simulate(4000), data)
     settings = Settings(data=data / HDF5_NAME, cagi5=data / "cagi5", out=out / "campaign", trials=trials, epochs=5)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,24 +71,41 @@ class FamilyStudy:
     def reconcile(self, records: Mapping[str, TrialRecord], objective: Callable[[TrialRecord], float | None]) -> None:
         """Bring the study in line with the records: tell what ended, keep what was interrupted to propose it again."""
         self._interrupted = []
+        last = max((record.number for record in records.values() if record.family == self.name), default=-1)
+        if last >= len(self.study.get_trials(deepcopy=False)):
+            raise UserError(
+                f"the Optuna study {self.study.study_name!r} lacks trials that the campaign has; put its storage back,"
+                " or start anew in another --out"
+            )
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             fingerprint = trial.user_attrs.get(FINGERPRINT)
             if fingerprint is None:  # killed in the middle of a proposal; if it was the study's own, propose it again
-                self.study.tell(trial.number, state=TrialState.FAIL)
                 if PUBLISHED in trial.user_attrs:
                     published = trial.user_attrs[PUBLISHED]
-                    self.study.enqueue_trial(
-                        dict(self.family.starting_points())[published], user_attrs=trial.user_attrs
-                    )
-            elif fingerprint in records:
-                self.tell(records[fingerprint], objective(records[fingerprint]))
-            else:
+                    values = dict(self.family.starting_points())[published]
+                    self.study.enqueue_trial(values, user_attrs=trial.user_attrs)
+                self.study.tell(trial.number, state=TrialState.FAIL)
+            elif fingerprint not in records:
                 self._interrupted.append(trial)
+            elif (records[fingerprint].family, records[fingerprint].number) == (self.name, trial.number):
+                self.tell(records[fingerprint], objective(records[fingerprint]))
+            else:  # another family's trial of the same fingerprint has ended meanwhile
+                self.study.tell(trial.number, state=TrialState.FAIL)
 
-    def propose(self, known: set[str]) -> Proposal | None:
-        """The next trial whose fingerprint is not in `known`; None where the space seems exhausted."""
-        if self._interrupted:
-            return self._again(self._interrupted.pop(0))
+    def interrupted(self) -> list[str]:
+        """Fingerprints of the trials that will be proposed again."""
+        return [trial.user_attrs[FINGERPRINT] for trial in self._interrupted]
+
+    def propose(self, known: set[str], reserved: Collection[str] = ()) -> Proposal | None:
+        """The next trial whose fingerprint is not in `known`; None where the space seems exhausted.
+
+        Interrupted trials come first; a new one is not in `reserved` either, where those of all families are.
+        """
+        while self._interrupted:
+            frozen = self._interrupted.pop(0)
+            if frozen.user_attrs[FINGERPRINT] not in known:
+                return self._again(frozen)
+            self.study.tell(frozen.number, state=TrialState.FAIL)
         for attempt in range(ASK_AGAIN):
             # A sampler of its own for each proposal: what it draws does not depend on restarts between proposals.
             made = sum(FINGERPRINT in trial.user_attrs for trial in self.study.get_trials(deepcopy=False))
@@ -96,7 +113,7 @@ class FamilyStudy:
             trial = self.study.ask()
             config = self.make_config({**self.family.fixed, **self._suggest(trial)})
             fingerprint = self.fingerprint_of(config)
-            if fingerprint in known:
+            if fingerprint in known or fingerprint in reserved:
                 self.study.tell(trial, state=TrialState.FAIL)
                 continue
             trial.set_user_attr(NAME, f"{self.family.code}-{trial.number + 1:03d}")

@@ -21,16 +21,10 @@ LOCK = ".lock"
 class Ledger:
     """An open campaign folder: its manifest, the records of ended trials, and the lock that keeps others from writing."""
 
-    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
-        self.folder = folder
-        self.manifest = manifest
-        self._lock = _lock(folder)
-        try:
-            _cut_torn_line(folder / RECORDS)
-            self.records = {record.fingerprint: record for record in read_records(folder)}
-        except BaseException:
-            self.close()
-            raise
+    def __init__(self, folder: Path, manifest: dict[str, Any], lock: int) -> None:
+        self.folder, self.manifest, self._lock = folder, manifest, lock
+        _cut_torn_line(folder / RECORDS)
+        self.records = {record.fingerprint: record for record in read_records(folder)}
 
     def append(self, record: TrialRecord) -> None:
         """Write down how a trial ended; when this returns, the line is on disk."""
@@ -44,10 +38,9 @@ class Ledger:
         """Where a trial's checkpoint, history and predictions lie."""
         return self.folder / TRIALS / fingerprint
 
-    def write_status(self, state: str, running: list[dict[str, Any]], **more: Any) -> None:
+    def write_status(self, state: str, running: list[dict[str, Any]]) -> None:
         """Write what is going on: state (running, finished, interrupted), pid, and one entry a running trial."""
-        content = {"state": state, "pid": os.getpid(), "updated": now(), "running": running, **more}
-        (self.folder / STATUS).parent.mkdir(parents=True, exist_ok=True)
+        content = {"state": state, "pid": os.getpid(), "updated": now(), "running": running}
         _write_text(self.folder / STATUS, json.dumps(content, indent=1))
 
     def close(self) -> None:
@@ -68,6 +61,17 @@ def open_ledger(
             raise UserError(f"{folder}: there is no campaign to resume; leave --resume out to start one")
         _refuse_foreign(folder)
         folder.mkdir(parents=True, exist_ok=True)
+    lock = _lock(folder)
+    try:
+        return Ledger(folder, _manifest(folder, name, identity, about), lock)
+    except BaseException:
+        os.close(lock)
+        raise
+
+
+def _manifest(folder: Path, name: str, identity: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the manifest, made now if there is none. Raises UserError where it is another campaign's."""
+    if not (folder / MANIFEST).exists():
         manifest = {
             "format": FORMAT,
             "id": uuid.uuid4().hex[:12],
@@ -85,7 +89,7 @@ def open_ledger(
                 f"{folder}: holds a campaign with {key} {_brief(there)}, not {_brief(value)}; choose another --out,"
                 f" or the same {key}"
             )
-    return Ledger(folder, manifest)
+    return manifest
 
 
 def now() -> str:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 import warnings
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 # Set before Ray is imported: no reports of usage, no loggers beside ours, trials stay in the driver's folder, and
@@ -47,6 +52,7 @@ class FamilySearcher(Searcher):
         self.options, self.exhausted = options, exhausted
         self.started = Counter(record.family for record in ledger.records.values())
         self.proposed = set(ledger.records)
+        self.reserved = {fingerprint for study in studies for fingerprint in study.interrupted()}
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Ray Tune pickles its parts for a restore of its own, which a restart over the books does without."""
@@ -55,9 +61,9 @@ class FamilySearcher(Searcher):
     def suggest(self, trial_id: str) -> Any:
         """Return the next trial's configuration, or FINISHED."""
         while (study := next_family(self.studies, self.started, self.trials)) is not None:
-            proposal = study.propose(self.proposed)
+            proposal = study.propose(self.proposed, self.reserved)
             if proposal is None:
-                self.exhausted.append(f"{study.name} has no configuration left to try")
+                self.exhausted.append(study.name)
                 self.studies.remove(study)
                 continue
             self.started[study.name] += 1
@@ -100,14 +106,16 @@ def run_trials(search: Search, ledger: Ledger, recorder: Recorder, studies: list
         )
         if isinstance(scheduler, Asha):
             recorder.stopped_early = scheduler.stopped.__contains__
+        resources = _resources(settings.cpus_per_trial, settings.gpus_per_trial)
         options = {
+            # Ray leaves GPUs visible to an actor that was given none.
+            "device": None if resources["gpu"] else "cpu",
             "score_at": rungs(search.epochs, grace, settings.reduction_factor),
             "threads": settings.cpus_per_trial,
             "plugins": os.pathsep.join(str(folder.resolve()) for folder in plugin_folders()),
             "time_limit": None if settings.trial_time_limit is None else settings.trial_time_limit * 60,
         }
         searcher = FamilySearcher(studies, ledger, settings.trials, options, recorder.exhausted)
-        resources = _resources(settings.cpus_per_trial, settings.gpus_per_trial)
         trainable = tune.with_resources(tune.with_parameters(TrialTrainable, data=search.data), resources)
         _run(searcher, scheduler, recorder, trainable, search, left)
     finally:
@@ -139,7 +147,8 @@ def _run(
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Ray's own deprecations are not the user's business
-        tuner.fit()
+        with _interruptible(recorder):
+            tuner.fit()
 
 
 def start_ray(address: str | None) -> None:
@@ -158,15 +167,35 @@ def start_ray(address: str | None) -> None:
         ) from error
 
 
+@contextmanager
+def _interruptible(recorder: Recorder) -> Iterator[None]:
+    """Ctrl-C and a polite kill end the search between two steps, never in the middle of a write; a second one at once."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if recorder.stop_asked or not recorder.stepping:
+            raise KeyboardInterrupt
+        recorder.stop_asked = True
+
+    signals = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.signal(number, interrupt) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _resources(cpus: int, gpus: float | None) -> dict[str, float]:
     """What a trial gets: the GPUs asked for, else a whole one where there are any.
 
     Raises UserError for more than any node has: such a trial would wait for ever.
     """
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    most = {name: max((float(node.get(name, 0)) for node in nodes), default=0.0) for name in ("CPU", "GPU")}
-    gpus = (1.0 if most["GPU"] else 0.0) if gpus is None else gpus
-    for flag, asked, name in (("--cpus-per-trial", cpus, "CPU"), ("--gpus-per-trial", gpus, "GPU")):
-        if asked > most[name]:
-            raise UserError(f"{flag} {asked:g}: no node has more than {most[name]:g} {name}s; ask for fewer")
+    if gpus is None:
+        gpus = 1.0 if any(node.get("GPU", 0) >= 1 for node in nodes) else 0.0
+    if not any(node.get("CPU", 0) >= cpus and node.get("GPU", 0) >= gpus for node in nodes):
+        there = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
+        raise UserError(
+            f"--cpus-per-trial {cpus} and --gpus-per-trial {gpus:g}: no node has both ({there}); ask for fewer"
+        )
     return {"cpu": cpus, "gpu": gpus}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,9 @@ from trainables.training import BEST, HISTORY, LAST, TEST_PREDICTIONS, VARIANT_P
 ARTIFACTS = (BEST, TEST_PREDICTIONS, VARIANT_PREDICTIONS)
 STATUS_SECONDS = 2.0
 """status.json is written at most this often."""
+
+AWAY_SECONDS = 30.0
+"""MLflow is not called for so long after a failure."""
 
 
 class Recorder(Callback):
@@ -39,8 +44,10 @@ class Recorder(Callback):
         self.objective, self.tags_of, self.progress = objective, tags_of, progress
         self.running: dict[str, _Running] = {}
         self.stopped_early: Callable[[str], bool] = lambda trial_id: False
-        self.exhausted: list[str] = []
+        self.exhausted: list[str] = []  # families without a configuration left to try
+        self.stop_asked = self.stepping = False
         self._status_written = 0.0
+        self._tracker_away_until = 0.0
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Ray Tune pickles its parts for a restore of its own, which a restart over the books does without."""
@@ -48,18 +55,30 @@ class Recorder(Callback):
 
     def reconcile(self) -> None:
         """After a crash: close in MLflow and Optuna what the ledger says has ended, and mark what was interrupted."""
-        for record in self.ledger.records.values():
-            if not self.tracker.is_closed(record.fingerprint):
-                self._publish(record)
-        self.tracker.interrupt(f for f in self.tracker.unfinished() if f not in self.ledger.records)
         for study in self.studies.values():
             study.reconcile(self.ledger.records, self.objective)
+        for fingerprint in self.ledger.records:
+            (self.ledger.trial_folder(fingerprint) / LAST).unlink(missing_ok=True)
+        self._track(lambda: self.tracker.interrupt(self.tracker.unfinished()))
+        self.publish_missing()
+
+    def publish_missing(self) -> None:
+        """Write to MLflow what the ledger has and MLflow has not, after a crash or while it did not answer."""
+        for record in self.ledger.records.values():
+            if not self.tracker.is_closed(record.fingerprint):
+                self._track(partial(self._publish, record))
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Leave here if it was asked for: nothing is being written now."""
+        self.stepping = True
+        if self.stop_asked:
+            raise KeyboardInterrupt
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Open the trial's run."""
         proposal = Proposal(**trial.config["proposal"])
         self.running[trial.trial_id] = _Running(proposal)
-        self.tracker.start(proposal, self.tags_of(proposal))
+        self._track(lambda: self.tracker.start(proposal, self.tags_of(proposal)))
         self._show()
 
     def on_trial_result(
@@ -79,7 +98,7 @@ class Recorder(Callback):
         running.metrics = result["metrics"]
         running.final = result["final"]
         running.pid = result["pid"]
-        self.tracker.log_history(running.proposal.fingerprint, result["history"])
+        self._track(lambda: self.tracker.log_history(running.proposal.fingerprint, result["history"]))
         study = self.studies[running.proposal.family]
         for entry in result["history"]:
             study.report(running.proposal.number, int(entry["epoch"]), entry["val/spearman"])
@@ -87,7 +106,7 @@ class Recorder(Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Record the end of a trial that ran to its end, was stopped early, failed in Python, or was cut off."""
-        running = self.running.pop(trial.trial_id, None)
+        running = self.running.get(trial.trial_id)
         if running is None:
             return
         if running.failure is not None:
@@ -97,20 +116,23 @@ class Recorder(Callback):
         elif self.stopped_early(trial.trial_id):
             self._end(running, PRUNED)
         else:  # the time budget is spent: the trial is taken up again by the next search
-            self.tracker.interrupt([running.proposal.fingerprint])
+            self._track(lambda: self.tracker.interrupt([running.proposal.fingerprint]))
+        del self.running[trial.trial_id]
         self._show()
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Record a trial whose worker died."""
-        running = self.running.pop(trial.trial_id, None) or _Running(Proposal(**trial.config["proposal"]))
+        running = self.running.get(trial.trial_id) or _Running(Proposal(**trial.config["proposal"]))
         error = trial.get_pickled_error()
         running.failure = classify(error) if error is not None else Failure(CRASHED, "the worker died")
         self._end(running, FAILED)
+        self.running.pop(trial.trial_id, None)
         self._show()
 
     def interrupt(self) -> None:
         """Mark all running trials as interrupted."""
-        self.tracker.interrupt([running.proposal.fingerprint for running in self.running.values()])
+        fingerprints = [running.proposal.fingerprint for running in self.running.values()]
+        self._track(lambda: self.tracker.interrupt(f for f in fingerprints if f not in self.ledger.records))
         self.running.clear()
 
     def curves(self) -> Iterable[tuple[str, tuple[tuple[int, float], ...]]]:
@@ -119,6 +141,14 @@ class Recorder(Callback):
         for record in self.ledger.records.values():
             if record.status != FAILED:
                 yield record.fingerprint, curves[record.family][record.number]
+
+    def close(self, state: str) -> None:
+        """Write status.json and, with all that it missed, MLflow for the last time."""
+        self.write_status(state)
+        self._tracker_away_until = 0.0
+        self.publish_missing()
+        counts = Counter(record.status for record in self.ledger.records.values())
+        self._track(lambda: self.tracker.close(state, {f"trials/{status}": float(n) for status, n in counts.items()}))
 
     def write_status(self, state: str) -> None:
         """Write status.json."""
@@ -160,9 +190,23 @@ class Recorder(Callback):
         )
         self.ledger.append(record)
         self.studies[record.family].tell(record, self.objective(record))
-        self._publish(record)
+        self._track(lambda: self._publish(record))
         self.progress.ended(record)
         (self.ledger.trial_folder(record.fingerprint) / LAST).unlink(missing_ok=True)
+
+    def _track(self, write: Callable[[], None]) -> None:
+        """Write to MLflow, which only shows what the ledger holds: where it fails, the search goes on without it.
+
+        It is left alone for a while then; what it missed is written at the end, or at the next start.
+        """
+        if time.monotonic() < self._tracker_away_until:
+            return
+        try:
+            write()
+        except Exception as error:  # MLflow, SQLAlchemy, HTTP and file systems raise many kinds
+            self._tracker_away_until = time.monotonic() + AWAY_SECONDS
+            text = " ".join(str(error).split())[:200]
+            self.progress.say(f"MLflow can't be written ({type(error).__name__}: {text}); the search goes on")
 
     def _publish(self, record: TrialRecord) -> None:
         """Bring a trial's MLflow run to its end, whatever it has of it already."""

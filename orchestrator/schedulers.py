@@ -23,7 +23,7 @@ class Asha(AsyncHyperBandScheduler):
     """Ray's ASHA (Li et al. 2020, arXiv:1810.05934), with three differences.
 
     Trials whose configuration says `protected` (the study's own values, to which all else is compared) are measured at
-    each rung and never stopped. A failed trial leaves no value in a rung. `stopped` names the trials it stopped.
+    each rung and never stopped. The value of an epoch that failed is in no rung. `stopped` names the trials it stopped.
     """
 
     def __init__(self, *, epochs: int, grace_epochs: int, reduction_factor: float, past: Iterable[Curve] = ()) -> None:
@@ -40,7 +40,13 @@ class Asha(AsyncHyperBandScheduler):
             self._replay(curve)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Stop a trial that falls behind at a rung, unless it is protected."""
+        """Stop a trial that falls behind at a rung, unless it is protected.
+
+        After a restart a trial's first result carries its whole history: each epoch is shown to its own rung, as
+        before the restart, and only the last decides.
+        """
+        for entry in result.get("history", [])[:-1]:
+            super().on_trial_result(tune_controller, trial, {TIME: int(entry["epoch"]), METRIC: entry["val/spearman"]})
         decision: str = super().on_trial_result(tune_controller, trial, result)
         if decision == TrialScheduler.STOP and result[TIME] < self._max_t:
             if trial.config.get("protected"):

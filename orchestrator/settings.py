@@ -70,8 +70,8 @@ def load_settings(path: Path | None, overrides: Mapping[str, Any]) -> Settings:
     values = {} if path is None else _read_yaml(path)
     given = {key: value for key, value in overrides.items() if value is not None}
     out = given.get("out", values.get("out"))
-    if given.get("resume") and out is not None and (Path(out) / MANIFEST).exists():
-        values = {**read_manifest(Path(out))["settings"], **values}
+    if given.get("resume", values.get("resume")) and out is not None and (Path(out) / MANIFEST).exists():
+        values = {**read_manifest(Path(out)).get("settings", {}), **values}
     where = {key: f"--{key.replace('_', '-')}" for key in given}
     try:
         return Settings(**{**values, **given})

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
 import math
+import os
 import time
+import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis.books import FINISHED, PRUNED, TrialRecord
+from analysis.books import FAILED, FINISHED, PRUNED, TrialRecord
 from orchestrator.family_search import Proposal
 from trainables.errors import UserError
 
@@ -28,6 +31,9 @@ CAMPAIGN_TAG, FINGERPRINT_TAG, STATUS_TAG = "nrtune.campaign", "nrtune.fingerpri
 BATCH = 900
 """Metrics a call: MLflow takes at most 1000."""
 
+# A server that is away must not hold up the search: MLflow's own seven tries last minutes.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+
 _RUN_STATUS = {FINISHED: "FINISHED", PRUNED: "FINISHED"}
 
 
@@ -43,6 +49,8 @@ def check_uri(uri: str) -> None:
         try:
             with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=10):
                 return
+        except urllib.error.HTTPError:  # something answers, and may want a login that MLflow has
+            return
         except (OSError, ValueError) as error:
             raise UserError(f"--tracking-uri {uri}: no MLflow server answers ({error})") from error
     try:
@@ -72,6 +80,13 @@ class Tracker:
             raise UserError(f"--tracking-uri {uri}: {' '.join(str(error).split())[:300]}") from error
         self._campaign = str(manifest["id"])
         self._logged: dict[str, set[int]] = {}
+        # The tag is written first, the end of the run last: a crash between them leaves a run that is still open.
+        ended = {FINISHED, PRUNED, FAILED}
+        self._closed = {
+            fingerprint
+            for fingerprint, run in self._runs.items()
+            if run.data.tags.get(STATUS_TAG) in ended and run.info.status != "RUNNING"
+        }
 
     def start(self, proposal: Proposal, tags: Mapping[str, str]) -> None:
         """Open the trial's run, or take up the one it had before an interruption."""
@@ -90,35 +105,32 @@ class Tracker:
                 all_tags["published"] = proposal.published
             run = self.client.create_run(self.experiment_id, tags=all_tags, run_name=proposal.name)
             self._runs[proposal.fingerprint] = run
-            parameters = [Param(key, str(value)) for key, value in proposal.config.items()]
-            self.client.log_batch(run.info.run_id, params=parameters)
             self._logged[proposal.fingerprint] = set()
-            return
-        self.client.update_run(run.info.run_id, status="RUNNING")
-        self.client.set_tag(run.info.run_id, STATUS_TAG, "running")
+        else:
+            self.client.update_run(run.info.run_id, status="RUNNING")
+            self.client.set_tag(run.info.run_id, STATUS_TAG, "running")
+        self._parameters(run, proposal.config)
 
     def log_history(self, fingerprint: str, history: Iterable[Mapping[str, float]]) -> None:
         """Log epochs' metrics, each with its `epoch` as the step; epochs that are there already are skipped."""
         run_id = self._runs[fingerprint].info.run_id
         logged = self._steps(fingerprint)
         timestamp = int(time.time() * 1000)
-        metrics: list[Metric] = []
-        for entry in history:
-            step = int(entry["epoch"])
-            if step not in logged:
-                logged.add(step)
-                metrics += [
-                    Metric(key, float(value), timestamp, step)
-                    for key, value in entry.items()
-                    if key != "epoch" and math.isfinite(value)
-                ]
+        missing = {int(entry["epoch"]): entry for entry in history if int(entry["epoch"]) not in logged}
+        metrics = [
+            Metric(key, float(value), timestamp, step)
+            for step, entry in missing.items()
+            for key, value in entry.items()
+            if key != "epoch" and math.isfinite(value)
+        ]
         self._log(run_id, metrics)
+        logged.update(missing)
 
     def finish(self, record: TrialRecord, artifacts: Sequence[Path], objective: float | None) -> None:
-        """Write a trial's final metrics, tags and artifacts, and close its run. A closed run is left as it is."""
-        run = self._runs[record.fingerprint]
-        run_id = run.info.run_id
-        timestamp = int(time.time() * 1000)
+        """Write a trial's final metrics, tags and artifacts, and close its run."""
+        run_id = self._runs[record.fingerprint].info.run_id
+        # The trial's own time: written again after a crash, MLflow knows the same value for the same.
+        timestamp = int(datetime.datetime.fromisoformat(record.ended).timestamp() * 1000)
         # val/… of the best epoch would come after the curve's own last point: final values have their own names.
         final = {key if not key.startswith("val/") else f"best_{key}": value for key, value in record.metrics.items()}
         if objective is not None:
@@ -132,15 +144,15 @@ class Tracker:
             tags |= {"failure_class": record.failure_class, "failure": (record.failure or "")[:500]}
         self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
         self.client.set_terminated(run_id, status=_RUN_STATUS.get(record.status, "FAILED"))
+        self._closed.add(record.fingerprint)
 
     def has_run(self, fingerprint: str) -> bool:
         """Whether the trial has a run, open or closed."""
         return fingerprint in self._runs
 
     def is_closed(self, fingerprint: str) -> bool:
-        """Whether the trial's run was closed with its end written (as far as this tracker knows from its start)."""
-        run = self._runs.get(fingerprint)
-        return run is not None and run.data.tags.get(STATUS_TAG) in (FINISHED, PRUNED, "failed")
+        """Whether the trial's run was closed with its end written."""
+        return fingerprint in self._closed
 
     def interrupt(self, fingerprints: Iterable[str]) -> None:
         """Mark runs whose trials were interrupted: they are not running, and will be taken up again."""
@@ -172,14 +184,19 @@ class Tracker:
         query = f"tags.`{CAMPAIGN_TAG}` = '{manifest['id']}' and tags.`nrtune.kind` = 'campaign'"
         found = self.client.search_runs([self.experiment_id], filter_string=query, max_results=1)
         if found:
-            run_id = str(found[0].info.run_id)
-            self.client.update_run(run_id, status="RUNNING")
-            self.client.set_tag(run_id, STATUS_TAG, "running")
-            return run_id
-        tags = {CAMPAIGN_TAG: manifest["id"], "nrtune.kind": "campaign", STATUS_TAG: "running"}
-        run = self.client.create_run(self.experiment_id, tags=tags, run_name=manifest["name"])
-        self.client.log_batch(run.info.run_id, params=[Param(k, str(v)) for k, v in parameters.items()])
+            run = found[0]
+            self.client.update_run(run.info.run_id, status="RUNNING")
+            self.client.set_tag(run.info.run_id, STATUS_TAG, "running")
+        else:
+            tags = {CAMPAIGN_TAG: manifest["id"], "nrtune.kind": "campaign", STATUS_TAG: "running"}
+            run = self.client.create_run(self.experiment_id, tags=tags, run_name=manifest["name"])
+        self._parameters(run, parameters)
         return str(run.info.run_id)
+
+    def _parameters(self, run: Run, parameters: Mapping[str, Any]) -> None:
+        """Log a run's parameters unless it has them: a crash may have come between its making and them."""
+        if not run.data.params:
+            self.client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in parameters.items()])
 
     def _children(self) -> Iterable[Run]:
         query, token = f"tags.`mlflow.parentRunId` = '{self.parent_id}'", None

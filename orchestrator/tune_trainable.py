@@ -13,14 +13,17 @@ from typing import Any
 
 from ray import tune
 
-from orchestrator.faults import TrialTimeout, classify
+from analysis.books import MANIFEST
+from orchestrator.faults import CRASHED, TrialTimeout, classify
+from trainables.errors import UserError
 from trainables.registry import PLUGIN_VARIABLE
 
 
 class TrialTrainable(tune.Trainable):
     """Steps a `trainables.training.Training`; whatever it raises becomes a result, so that the actor lives on.
 
-    config: trial (flat parameters), folder, score_at, threads, time_limit (seconds or None), plugins (folders).
+    config: trial (flat parameters), folder, score_at, device (None: a GPU if there is one), threads, time_limit
+    (seconds or None), plugins (folders).
     """
 
     def setup(self, config: dict[str, Any], data: Any = None) -> None:
@@ -43,6 +46,8 @@ class TrialTrainable(tune.Trainable):
         except Exception as error:
             self.training = None
             failure = classify(error)
+            if failure.failure_class == CRASHED and "CUDA error" in failure.message:
+                raise  # the process can't use the device any more: it must not be given another trial
             # Tune wants the scheduler's metric in every result.
             return {
                 "failure_class": failure.failure_class,
@@ -79,13 +84,15 @@ class TrialTrainable(tune.Trainable):
 
             torch.set_num_threads(self.trial["threads"])
             folder = Path(self.trial["folder"])
+            if not (folder.parents[1] / MANIFEST).exists():
+                raise UserError(
+                    f"{folder.parents[1]} is not shared with this node: put --out on storage that all nodes see"
+                )
             config = TrialConfig.from_flat(self.trial["trial"])
-            training = Training(config, self.data, folder=folder, score_at=self.trial["score_at"])
-            # After a resume the driver may have missed the last epochs before the interruption: it gets them all, and
-            # a score, since a rung that was passed meanwhile may stop the trial at once.
+            options = {"device": self.trial["device"], "score_at": self.trial["score_at"]}
+            training = Training(config, self.data, folder=folder, **options)
+            # After a resume the driver may have missed the last epochs before the interruption: it gets them all.
             history = training.history[:-1] if training.done else training.history[:]
-            if training.epoch:
-                training.score_at |= {training.epoch + 1}
             self.training = training
         report = self.training.run_epoch()
         self.epoch = report.epoch

@@ -90,6 +90,15 @@ class Family:
             raise ValueError(f"family {self.code} does not search {', '.join(sorted(unknown))}")
         return asked
 
+    def representatives(self) -> list[dict[str, Value]]:
+        """Values that show each choice of the space at least once, the published ones among them."""
+        found = [self.complete({}), *(values for _, values in self.starting_points())]
+        for parameter in self.space:
+            for value in parameter.values if isinstance(parameter, Choice) else ():
+                given = {name: values[0] for name, values in parameter.when.items() if name not in self.fixed}
+                found.append(self.complete({**given, parameter.name: value}))
+        return found
+
     def starting_points(self) -> list[tuple[str, dict[str, Value]]]:
         """The published configurations as (name, values), each set of values once: replicates differ in seed alone."""
         points: list[tuple[str, dict[str, Value]]] = []

@@ -37,8 +37,8 @@ _DEFAULTS = {"encoder": DreamRNN.name(), "loss": MeanSquaredError.name(), "sampl
 class TrialConfig:
     """Encoder × head × loss × sampler, optimiser, budget and seed of one trial.
 
-    `lr` is the one-cycle schedule's highest learning rate; `precision` auto means bf16 autocast on a CUDA device that
-    has it, float32 elsewhere.
+    `lr` is the one-cycle schedule's highest learning rate; `precision` auto means training under bf16 autocast on a
+    CUDA device that has it, float32 elsewhere; predictions are float32 always.
     """
 
     encoder: Encoder = dataclasses.field(default_factory=DreamRNN)

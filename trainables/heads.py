@@ -26,11 +26,11 @@ class Head(nn.Module):
         self.log_variance = log_variance
 
     def forward(self, embedding: Float[Tensor, "n d"]) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"] | None]:
-        """Return (μ, ℓ), both in float32 whatever the embedding's precision; ℓ is None for a point head."""
-        mean = self.mean(embedding).squeeze(-1).float()
+        """Return (μ, ℓ); ℓ is None for a point head."""
+        mean = self.mean(embedding).squeeze(-1)
         if self.log_variance is None:
             return mean, None
-        return mean, self.log_variance(embedding).squeeze(-1).float()
+        return mean, self.log_variance(embedding).squeeze(-1)
 
 
 HEADS = {

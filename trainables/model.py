@@ -53,5 +53,7 @@ class Model(nn.Module):
         """Return the prediction of every sequence."""
         one_hot = self.one_hot_of_token[tokens.int()].transpose(1, 2)
         encoded = self.encoder(one_hot)
-        mean, log_variance = self.head(encoded.embedding)
-        return Prediction(mean, log_variance, encoded.embedding, encoded.auxiliary)
+        with torch.autocast(tokens.device.type, enabled=False):  # the encoder may run in bf16, what it is judged by not
+            embedding = encoded.embedding.float()
+            mean, log_variance = self.head(embedding)
+        return Prediction(mean, log_variance, embedding, encoded.auxiliary)

@@ -34,36 +34,35 @@ class Score(NamedTuple):
 
 
 @torch.inference_mode()
-def predict(model: Model, tokens: torch.Tensor, *, bf16: bool = False) -> Predicted:
-    """Predict for tokens (n, length) on the model's device, in evaluation mode; the model's mode is put back."""
+def predict(model: Model, tokens: torch.Tensor) -> Predicted:
+    """Predict for tokens (n, length) on the model's device, in evaluation mode; the model's mode is put back.
+
+    Always in float32, however the model was trained: an effect is a small difference of two predictions, of which
+    bf16 would leave a few hundred distinct values.
+    """
     was_training, batch_rows = model.training, PREDICT_ROWS[tokens.device.type]
     model.eval()
     try:
         means, log_variances = [], []
-        with torch.autocast(tokens.device.type, torch.bfloat16, enabled=bf16):
-            for start in range(0, len(tokens), batch_rows):
-                prediction = model(tokens[start : start + batch_rows])
-                means.append(prediction.mean)
-                if prediction.log_variance is not None:
-                    log_variances.append(prediction.log_variance)
+        for start in range(0, len(tokens), batch_rows):
+            prediction = model(tokens[start : start + batch_rows])
+            means.append(prediction.mean)
+            if prediction.log_variance is not None:
+                log_variances.append(prediction.log_variance)
     finally:
         model.train(was_training)
     mean = torch.cat(means).cpu().numpy() if means else np.empty(0, np.float32)
     return Predicted(mean, torch.cat(log_variances).cpu().numpy() if log_variances else None)
 
 
-def score(
-    model: Model, dataset: Dataset, tokens: torch.Tensor, variants: Variants | None, *, bf16: bool = False
-) -> Score:
+def score(model: Model, dataset: Dataset, tokens: torch.Tensor, variants: Variants | None) -> Score:
     """Score a model on validation, test and CAGI5. `tokens` are the data set's (N, length), on the model's device.
 
     Names: val/…, test/…, noise/… (test), val/noise/…, cagi5/PART/KIND/STRATUM/ELEMENT or /mean, cagi5/PART/hc_lc_gap;
     for simulated data also test/noise_free_pearson and test/noise_free_spearman.
     """
     rows = {split: dataset.rows(split) for split in ("val", "test")}
-    of_split = {
-        s: predict(model, tokens[torch.from_numpy(rows[s]).to(tokens.device)], bf16=bf16) for s in ("val", "test")
-    }
+    of_split = {s: predict(model, tokens[torch.from_numpy(rows[s]).to(tokens.device)]) for s in ("val", "test")}
     found: dict[str, float] = {}
     calibration = metrics.affine_fit(of_split["val"].mean, dataset.activity[rows["val"]])
     for split, predicted in of_split.items():
@@ -86,13 +85,13 @@ def score(
     table = _test_table(dataset, rows["test"], test)
     if variants is None:
         return Score(found, table, None)
-    effects = variant_effects(model, variants, tokens.device, bf16=bf16)
+    effects = variant_effects(model, variants, tokens.device)
     return Score(found | variant_metrics(variants, effects["variant_effect"].to_numpy()), table, effects)
 
 
-def variant_effects(model: Model, variants: Variants, device: torch.device, *, bf16: bool = False) -> pd.DataFrame:
+def variant_effects(model: Model, variants: Variants, device: torch.device) -> pd.DataFrame:
     """The variants' table with ref_prediction, alt_prediction and variant_effect; each distinct window predicted once."""
-    predicted = predict(model, torch.tensor(variants.windows, device=device), bf16=bf16).mean
+    predicted = predict(model, torch.tensor(variants.windows, device=device)).mean
     table = variants.table()
     table["ref_prediction"] = predicted[variants.ref_window]
     table["alt_prediction"] = predicted[variants.alt_window]

@@ -151,7 +151,7 @@ class Training:
         """Score the best validation epoch; the model keeps its weights if the training is done."""
         current = None if self.done else _copy(self.model)
         self.model.load_state_dict(self.best)
-        found = score(self.model, self.data.dataset, self.tokens, self.data.variants, bf16=self.bf16)
+        found = score(self.model, self.data.dataset, self.tokens, self.data.variants)
         if current is not None:
             self.model.load_state_dict(current)
         found.metrics["best_epoch"] = float(self.best_epoch)
@@ -190,7 +190,7 @@ class Training:
         seconds = time.perf_counter() - started
         if not math.isfinite(found["train/loss"]):
             raise Diverged(f"the training loss is {found['train/loss']} in epoch {self.epoch + 1}")
-        mean = predict(self.model, self.val_tokens, bf16=self.bf16).mean
+        mean = predict(self.model, self.val_tokens).mean
         if not np.isfinite(mean).all():
             raise Diverged(f"validation predictions are not finite in epoch {self.epoch + 1}")
         if mean.max() - mean.min() <= COLLAPSED * max(1.0, float(np.abs(mean).max())):
@@ -288,5 +288,5 @@ def _resident(array: np.ndarray[Any, Any], device: torch.device) -> Tensor:
 
 def _use_bf16(precision: str, device: torch.device) -> bool:
     if precision == "auto":
-        return device.type == "cuda" and torch.cuda.is_bf16_supported()
+        return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return precision == "bf16"

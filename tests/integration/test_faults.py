@@ -120,7 +120,7 @@ def test_a_killed_driver_loses_nothing(shared_ray, settings: Settings, tmp_path:
 
 
 def test_ctrl_c_leaves_a_campaign_that_goes_on(settings: Settings, tmp_path: Path):
-    wanted = settings.model_copy(update={"trials": 2, "epochs": 12, "grace_epochs": 12})
+    wanted = settings.model_copy(update={"trials": 2, "epochs": 8, "grace_epochs": 8})
     out = Path(str(wanted.out))
     command = CommandLine(wanted, tmp_path)
     code, err = command.strike(signal.SIGINT, lambda: bool(list(out.glob("trials/*/last.pt"))))

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -82,6 +83,39 @@ def test_a_campaign_is_recorded_by_a_server(shared_ray, settings: Settings, tmp_
     assert views.tracking_uri(Path(str(remote.out))) == uri
     with pytest.raises(UserError, match="open http"):
         views.serve_mlflow(Path(str(remote.out)), port)
+
+
+def test_a_server_that_goes_away_does_not_end_the_search(shared_ray, settings: Settings, tmp_path: Path):
+    port = free_port()
+    store = [
+        "--backend-store-uri",
+        f"sqlite:///{tmp_path}/server.db",
+        "--artifacts-destination",
+        str(tmp_path / "store"),
+    ]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), *store]
+    remote = settings.model_copy(update={"tracking_uri": f"http://127.0.0.1:{port}", "trials": 4, "max_concurrent": 1})
+    ledger = Path(str(remote.out)) / "trials.jsonl"
+    with served(command, port) as process:
+
+        def take_away() -> None:
+            while not ledger.exists():
+                time.sleep(0.05)
+            os.killpg(process.pid, signal.SIGKILL)
+
+        thief = threading.Thread(target=take_away)
+        thief.start()
+        outcome = Search(remote).run()
+        thief.join()
+        process.wait(30)
+    assert outcome.state == "finished"
+    assert outcome.counts["finished"] + outcome.counts["pruned"] == 4
+    with served(command, port):
+        assert Search(remote).run().state == "finished"  # trains nothing, and writes what MLflow missed
+        _, children = mlflow_runs(Path(str(remote.out)), f"http://127.0.0.1:{port}")
+    assert len(children) == 4
+    assert {run.info.status for run in children} == {"FINISHED"}
+    assert all("test/spearman" in run.data.metrics for run in children)
 
 
 def test_the_ui_is_served_on_loopback_and_leaves_nothing_behind(shared_ray, settings: Settings):

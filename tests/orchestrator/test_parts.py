@@ -11,10 +11,11 @@ import pytest
 
 from analysis.books import TrialRecord
 from orchestrator import ledger as ledger_module
-from orchestrator.family_search import FamilyStudy, next_family, open_storage, open_study
+from orchestrator.family_search import FamilyStudy, Proposal, next_family, open_storage, open_study
 from orchestrator.faults import TrialTimeout, classify
 from orchestrator.ledger import is_running, open_ledger
 from orchestrator.schedulers import Asha, Curve, build_scheduler, default_grace, rungs
+from orchestrator.tracking import Tracker, default_uri
 from orchestrator.tune_trainable import _TimeLimit
 from search_spaces import FAMILIES
 from trainables.config import TrialConfig, preset
@@ -146,6 +147,21 @@ def test_rungs_survive_a_restart():
     assert asha.on_trial_result(None, late, result(1, 0.4)) == "STOP"
 
 
+def test_a_resumed_trial_is_measured_by_its_own_epochs():
+    """Its first result carries its history: each epoch goes to its rung, and later trials meet the right cutoffs."""
+    asha = Asha(epochs=80, grace_epochs=8, reduction_factor=3)
+    resumed, late = trial("resumed"), trial("late")
+    asha.on_trial_add(None, resumed)
+    history = [{"epoch": float(epoch), "val/spearman": epoch / 100} for epoch in range(1, 32)]
+    assert asha.on_trial_result(None, resumed, result(31, 0.31, history=history)) == "CONTINUE"
+    assert asha.on_trial_result(None, resumed, result(32, 0.32, history=history[-1:])) == "CONTINUE"
+    recorded = {milestone: values for milestone, values in asha._brackets[0]._rungs}
+    assert recorded[8] == {"resumed": 0.08}
+    assert recorded[24] == {"resumed": 0.24}
+    asha.on_trial_add(None, late)
+    assert asha.on_trial_result(None, late, result(8, 0.07)) == "STOP"
+
+
 def test_a_failure_leaves_no_value_in_a_rung():
     asha = Asha(epochs=9, grace_epochs=1, reduction_factor=3)
     failed, late = trial("failed"), trial("late")
@@ -216,7 +232,9 @@ def test_a_restart_does_not_change_what_is_proposed(tmp_path):
     cut = []
     for _ in range(8):
         family = open_family(tmp_path / "b")  # a restart before each
-        ended = {p.fingerprint: record(p.fingerprint, number=p.number, status="failed") for p in cut}
+        ended = {
+            p.fingerprint: record(p.fingerprint, family="rank_stability", number=p.number, status="failed") for p in cut
+        }
         family.reconcile(ended, lambda r: None)
         cut.append(family.propose(known))
     assert cut == expected
@@ -234,7 +252,9 @@ def test_what_ended_but_was_not_told_is_told_after_a_restart(tmp_path):
     for number, status in enumerate(ends):
         proposal = family.propose(set())
         family.report(number, 1, 0.1)
-        records[proposal.fingerprint] = record(proposal.fingerprint, number=number, status=status)
+        records[proposal.fingerprint] = record(
+            proposal.fingerprint, family="rank_stability", number=number, status=status
+        )
     again = open_family(tmp_path)
     again.reconcile(records, lambda r: ends[r.status])
     states = [t.state.name for t in again.study.get_trials()[:3]]
@@ -269,6 +289,67 @@ def test_a_repeat_is_asked_anew(tmp_path):
     second = family.propose({first.fingerprint})
     assert second.fingerprint != first.fingerprint
     assert [t.state.name for t in family.study.get_trials()] == ["COMPLETE", "FAIL", "RUNNING"]
+
+
+def test_families_do_not_run_one_trial_twice(tmp_path):
+    """Two families with one configuration: what one has under way, or had when it was struck, the other leaves alone."""
+    folders = tmp_path / "a", tmp_path / "b"
+    first, second = (open_family(folder, "baseline") for folder in folders)
+    mine = first.propose(set())
+    assert second.propose({mine.fingerprint}).fingerprint != mine.fingerprint
+    again = open_family(folders[0], "baseline")
+    again.reconcile({}, lambda r: None)
+    assert again.interrupted() == [mine.fingerprint]
+    fresh = open_family(tmp_path / "c", "baseline")
+    assert fresh.propose(set(), again.interrupted()).fingerprint != mine.fingerprint
+    assert again.propose(set(), again.interrupted()) == mine
+
+
+def test_a_trial_that_another_family_ended_is_closed_under_its_own_number(tmp_path):
+    family = open_family(tmp_path, "baseline")
+    mine = family.propose(set())
+    again = open_family(tmp_path, "baseline")
+    again.reconcile({mine.fingerprint: record(mine.fingerprint, family="other", number=7)}, lambda r: 0.1)
+    assert [t.state.name for t in again.study.get_trials()] == ["FAIL"]
+
+
+def test_a_lost_storage_is_said(tmp_path):
+    with pytest.raises(UserError, match="lacks trials that the campaign has"):
+        open_family(tmp_path, "baseline").reconcile({"a": record("a", number=3)}, lambda r: 0.1)
+
+
+def test_mlflow_is_written_once_whatever_the_crash(tmp_path):
+    """Struck between an end's last tag and its closing; between a run and its parameters; and asked to write twice."""
+    manifest = {"id": "x", "name": "c"}
+
+    def tracker() -> Tracker:
+        return Tracker(default_uri(tmp_path), tmp_path, manifest, {"seed": 0})
+
+    proposal = Proposal("T-001", "baseline", 0, {"lr": 0.1}, "f", None)
+    ended = record("f", metrics={"test/spearman": 0.5}, ended="2026-01-01T00:00:00+00:00")
+    first = tracker()
+    parameters = first._parameters
+    first._parameters = lambda run, given: None
+    first.start(proposal, {})
+    first._parameters = parameters
+    run_id = first._runs["f"].info.run_id
+    first.log_history("f", [{"epoch": 1.0, "train/loss": 2.0}])
+    first.client.set_terminated = lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        first.finish(ended, [], 0.5)
+    second = tracker()
+    assert not second.is_closed("f")
+    assert second.unfinished() == ["f"]
+    second.start(proposal, {})
+    second.log_history("f", [{"epoch": 1.0, "train/loss": 2.0}, {"epoch": 2.0, "train/loss": 1.0}])
+    second.finish(ended, [], 0.5)
+    third = tracker()
+    assert third.is_closed("f")
+    run = third.client.get_run(run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"lr": "0.1"}
+    assert [m.value for m in third.client.get_metric_history(run_id, "test/spearman")] == [0.5]
+    assert [m.value for m in third.client.get_metric_history(run_id, "train/loss")] == [2.0, 1.0]
 
 
 def test_a_study_of_another_campaign_is_refused(tmp_path):

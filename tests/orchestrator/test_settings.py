@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,10 @@ import pytest
 import yaml
 
 from orchestrator import cli
+from orchestrator.campaign import Search
 from orchestrator.settings import Settings, load_settings
 from trainables.errors import UserError
+from trainables.registry import PLUGIN_VARIABLE
 
 
 def run(monkeypatch, capsys, *arguments: object) -> tuple[int, str, str]:
@@ -100,7 +103,44 @@ def test_selecting_on_variants_needs_variants(good, monkeypatch, capsys):
     del good["cagi5"]
     code, _, err = run(monkeypatch, capsys, "search", *flags(good | {"select-on": "release"}))
     assert code == 2
-    assert "--select-on release needs variants" in err
+    assert "--select-on release needs 11 release variants or more" in err
+
+
+def test_a_cagi5_folder_without_release_selects_on_validation(good, monkeypatch, capsys, tmp_path):
+    challenge = tmp_path / "challenge"
+    shutil.copytree(good["cagi5"], challenge)
+    for path in challenge.glob("release_*"):
+        path.unlink()
+    options = load_settings(None, good | {"cagi5": challenge, "families": ("baseline",)})
+    assert Search(options).select_on == "val"
+    code, _, err = run(monkeypatch, capsys, "search", *flags(good | {"cagi5": challenge, "select-on": "release"}))
+    assert code == 2
+    assert "--select-on release needs 11 release variants" in err
+
+
+FAMILY = """
+from search_spaces import Choice, Family
+FAMILY = Family(code={code!r}, title="Mine", fixed={fixed!r}, space={space}, published=())
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "fixed", "space", "message"),
+    [
+        ("BASE", {}, "()", "families baseline and mine both have the code 'BASE'"),
+        ("MINE", {"loss.k": 1}, "()", "family mine: loss mse has no parameter 'k'"),
+        ("MINE", {}, "(Choice(name='loss', values=('mse', 'mes'), default='mse'),)", "family mine: unknown loss 'mes'"),
+    ],
+)
+def test_a_family_of_the_users_own_is_checked_first(code, fixed, space, message, good, monkeypatch, capsys, tmp_path):
+    (tmp_path / "plugins" / "search_spaces").mkdir(parents=True)
+    text = FAMILY.format(code=code, fixed=fixed, space=space)
+    (tmp_path / "plugins" / "search_spaces" / "mine.py").write_text(text)
+    monkeypatch.setenv(PLUGIN_VARIABLE, str(tmp_path / "plugins"))
+    exit_code, _, err = run(monkeypatch, capsys, "search", *flags(good | {"families": "baseline,mine"}))
+    assert exit_code == 2
+    assert message in err
+    assert not (tmp_path / "out").exists()
 
 
 def test_resume_needs_a_campaign(good, monkeypatch, capsys, tmp_path):

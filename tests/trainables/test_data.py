@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import h5py
@@ -79,6 +80,31 @@ def test_hdf5_with_one_column_has_no_noise_and_says_so(tmp_path):
     assert "no noise was measured" in dataset.notes[0]
 
 
+def test_hdf5_may_be_boolean(tmp_path):
+    def boolean(groups):
+        for group in groups.values():
+            group["X"] = group["X"].astype(bool)
+
+    plain, made = read_dataset(write_hdf5(tmp_path / "a.h5")), read_dataset(write_hdf5(tmp_path / "b.h5", boolean))
+    assert made.digest == plain.digest
+
+
+def test_a_damaged_hdf5_is_said(tmp_path):
+    path = tmp_path / "a.h5"
+    x = np.eye(4, dtype=np.float32)[np.zeros((600, 200), int)]
+    with h5py.File(path, "w") as file:
+        for group in ("Train", "Val", "Test"):
+            file.create_dataset(f"{group}/X", data=x, compression="gzip")
+            file[f"{group}/y"] = np.ones((600, 2))
+    with h5py.File(path) as file:
+        offset = file["Val/X"].id.get_chunk_info(0).byte_offset
+    with path.open("r+b") as raw:
+        raw.seek(offset)
+        raw.write(b"\xff" * 16)
+    with pytest.raises(UserError, match=r"a\.h5: Val can't be read"):
+        read_dataset(path)
+
+
 def _set(group, key, index, value):
     def change(groups):
         groups[group][key][index] = value
@@ -145,6 +171,9 @@ def test_a_wrong_hdf5_is_refused_in_one_sentence(tmp_path, change, message):
         ("f.tsv", "seq\tmean_value\nACGT\t1\nACG\t1\n", "row 2 has 3 bases and the first 4"),
         ("g.tsv", "seq\tmean_value\nACÉT\t1\n", "letter outside ACGTN"),
         ("h.tsv", "seq\tmean_value\nACGT\tinf\n" * 9, "not a number"),
+        ("j.tsv", "seq\tmean_value\tfold\nACGT\t1\t1\nACGA\t1\t2\nACGC\t1\t3\nACGG\t1\t\n", "fold is empty in row 4"),
+        ("k.tsv", "seq\tmean_value\tfold\nACGT\t1\ta\nACGA\t1\tb\nACGC\t1\tc\n", "fold holds something that is not"),
+        ("l.tsv", "seq\tmean_value\taleatoric_std\nACGT\t1\tx\n", "aleatoric_std holds something that is not a number"),
         ("i.tsv", "seq\tmean_value\nACGT\t1\n", "the train split has fewer than 2 rows"),
     ],
 )
@@ -256,7 +285,7 @@ def write_cagi5(folder, rows=("11\t103\tG\tA\t0.1\t0.2",), sequence="ACGTACGT", 
     folder.mkdir(exist_ok=True)
     header = header or "#Chrom\tPos\tRef\tAlt\tValue\tConfidence"
     (folder / f"challenge_{element}.tsv").write_text("\n".join(["##a comment", header, *rows]) + "\n")
-    record = {"chrom": "chr11", "start": start, "end": start + len(sequence) - 1, "sequence": sequence}
+    record = {"chrom": "chr11", "start": start, "sequence": sequence}
     (folder / "references.json").write_text(json.dumps({element: record}))
     return folder
 
@@ -284,12 +313,21 @@ def test_windows_by_hand(tmp_path):
         ({"rows": ["11\t103\tG\tA\tnan\t0.2"]}, "not finite"),
         ({"rows": ["11\t100\tG\tA\t1\t0.2"]}, "position 100 lies outside its reference (101 to 108)"),
         ({"sequence": "ACGXACGT"}, "has 'X' at position 4"),
+        ({"rows": []}, "holds no variants"),
+        ({"start": "abc"}, "must map each element to chrom, start and sequence"),
     ],
 )
 def test_a_wrong_cagi5_folder_is_refused_in_one_sentence(tmp_path, arguments, message):
     with pytest.raises(UserError) as error:
         read_cagi5(write_cagi5(tmp_path / "c", **arguments))
     assert message in str(error.value)
+
+
+def test_a_compressed_cagi5_file_is_refused(tmp_path):
+    folder = write_cagi5(tmp_path / "c")
+    (folder / "challenge_HBB.tsv").write_bytes(gzip.compress(b"#Chrom"))
+    with pytest.raises(UserError, match="is not a text file"):
+        read_cagi5(folder)
 
 
 def test_cagi5_without_references_is_refused(tmp_path):

@@ -189,16 +189,24 @@ def _read_references(path: Path) -> dict[str, dict[str, object]]:
             record["start"] = int(record["start"])
             record["tokens"] = to_tokens([record["sequence"]], f"{path}: {name}")[0]
             record["chrom"] = str(record["chrom"])
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+    except UserError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: must map each element to chrom, start and sequence ({error})") from error
     return dict(references)
 
 
 def _read_variants(path: Path) -> pd.DataFrame:
-    lines = [line for line in path.read_text().splitlines() if line.strip() and not line.startswith("##")]
+    try:
+        text = path.read_text()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: is not a text file; unpack it if it is compressed") from error
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("##")]
     if not lines or lines[0].lstrip("#").split("\t") != list(_COLUMNS):
         raise UserError(f"{path}: its header must be #{' '.join(_COLUMNS)}, tab-separated")
     rows = [line.split("\t") for line in lines[1:]]
+    if not rows:
+        raise UserError(f"{path}: holds no variants; remove the file, or fetch it again")
     for number, row in enumerate(rows, start=1):
         if len(row) != len(_COLUMNS):
             raise UserError(f"{path}: variant {number} has {len(row)} columns, not {len(_COLUMNS)}")

@@ -67,12 +67,17 @@ def read_hdf5(path: str | os.PathLike[str], *, with_noise: bool = True) -> Datas
     with file:
         for code, split in enumerate(SPLITS):
             group = _group(file, path, GROUPS[split])
-            tokens, y = _read_group(group, f"{path}: {GROUPS[split]}")
+            try:
+                tokens, y = _read_group(group, f"{path}: {GROUPS[split]}")
+                noise_free = np.asarray(group["noise_free"], np.float32) if "noise_free" in group else None
+            except (OSError, TypeError) as error:  # a chunk that can't be unpacked, an object where numbers belong
+                text = " ".join(str(error).split())
+                raise UserError(f"{path}: {GROUPS[split]} can't be read ({text}); fetch the file again") from error
             parts["tokens"].append(tokens)
             parts["y"].append(y)
             parts["split"].append(np.full(len(y), code, np.uint8))
-            if "noise_free" in group:
-                parts["noise_free"].append(np.asarray(group["noise_free"], np.float32))
+            if noise_free is not None:
+                parts["noise_free"].append(noise_free)
     lengths = {split: part.shape[1] for split, part in zip(SPLITS, parts["tokens"], strict=True)}
     if len(set(lengths.values())) > 1:
         raise UserError(f"{path}: sequences differ in length between the splits ({lengths}); they must share one")
@@ -112,7 +117,7 @@ def _read_group(group: h5py.Group, where: str) -> tuple[NDArray[np.uint8], NDArr
     x, y = group["X"], group["y"]
     if x.ndim != 3 or x.shape[2] != 4:
         raise UserError(f"{where}/X has shape {x.shape}; it must be (N, length, 4), one-hot in the order A C G T")
-    if not (np.issubdtype(x.dtype, np.number) and np.issubdtype(y.dtype, np.number)):
+    if not ((x.dtype == bool or np.issubdtype(x.dtype, np.number)) and np.issubdtype(y.dtype, np.number)):
         raise UserError(f"{where}: X and y must be numbers, not {x.dtype} and {y.dtype}")
     values = np.asarray(y, np.float32)
     if values.ndim == 1:
@@ -123,7 +128,7 @@ def _read_group(group: h5py.Group, where: str) -> tuple[NDArray[np.uint8], NDArr
         )
     tokens = np.empty(x.shape[:2], np.uint8)
     for start in range(0, x.shape[0], CHUNK_ROWS):
-        chunk = x[start : start + CHUNK_ROWS]
+        chunk = np.asarray(x[start : start + CHUNK_ROWS], np.float32)
         tokens[start : start + len(chunk)] = _tokens_of_one_hot(chunk, start, where)
     return tokens, values
 
@@ -222,6 +227,12 @@ def _has_folds(table: pd.DataFrame) -> bool:
 def _split_by_folds(table: pd.DataFrame, folds: Mapping[str, Sequence[int]] | None, path: Path) -> NDArray[np.uint8]:
     if "fold" not in table:
         raise UserError(f"{path}: has no column fold, so val and test folds can't be chosen")
+    if table["fold"].isna().any():
+        raise UserError(
+            f"{path}: fold is empty in row {int(table['fold'].isna().to_numpy().argmax()) + 1}; leave such rows out"
+        )
+    if not pd.api.types.is_numeric_dtype(table["fold"]):
+        raise UserError(f"{path}: fold holds something that is not a number")
     there = sorted(table["fold"].unique().tolist())
     chosen = folds or {"val": [there[-2]], "test": [there[-1]]}
     split = np.zeros(len(table), np.uint8)
@@ -269,6 +280,9 @@ def _noise(
     for column in replicate_columns:
         if column not in table:
             raise UserError(f"{path}: has no replicate column {column!r}; it has {', '.join(map(str, table.columns))}")
+    for column in (*replicate_columns, "aleatoric_std"):
+        if column in table and not pd.api.types.is_numeric_dtype(table[column]):
+            raise UserError(f"{path}: {column} holds something that is not a number")
     if noise == "auto" and "aleatoric_std" in table:
         return table["aleatoric_std"].to_numpy(np.float32), "column aleatoric_std"
     if noise == "replicates" or (noise == "auto" and replicate_columns):

@@ -203,8 +203,18 @@ def write_simulated(simulated: Simulated, folder: str | os.PathLike[str]) -> tup
     for path in (hdf5, cagi5):
         if path.exists():
             raise UserError(f"{path} exists already; choose another folder or remove it")
-    cagi5.mkdir(parents=True)
-    data = simulated.dataset
+    # Written beside and renamed: a crash leaves nothing that looks complete.
+    partial = folder / f".partial-{os.getpid()}"
+    (partial / "cagi5").mkdir(parents=True)
+    _write_hdf5(simulated.dataset, partial / HDF5_NAME)
+    _write_elements(simulated, partial / "cagi5")
+    (partial / "cagi5").rename(cagi5)
+    (partial / HDF5_NAME).rename(hdf5)
+    partial.rmdir()
+    return hdf5, cagi5
+
+
+def _write_hdf5(data: Dataset, hdf5: Path) -> None:
     assert data.aleatoric_std is not None
     assert data.noise_free is not None
     with h5py.File(hdf5, "w") as file:
@@ -217,6 +227,9 @@ def write_simulated(simulated: Simulated, folder: str | os.PathLike[str]) -> tup
             )
             group["y"] = np.stack([data.activity[rows], data.aleatoric_std[rows]], axis=1)
             group["noise_free"] = data.noise_free[rows]
+
+
+def _write_elements(simulated: Simulated, cagi5: Path) -> None:
     references = {}
     for number, (name, element) in enumerate(simulated.elements.items()):
         start = 1_000_001 + 10_000 * number
@@ -226,7 +239,6 @@ def write_simulated(simulated: Simulated, folder: str | os.PathLike[str]) -> tup
         for part, chosen in (("release", block % 4 == 3), ("challenge", block % 4 != 3)):
             _write_variants(cagi5 / f"{part}_{name}.tsv", element, chosen, start)
     (cagi5 / "references.json").write_text(json.dumps(references, indent=1) + "\n")
-    return hdf5, cagi5
 
 
 def _write_variants(path: Path, element: SimulatedElement, chosen: NDArray[np.bool_], start: int) -> None:

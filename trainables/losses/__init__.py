@@ -42,7 +42,6 @@ class Loss(Component):
 
     kind: ClassVar[str] = "loss"
     needs_log_variance: ClassVar[bool] = False
-    needs_embedding: ClassVar[bool] = False
     needs_noise: ClassVar[bool] = False
 
     def __call__(self, prediction: Prediction, target: Target, progress: Progress) -> Float[Tensor, ""]:
