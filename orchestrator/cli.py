@@ -224,7 +224,7 @@ def _search(settings: Settings) -> Outcome:
         typer.echo(f"  {note}", err=True)
     outcome = search.run()
     counts = ", ".join(f"{count} {status}" for status, count in sorted(outcome.counts.items())) or "no trial"
-    why = f" ({outcome.why})" if outcome.why else ""
+    why = f" ({outcome.why})" if outcome.why not in ("", outcome.state) else ""
     typer.echo(f"{outcome.state}{why}: {counts}", err=True)
     if outcome.state == "interrupted":
         typer.echo("the same command again goes on from here", err=True)

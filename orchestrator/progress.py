@@ -79,8 +79,8 @@ class Progress:
     def _view(self) -> Group:
         minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
         table = Table(title=f"nrtune  {minutes}:{seconds:02d}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-        for heading in ("family", "finished", "pruned", "failed", "best val", "running: epoch, val Spearman"):
-            text = heading in ("family", "running: epoch, val Spearman")
+        for heading in ("family", "finished", "pruned", "failed", "best val", "running: epoch, val"):
+            text = heading in ("family", "running: epoch, val")
             table.add_column(heading, justify="left" if text else "right")
         for family in self.families:
             counts = self.ended_count[family]

@@ -144,9 +144,9 @@ def best_table(folder: Path, select_on: str | None) -> None:
     out.print(shown)
     if found:
         first = next(iter(found.values())).winner
-        out.print(_selection_sentence(first.select_on, first.candidates), soft_wrap=True)
+        out.print(_selection_sentence(first.select_on, first.candidates))
     for reason in missing.values():
-        out.print(reason, soft_wrap=True)
+        out.print(reason)
 
 
 def _values(best: BestTrial) -> tuple[str, str, str]:
