@@ -59,7 +59,7 @@ def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_failures_are_recorded_with_their_class_and_the_search_goes_on(shared_ray, plugins, settings: Settings):
     both = settings.model_copy(
-        update={"families": ("faulty", "baseline"), "trials": len(FAULTS), "epochs": 2, "trial_time_limit": 0.15}
+        update={"families": ("faulty", "baseline"), "trials": len(FAULTS), "epochs": 2, "trial_time_limit": 0.35}
     )
     assert Search(both).run().state == "finished"
     records = open_campaign(both.out).records()
