@@ -61,6 +61,14 @@ def check_uri(uri: str) -> None:
         raise UserError(f"--tracking-uri {uri}: cannot be opened ({' '.join(str(error).split())[:200]})") from error
 
 
+def runs_page(uri: str) -> str:
+    """The path of the page that lists the campaign's runs: MLflow itself opens on another."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = MlflowClient(tracking_uri=uri).get_experiment_by_name(EXPERIMENT)
+    return f"/#/experiments/{found.experiment_id}/runs" if found is not None else "/"
+
+
 class Tracker:
     """The MLflow side of one campaign. Every method may be repeated after a crash without doubling anything."""
 
@@ -176,9 +184,7 @@ class Tracker:
         found = self.client.get_experiment_by_name(EXPERIMENT)
         if found is not None:
             return str(found.experiment_id)
-        # The kind makes MLflow's pages open with training runs rather than with language-model traces.
-        tags = {"mlflow.experimentKind": "custom_model_development"}
-        return str(self.client.create_experiment(EXPERIMENT, artifact_location=artifact_location, tags=tags))
+        return str(self.client.create_experiment(EXPERIMENT, artifact_location=artifact_location))
 
     def _parent(self, manifest: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
         query = f"tags.`{CAMPAIGN_TAG}` = '{manifest['id']}' and tags.`nrtune.kind` = 'campaign'"

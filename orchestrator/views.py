@@ -230,6 +230,8 @@ def serve_mlflow(folder: Path, port: int) -> int:
     uri = tracking_uri(folder)
     if uri.startswith(("http://", "https://", "databricks")):
         raise UserError(f"the campaign is tracked by a server: open {uri} in a browser")
+    from orchestrator.tracking import runs_page  # MLflow takes seconds to import
+
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise UserError(f"port {port} is taken; choose another with --port")
@@ -245,7 +247,8 @@ def serve_mlflow(folder: Path, port: int) -> int:
         "--port",
         str(port),
     ]
-    sys.stderr.write(f"MLflow UI on http://127.0.0.1:{port} (Ctrl-C ends it)\n{shlex.join(command)}\n")
+    page = f"http://127.0.0.1:{port}{runs_page(uri)}"
+    sys.stderr.write(f"open {page} in a browser in about 10 s (Ctrl-C ends the server)\n{shlex.join(command)}\n")
     process = subprocess.Popen(command)
     # A polite kill must not leave the server behind; Ctrl-C reaches both anyway.
     signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
