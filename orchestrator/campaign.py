@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from analysis.books import TrialRecord
 from analysis.winners import USE_CASES, selection_metric
 from orchestrator.family_search import FamilyStudy, Proposal, open_storage, open_study
-from orchestrator.ledger import Ledger, open_ledger
+from orchestrator.ledger import Ledger, default_uri, open_ledger
 from orchestrator.progress import Progress
 from orchestrator.settings import Settings
 from search_spaces import FAMILIES, Family
@@ -162,17 +162,16 @@ class Search:
             config = self.make_config(parameters)
         except UserError as error:
             raise UserError(f"family {family}: {error}") from error
-        if config.needs_noise and self.data.dataset.aleatoric_std is None:
-            raise UserError(
-                f"{self.settings.data}: no noise was measured, and loss {config.loss.name()} needs it;"
-                " leave that family out, or give data with aleatoric std"
-            )
+        try:
+            self.data.check_noise(config)
+        except UserError as error:
+            raise UserError(f"{error}; leave that family out, or give data with aleatoric std") from error
 
     def _run(self, ledger: Ledger) -> Outcome:
         import optuna
 
         from orchestrator.recorder import Recorder
-        from orchestrator.tracking import Tracker, default_uri
+        from orchestrator.tracking import Tracker
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         storage = open_storage(self.folder, self.settings.optuna_storage)
@@ -197,7 +196,7 @@ class Search:
         try:
             recorder.reconcile()
             left = self._trials_left(ledger)
-            outcome = Outcome("finished", _counts(ledger), "")
+            outcome = Outcome("finished", ledger.counts(), "")
             if left:
                 with progress:
                     outcome = self._tune(ledger, recorder, [studies[f] for f in self.settings.families], left)
@@ -214,14 +213,14 @@ class Search:
         try:
             run_trials(self, ledger, recorder, studies, left)
         except KeyboardInterrupt:
-            return Outcome("interrupted", _counts(ledger), "interrupted")
+            return Outcome("interrupted", ledger.counts(), "interrupted")
         finally:
             # Ray Tune ends what still runs when the time is up without a word to its callbacks.
             recorder.interrupt()
         if self._trials_left(ledger, but=recorder.exhausted):
-            return Outcome("interrupted", _counts(ledger), "the time budget is spent")
+            return Outcome("interrupted", ledger.counts(), "the time budget is spent")
         why = "; ".join(f"{family} has no configuration left to try" for family in recorder.exhausted)
-        return Outcome("finished", _counts(ledger), why)
+        return Outcome("finished", ledger.counts(), why)
 
     def _all_families(self, ledger: Ledger) -> list[str]:
         """The families asked for now, and those that the campaign has trials of."""
@@ -298,7 +297,3 @@ def _check_address(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=10).close()
     except (OSError, OverflowError) as error:
         raise UserError(f"--address {address}: no Ray cluster answers ({error})") from error
-
-
-def _counts(ledger: Ledger) -> Counter[str]:
-    return Counter(record.status for record in ledger.records.values())

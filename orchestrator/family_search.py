@@ -6,7 +6,6 @@ never ended are proposed again first, with the same parameters.
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +19,8 @@ from optuna.trial import FrozenTrial, TrialState
 from analysis.books import FINISHED, PRUNED, TrialRecord
 from search_spaces import Choice, Family, Float, Int
 from trainables.config import TrialConfig
-from trainables.errors import UserError
+from trainables.errors import UserError, one_line
+from trainables.files import cut_torn_line
 from trainables.randomness import derive_seed
 
 JOURNAL = "optuna.journal"
@@ -182,16 +182,12 @@ def open_storage(folder: Path, url: str | None) -> BaseStorage:
         try:
             return RDBStorage(url)
         except Exception as error:  # SQLAlchemy and drivers raise many kinds
-            raise UserError(
-                f"--optuna-storage {url}: cannot be opened ({' '.join(str(error).split())[:200]})"
-            ) from error
+            raise UserError(f"--optuna-storage {url}: cannot be opened ({one_line(error)})") from error
     path = folder / JOURNAL
-    if path.exists():
-        # A process killed while it wrote leaves half a line, to which Optuna would append; the campaign's lock is
-        # held, so nobody is writing now. The symbolic link is that process's lock.
-        content = path.read_bytes()
-        os.truncate(path, content.rfind(b"\n") + 1)
-        Path(f"{path}.lock").unlink(missing_ok=True)
+    # A process killed while it wrote leaves half a line, to which Optuna would append, and a symbolic link as its lock;
+    # the campaign's lock is held, so nobody is writing now.
+    cut_torn_line(path)
+    Path(f"{path}.lock").unlink(missing_ok=True)
     return JournalStorage(JournalFileBackend(str(path)))
 
 

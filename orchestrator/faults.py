@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from trainables.errors import one_line
+
 OOM, DIVERGED, TIMED_OUT, CRASHED, LOST_NODE, INVALID = (
     "oom",
     "diverged",
@@ -29,7 +31,7 @@ class TrialTimeout(RuntimeError):
 
 def classify(error: BaseException) -> Failure:
     """Return the failure that an exception of a trial stands for."""
-    message = _one_line(error)
+    message = one_line(error, MESSAGE_LENGTH)
     name = type(error).__name__
     if name in ("OutOfMemoryError", "MemoryError") or "out of memory" in message.lower():
         return Failure(OOM, message)
@@ -42,7 +44,3 @@ def classify(error: BaseException) -> Failure:
     if name == "NodeDiedError" or re.search(r"node .*(died|dead|terminated|was lost)", message, re.IGNORECASE):
         return Failure(LOST_NODE, message)
     return Failure(CRASHED, f"{name}: {message}" if message else name)
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:MESSAGE_LENGTH]

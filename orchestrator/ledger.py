@@ -7,15 +7,16 @@ import fcntl
 import json
 import os
 import uuid
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from analysis.books import FORMAT, MANIFEST, RECORDS, STATUS, TRIALS, TrialRecord, read_manifest, read_records
 from trainables.errors import UserError
-from trainables.files import write_atomically
+from trainables.files import cut_torn_line, write_atomically
 
-LOCK = ".lock"
+LOCK, DATABASE = ".lock", "mlflow.db"
 
 
 class Ledger:
@@ -23,7 +24,7 @@ class Ledger:
 
     def __init__(self, folder: Path, manifest: dict[str, Any], lock: int) -> None:
         self.folder, self.manifest, self._lock = folder, manifest, lock
-        _cut_torn_line(folder / RECORDS)
+        cut_torn_line(folder / RECORDS)  # what it would have recorded is done again
         self.records = {record.fingerprint: record for record in read_records(folder)}
 
     def append(self, record: TrialRecord) -> None:
@@ -33,6 +34,10 @@ class Ledger:
             file.flush()
             os.fsync(file.fileno())
         self.records[record.fingerprint] = record
+
+    def counts(self) -> Counter[str]:
+        """Ended trials by status."""
+        return Counter(record.status for record in self.records.values())
 
     def trial_folder(self, fingerprint: str) -> Path:
         """Where a trial's checkpoint, history and predictions lie."""
@@ -92,6 +97,11 @@ def _manifest(folder: Path, name: str, identity: Mapping[str, Any], about: Mappi
     return manifest
 
 
+def default_uri(folder: Path) -> str:
+    """The MLflow tracking URI of a campaign folder's own SQLite database."""
+    return f"sqlite:///{(folder / DATABASE).resolve()}"
+
+
 def now() -> str:
     """The time, ISO 8601, UTC."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -120,16 +130,6 @@ def _lock(folder: Path) -> int:
         os.close(handle)
         raise UserError(f"{folder}: another search is writing to it; wait for it, or choose another --out") from error
     return handle
-
-
-def _cut_torn_line(path: Path) -> None:
-    """Cut a last line that a crash left unfinished: what it would have recorded is done again."""
-    if not path.exists():
-        return
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        os.truncate(path, whole)
 
 
 def _refuse_foreign(folder: Path) -> None:

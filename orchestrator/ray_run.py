@@ -30,9 +30,9 @@ from ray.tune.search import Searcher
 from orchestrator.family_search import FamilyStudy, Proposal, next_family
 from orchestrator.ledger import Ledger
 from orchestrator.recorder import Recorder
-from orchestrator.schedulers import Asha, Curve, build_scheduler, default_grace, rungs
+from orchestrator.schedulers import Asha, build_scheduler, default_grace, rungs
 from orchestrator.tune_trainable import TrialTrainable
-from trainables.errors import UserError
+from trainables.errors import UserError, one_line
 from trainables.registry import plugin_folders
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def run_trials(search: Search, ledger: Ledger, recorder: Recorder, studies: list
             epochs=search.epochs,
             grace_epochs=grace,
             reduction_factor=settings.reduction_factor,
-            past=[Curve(fingerprint, values) for fingerprint, values in recorder.curves()],
+            past=recorder.curves(),
         )
         if isinstance(scheduler, Asha):
             recorder.stopped_early = scheduler.stopped.__contains__
@@ -162,9 +162,7 @@ def start_ray(address: str | None) -> None:
             logging_level=logging.ERROR,
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UserError(
-            f"--address {address}: no Ray cluster answers ({' '.join(str(error).split())[:200]})"
-        ) from error
+        raise UserError(f"--address {address}: no Ray cluster answers ({one_line(error)})") from error
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,9 @@ from orchestrator.family_search import FamilyStudy, Proposal
 from orchestrator.faults import CRASHED, Failure, classify
 from orchestrator.ledger import Ledger, now
 from orchestrator.progress import Progress
+from orchestrator.schedulers import Curve
 from orchestrator.tracking import Tracker
+from trainables.errors import one_line
 from trainables.training import BEST, HISTORY, LAST, TEST_PREDICTIONS, VARIANT_PREDICTIONS
 
 ARTIFACTS = (BEST, TEST_PREDICTIONS, VARIANT_PREDICTIONS)
@@ -135,20 +136,20 @@ class Recorder(Callback):
         self._track(lambda: self.tracker.interrupt(f for f in fingerprints if f not in self.ledger.records))
         self.running.clear()
 
-    def curves(self) -> Iterable[tuple[str, tuple[tuple[int, float], ...]]]:
-        """Fingerprint and validation curve of every trial that ended without failing."""
+    def curves(self) -> Iterable[Curve]:
+        """The validation curve of every trial that ended without failing."""
         curves = {family: study.curves() for family, study in self.studies.items()}
         for record in self.ledger.records.values():
             if record.status != FAILED:
-                yield record.fingerprint, curves[record.family][record.number]
+                yield Curve(record.fingerprint, curves[record.family][record.number])
 
     def close(self, state: str) -> None:
         """Write status.json and, with all that it missed, MLflow for the last time."""
         self.write_status(state)
         self._tracker_away_until = 0.0
         self.publish_missing()
-        counts = Counter(record.status for record in self.ledger.records.values())
-        self._track(lambda: self.tracker.close(state, {f"trials/{status}": float(n) for status, n in counts.items()}))
+        counts = {f"trials/{status}": float(n) for status, n in self.ledger.counts().items()}
+        self._track(lambda: self.tracker.close(state, counts))
 
     def write_status(self, state: str) -> None:
         """Write status.json."""
@@ -205,8 +206,9 @@ class Recorder(Callback):
             write()
         except Exception as error:  # MLflow, SQLAlchemy, HTTP and file systems raise many kinds
             self._tracker_away_until = time.monotonic() + AWAY_SECONDS
-            text = " ".join(str(error).split())[:200]
-            self.progress.say(f"MLflow can't be written ({type(error).__name__}: {text}); the search goes on")
+            self.progress.say(
+                f"MLflow can't be written ({type(error).__name__}: {one_line(error)}); the search goes on"
+            )
 
     def _publish(self, record: TrialRecord) -> None:
         """Bring a trial's MLflow run to its end, whatever it has of it already."""

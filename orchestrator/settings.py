@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from analysis.books import MANIFEST, read_manifest
-from trainables.errors import UserError
+from trainables.errors import UserError, one_line, suggest
 
 PositiveInt = Annotated[int, Field(ge=1)]
 
@@ -85,7 +84,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: is not YAML ({' '.join(str(error).split())})") from error
+        raise UserError(f"{path}: is not YAML ({one_line(error, 500)})") from error
     if values is None:
         return {}
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
@@ -99,8 +98,7 @@ def _sentence(error: ValidationError, path: Path | None, where: Mapping[str, str
     key = str(first["loc"][0])
     place = where.get(key, f"{path}: {key}")
     if first["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(key, Settings.model_fields, n=1, cutoff=0.5)
-        hint = f"; did you mean {close[0]!r}?" if close else "; `nrtune search --print-settings` shows the known ones"
+        hint = suggest(key, Settings.model_fields, "; `nrtune search --print-settings` shows the known ones")
         return f"{path}: unknown key {key!r}{hint}"
     message = first["msg"][0].lower() + first["msg"][1:]
     return f"{place}: {message}, not {first['input']!r}"

@@ -16,7 +16,8 @@ from typing import Any
 
 from analysis.books import FAILED, FINISHED, PRUNED, TrialRecord
 from orchestrator.family_search import Proposal
-from trainables.errors import UserError
+from orchestrator.ledger import default_uri
+from trainables.errors import UserError, one_line
 
 with warnings.catch_warnings():
     # MLflow's own use of SQLAlchemy and pydantic warns at import; nothing here can mend it.
@@ -25,7 +26,7 @@ with warnings.catch_warnings():
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
-DATABASE, ARTIFACTS = "mlflow.db", "artifacts"
+ARTIFACTS = "artifacts"
 EXPERIMENT = "nrtune"
 CAMPAIGN_TAG, FINGERPRINT_TAG, STATUS_TAG = "nrtune.campaign", "nrtune.fingerprint", "nrtune.status"
 BATCH = 900
@@ -35,11 +36,6 @@ BATCH = 900
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 
 _RUN_STATUS = {FINISHED: "FINISHED", PRUNED: "FINISHED"}
-
-
-def default_uri(folder: Path) -> str:
-    """The SQLite database of a campaign folder."""
-    return f"sqlite:///{(folder / DATABASE).resolve()}"
 
 
 def check_uri(uri: str) -> None:
@@ -58,7 +54,7 @@ def check_uri(uri: str) -> None:
             warnings.simplefilter("ignore")
             MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
     except Exception as error:  # MLflow, SQLAlchemy and drivers raise many kinds
-        raise UserError(f"--tracking-uri {uri}: cannot be opened ({' '.join(str(error).split())[:200]})") from error
+        raise UserError(f"--tracking-uri {uri}: cannot be opened ({one_line(error)})") from error
 
 
 def runs_page(uri: str) -> str:
@@ -76,7 +72,6 @@ class Tracker:
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.ERROR)
         local = uri == default_uri(folder)
-        self.uri = uri
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -85,7 +80,7 @@ class Tracker:
                 self.parent_id = self._parent(manifest, parameters)
                 self._runs = {run.data.tags[FINGERPRINT_TAG]: run for run in self._children()}
         except MlflowException as error:
-            raise UserError(f"--tracking-uri {uri}: {' '.join(str(error).split())[:300]}") from error
+            raise UserError(f"--tracking-uri {uri}: {one_line(error, 300)}") from error
         self._campaign = str(manifest["id"])
         self._logged: dict[str, set[int]] = {}
         # The tag is written first, the end of the run last: a crash between them leaves a run that is still open.

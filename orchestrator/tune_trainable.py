@@ -78,7 +78,7 @@ class TrialTrainable(tune.Trainable):
         from trainables.config import TrialConfig
         from trainables.training import Training
 
-        history: list[dict[str, float]] | None = None
+        history: list[dict[str, float]] = []
         if self.training is None:
             import torch
 
@@ -99,7 +99,7 @@ class TrialTrainable(tune.Trainable):
         return {
             "epoch": report.epoch,
             "val_spearman": report.metrics["val/spearman"],
-            "history": [*(history or []), report.metrics],
+            "history": [*history, report.metrics],
             "metrics": _defined(report.score.metrics) if report.score is not None else None,
             "final": report.last,
             "pid": os.getpid(),

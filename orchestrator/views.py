@@ -20,7 +20,7 @@ from rich.table import Table
 from analysis.books import STATUSES, read_status
 from analysis.trials import BestTrial, open_campaign
 from analysis.winners import USE_CASES
-from orchestrator.ledger import is_running
+from orchestrator.ledger import default_uri, is_running
 from trainables.errors import UserError, suggest
 
 SHORT_COLUMNS = {
@@ -40,7 +40,7 @@ SHORT_COLUMNS = {
 def tracking_uri(folder: Path) -> str:
     """Where a campaign's MLflow records are."""
     identity = open_campaign(folder).manifest["identity"]
-    return str(identity["tracking_uri"] or f"sqlite:///{(folder / 'mlflow.db').resolve()}")
+    return str(identity["tracking_uri"] or default_uri(folder))
 
 
 def status_text(folder: Path) -> str:
@@ -83,14 +83,10 @@ def trials_table(folder: Path, *, family: str | None, sort: str | None, ascendin
         table = table[table["family"] == family]
     if sort is not None:
         if sort not in table:
-            raise UserError(f"{folder}: trials have no column {sort!r}{_nearest(sort, table)}")
+            hint = suggest(sort, table.columns, "; `nrtune trials DIR --format csv` lists them all")
+            raise UserError(f"{folder}: trials have no column {sort!r}{hint}")
         table = table.sort_values(sort, ascending=ascending, na_position="last", kind="stable")
     return table.reset_index(drop=True)
-
-
-def _nearest(name: str, table: pd.DataFrame) -> str:
-    hint = suggest(name, table.columns)
-    return hint if hint.startswith("; did") else "; `nrtune trials DIR --format csv` lists them all"
 
 
 def write_trials(table: pd.DataFrame, form: str) -> None:

@@ -7,6 +7,6 @@ from trainables.registry import ObjectRegistry
 
 NOT_REGISTERED = ("family",)
 
-FAMILIES = ObjectRegistry("search_spaces", "family", Family)
+FAMILIES: ObjectRegistry[Family] = ObjectRegistry("search_spaces", "family", Family)
 
 __all__ = ["FAMILIES", "Choice", "Family", "Float", "Int", "Published"]

@@ -10,8 +10,15 @@ class UserError(ValueError):
     """A user's mistake, said in one sentence: what, where, and what to do."""
 
 
-def suggest(wrong: str, known: Iterable[str]) -> str:
-    """Return `"; did you mean 'x'?"` for the nearest known name, or the list of known names."""
+def suggest(wrong: str, known: Iterable[str], otherwise: str | None = None) -> str:
+    """Return `"; did you mean 'x'?"` for the nearest known name, else `otherwise`, else the list of known names."""
     names = sorted(known)
     close = difflib.get_close_matches(wrong, names, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(names)}"
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; known: {', '.join(names)}" if otherwise is None else otherwise
+
+
+def one_line(error: BaseException, length: int = 200) -> str:
+    """Return what an exception says as one line of at most `length` characters."""
+    return " ".join(str(error).split())[:length]

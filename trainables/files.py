@@ -1,10 +1,20 @@
-"""Files that are written whole or not at all."""
+"""Files that a crash can't spoil: written whole or not at all, or a line at a time."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from pathlib import Path
+
+
+def cut_torn_line(path: Path) -> None:
+    """Cut a last line that a crash left without its end, so that the next one does not run into it."""
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        os.truncate(path, whole)
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:

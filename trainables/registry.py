@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from trainables.errors import UserError, suggest
 
@@ -26,9 +26,8 @@ class Registry(Generic[T]):
     A name is its file's name; files that start with an underscore are not names.
     """
 
-    def __init__(self, package: str, kind: str) -> None:
-        self.package = package
-        self.kind = kind
+    def __init__(self, package: str, kind: str, base: type[Any]) -> None:
+        self.package, self.kind, self.base = package, kind, base
 
     def names(self) -> tuple[str, ...]:
         """Every registered name, sorted. Nothing is imported but the package itself."""
@@ -54,10 +53,17 @@ class Registry(Generic[T]):
         return _load_plugin(path, f"nrtune_plugin.{_subfolder(self.package)}.{name}")
 
     def get(self, name: str) -> T:
-        """Return what the file of `name` registers."""
-        return self._pick(self.module(name), name)
+        """Return what the file of `name` registers. Raises UserError unless that is one thing."""
+        module = self.module(name)
+        found = self._defined(module)
+        if len(found) != 1:
+            raise UserError(
+                f"{module.__file__}: a {self.kind} file defines one {self.base.__name__}, this {len(found)}"
+            )
+        return found[0]
 
-    def _pick(self, module: ModuleType, name: str) -> T:
+    def _defined(self, module: ModuleType) -> list[T]:
+        """What of this registry's kind a file defines."""
         raise NotImplementedError
 
     def _files(self) -> dict[str, Path | None]:
@@ -81,12 +87,8 @@ class Registry(Generic[T]):
 class ClassRegistry(Registry[type[T]]):
     """A registry whose files each define one public subclass of `base`."""
 
-    def __init__(self, package: str, kind: str, base: type[T]) -> None:
-        super().__init__(package, kind)
-        self.base = base
-
-    def _pick(self, module: ModuleType, name: str) -> type[T]:
-        found = [
+    def _defined(self, module: ModuleType) -> list[type[T]]:
+        return [
             value
             for value in vars(module).values()
             if isinstance(value, type)
@@ -94,27 +96,13 @@ class ClassRegistry(Registry[type[T]]):
             and value.__module__ == module.__name__
             and not value.__name__.startswith("_")
         ]
-        if len(found) != 1:
-            raise UserError(
-                f"{module.__file__}: a {self.kind} file defines one {self.base.__name__}, this {len(found)}"
-            )
-        return found[0]
 
 
 class ObjectRegistry(Registry[T]):
     """A registry whose files each define one instance of `base`."""
 
-    def __init__(self, package: str, kind: str, base: type[T]) -> None:
-        super().__init__(package, kind)
-        self.base = base
-
-    def _pick(self, module: ModuleType, name: str) -> T:
-        found = [value for value in vars(module).values() if isinstance(value, self.base)]
-        if len(found) != 1:
-            raise UserError(
-                f"{module.__file__}: a {self.kind} file defines one {self.base.__name__}, this {len(found)}"
-            )
-        return found[0]
+    def _defined(self, module: ModuleType) -> list[T]:
+        return [value for value in vars(module).values() if isinstance(value, self.base)]
 
 
 def plugin_folders() -> tuple[Path, ...]:

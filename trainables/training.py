@@ -45,6 +45,12 @@ class TrainingData(NamedTuple):
         """The fingerprint of a trial on these data."""
         return config.fingerprint(self.dataset.digest, self.variants.digest if self.variants is not None else "none")
 
+    def check_noise(self, config: TrialConfig) -> None:
+        """Raise UserError where the configuration needs noise that was not measured."""
+        if config.needs_noise and self.dataset.aleatoric_std is None:
+            part = f"loss {config.loss.name()}" if config.loss.needs_noise else f"sampler {config.sampler.name()}"
+            raise UserError(f"{self.dataset.name}: no noise was measured, and {part} needs it")
+
 
 class Diverged(RuntimeError):
     """The loss is not finite, or every sequence is predicted alike."""
@@ -119,9 +125,7 @@ class Training:
         folder: Path | None = None,
         score_at: Collection[int] = (),
     ) -> None:
-        if config.needs_noise and data.dataset.aleatoric_std is None:
-            part = f"loss {config.loss.name()}" if config.loss.needs_noise else f"sampler {config.sampler.name()}"
-            raise UserError(f"{data.dataset.name}: no noise was measured, and {part} needs it")
+        data.check_noise(config)
         self.config, self.data, self.folder, self.score_at = config, data, folder, frozenset(score_at)
         self.fingerprint = data.fingerprint_of(config)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))

@@ -11,7 +11,8 @@ import optuna
 
 from analysis import open_campaign
 from orchestrator.family_search import open_storage
-from orchestrator.tracking import FINGERPRINT_TAG, default_uri
+from orchestrator.ledger import default_uri
+from orchestrator.tracking import FINGERPRINT_TAG
 
 
 def mlflow_runs(folder: Path, uri: str | None = None) -> tuple[list[Any], list[Any]]:

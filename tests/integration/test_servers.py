@@ -58,15 +58,15 @@ def served(command: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
             process.wait(30)
 
 
+def mlflow_server(folder: Path, port: int) -> list[str]:
+    """The command of a server that keeps its records and artifacts in a folder."""
+    store = ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", str(folder / "store")]
+    return [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), *store]
+
+
 def test_a_campaign_is_recorded_by_a_server(shared_ray, settings: Settings, tmp_path: Path):
     port = free_port()
-    store = [
-        "--backend-store-uri",
-        f"sqlite:///{tmp_path}/server.db",
-        "--artifacts-destination",
-        str(tmp_path / "store"),
-    ]
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), *store]
+    command = mlflow_server(tmp_path, port)
     uri = f"http://127.0.0.1:{port}"
     with served(command, port):
         remote = settings.model_copy(update={"tracking_uri": uri, "trials": 2})
@@ -87,13 +87,7 @@ def test_a_campaign_is_recorded_by_a_server(shared_ray, settings: Settings, tmp_
 
 def test_a_server_that_goes_away_does_not_end_the_search(shared_ray, settings: Settings, tmp_path: Path):
     port = free_port()
-    store = [
-        "--backend-store-uri",
-        f"sqlite:///{tmp_path}/server.db",
-        "--artifacts-destination",
-        str(tmp_path / "store"),
-    ]
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), *store]
+    command = mlflow_server(tmp_path, port)
     remote = settings.model_copy(update={"tracking_uri": f"http://127.0.0.1:{port}", "trials": 4, "max_concurrent": 1})
     ledger = Path(str(remote.out)) / "trials.jsonl"
     with served(command, port) as process:

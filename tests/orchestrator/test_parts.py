@@ -13,9 +13,9 @@ from analysis.books import TrialRecord
 from orchestrator import ledger as ledger_module
 from orchestrator.family_search import FamilyStudy, Proposal, next_family, open_storage, open_study
 from orchestrator.faults import TrialTimeout, classify
-from orchestrator.ledger import is_running, open_ledger
+from orchestrator.ledger import default_uri, is_running, open_ledger
 from orchestrator.schedulers import Asha, Curve, build_scheduler, default_grace, rungs
-from orchestrator.tracking import Tracker, default_uri
+from orchestrator.tracking import Tracker
 from orchestrator.tune_trainable import _TimeLimit
 from search_spaces import FAMILIES
 from trainables.config import TrialConfig, preset

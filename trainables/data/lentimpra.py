@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from trainables.data.dataset import SPLITS, Dataset
 from trainables.data.sequences import N_TOKEN, reverse_complement, to_tokens
-from trainables.errors import UserError
+from trainables.errors import UserError, one_line
 
 GROUPS = {"train": "Train", "val": "Val", "test": "Test"}
 CHUNK_ROWS = 4096
@@ -71,8 +71,9 @@ def read_hdf5(path: str | os.PathLike[str], *, with_noise: bool = True) -> Datas
                 tokens, y = _read_group(group, f"{path}: {GROUPS[split]}")
                 noise_free = np.asarray(group["noise_free"], np.float32) if "noise_free" in group else None
             except (OSError, TypeError) as error:  # a chunk that can't be unpacked, an object where numbers belong
-                text = " ".join(str(error).split())
-                raise UserError(f"{path}: {GROUPS[split]} can't be read ({text}); fetch the file again") from error
+                raise UserError(
+                    f"{path}: {GROUPS[split]} can't be read ({one_line(error)}); fetch the file again"
+                ) from error
             parts["tokens"].append(tokens)
             parts["y"].append(y)
             parts["split"].append(np.full(len(y), code, np.uint8))

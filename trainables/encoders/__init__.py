@@ -42,4 +42,4 @@ class Encoder(Component):
         raise NotImplementedError
 
 
-ENCODERS = ClassRegistry("trainables.encoders", "encoder", Encoder)
+ENCODERS: ClassRegistry[Encoder] = ClassRegistry("trainables.encoders", "encoder", Encoder)

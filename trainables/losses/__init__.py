@@ -49,4 +49,4 @@ class Loss(Component):
         raise NotImplementedError
 
 
-LOSSES = ClassRegistry("trainables.losses", "loss", Loss)
+LOSSES: ClassRegistry[Loss] = ClassRegistry("trainables.losses", "loss", Loss)

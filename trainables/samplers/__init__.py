@@ -31,4 +31,4 @@ class Sampler(Component):
         raise NotImplementedError
 
 
-SAMPLERS = ClassRegistry("trainables.samplers", "sampler", Sampler)
+SAMPLERS: ClassRegistry[Sampler] = ClassRegistry("trainables.samplers", "sampler", Sampler)
