@@ -19,7 +19,7 @@ from trainables.registry import ClassRegistry
 from trainables.samplers import SAMPLERS, Sampler
 from trainables.samplers.uniform import Uniform
 
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
 """Raised when a change of the code alters the numbers of a trial: fingerprints of before then differ."""
 
 PRESETS: Mapping[str, Mapping[str, Value]] = {

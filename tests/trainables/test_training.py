@@ -15,7 +15,7 @@ from trainables.files import write_atomically
 from trainables.heads import HEADS
 from trainables.inference import load_model
 from trainables.losses import LOSSES
-from trainables.samplers import SAMPLERS, TrainRows
+from trainables.samplers import SAMPLERS
 from trainables.training import (  # fmt: skip
     BEST,
     HISTORY,
@@ -85,13 +85,23 @@ def test_the_callers_random_state_is_left_alone(simulated_data):
 
 
 @pytest.mark.parametrize("stop_after", [1, 2])
-def test_an_interrupted_training_goes_on_as_if_nothing_had_been(stop_after, simulated_data, tmp_path):
-    whole = fit(config(), simulated_data, folder=tmp_path / "whole")
-    started = Training(config(), simulated_data, folder=tmp_path / "cut")
+@pytest.mark.parametrize(
+    "flat",
+    [
+        *({"sampler": name} for name in SAMPLERS),
+        {"loss": "adaptive_noise_gated", "head": "distributional"},
+        {"encoder": "factorized", "encoder.vib_beta": 0.01, "encoder.gc_bins": 10, "encoder.embedding_dropout": 0.2},
+    ],
+    ids=lambda flat: next(iter(flat.values())),
+)
+def test_an_interrupted_training_goes_on_as_if_nothing_had_been(flat, stop_after, simulated_data, tmp_path):
+    one = config(**flat)
+    whole = fit(one, simulated_data, folder=tmp_path / "whole")
+    started = Training(one, simulated_data, folder=tmp_path / "cut")
     for _ in range(stop_after):
         started.run_epoch()
     del started
-    resumed = Training(config(), simulated_data, folder=tmp_path / "cut")
+    resumed = Training(one, simulated_data, folder=tmp_path / "cut")
     assert resumed.epoch == stop_after
     while not resumed.done:
         report = resumed.run_epoch()
@@ -161,23 +171,6 @@ def test_shared_arrays_may_be_read_only_and_stay_as_they_are(simulated_data):
     data = TrainingData(dataclasses.replace(simulated_data.dataset, **frozen), simulated_data.variants)
     fit(config(loss="rank_stability", epochs=1), data)
     assert data.dataset.digest == before
-
-
-@pytest.mark.parametrize("name", SAMPLERS)
-def test_samplers_are_seeded(name):
-    sampler = SAMPLERS.get(name).build({})
-    rows = TrainRows(np.linspace(-1, 1, 100, dtype=np.float32), np.ones(100, np.float32))
-    drawn = [sampler.epoch_rows(rows, 0, 4, np.random.default_rng(seed)) for seed in (0, 0, 1)]
-    assert (drawn[0] == drawn[1]).all()
-    assert (drawn[0] != drawn[2]).any()
-    assert len(drawn[0]) == 100
-    assert drawn[0].min() >= 0
-    assert drawn[0].max() < 100
-
-
-def test_uniform_is_a_pass():
-    rows = TrainRows(np.zeros(50, np.float32), None)
-    assert sorted(SAMPLERS.get("uniform").build({}).epoch_rows(rows, 0, 1, np.random.default_rng(0))) == list(range(50))
 
 
 def test_a_model_is_saved_and_loaded(simulated_data, tmp_path):

@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from trainables.component import Value, param
 from trainables.encoders import Encoded, Encoder, EncoderModule
+from trainables.errors import UserError
 
 MOTIF_KERNEL, GRAMMAR_KERNEL, DILATIONS = 8, 5, (1, 2, 4)
 MOTIF_SIZE, GRAMMAR_SIZE, COMPOSITION_SIZE, BOTTLENECK = 64, 64, 32, 16
@@ -27,6 +28,7 @@ class Factorized(Encoder):
     `vib_beta` > 0 puts a variational bottleneck (Alemi et al. 2017, arXiv:1612.00410) of 16 dimensions on composition
     and adds vib_beta · KL; `gc_bins` > 0 adds a classifier of binned GC content on motif and grammar features behind a
     gradient reversal (Ganin et al. 2016, arXiv:1505.07818), whose reversed gradient is scaled by `gc_weight`.
+    `embedding_dropout` follows the three branches (none in the study).
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Value]]] = {"small": {"channels": 32}, "study": {"channels": 128}}
@@ -34,6 +36,13 @@ class Factorized(Encoder):
     vib_beta: float = param(0.0, low=0)
     gc_bins: int = param(0, low=0, high=100)
     gc_weight: float = param(1.0, low=0)
+    embedding_dropout: float = param(0.0, low=0, high=0.95)
+
+    def __post_init__(self) -> None:
+        """Check the parameters. Raises UserError for a single bin, which leaves nothing to classify."""
+        super().__post_init__()
+        if self.gc_bins == 1:
+            raise UserError("encoder factorized: gc_bins must be 0 (no adversary) or at least 2, not 1")
 
     def module(self) -> EncoderModule:
         """Build the network."""
@@ -69,6 +78,7 @@ class _FactorizedModule(EncoderModule):
             self.gc_classifier = nn.Sequential(
                 nn.Linear(MOTIF_SIZE + GRAMMAR_SIZE, 64), nn.ReLU(), nn.Linear(64, spec.gc_bins)
             )
+        self.dropout = nn.Dropout(spec.embedding_dropout)
         self.embedding_size = MOTIF_SIZE + GRAMMAR_SIZE + size
 
     def forward(self, one_hot: Float[Tensor, "n 4 length"]) -> Encoded:
@@ -83,7 +93,7 @@ class _FactorizedModule(EncoderModule):
         features = torch.cat([motif, grammar], dim=1)
         if self.spec.gc_bins > 0 and self.training:
             auxiliary["gc_adversary"] = self._gc_adversary(features, frequencies)
-        return Encoded(torch.cat([features, composition], dim=1), auxiliary)
+        return Encoded(self.dropout(torch.cat([features, composition], dim=1)), auxiliary)
 
     def _bottleneck(self, composition: Float[Tensor, "n c"]) -> tuple[Float[Tensor, "n b"], Float[Tensor, ""]]:
         """A sample of q in training, its mean in evaluation; and KL(q ‖ N(0, I)), summed over dimensions."""

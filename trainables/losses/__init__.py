@@ -12,7 +12,7 @@ from trainables.component import Component
 from trainables.model import Prediction
 from trainables.registry import ClassRegistry
 
-NOT_REGISTERED = ("pairwise", "gaussian")
+NOT_REGISTERED = ("anchors", "pairwise", "pointwise")
 
 
 class Target(NamedTuple):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trainables.component import param
 from trainables.losses import Loss, Progress, Target
-from trainables.losses.gaussian import variance_term
+from trainables.losses.pointwise import squared_error_term, variance_term
 from trainables.model import Prediction
 
 
@@ -24,5 +24,5 @@ class Distributional(Loss):
 
     def __call__(self, prediction: Prediction, target: Target, progress: Progress) -> Float[Tensor, ""]:
         """Return the loss of a batch."""
-        error = (prediction.mean - target.activity).square().mean()
+        error = squared_error_term(prediction.mean, target.activity)
         return error + self.lambda_var * variance_term(prediction.predicted_log_variance, target.measured_std)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trainables.component import param
 from trainables.losses import Loss, Progress, Target
-from trainables.losses.gaussian import bounded, gaussian_nll_term, variance_term
+from trainables.losses.pointwise import bounded, gaussian_nll_term, variance_term
 from trainables.model import Prediction
 
 

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from trainables.losses import Loss, Progress, Target
+from trainables.losses.pointwise import squared_error_term
 from trainables.model import Prediction
 
 
@@ -17,4 +18,4 @@ class MeanSquaredError(Loss):
 
     def __call__(self, prediction: Prediction, target: Target, progress: Progress) -> Float[Tensor, ""]:
         """Return the loss of a batch."""
-        return (prediction.mean - target.activity).square().mean()
+        return squared_error_term(prediction.mean, target.activity)

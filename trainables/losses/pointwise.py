@@ -1,4 +1,4 @@
-"""Terms of heads that predict a log-variance ℓ beside the mean μ."""
+"""Terms of each row on its own: of the mean μ and, where a head predicts it, of the log-variance ℓ."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from torch import Tensor
 
 LOG_VARIANCE_BOUND = 10.0
 """The likelihood losses cut |ℓ| here: exp(±10) spans every variance of an MPRA and cannot overflow."""
+
+
+def squared_error_term(mean: Float[Tensor, " n"], activity: Float[Tensor, " n"]) -> Float[Tensor, ""]:
+    """mean (μ − y)²."""
+    return (mean - activity).square().mean()
 
 
 def bounded(log_variance: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
