@@ -17,7 +17,7 @@ from typing import Any
 from trainables.errors import UserError
 
 MANIFEST, RECORDS, STATUS, TRIALS = "campaign.json", "trials.jsonl", "status.json", "trials"
-FORMAT = 1
+FORMAT = 2
 
 FINISHED, PRUNED, FAILED = "finished", "pruned", "failed"
 STATUSES = (FINISHED, PRUNED, FAILED)
@@ -30,7 +30,8 @@ class TrialRecord:
 
     name: such as RS-002, unique in the campaign. number: of its proposal in the family's Optuna study. config: flat
     parameters. metrics: of the best validation epoch; undefined ones are left out. epochs_trained, seconds: what training took.
-    started, ended: ISO 8601, UTC. published: the study's configuration with the same parameters, if any.
+    started, ended: ISO 8601, UTC. published: the study's configuration with the same parameters, if any. also: other
+    published names of the same configuration, each with its family: it is trained once for all.
     """
 
     name: str
@@ -45,6 +46,7 @@ class TrialRecord:
     started: str
     ended: str
     published: str | None = None
+    also: Mapping[str, str] = dataclasses.field(default_factory=dict)
     failure_class: str | None = None
     failure: str | None = None
 

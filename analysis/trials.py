@@ -20,12 +20,16 @@ LEADING = (
     "status",
     "fingerprint",
     "published",
+    "same_as",
     "failure_class",
     "epochs_trained",
     "seconds",
     "ended",
 )
-"""The table's first columns; then the parameters by their flat names, then the metrics by theirs."""
+"""The table's first columns; then the parameters by their flat names, then the metrics by theirs.
+
+`same_as` names the trial that was trained where several names stand for one configuration.
+"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,8 +64,9 @@ class Campaign:
         return read_records(self.folder)
 
     def trials(self) -> pd.DataFrame:
-        """One row a trial that ended: LEADING, parameters (such as `loss.k`), metrics (such as `test/spearman`).
+        """One row a trial that ended, and one for each further name that it goes by.
 
+        Columns: LEADING, parameters (such as `loss.k`), metrics (such as `test/spearman`).
         A parameter that a trial does not have, and a metric that is undefined for it, is missing.
         """
         return _table(self.records())
@@ -104,9 +109,12 @@ def open_campaign(folder: str | os.PathLike[str]) -> Campaign:
 def _table(records: Sequence[TrialRecord]) -> pd.DataFrame:
     if not records:
         return pd.DataFrame({name: [] for name in LEADING})
-    rows = [
-        {**{name: getattr(record, name) for name in LEADING}, **record.config, **record.metrics} for record in records
-    ]
+    rows: list[dict[str, Any]] = []
+    for record in records:
+        row = {name: getattr(record, name, None) for name in LEADING} | dict(record.config) | dict(record.metrics)
+        rows.append(row)
+        for name, family in record.also.items():
+            rows.append({**row, "name": name, "family": family, "published": name, "same_as": record.name})
     parameters = sorted({key for record in records for key in record.config})
     metrics = sorted({key for record in records for key in record.metrics})
     return pd.DataFrame.from_records(rows)[[*LEADING, *parameters, *metrics]]

@@ -109,7 +109,7 @@ class Winner:
 
 
 def find_winner(trials: pd.DataFrame, use_case: str, select_on: str) -> Winner:
-    """Pick the best finished trial of a use case from a table of trials (columns name, family, status and metrics).
+    """Pick the best finished trial of a use case from a table of trials (columns name, family, status, same_as and metrics).
 
     The baseline family is the reference, not a candidate, unless nothing else has finished.
 
@@ -119,6 +119,8 @@ def find_winner(trials: pd.DataFrame, use_case: str, select_on: str) -> Winner:
         raise UserError(f"unknown use case {use_case!r}{suggest(use_case, USE_CASES)}")
     rule = USE_CASES[use_case]
     finished = trials[trials["status"] == "finished"]
+    if "same_as" in finished:  # another name of a trial that is there is no second candidate
+        finished = finished[finished["same_as"].isna()]
     needed = list(dict.fromkeys([*rule.selection(select_on), *rule.metrics]))
     complete = finished.dropna(subset=needed) if set(needed) <= set(finished) else finished.iloc[:0]
     if complete.empty:

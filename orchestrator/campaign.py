@@ -1,21 +1,21 @@
-"""A campaign from settings to answers: read the data, open the books, run one Ray Tune run over all families."""
+"""A campaign from settings to books: read the data, open the books, run one Ray Tune run over all families."""
 
 from __future__ import annotations
 
 import socket
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from analysis.books import TrialRecord
 from analysis.winners import USE_CASES, selection_metric
-from orchestrator.family_search import FamilyStudy, Proposal, open_storage, open_study
+from orchestrator.family_search import Proposal, Proposer
 from orchestrator.ledger import Ledger, default_uri, open_ledger
 from orchestrator.progress import Progress
-from orchestrator.settings import Settings
-from search_spaces import FAMILIES, Family
-from trainables.config import PRESETS, TrialConfig, preset
+from orchestrator.schedulers import EarlyStopping
+from orchestrator.settings import RunSettings
+from trainables.config import PRESETS, RECIPE_VERSION, TrialConfig, preset
 from trainables.data.cagi5 import Variants, cell_line_of, read_cagi5
 from trainables.data.lentimpra import read_dataset
 from trainables.errors import UserError, suggest
@@ -27,35 +27,31 @@ DEFAULT_ENCODER = "dream_rnn"
 
 
 class Outcome(NamedTuple):
-    """How a search ended: finished or interrupted, and how many trials ended with each status."""
+    """How a campaign ended: finished or interrupted, and how many trials ended with each status."""
 
     state: str
     counts: Mapping[str, int]
     why: str
 
 
-class Search:
-    """A checked search: everything that can be wrong has been found before anything starts or is written.
+class CampaignRun:
+    """A checked campaign: everything that can be wrong has been found before anything starts or is written.
 
-    Raises UserError.
+    What its trials are is up to `Search` and `Study`. Raises UserError.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    early_stopping: EarlyStopping | None = None
+
+    def __init__(self, settings: RunSettings) -> None:
+        self.settings = settings
         if settings.out is None:
             raise UserError("--out is missing: name the campaign's folder, to be made or taken up again")
         if settings.data is None:
             raise UserError("--data is missing: give a lentiMPRA .h5 or .tsv file, or try `nrtune demo`")
-        if not settings.families:
-            raise UserError(f"--families is empty; known: {', '.join(FAMILIES)}")
-        if len(set(settings.families)) < len(settings.families):
-            raise UserError(f"--families names one family twice: {', '.join(settings.families)}")
         if settings.preset not in PRESETS:
             raise UserError(f"unknown preset {settings.preset!r}{suggest(settings.preset, PRESETS)}")
         self.folder = settings.out.resolve()
-        self.settings = settings = settings.model_copy(
-            update={key: _absolute(getattr(settings, key)) for key in ("tracking_uri", "optuna_storage")}
-        )
-        self.families = {name: FAMILIES.get(name) for name in settings.families}
+        self.tracking_uri = absolute(settings.tracking_uri)
         self.data = _read_data(settings)
         self.select_on = settings.select_on or ("release" if _can_select(self.data.variants, "release") else "val")
         if self.select_on != "val" and not _can_select(self.data.variants, self.select_on):
@@ -63,29 +59,36 @@ class Search:
                 f"--select-on {self.select_on} needs {MIN_STRATUM} {self.select_on} variants or more of a matched element:"
                 " give --cagi5 with them, or select on val"
             )
-        _check_codes(self.families)
-        for name, family in self.families.items():
-            for values in family.representatives():
-                self._check(name, {**family.fixed, **values})
         if settings.address is not None:
             _check_address(settings.address)
-        if settings.tracking_uri is not None:
+        if self.tracking_uri is not None:
             from orchestrator.tracking import check_uri
 
-            check_uri(settings.tracking_uri)
-        if settings.optuna_storage is not None:
-            open_storage(self.folder, settings.optuna_storage)
+            check_uri(self.tracking_uri)
+
+    @property
+    def families(self) -> Sequence[str]:
+        """The families that this run is about."""
+        raise NotImplementedError
+
+    def wanted(self, ledger: Ledger) -> dict[str, int]:
+        """How many trials of each of these families shall have ended when the campaign is done."""
+        raise NotImplementedError
+
+    def proposers(self, ledger: Ledger) -> dict[str, Proposer]:
+        """What proposes the trials of each family, those of families included that the campaign has trials of."""
+        raise NotImplementedError
 
     @property
     def epochs(self) -> int:
         """Epochs of every trial."""
         return int(self.settings.epochs or PRESETS[self.settings.preset]["epochs"] or 1)
 
-    def make_config(self, parameters: Mapping[str, Any]) -> TrialConfig:
-        """The trial of a family's parameters, on the preset, with the campaign's budget and seed."""
+    def make_config(self, parameters: Mapping[str, Any], seed: int) -> TrialConfig:
+        """The trial of a family's parameters, on the preset, with the campaign's budget."""
         settings = self.settings
         flat = {**preset(settings.preset, str(parameters.get("encoder", DEFAULT_ENCODER))), **parameters}
-        flat |= {"epochs": self.epochs, "seed": settings.seed, "precision": settings.precision}
+        flat |= {"epochs": self.epochs, "seed": seed, "precision": settings.precision}
         return TrialConfig.from_flat(flat)
 
     def objective(self, record: TrialRecord) -> float | None:
@@ -96,15 +99,15 @@ class Search:
         """The settings that decide a campaign's numbers: a folder holds one campaign."""
         variants = self.data.variants
         return {
+            "command": self.settings.command,
+            "recipe": RECIPE_VERSION,
             "data": self.data.dataset.digest,
             "cagi5": None if variants is None else variants.digest,
             "preset": self.settings.preset,
             "epochs": self.epochs,
-            "seed": self.settings.seed,
             "precision": self.settings.precision,
             "select_on": self.select_on,
-            "tracking_uri": self.settings.tracking_uri,
-            "optuna_storage": self.settings.optuna_storage,
+            "tracking_uri": self.tracking_uri,
         }
 
     def about(self) -> dict[str, Any]:
@@ -143,7 +146,7 @@ class Search:
         return notes
 
     def run(self) -> Outcome:
-        """Run the search, or go on with it, until every family has its trials, the time is up, or Ctrl-C."""
+        """Run the campaign, or go on with it, until every family has its trials, the time is up, or Ctrl-C."""
         name = self.settings.name or self.folder.name
         ledger = open_ledger(self.folder, name, self.identity(), self.about(), must_exist=self.settings.resume)
         try:
@@ -157,90 +160,65 @@ class Search:
         paths = ("data", "cagi5", "out")
         return stored | {key: str(Path(stored[key]).resolve()) for key in paths if key in stored}
 
-    def _check(self, family: str, parameters: Mapping[str, Any]) -> None:
+    def build(self, family: str, parameters: Mapping[str, Any], seed: int) -> TrialConfig:
+        """Build a family's trial. Raises UserError, which names the family, where it can't be."""
         try:
-            config = self.make_config(parameters)
+            return self.make_config(parameters, seed)
         except UserError as error:
             raise UserError(f"family {family}: {error}") from error
+
+    def check(self, family: str, parameters: Mapping[str, Any], seed: int) -> TrialConfig:
+        """Build a family's trial, and see whether the data have what it needs. Raises UserError."""
+        config = self.build(family, parameters, seed)
         try:
             self.data.check_noise(config)
         except UserError as error:
-            raise UserError(f"{error}; leave that family out, or give data with aleatoric std") from error
+            raise UserError(f"{error}; leave that out (family {family}), or give data with aleatoric std") from error
+        return config
 
     def _run(self, ledger: Ledger) -> Outcome:
-        import optuna
-
         from orchestrator.recorder import Recorder
         from orchestrator.tracking import Tracker
 
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        storage = open_storage(self.folder, self.settings.optuna_storage)
-        # Studies in a shared database carry the campaign's name and id; in its own journal the family's name will do.
-        prefix = f"{ledger.manifest['name']}-{ledger.manifest['id']}/" if self.settings.optuna_storage else ""
-        studies = {
-            family: FamilyStudy(
-                family,
-                self.families[family],
-                open_study(storage, prefix + family, ledger.manifest["id"]),
-                self.make_config,
-                self.data.fingerprint_of,
-                self.settings.seed,
-            )
-            for family in self._all_families(ledger)
-        }
-        progress = Progress(self.settings.families, self.settings.trials, list(ledger.records.values()))
-        uri = self.settings.tracking_uri or default_uri(self.folder)
-        tracker = Tracker(uri, self.folder, ledger.manifest, self._parent_parameters())
-        recorder = Recorder(ledger, tracker, studies, self.objective, self._tags, progress)
+        proposers, wanted = self.proposers(ledger), self.wanted(ledger)
+        progress = Progress(wanted, ledger.records.values())
+        uri = self.tracking_uri or default_uri(self.folder)
+        tracker = Tracker(uri, self.folder, ledger.manifest, self.parent_parameters())
+        recorder = Recorder(ledger, tracker, proposers, self.objective, self._tags, progress)
         state = "interrupted"  # unless it ends otherwise: an error must leave no run that looks alive
         try:
             recorder.reconcile()
-            left = self._trials_left(ledger)
             outcome = Outcome("finished", ledger.counts(), "")
-            if left:
+            if _left(ledger, wanted):
                 with progress:
-                    outcome = self._tune(ledger, recorder, [studies[f] for f in self.settings.families], left)
+                    outcome = self._tune(ledger, recorder, [proposers[f] for f in self.families], wanted)
             state = outcome.state
         finally:
             recorder.close(state)
         return outcome
 
-    def _tune(self, ledger: Ledger, recorder: Any, studies: list[FamilyStudy], left: int) -> Outcome:
+    def _tune(self, ledger: Ledger, recorder: Any, proposers: list[Proposer], wanted: Mapping[str, int]) -> Outcome:
         """Start Ray, run the trials that are left, and stop Ray."""
-        recorder.progress.say(f"starting Ray for {left} trials")
+        recorder.progress.say(f"starting Ray for {_left(ledger, wanted)} trials")
         from orchestrator.ray_run import run_trials
 
         try:
-            run_trials(self, ledger, recorder, studies, left)
+            run_trials(self, ledger, recorder, proposers, wanted)
         except KeyboardInterrupt:
             return Outcome("interrupted", ledger.counts(), "interrupted")
         finally:
             # Ray Tune ends what still runs when the time is up without a word to its callbacks.
             recorder.interrupt()
-        if self._trials_left(ledger, but=recorder.exhausted):
+        if _left(ledger, wanted, but=recorder.exhausted):
             return Outcome("interrupted", ledger.counts(), "the time budget is spent")
         why = "; ".join(f"{family} has no configuration left to try" for family in recorder.exhausted)
         return Outcome("finished", ledger.counts(), why)
 
-    def _all_families(self, ledger: Ledger) -> list[str]:
-        """The families asked for now, and those that the campaign has trials of."""
-        known = [record.family for record in ledger.records.values() if record.family not in self.families]
-        for name in known:
-            self.families.setdefault(name, FAMILIES.get(name))
-        _check_codes(self.families)
-        return list(dict.fromkeys([*self.settings.families, *known]))
-
-    def _trials_left(self, ledger: Ledger, but: Collection[str] = ()) -> int:
-        ended = Counter(record.family for record in ledger.records.values())
-        return sum(
-            max(0, self.settings.trials - ended[family]) for family in self.settings.families if family not in but
-        )
-
-    def _parent_parameters(self) -> dict[str, Any]:
+    def parent_parameters(self) -> dict[str, Any]:
+        """What MLflow shows of the campaign itself."""
         dataset, variants = self.data
-        chosen = {"families": ",".join(self.settings.families), "preset": self.settings.preset, "epochs": self.epochs,
-                  "seed": self.settings.seed, "select_on": self.select_on, "data": dataset.name,
-                  "data_digest": dataset.digest}  # fmt: skip
+        chosen = {"families": ",".join(self.families), "preset": self.settings.preset, "epochs": self.epochs,
+                  "select_on": self.select_on, "data": dataset.name, "data_digest": dataset.digest}  # fmt: skip
         if variants is not None:
             chosen |= {"cagi5_digest": variants.digest, "cell_line": variants.cell_line}
         return chosen
@@ -251,7 +229,12 @@ class Search:
         return {**tags, "preset": self.settings.preset, "select_on": self.select_on}
 
 
-def _read_data(settings: Settings) -> TrainingData:
+def _left(ledger: Ledger, wanted: Mapping[str, int], but: Collection[str] = ()) -> int:
+    ended = Counter(record.family for record in ledger.records.values())
+    return sum(max(0, trials - ended[family]) for family, trials in wanted.items() if family not in but)
+
+
+def _read_data(settings: RunSettings) -> TrainingData:
     assert settings.data is not None
     dataset = read_dataset(
         settings.data,
@@ -265,7 +248,7 @@ def _read_data(settings: Settings) -> TrainingData:
     return TrainingData(dataset, read_cagi5(settings.cagi5, length=dataset.length, cell_line=cell_line))
 
 
-def _absolute(url: str | None) -> str | None:
+def absolute(url: str | None) -> str | None:
     """A relative path in a SQLite URL would mean another database in another folder."""
     prefix = "sqlite:///"
     if url is None or not url.startswith(prefix) or url.startswith(f"{prefix}/"):
@@ -278,14 +261,6 @@ def _can_select(variants: Variants | None, part: str) -> bool:
     return variants is not None and any(
         len(variants.rows(element, part)) >= MIN_STRATUM for element in variants.matched
     )
-
-
-def _check_codes(families: Mapping[str, Family]) -> None:
-    """Refuse two families whose trials would have the same names."""
-    seen: dict[str, str] = {}
-    for name, family in families.items():
-        if seen.setdefault(family.code, name) != name:
-            raise UserError(f"families {seen[family.code]} and {name} both have the code {family.code!r}; change one")
 
 
 def _check_address(address: str) -> None:

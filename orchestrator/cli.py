@@ -5,16 +5,20 @@ from __future__ import annotations
 import enum
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
+from orchestrator import options
 from trainables.errors import UserError, suggest
 
 if TYPE_CHECKING:
-    from orchestrator.campaign import Outcome
-    from orchestrator.settings import Settings
+    from orchestrator.campaign import CampaignRun
+    from orchestrator.settings import RunSettings
+
+S = TypeVar("S", bound="RunSettings")
 
 app = typer.Typer(
     name="nrtune",
@@ -65,6 +69,7 @@ def demo(
     trials: Annotated[int, typer.Option(min=1, help="Trials a family.")] = 3,
 ) -> None:
     """Run the main job on simulated data: three families, a few trials each, winners at the end."""
+    from orchestrator.search import Search
     from orchestrator.settings import Settings
     from trainables.data.simulate import HDF5_NAME, simulate, write_simulated
 
@@ -73,75 +78,100 @@ def demo(
         typer.echo(f"simulating lentiMPRA data into {data}", err=True)
         write_simulated(simulate(4000), data)
     settings = Settings(data=data / HDF5_NAME, cagi5=data / "cagi5", out=out / "campaign", trials=trials, epochs=5)
-    outcome = _search(settings)
-    if outcome.state == "finished":
-        _print_best(out / "campaign", "all", as_json=False)
-        _say_where(out / "campaign")
+    _run(Search, settings)
+    _print_best(out / "campaign", "all", as_json=False)
 
 
 @app.command()
 def search(
-    settings: Annotated[
-        Path | None, typer.Argument(metavar="SETTINGS.yaml", help="Settings file; every flag overrides one field.")
-    ] = None,
+    settings: options.SettingsFile = None,
     families: Annotated[str | None, typer.Option(help="Method families, separated by commas.")] = None,
-    data: Annotated[Path | None, typer.Option(help="lentiMPRA data: .h5, or a Prix Fixe .tsv.")] = None,
-    cagi5: Annotated[Path | None, typer.Option(help="Folder of CAGI5 files and references.json.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The campaign's folder; the same again goes on with it.")] = None,
+    data: options.Data = None,
+    cagi5: options.Cagi5 = None,
+    out: options.Out = None,
     trials: Annotated[int | None, typer.Option(help="Trials a family. [default: 10]")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs a trial. [default: the preset's]")] = None,
-    preset: Annotated[str | None, typer.Option(help="Model size and budget: small or study. [default: small]")] = None,
-    precision: Annotated[str | None, typer.Option(help="auto, float32 or bf16. [default: auto]")] = None,
+    epochs: options.Epochs = None,
+    preset: options.Preset = None,
+    precision: options.Precision = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random choice. [default: 0]")] = None,
-    select_on: Annotated[
-        str | None,
+    set: Annotated[
+        list[str] | None,
         typer.Option(
-            help="Data that winners are selected on: release, val or challenge. [default: release, or val without --cagi5]"
+            metavar="NAME=VALUE", help="Fix a parameter of every trial, such as loss=mse or encoder.dropout=0.3."
         ),
     ] = None,
-    cell_line: Annotated[
-        str | None, typer.Option(help="K562, HepG2 or simulated. [default: as the data file's name says, else K562]")
+    around: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|DIR/TRIAL", help="Configuration that the family ablation moves away from."),
     ] = None,
-    noise: Annotated[
-        str | None, typer.Option(help="Noise of a .tsv: auto, orientation, replicates or none. [default: auto]")
-    ] = None,
-    name: Annotated[str | None, typer.Option(help="The campaign's name. [default: the folder's]")] = None,
-    max_concurrent: Annotated[int | None, typer.Option(help="Trials at a time. [default: as many as fit]")] = None,
-    cpus_per_trial: Annotated[int | None, typer.Option(help="CPU cores a trial. [default: 1]")] = None,
-    gpus_per_trial: Annotated[
-        float | None, typer.Option(help="GPUs a trial, fractions allowed. [default: 1 where there are any]")
-    ] = None,
-    time_budget: Annotated[float | None, typer.Option(help="Minutes, then running trials are put off.")] = None,
-    trial_time_limit: Annotated[float | None, typer.Option(help="Minutes a trial may take before it fails.")] = None,
-    tracking_uri: Annotated[
-        str | None, typer.Option(help="MLflow tracking URI. [default: a SQLite file in the campaign's folder]")
-    ] = None,
+    select_on: options.SelectOn = None,
+    cell_line: options.CellLine = None,
+    noise: options.Noise = None,
+    name: options.Name = None,
+    max_concurrent: options.MaxConcurrent = None,
+    cpus_per_trial: options.CpusPerTrial = None,
+    gpus_per_trial: options.GpusPerTrial = None,
+    time_budget: options.TimeBudget = None,
+    trial_time_limit: options.TrialTimeLimit = None,
+    tracking_uri: options.TrackingUri = None,
     optuna_storage: Annotated[
         str | None, typer.Option(help="Optuna database URL. [default: a journal file in the campaign's folder]")
     ] = None,
-    address: Annotated[str | None, typer.Option(help="Ray cluster, such as auto. [default: this machine]")] = None,
-    resume: Annotated[bool | None, typer.Option("--resume", help="Go on with --out, settings included.")] = None,
-    print_settings: Annotated[
-        bool, typer.Option("--print-settings", help="Print the settings as YAML and stop.")
-    ] = False,
+    address: options.Address = None,
+    resume: options.Resume = None,
+    print_settings: options.PrintSettings = False,
 ) -> None:
     """Search method families; the same command again goes on where it was interrupted."""
-    from orchestrator.settings import load_settings
+    flags = {key: value for key, value in locals().items() if key not in ("settings", "print_settings")}
+    from orchestrator.settings import Settings, load_settings
 
-    flags = {
-        key: value for key, value in locals().items() if key not in ("settings", "print_settings", "load_settings")
-    }
-    if families is not None:
-        flags["families"] = tuple(part.strip() for part in families.split(",") if part.strip())
-    loaded = load_settings(settings, flags)
+    flags |= {"families": options.comma_separated(families), "set": options.assignments(set)}
+    loaded = load_settings(settings, flags, Settings)
     if print_settings:
         typer.echo(loaded.to_yaml(), nl=False)
         return
-    outcome = _search(loaded)
-    assert loaded.out is not None
-    _say_where(loaded.out)
-    if outcome.state == "finished":
-        typer.echo(f"winners: nrtune best {loaded.out}", err=True)
+    from orchestrator.search import Search
+
+    _run(Search, loaded)
+
+
+@app.command()
+def study(
+    settings: options.SettingsFile = None,
+    only: Annotated[
+        str | None, typer.Option(help="Names such as RS3, families or their codes, separated by commas. [default: all]")
+    ] = None,
+    data: options.Data = None,
+    cagi5: options.Cagi5 = None,
+    out: options.Out = None,
+    epochs: options.Epochs = None,
+    preset: options.Preset = None,
+    precision: options.Precision = None,
+    select_on: options.SelectOn = None,
+    cell_line: options.CellLine = None,
+    noise: options.Noise = None,
+    name: options.Name = None,
+    max_concurrent: options.MaxConcurrent = None,
+    cpus_per_trial: options.CpusPerTrial = None,
+    gpus_per_trial: options.GpusPerTrial = None,
+    time_budget: options.TimeBudget = None,
+    trial_time_limit: options.TrialTimeLimit = None,
+    tracking_uri: options.TrackingUri = None,
+    address: options.Address = None,
+    resume: options.Resume = None,
+    print_settings: options.PrintSettings = False,
+) -> None:
+    """Train the study's 75 configurations and its baseline, each with its name and seed, each to its end."""
+    flags = {key: value for key, value in locals().items() if key not in ("settings", "print_settings")}
+    from orchestrator.settings import StudySettings, load_settings
+
+    loaded = load_settings(settings, flags | {"only": options.comma_separated(only)}, StudySettings)
+    if print_settings:
+        typer.echo(loaded.to_yaml(), nl=False)
+        return
+    from orchestrator.study import Study
+
+    _run(Study, loaded)
 
 
 @app.command()
@@ -214,22 +244,25 @@ def simulate_data(
     typer.echo(f"{hdf5}\n{cagi5}")
 
 
-def _search(settings: Settings) -> Outcome:
-    """Run a search; leaves the program on Ctrl-C."""
+def _run(kind: Callable[[S], CampaignRun], settings: S) -> None:
+    """Run a campaign and say how it ended; leaves the program where it was interrupted."""
     typer.echo("reading data", err=True)
-    from orchestrator.campaign import Search
-
-    search = Search(settings)
-    for note in search.notes():
+    campaign = kind(settings)
+    for note in campaign.notes():
         typer.echo(f"  {note}", err=True)
-    outcome = search.run()
+    outcome = campaign.run()
     counts = ", ".join(f"{count} {status}" for status, count in sorted(outcome.counts.items())) or "no trial"
     why = f" ({outcome.why})" if outcome.why not in ("", outcome.state) else ""
     typer.echo(f"{outcome.state}{why}: {counts}", err=True)
+    from orchestrator.views import sharing_and_alike, tracking_uri
+
+    for sentence in sharing_and_alike(campaign.folder):
+        typer.echo(sentence, err=True)
     if outcome.state == "interrupted":
         typer.echo("the same command again goes on from here", err=True)
         raise typer.Exit(INTERRUPTED if outcome.why == "interrupted" else 0)
-    return outcome
+    typer.echo(f"MLflow: {tracking_uri(campaign.folder)}\n  open it with: nrtune ui {settings.out}", err=True)
+    typer.echo(f"winners: nrtune best {settings.out}", err=True)
 
 
 def _print_best(folder: Path, use_case: str, *, as_json: bool, select_on: str | None = None) -> None:
@@ -244,12 +277,6 @@ def _print_best(folder: Path, use_case: str, *, as_json: bool, select_on: str | 
         best_table(folder, select_on)
     else:
         typer.echo(best_text(folder, use_case, select_on))
-
-
-def _say_where(folder: Path) -> None:
-    from orchestrator.views import tracking_uri
-
-    typer.echo(f"MLflow: {tracking_uri(folder)}\n  open it with: nrtune ui {folder}", err=True)
 
 
 def main() -> NoReturn:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
@@ -30,10 +30,15 @@ ASK_AGAIN = 20
 CONFIG, FINGERPRINT, NAME, PUBLISHED = "config", "fingerprint", "name", "published"
 
 
+Objective = Callable[[TrialRecord], float | None]
+"""What a search maximises; None where a trial does not have it."""
+
+
 class Proposal(NamedTuple):
     """A trial to run: its name, family, number in the family's study, flat config and fingerprint.
 
-    published: the study's configuration with the same parameters, or None.
+    published: the study's configuration with the same parameters, or None. also: other published names of the same
+    configuration, with their families.
     """
 
     name: str
@@ -42,6 +47,31 @@ class Proposal(NamedTuple):
     config: dict[str, Any]
     fingerprint: str
     published: str | None
+    also: Mapping[str, str]
+
+
+class Proposer(Protocol):
+    """What proposes a family's trials, in a campaign that is opened again after every interruption."""
+
+    name: str
+
+    def reconcile(self, records: Mapping[str, TrialRecord], objective: Objective) -> None:
+        """Learn how the trials of before ended."""
+
+    def interrupted(self) -> list[str]:
+        """Fingerprints of trials that will be proposed again."""
+
+    def propose(self, known: Collection[str], reserved: Collection[str] = ()) -> Proposal | None:
+        """The next trial whose fingerprint is not in `known`, or None; a new one is not in `reserved` either."""
+
+    def report(self, number: int, epoch: int, value: float) -> None:
+        """Learn a running trial's validation metric."""
+
+    def tell(self, record: TrialRecord, objective: float | None) -> None:
+        """Learn how a trial ended."""
+
+    def curves(self) -> Mapping[int, Sequence[tuple[int, float]]]:
+        """Validation metrics by epoch, by the trial's number."""
 
 
 class FamilyStudy:
@@ -68,7 +98,7 @@ class FamilyStudy:
         for published, values in family.starting_points():
             study.enqueue_trial(values, user_attrs={PUBLISHED: published}, skip_if_exists=True)
 
-    def reconcile(self, records: Mapping[str, TrialRecord], objective: Callable[[TrialRecord], float | None]) -> None:
+    def reconcile(self, records: Mapping[str, TrialRecord], objective: Objective) -> None:
         """Bring the study in line with the records: tell what ended, keep what was interrupted to propose it again."""
         self._interrupted = []
         last = max((record.number for record in records.values() if record.family == self.name), default=-1)
@@ -96,7 +126,7 @@ class FamilyStudy:
         """Fingerprints of the trials that will be proposed again."""
         return [trial.user_attrs[FINGERPRINT] for trial in self._interrupted]
 
-    def propose(self, known: set[str], reserved: Collection[str] = ()) -> Proposal | None:
+    def propose(self, known: Collection[str], reserved: Collection[str] = ()) -> Proposal | None:
         """The next trial whose fingerprint is not in `known`; None where the space seems exhausted.
 
         Interrupted trials come first; a new one is not in `reserved` either, where those of all families are.
@@ -111,7 +141,7 @@ class FamilyStudy:
             made = sum(FINGERPRINT in trial.user_attrs for trial in self.study.get_trials(deepcopy=False))
             self.study.sampler = _sampler(derive_seed(self.seed, self.name, made, attempt))
             trial = self.study.ask()
-            config = self.make_config({**self.family.fixed, **self._suggest(trial)})
+            config = self.make_config(self.family.flat(self._suggest(trial)))
             fingerprint = self.fingerprint_of(config)
             if fingerprint in known or fingerprint in reserved:
                 self.study.tell(trial, state=TrialState.FAIL)
@@ -173,6 +203,7 @@ class FamilyStudy:
             config=dict(attributes[CONFIG]),
             fingerprint=attributes[FINGERPRINT],
             published=attributes.get(PUBLISHED),
+            also={},
         )
 
 
@@ -208,7 +239,7 @@ def _sampler(seed: int) -> optuna.samplers.BaseSampler:
         return optuna.samplers.TPESampler(seed=seed % 2**32, multivariate=True, group=True)
 
 
-def next_family(studies: Sequence[FamilyStudy], started: Mapping[str, int], trials: int) -> FamilyStudy | None:
-    """The family that has started the fewest trials, in the order asked for; None when each has its share."""
-    open_families = [study for study in studies if started[study.name] < trials]
+def next_family(studies: Sequence[Proposer], started: Mapping[str, int], wanted: Mapping[str, int]) -> Proposer | None:
+    """The family that has started the fewest trials, in the order asked for; None when each has what is wanted."""
+    open_families = [study for study in studies if started[study.name] < wanted[study.name]]
     return min(open_families, key=lambda study: started[study.name], default=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
@@ -21,12 +21,12 @@ RECENT = 6
 
 
 class Progress:
-    """Shows families, running trials and the best validation Spearman so far; `trials` is what each family shall have."""
+    """Shows families, running trials and the best validation Spearman so far; `wanted` is what each family shall have."""
 
-    def __init__(self, families: Sequence[str], trials: int, records: Sequence[TrialRecord]) -> None:
-        self.families, self.trials = families, trials
+    def __init__(self, wanted: Mapping[str, int], records: Iterable[TrialRecord]) -> None:
+        self.wanted = wanted
         self.console = Console(stderr=True, highlight=False)
-        self.ended_count: dict[str, Counter[str]] = {family: Counter() for family in families}
+        self.ended_count: dict[str, Counter[str]] = {family: Counter() for family in wanted}
         self.best: dict[str, float] = {}
         self.lines: list[str] = []
         self._running: Sequence[Running] = ()
@@ -61,7 +61,7 @@ class Progress:
         """Count and show a trial that ended."""
         self._count(record)
         done = sum(sum(counts.values()) for counts in self.ended_count.values())
-        line = f"[{done}/{self.trials * len(self.families)}] {describe(record)}"
+        line = f"[{done}/{sum(self.wanted.values())}] {describe(record)}"
         self.lines = [*self.lines, line][-RECENT:]
         if self._live is None:
             self.say(line)
@@ -82,13 +82,13 @@ class Progress:
         for heading in ("family", "finished", "pruned", "failed", "best val", "running: epoch, val"):
             text = heading in ("family", "running: epoch, val")
             table.add_column(heading, justify="left" if text else "right")
-        for family in self.families:
+        for family, wanted in self.wanted.items():
             counts = self.ended_count[family]
             running = [_running_text(r) for r in self._running if r[0].family == family]
             best = f"{self.best[family]:.3f}" if family in self.best else "–"
             table.add_row(
                 family,
-                f"{counts[FINISHED]}/{self.trials}",
+                f"{counts[FINISHED]}/{wanted}",
                 str(counts[PRUNED]),
                 str(counts[FAILED]),
                 best,

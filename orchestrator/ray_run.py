@@ -8,7 +8,7 @@ import signal
 import threading
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -27,16 +27,16 @@ import ray
 from ray import tune
 from ray.tune.search import Searcher
 
-from orchestrator.family_search import FamilyStudy, Proposal, next_family
+from orchestrator.family_search import Proposal, Proposer, next_family
 from orchestrator.ledger import Ledger
 from orchestrator.recorder import Recorder
-from orchestrator.schedulers import Asha, build_scheduler, default_grace, rungs
+from orchestrator.schedulers import Asha, build_scheduler, rungs
 from orchestrator.tune_trainable import TrialTrainable
 from trainables.errors import UserError, one_line
 from trainables.registry import plugin_folders
 
 if TYPE_CHECKING:
-    from orchestrator.campaign import Search
+    from orchestrator.campaign import CampaignRun
 
 RAY_FOLDER = "ray"
 
@@ -45,10 +45,15 @@ class FamilySearcher(Searcher):
     """Hands Ray Tune the next proposal of the family that has started the fewest trials."""
 
     def __init__(
-        self, studies: list[FamilyStudy], ledger: Ledger, trials: int, options: dict[str, Any], exhausted: list[str]
+        self,
+        studies: Sequence[Proposer],
+        ledger: Ledger,
+        wanted: Mapping[str, int],
+        options: dict[str, Any],
+        exhausted: list[str],
     ) -> None:
         super().__init__()
-        self.studies, self.ledger, self.trials = list(studies), ledger, trials
+        self.studies, self.ledger, self.wanted = list(studies), ledger, wanted
         self.options, self.exhausted = options, exhausted
         self.started = Counter(record.family for record in ledger.records.values())
         self.proposed = set(ledger.records)
@@ -60,7 +65,7 @@ class FamilySearcher(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next trial's configuration, or FINISHED."""
-        while (study := next_family(self.studies, self.started, self.trials)) is not None:
+        while (study := next_family(self.studies, self.started, self.wanted)) is not None:
             proposal = study.propose(self.proposed, self.reserved)
             if proposal is None:
                 self.exhausted.append(study.name)
@@ -90,56 +95,55 @@ class FamilySearcher(Searcher):
         }
 
 
-def run_trials(search: Search, ledger: Ledger, recorder: Recorder, studies: list[FamilyStudy], left: int) -> None:
-    """Run `left` trials. Raises KeyboardInterrupt on Ctrl-C, UserError where no cluster answers."""
-    settings = search.settings
+def run_trials(
+    campaign: CampaignRun, ledger: Ledger, recorder: Recorder, studies: Sequence[Proposer], wanted: Mapping[str, int]
+) -> None:
+    """Run trials until each family has what is wanted.
+
+    Raises KeyboardInterrupt on Ctrl-C, UserError where no cluster answers.
+    """
+    settings, epochs, stopping = campaign.settings, campaign.epochs, campaign.early_stopping
     ours = not ray.is_initialized()  # in a notebook or a test, a Ray that runs already is used and left running
     if ours:
         start_ray(settings.address)
     try:
-        grace = settings.grace_epochs or default_grace(search.epochs)
-        scheduler = build_scheduler(
-            epochs=search.epochs,
-            grace_epochs=grace,
-            reduction_factor=settings.reduction_factor,
-            past=recorder.curves(),
-        )
+        scheduler = build_scheduler(epochs=epochs, stopping=stopping, past=recorder.curves())
         if isinstance(scheduler, Asha):
             recorder.stopped_early = scheduler.stopped.__contains__
         resources = _resources(settings.cpus_per_trial, settings.gpus_per_trial)
         options = {
             # Ray leaves GPUs visible to an actor that was given none.
             "device": None if resources["gpu"] else "cpu",
-            "score_at": rungs(search.epochs, grace, settings.reduction_factor),
+            "score_at": rungs(epochs, stopping),
             "threads": settings.cpus_per_trial,
             "plugins": os.pathsep.join(str(folder.resolve()) for folder in plugin_folders()),
             "time_limit": None if settings.trial_time_limit is None else settings.trial_time_limit * 60,
         }
-        searcher = FamilySearcher(studies, ledger, settings.trials, options, recorder.exhausted)
-        trainable = tune.with_resources(tune.with_parameters(TrialTrainable, data=search.data), resources)
-        _run(searcher, scheduler, recorder, trainable, search, left)
+        searcher = FamilySearcher(studies, ledger, wanted, options, recorder.exhausted)
+        trainable = tune.with_resources(tune.with_parameters(TrialTrainable, data=campaign.data), resources)
+        _run(searcher, scheduler, recorder, trainable, campaign, sum(wanted.values()))
     finally:
         if ours:
             ray.shutdown()
 
 
 def _run(
-    searcher: FamilySearcher, scheduler: Any, recorder: Recorder, trainable: Any, search: Search, left: int
+    searcher: FamilySearcher, scheduler: Any, recorder: Recorder, trainable: Any, campaign: CampaignRun, trials: int
 ) -> None:
-    settings = search.settings
+    settings = campaign.settings
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=scheduler,
-            num_samples=left,
+            num_samples=trials,
             max_concurrent_trials=settings.max_concurrent,
             time_budget_s=None if settings.time_budget is None else settings.time_budget * 60,
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(
             name=RAY_FOLDER,
-            storage_path=str(search.folder),
+            storage_path=str(campaign.folder),
             callbacks=[recorder],
             verbose=0,
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from ray.tune import Callback
 
 from analysis.books import FAILED, FINISHED, PRUNED, TrialRecord
-from orchestrator.family_search import FamilyStudy, Proposal
+from orchestrator.family_search import Objective, Proposal, Proposer
 from orchestrator.faults import CRASHED, Failure, classify
 from orchestrator.ledger import Ledger, now
 from orchestrator.progress import Progress
@@ -36,8 +36,8 @@ class Recorder(Callback):
         self,
         ledger: Ledger,
         tracker: Tracker,
-        studies: dict[str, FamilyStudy],
-        objective: Callable[[TrialRecord], float | None],
+        studies: Mapping[str, Proposer],
+        objective: Objective,
         tags_of: Callable[[Proposal], dict[str, str]],
         progress: Progress,
     ) -> None:
@@ -141,7 +141,7 @@ class Recorder(Callback):
         curves = {family: study.curves() for family, study in self.studies.items()}
         for record in self.ledger.records.values():
             if record.status != FAILED:
-                yield Curve(record.fingerprint, curves[record.family][record.number])
+                yield Curve(record.fingerprint, tuple(curves[record.family].get(record.number, ())))
 
     def close(self, state: str) -> None:
         """Write status.json and, with all that it missed, MLflow for the last time."""
@@ -186,6 +186,7 @@ class Recorder(Callback):
             started=running.started,
             ended=now(),
             published=proposal.published,
+            also=proposal.also,
             failure_class=running.failure.failure_class if running.failure else None,
             failure=running.failure.message if running.failure else None,
         )
@@ -214,9 +215,7 @@ class Recorder(Callback):
         """Bring a trial's MLflow run to its end, whatever it has of it already."""
         folder = self.ledger.trial_folder(record.fingerprint)
         if not self.tracker.has_run(record.fingerprint):
-            proposal = Proposal(
-                record.name, record.family, record.number, dict(record.config), record.fingerprint, record.published
-            )
+            proposal = Proposal(**{name: getattr(record, name) for name in Proposal._fields})
             self.tracker.start(proposal, self.tags_of(proposal))
         self.tracker.log_history(record.fingerprint, _read_history(folder / HISTORY))
         self.tracker.finish(record, [folder / name for name in ARTIFACTS], self.objective(record))

@@ -19,6 +19,13 @@ class Curve(NamedTuple):
     values: tuple[tuple[int, float], ...]
 
 
+class EarlyStopping(NamedTuple):
+    """Epochs that every trial gets, and by how much fewer trials go on from each rung to the next."""
+
+    grace_epochs: int
+    reduction_factor: float
+
+
 class Asha(AsyncHyperBandScheduler):
     """Ray's ASHA (Li et al. 2020, arXiv:1810.05934), with three differences.
 
@@ -26,14 +33,14 @@ class Asha(AsyncHyperBandScheduler):
     each rung and never stopped. The value of an epoch that failed is in no rung. `stopped` names the trials it stopped.
     """
 
-    def __init__(self, *, epochs: int, grace_epochs: int, reduction_factor: float, past: Iterable[Curve] = ()) -> None:
+    def __init__(self, *, epochs: int, stopping: EarlyStopping, past: Iterable[Curve] = ()) -> None:
         super().__init__(
             time_attr=TIME,
             metric=METRIC,
             mode="max",
             max_t=epochs,
-            grace_period=grace_epochs,
-            reduction_factor=reduction_factor,
+            grace_period=stopping.grace_epochs,
+            reduction_factor=stopping.reduction_factor,
         )
         self.stopped: set[str] = set()
         for curve in past:
@@ -70,12 +77,14 @@ class Asha(AsyncHyperBandScheduler):
         self.on_trial_remove(None, trial)
 
 
-def rungs(epochs: int, grace_epochs: int, reduction_factor: float) -> tuple[int, ...]:
-    """The epochs after which ASHA may stop a trial."""
-    found, rung = [], float(grace_epochs)
+def rungs(epochs: int, stopping: EarlyStopping | None) -> tuple[int, ...]:
+    """The epochs after which ASHA may stop a trial; none without early stopping."""
+    if stopping is None:
+        return ()
+    found, rung = [], float(stopping.grace_epochs)
     while rung < epochs:
         found.append(math.ceil(rung - 1e-9))
-        rung *= reduction_factor
+        rung *= stopping.reduction_factor
     return tuple(found)
 
 
@@ -84,10 +93,8 @@ def default_grace(epochs: int) -> int:
     return max(2, epochs // 9)
 
 
-def build_scheduler(
-    *, epochs: int, grace_epochs: int, reduction_factor: float, past: Iterable[Curve] = ()
-) -> TrialScheduler:
-    """ASHA, or first in, first out where the budget leaves no rung."""
-    if not rungs(epochs, grace_epochs, reduction_factor):
+def build_scheduler(*, epochs: int, stopping: EarlyStopping | None, past: Iterable[Curve] = ()) -> TrialScheduler:
+    """ASHA, or first in, first out without early stopping and where the budget leaves no rung."""
+    if stopping is None or not rungs(epochs, stopping):
         return FIFOScheduler()
-    return Asha(epochs=epochs, grace_epochs=grace_epochs, reduction_factor=reduction_factor, past=past)
+    return Asha(epochs=epochs, stopping=stopping, past=past)

@@ -1,10 +1,10 @@
-"""Settings of a search: one YAML file, each field of which a command-line flag overrides."""
+"""Settings of a campaign: one YAML file, each field of which a command-line flag overrides."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,18 +15,15 @@ from trainables.errors import UserError, one_line, suggest
 PositiveInt = Annotated[int, Field(ge=1)]
 
 
-class Settings(BaseModel):
-    """Everything a search is told. Paths are relative to the folder that the command runs in."""
+class RunSettings(BaseModel):
+    """What every campaign is told. Paths are relative to the folder that the command runs in."""
 
+    command: ClassVar[str]
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    # What to search
-    families: tuple[str, ...] = ("baseline", "rank_stability", "distributional")
-    trials: PositiveInt = 10
     preset: str = "small"
     epochs: PositiveInt | None = None
     precision: Literal["auto", "float32", "bf16"] = "auto"
-    seed: Annotated[int, Field(ge=0)] = 0
     select_on: Literal["release", "val", "challenge"] | None = None
 
     # On what
@@ -41,7 +38,6 @@ class Settings(BaseModel):
     out: Path | None = None
     name: str | None = None
     tracking_uri: str | None = None
-    optuna_storage: str | None = None
 
     # How to run
     address: str | None = None
@@ -50,8 +46,6 @@ class Settings(BaseModel):
     gpus_per_trial: Annotated[float, Field(ge=0)] | None = None
     time_budget: Annotated[float, Field(gt=0)] | None = None
     trial_time_limit: Annotated[float, Field(gt=0)] | None = None
-    grace_epochs: PositiveInt | None = None
-    reduction_factor: Annotated[float, Field(gt=1)] = 3
     resume: bool = False
 
     def to_yaml(self) -> str:
@@ -59,7 +53,37 @@ class Settings(BaseModel):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
 
 
-def load_settings(path: Path | None, overrides: Mapping[str, Any]) -> Settings:
+class Settings(RunSettings):
+    """Everything a search is told.
+
+    set: flat parameters of every trial, which the search then leaves alone. around: the configuration that the family
+    ablation moves away from, a published name or DIR/TRIAL.
+    """
+
+    command: ClassVar[str] = "search"
+
+    families: tuple[str, ...] = ("baseline", "rank_stability", "distributional")
+    trials: PositiveInt = 10
+    set: dict[str, str | int | float | bool] = {}
+    around: str | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
+    optuna_storage: str | None = None
+    grace_epochs: PositiveInt | None = None
+    reduction_factor: Annotated[float, Field(gt=1)] = 3
+
+
+class StudySettings(RunSettings):
+    """Everything that a run of the published configurations is told; `only` names some of them, or families."""
+
+    command: ClassVar[str] = "study"
+
+    only: tuple[str, ...] = ()
+
+
+S = TypeVar("S", bound=RunSettings)
+
+
+def load_settings(path: Path | None, overrides: Mapping[str, Any], model: type[S]) -> S:
     """Read a settings file and lay the given flags over it; None means that a flag was not given.
 
     With `resume`, what neither of them says is as the campaign in `out` was started with.
@@ -70,12 +94,15 @@ def load_settings(path: Path | None, overrides: Mapping[str, Any]) -> Settings:
     given = {key: value for key, value in overrides.items() if value is not None}
     out = given.get("out", values.get("out"))
     if given.get("resume", values.get("resume")) and out is not None and (Path(out) / MANIFEST).exists():
-        values = {**read_manifest(Path(out)).get("settings", {}), **values}
+        manifest = read_manifest(Path(out))
+        if (command := manifest["identity"]["command"]) != model.command:
+            raise UserError(f"{out}: is a {command}, not a {model.command}; go on with nrtune {command} --resume")
+        values = {**manifest["settings"], **values}
     where = {key: f"--{key.replace('_', '-')}" for key in given}
     try:
-        return Settings(**{**values, **given})
+        return model(**{**values, **given})
     except ValidationError as error:
-        raise UserError(_sentence(error, path, where)) from error
+        raise UserError(_sentence(error, path, where, model)) from error
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -92,13 +119,13 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
-def _sentence(error: ValidationError, path: Path | None, where: Mapping[str, str]) -> str:
+def _sentence(error: ValidationError, path: Path | None, where: Mapping[str, str], model: type[RunSettings]) -> str:
     """The first of pydantic's complaints, in one sentence."""
     first = error.errors()[0]
     key = str(first["loc"][0])
     place = where.get(key, f"{path}: {key}")
     if first["type"] == "extra_forbidden":
-        hint = suggest(key, Settings.model_fields, "; `nrtune search --print-settings` shows the known ones")
+        hint = suggest(key, model.model_fields, f"; `nrtune {model.command} --print-settings` shows the known ones")
         return f"{path}: unknown key {key!r}{hint}"
     message = first["msg"][0].lower() + first["msg"][1:]
     return f"{place}: {message}, not {first['input']!r}"

@@ -106,6 +106,8 @@ class Tracker:
             }
             if proposal.published:
                 all_tags["published"] = proposal.published
+            if proposal.also:
+                all_tags["also_published"] = ", ".join(proposal.also)
             run = self.client.create_run(self.experiment_id, tags=all_tags, run_name=proposal.name)
             self._runs[proposal.fingerprint] = run
             self._logged[proposal.fingerprint] = set()

@@ -17,6 +17,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from analysis.alike import find_alike
 from analysis.books import STATUSES, read_status
 from analysis.trials import BestTrial, open_campaign
 from analysis.winners import USE_CASES
@@ -69,7 +70,15 @@ def status_text(folder: Path) -> str:
         value = trial["val_spearman"]
         seen = f", val Spearman {value:.3f}" if value is not None else ""
         lines.append(f"  running {trial['name']}: epoch {trial['epoch']} of {trial['epochs']}{seen}")
-    return "\n".join([*lines, f"MLflow: {tracking_uri(folder)}"])
+    return "\n".join([*lines, *sharing_and_alike(folder), f"MLflow: {tracking_uri(folder)}"])
+
+
+def sharing_and_alike(folder: Path) -> list[str]:
+    """What a user should know of trials that are one, or might as well be: a sentence each."""
+    records = open_campaign(folder).records()
+    shared = [f"{name} is {record.name}" for record in records for name in record.also]
+    sentences = [f"trained once, under two names: {'; '.join(shared)}"] if shared else []
+    return sentences + [f"warning: {alike.sentence()}" for alike in find_alike(records)]
 
 
 def trials_table(folder: Path, *, family: str | None, sort: str | None, ascending: bool) -> pd.DataFrame:
@@ -108,12 +117,18 @@ def write_trials(table: pd.DataFrame, form: str) -> None:
 def _print_trials(table: pd.DataFrame) -> None:
     shown = Table(box=None, pad_edge=False)
     columns = [name for name in SHORT_COLUMNS if name in table]
+    if len(table) and (table["name"] == table["published"]).all():  # the study's names say the family
+        columns.remove("family")
     for name in columns:
         shown.add_column(
             SHORT_COLUMNS[name], justify="left" if name in ("name", "family", "status") else "right", no_wrap=True
         )
     for row in table.to_dict("records"):
-        status = f"{row['status']}:{row['failure_class']}" if row["failure_class"] else str(row["status"])
+        status = str(row["status"])
+        if isinstance(row["failure_class"], str):  # what is missing may be None or NaN
+            status += f":{row['failure_class']}"
+        if isinstance(row["same_as"], str):
+            status = f"= {row['same_as'].partition('_')[0]}"
         shown.add_row(*(status if name == "status" else _cell(row[name]) for name in columns))
     Console(highlight=False).print(shown)
     if table.empty:

@@ -1,4 +1,4 @@
-"""`nrtune search` in a process of its own, and ways to end it."""
+"""`nrtune search` and `nrtune study` in a process of their own, and ways to end them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from orchestrator.settings import Settings
+from orchestrator.settings import RunSettings
 
 
 class CommandLine:
-    """`nrtune search` in a process of its own, with a Ray of its own."""
+    """The command of some settings in a process of its own, with a Ray of its own."""
 
-    def __init__(self, settings: Settings, folder: Path, **environment: str) -> None:
+    def __init__(self, settings: RunSettings, folder: Path, **environment: str) -> None:
         path = folder / "settings.yaml"
         path.write_text(settings.to_yaml())
-        self.command = [sys.executable, "-m", "orchestrator.cli", "search", str(path)]
+        self.command = [sys.executable, "-m", "orchestrator.cli", settings.command, str(path)]
         self.environment = {**os.environ, **environment}
         self.out = Path(str(settings.out))
 

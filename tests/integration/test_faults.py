@@ -11,7 +11,7 @@ from command_line import CommandLine
 
 from analysis import open_campaign
 from analysis.books import read_records, read_status
-from orchestrator.campaign import Search
+from orchestrator.search import Search
 from orchestrator.settings import Settings
 from trainables.registry import PLUGIN_VARIABLE
 

@@ -13,8 +13,8 @@ from books import check_agreement, mlflow_runs, steps
 
 from analysis import USE_CASES, open_campaign
 from orchestrator import cli, views
-from orchestrator.campaign import Search
 from orchestrator.family_search import open_storage
+from orchestrator.search import Search
 from orchestrator.settings import Settings, load_settings
 from search_spaces import FAMILIES
 from trainables import load_model
@@ -142,7 +142,7 @@ def test_the_same_again_trains_nothing(campaign):
 def test_resume_knows_the_settings(campaign, monkeypatch, tmp_path):
     settings, folder = campaign
     monkeypatch.chdir(tmp_path)
-    loaded = load_settings(None, {"out": folder, "resume": True})
+    loaded = load_settings(None, {"out": folder, "resume": True}, Settings)
     assert loaded.model_copy(update={"resume": False}) == settings
     assert Search(loaded).run().state == "finished"
 

@@ -19,7 +19,7 @@ from books import mlflow_runs
 
 from analysis import open_campaign
 from orchestrator import views
-from orchestrator.campaign import Search
+from orchestrator.search import Search
 from orchestrator.settings import Settings
 from trainables.errors import UserError
 

@@ -8,16 +8,17 @@ from types import SimpleNamespace
 
 import optuna
 import pytest
+from ray.tune.schedulers import FIFOScheduler
 
 from analysis.books import TrialRecord
 from orchestrator import ledger as ledger_module
 from orchestrator.family_search import FamilyStudy, Proposal, next_family, open_storage, open_study
 from orchestrator.faults import TrialTimeout, classify
 from orchestrator.ledger import default_uri, is_running, open_ledger
-from orchestrator.schedulers import Asha, Curve, build_scheduler, default_grace, rungs
+from orchestrator.schedulers import Asha, Curve, EarlyStopping, build_scheduler, default_grace, rungs
 from orchestrator.tracking import Tracker
 from orchestrator.tune_trainable import _TimeLimit
-from search_spaces import FAMILIES
+from search_spaces import FAMILIES, SWITCH
 from trainables.config import TrialConfig, preset
 from trainables.errors import UserError
 
@@ -108,16 +109,22 @@ def test_failures_have_a_class(error, expected):
     ],
 )
 def test_rungs_are_those_of_rays_asha(epochs, grace, factor, expected):
-    assert rungs(epochs, grace, factor) == expected
+    stopping = EarlyStopping(grace, factor)
+    assert rungs(epochs, stopping) == expected
     if expected:
-        scheduler = build_scheduler(epochs=epochs, grace_epochs=grace, reduction_factor=factor)
+        scheduler = build_scheduler(epochs=epochs, stopping=stopping)
         theirs = sorted(math.ceil(m - 1e-9) for m, _ in scheduler._brackets[0]._rungs if m < epochs)
         assert tuple(theirs) == expected
 
 
 def test_the_default_grace_leaves_short_trials_alone():
-    assert rungs(1, default_grace(1), 3) == ()
-    assert rungs(80, default_grace(80), 3) == (8, 24, 72)
+    assert rungs(1, EarlyStopping(default_grace(1), 3)) == ()
+    assert rungs(80, EarlyStopping(default_grace(80), 3)) == (8, 24, 72)
+
+
+def test_without_early_stopping_there_are_no_rungs():
+    assert rungs(80, None) == ()
+    assert isinstance(build_scheduler(epochs=80, stopping=None), FIFOScheduler)
 
 
 def trial(name, protected=False):
@@ -129,7 +136,7 @@ def result(epoch, value, **more):
 
 
 def test_asha_stops_what_falls_behind_but_never_the_studys_own():
-    asha = Asha(epochs=9, grace_epochs=1, reduction_factor=3)
+    asha = Asha(epochs=9, stopping=EarlyStopping(1, 3))
     good, bad, published = trial("good"), trial("bad"), trial("published", protected=True)
     for one in (good, bad, published):
         asha.on_trial_add(None, one)
@@ -141,7 +148,7 @@ def test_asha_stops_what_falls_behind_but_never_the_studys_own():
 
 
 def test_rungs_survive_a_restart():
-    asha = Asha(epochs=9, grace_epochs=1, reduction_factor=3, past=[Curve("old", ((1, 0.5), (2, 0.6), (3, 0.7)))])
+    asha = Asha(epochs=9, stopping=EarlyStopping(1, 3), past=[Curve("old", ((1, 0.5), (2, 0.6), (3, 0.7)))])
     late = trial("late")
     asha.on_trial_add(None, late)
     assert asha.on_trial_result(None, late, result(1, 0.4)) == "STOP"
@@ -149,7 +156,7 @@ def test_rungs_survive_a_restart():
 
 def test_a_resumed_trial_is_measured_by_its_own_epochs():
     """Its first result carries its history: each epoch goes to its rung, and later trials meet the right cutoffs."""
-    asha = Asha(epochs=80, grace_epochs=8, reduction_factor=3)
+    asha = Asha(epochs=80, stopping=EarlyStopping(8, 3))
     resumed, late = trial("resumed"), trial("late")
     asha.on_trial_add(None, resumed)
     history = [{"epoch": float(epoch), "val/spearman": epoch / 100} for epoch in range(1, 32)]
@@ -163,7 +170,7 @@ def test_a_resumed_trial_is_measured_by_its_own_epochs():
 
 
 def test_a_failure_leaves_no_value_in_a_rung():
-    asha = Asha(epochs=9, grace_epochs=1, reduction_factor=3)
+    asha = Asha(epochs=9, stopping=EarlyStopping(1, 3))
     failed, late = trial("failed"), trial("late")
     asha.on_trial_add(None, failed)
     asha.on_trial_complete(None, failed, result(1, math.nan, failure_class="diverged"))
@@ -206,7 +213,8 @@ def test_published_values_come_first_then_the_search(tmp_path):
         assert proposal.name == f"RS-{number + 1:03d}"
         if number < len(points):
             assert proposal.published == points[number][0]
-            assert points[number][1].items() <= proposal.config.items()
+            told = {key: value for key, value in points[number][1].items() if not key.startswith(SWITCH)}
+            assert told.items() <= proposal.config.items()
         else:
             assert proposal.published is None
         family.report(proposal.number, 1, 0.1)
@@ -325,7 +333,7 @@ def test_mlflow_is_written_once_whatever_the_crash(tmp_path):
     def tracker() -> Tracker:
         return Tracker(default_uri(tmp_path), tmp_path, manifest, {"seed": 0})
 
-    proposal = Proposal("T-001", "baseline", 0, {"lr": 0.1}, "f", None)
+    proposal = Proposal("T-001", "baseline", 0, {"lr": 0.1}, "f", "X1", {"Y2": "b"})
     ended = record("f", metrics={"test/spearman": 0.5}, ended="2026-01-01T00:00:00+00:00")
     first = tracker()
     parameters = first._parameters
@@ -348,6 +356,7 @@ def test_mlflow_is_written_once_whatever_the_crash(tmp_path):
     run = third.client.get_run(run_id)
     assert run.info.status == "FINISHED"
     assert run.data.params == {"lr": "0.1"}
+    assert (run.data.tags["published"], run.data.tags["also_published"]) == ("X1", "Y2")
     assert [m.value for m in third.client.get_metric_history(run_id, "test/spearman")] == [0.5]
     assert [m.value for m in third.client.get_metric_history(run_id, "train/loss")] == [2.0, 1.0]
 
@@ -360,6 +369,8 @@ def test_a_study_of_another_campaign_is_refused(tmp_path):
 
 def test_the_family_that_has_started_least_is_next():
     studies = [SimpleNamespace(name=name) for name in "ab"]
-    assert next_family(studies, {"a": 0, "b": 0}, 2).name == "a"
-    assert next_family(studies, {"a": 1, "b": 0}, 2).name == "b"
-    assert next_family(studies, {"a": 2, "b": 2}, 2) is None
+    wanted = {"a": 2, "b": 1}
+    assert next_family(studies, {"a": 0, "b": 0}, wanted).name == "a"
+    assert next_family(studies, {"a": 1, "b": 0}, wanted).name == "b"
+    assert next_family(studies, {"a": 1, "b": 1}, wanted).name == "a"
+    assert next_family(studies, {"a": 2, "b": 1}, wanted) is None

@@ -12,8 +12,9 @@ import pytest
 import yaml
 
 from orchestrator import cli
-from orchestrator.campaign import Search
-from orchestrator.settings import Settings, load_settings
+from orchestrator.search import Search
+from orchestrator.settings import Settings, StudySettings, load_settings
+from orchestrator.study import chosen_names
 from trainables.errors import UserError
 from trainables.registry import PLUGIN_VARIABLE
 
@@ -95,7 +96,7 @@ def test_data_without_noise_refuses_families_that_need_it(good, monkeypatch, cap
     change = {"data": tmp_path / "bare.h5", "families": "baseline,rank_stability", "cell-line": "simulated"}
     code, _, err = run(monkeypatch, capsys, "search", *flags(good | change))
     assert code == 2
-    assert "no noise was measured, and loss rank_stability needs it; leave that family out" in err
+    assert "no noise was measured, and loss rank_stability needs it; leave that out (family rank_stability)" in err
     assert not (tmp_path / "out").exists()
 
 
@@ -111,7 +112,7 @@ def test_a_cagi5_folder_without_release_selects_on_validation(good, monkeypatch,
     shutil.copytree(good["cagi5"], challenge)
     for path in challenge.glob("release_*"):
         path.unlink()
-    options = load_settings(None, good | {"cagi5": challenge, "families": ("baseline",)})
+    options = load_settings(None, good | {"cagi5": challenge, "families": ("baseline",)}, Settings)
     assert Search(options).select_on == "val"
     code, _, err = run(monkeypatch, capsys, "search", *flags(good | {"cagi5": challenge, "select-on": "release"}))
     assert code == 2
@@ -185,14 +186,66 @@ def test_flags_override_the_file_and_print_settings_shows_the_result(monkeypatch
     assert (shown["trials"], shown["seed"], shown["families"]) == (9, 3, ["baseline"])
     assert set(shown) == set(Settings.model_fields)
     (tmp_path / "again.yaml").write_text(out)
-    assert load_settings(tmp_path / "again.yaml", {}) == load_settings(tmp_path / "s.yaml", {"trials": 9})
+    assert load_settings(tmp_path / "again.yaml", {}, Settings) == load_settings(
+        tmp_path / "s.yaml", {"trials": 9}, Settings
+    )
 
 
-def test_every_setting_but_those_of_tables_is_a_flag():
-    command = cli.app.registered_commands
-    names = {p for c in command if c.callback is cli.search for p in c.callback.__annotations__}
+@pytest.mark.parametrize(("command", "model"), [(cli.search, Settings), (cli.study, StudySettings)])
+def test_every_setting_but_those_of_tables_is_a_flag(command, model):
     only_in_files = {"folds", "replicate_columns", "grace_epochs", "reduction_factor"}
-    assert set(Settings.model_fields) - only_in_files <= names
+    assert set(model.model_fields) - only_in_files == set(command.__annotations__) - {
+        "settings",
+        "print_settings",
+        "return",
+    }
+
+
+STUDY = {"families": None, "only": "B1"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"only": "RS3,RS33"}, "--only RS33: the study has no such configuration or family; did you mean 'RS3'?"),
+        ({"only": "hard_negatives"}, "did you mean 'hard_negative'?"),
+        ({"preset": "smal"}, "did you mean 'small'"),
+        ({"data": "none.h5"}, "none.h5: no such file"),
+    ],
+)
+def test_bad_input_to_the_study(change, message, good, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    chosen = {key: value for key, value in (good | STUDY | change).items() if key not in ("families", "trials")}
+    code, out, err = run(monkeypatch, capsys, "study", *flags(chosen))
+    assert (code, out) == (2, "")
+    assert message in err.strip().splitlines()[-1]
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"set": "loss"}, "--set loss: give NAME=VALUE"),
+        ({"set": "loss=mes"}, "family baseline: unknown loss 'mes'; did you mean 'mse'?"),
+        ({"set": "los=mse"}, "unknown trial parameter 'los'"),
+        ({"set": "epochs=3"}, "--set epochs: belongs to the whole campaign; give --epochs"),
+        ({"around": "NG1_noise_gated"}, "is for the family ablation; add it to --families"),
+        ({"around": "NG1_noise", "families": "ablation"}, "did you mean 'NG1_noise_gated'?"),
+        ({"around": "nowhere/RS-001", "families": "ablation"}, "is neither a published name nor DIR/TRIAL"),
+    ],
+)
+def test_bad_changes_of_a_family(change, message, good, monkeypatch, capsys, tmp_path):
+    code, _, err = run(monkeypatch, capsys, "search", *flags(good | {"families": "baseline"} | change))
+    assert code == 2
+    assert message in err.strip().splitlines()[-1]
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_of_the_study():
+    assert chosen_names(["RS3", "NG8_ng_alpha05"]) == {"RS3_bilstm_rs", "NG8_ng_alpha05"}
+    assert len(chosen_names([])) == 76
+    assert chosen_names(["BEST"]) == chosen_names(["combination"])
+    assert len(chosen_names(["RS", "RS3", "hard_negative"])) == 15
 
 
 @pytest.mark.parametrize("command", ["status", "trials", "best", "ui"])
@@ -214,6 +267,7 @@ def test_an_unknown_use_case(monkeypatch, capsys, tmp_path):
         [],
         ["demo"],
         ["search"],
+        ["study"],
         ["status"],
         ["trials"],
         ["best"],
@@ -261,4 +315,4 @@ def test_real_data_are_checked(real_data, monkeypatch, capsys):
 
 def test_wrong_values_are_user_errors():
     with pytest.raises(UserError, match="no such settings file"):
-        load_settings(Path("none.yaml"), {})
+        load_settings(Path("none.yaml"), {}, Settings)

@@ -2,29 +2,68 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pandas as pd
 import pytest
 
-from search_spaces import FAMILIES, Choice, Float, Int
+from search_spaces import FAMILIES, SWITCH, Choice, Float, Int
+from search_spaces.ablation import around
 from trainables.config import TrialConfig, preset
 from trainables.errors import UserError
+from trainables.losses import LOSSES as TRAINABLE_LOSSES
+from trainables.samplers import SAMPLERS as TRAINABLE_SAMPLERS
 
-# The study's names of architectures and losses, as flat parameters.
+# The study's names of architectures, losses and samplers, as flat parameters.
+FACTORIZED = {"encoder": "factorized", "head": "point"}
 ARCHITECTURES = {
     "dream_rnn": {"encoder": "dream_rnn", "head": "point"},
-    "factorized": {"encoder": "factorized", "head": "point"},
-    "factorized_vib": {"encoder": "factorized", "head": "point"},
+    "factorized": {**FACTORIZED, "encoder.vib_beta": 0.0, "encoder.gc_bins": 0},
+    "factorized_vib": {**FACTORIZED, "encoder.gc_bins": 0},
+    "factorized_gc_adversarial": {**FACTORIZED, "encoder.vib_beta": 0.0},
+    # The study's own crashed here: noise_gated wants a variance, which this architecture did not have.
+    "factorized_full": {"encoder": "factorized"},
     "dream_rnn_distributional": {"encoder": "dream_rnn", "head": "distributional"},
     "dream_rnn_dual_head": {"encoder": "dream_rnn", "head": "dual"},
 }
 LOSSES = {"heteroscedastic_distributional": "heteroscedastic"}
-SAMPLERS = {"none": "uniform"}
-COLUMNS = {"noise_k": "loss.k", "lambda_var": "loss.lambda_var", "vib_beta": "encoder.vib_beta"}
+SAMPLERS = {"none": "uniform", "quantile_noise_weighted": "quantile_stratified"}
+COLUMNS = {
+    "noise_k": "loss.k",
+    "lambda_var": "loss.lambda_var",
+    "alpha": "loss.alpha",
+    "beta": "loss.beta",
+    "n_quantiles": "sampler.n_quantiles",
+    "noise_weight": "sampler.noise_weight",
+    "vib_beta": "encoder.vib_beta",
+    "gc_bins": "encoder.gc_bins",
+}
 
 
 def build(family, values):
-    parameters = {**family.fixed, **values}
+    parameters = family.flat(values)
     return TrialConfig.from_flat({**preset("small", parameters["encoder"]), **parameters})
+
+
+def expected_of(row) -> dict[str, object]:
+    """What the study's table says of a trial, as flat parameters."""
+    expected = ARCHITECTURES[row["architecture"]] | {
+        "loss": LOSSES.get(row["loss"], row["loss"]),
+        "sampler": SAMPLERS.get(row["sampler"], row["sampler"]),
+        "lr": 0.005,
+        "weight_decay": 0.01,
+    }
+    columns = dict(COLUMNS)
+    if row["quantile_curriculum"] is True:  # its n_quantiles had no effect then
+        expected["sampler"] = "quantile_curriculum"
+        del columns["n_quantiles"]
+    expected |= {flat_name: row[column] for column, flat_name in columns.items() if not pd.isna(row[column])}
+    if not pd.isna(row["temperature"]):
+        kind = "sampler" if row["sampler"] == "hard_negative" else "loss"
+        expected[f"{kind}.temperature"] = row["temperature"]
+    if not pd.isna(row["warmup_epochs"]):
+        expected["loss.warmup_fraction"] = row["warmup_epochs"] / 80
+    return expected
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -33,19 +72,21 @@ def test_published_configurations_can_be_built(name):
     assert family.published
     for published in family.published:
         config = build(family, family.complete(published.parameters))
-        assert all(config.to_flat()[key] == value for key, value in published.parameters.items())
+        flat = config.to_flat()
+        assert all(flat[key] == value for key, value in published.parameters.items() if not key.startswith(SWITCH))
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_bound_of_the_space_can_be_built(name):
     family = FAMILIES.get(name)
-    for parameter in family.space:
+    for parameter in family.searched():
         edges = parameter.values if isinstance(parameter, Choice) else (parameter.low, parameter.high)
         assert isinstance(parameter, Choice | Float | Int)
         for edge in edges:
-            given = {key: values[0] for key, values in parameter.when.items() if key not in family.fixed}
-            values = family.complete(given | {parameter.name: edge})
-            assert build(family, values).to_flat()[parameter.name] == edge
+            values = family.complete(family.given_for(parameter) | {parameter.name: edge})
+            assert values[parameter.name] == edge
+            if not parameter.name.startswith(SWITCH):
+                assert build(family, values).to_flat()[parameter.name] == edge
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -65,12 +106,111 @@ def test_published_configurations_are_those_of_the_study(name, real_data):
     for trial, row in theirs.iterrows():
         flat = build(family, family.complete(mine[trial].parameters)).to_flat()
         assert mine[trial].seed == row["seed"]
-        expected = ARCHITECTURES[row["architecture"]] | {
-            "loss": LOSSES.get(row["loss"], row["loss"]),
-            "sampler": SAMPLERS[row["sampler"]],
-        }
-        expected |= {flat_name: row[column] for column, flat_name in COLUMNS.items() if not pd.isna(row[column])}
+        expected = expected_of(row)
         assert {key: flat[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_what_the_study_reported_is_in_its_table(name, real_data):
+    family = FAMILIES.get(name)
+    of_family = pd.read_csv(real_data / "study" / "published_trials.csv").query("family == @family.code")
+    statuses = of_family["original_status"].value_counts()
+    assert family.reported is not None
+    for status in ("completed", "crashed", "timed_out"):
+        assert getattr(family.reported, status) == statuses.get(status, 0)
+    for field, column, best in (
+        ("cagi5_spearman", "cagi5_spearman_all", "idxmax"),
+        ("test_spearman", "test_spearman", "idxmax"),
+        ("noise_corr", "noise_corr", "idxmin"),
+    ):
+        told = getattr(family.reported, field)
+        if of_family[column].isna().all():
+            assert told is None
+        else:
+            row = of_family.loc[getattr(of_family[column], best)()]
+            assert told == (row["trial"], pytest.approx(row[column], abs=0.0005001))
+
+
+def test_the_study_has_75_configurations_a_baseline_and_74_trainings():
+    names, fingerprints = [], {}
+    for name in FAMILIES:
+        family = FAMILIES.get(name)
+        for published in family.published:
+            config = build(family, family.complete(published.parameters))
+            names.append(published.name)
+            same = dataclasses.replace(config, seed=published.seed).fingerprint()
+            fingerprints.setdefault(same, []).append(published.name)
+    assert len(names) == len(set(names)) == 76
+    assert len(fingerprints) == 74
+    shared = [sorted(found) for found in fingerprints.values() if len(found) > 1]
+    assert sorted(shared) == [["ABL1_ng_a01", "NG9_ng_alpha01"], ["ABL4_ng_a05", "NG8_ng_alpha05"]]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_name_has_one_distribution(name):
+    """A parameter may stand twice, under conditions that exclude each other; Optuna wants the same range then."""
+    family = FAMILIES.get(name)
+    for parameter in family.space:
+        for other in family.space:
+            if other.name == parameter.name:
+                assert dataclasses.replace(other, when=parameter.when, default=parameter.default) == parameter
+
+
+def test_combinations_have_every_loss_and_sampler_of_the_other_families():
+    combination = FAMILIES.get("combination")
+    choices = {p.name: set(p.values) for p in combination.space if isinstance(p, Choice)}
+    assert choices["loss"] == set(TRAINABLE_LOSSES) - {"mse"}
+    assert choices["sampler"] == set(TRAINABLE_SAMPLERS) - {"uniform"}
+
+
+def test_an_ablation_moves_one_parameter_at_a_time():
+    family = FAMILIES.get("ablation")
+    centres = {
+        loss: build(family, family.complete({"loss": loss})).to_flat() for loss in ("noise_gated", "rank_stability")
+    }
+    swept = {p.name for p in family.space if isinstance(p, Float)}
+    assert swept >= {"loss.alpha", "loss.beta", "loss.k", "lr"}
+    for parameter in family.space:
+        if isinstance(parameter, Float):
+            flat = build(
+                family, family.complete(family.given_for(parameter) | {parameter.name: parameter.low})
+            ).to_flat()
+            changed = {key for key, value in centres[flat["loss"]].items() if flat[key] != value}
+            assert changed == {parameter.name}
+
+
+def test_an_ablation_around_a_configuration():
+    centre = {**preset("small"), "loss": "noise_gated_mse", "loss.alpha": 0.07, "epochs": 3, "seed": 5}
+    centre = TrialConfig.from_flat(centre).to_flat()
+    family = around("NG-007", centre, [FAMILIES.get(name) for name in FAMILIES])
+    assert {p.name for p in family.space} == {
+        "@swept", "loss.alpha", "loss.k", "lr", "weight_decay", "encoder.dropout"
+    }  # fmt: skip
+    assert "seed" not in family.fixed
+    ((name, values),) = family.starting_points()
+    assert name == "NG-007"
+    budget = {key: centre[key] for key in ("epochs", "seed", "precision")}
+    assert TrialConfig.from_flat(family.flat(values) | budget).to_flat() == centre
+    moved = TrialConfig.from_flat(family.flat(family.complete({"@swept": "lr", "lr": 0.001})) | budget).to_flat()
+    assert {key for key, value in moved.items() if centre[key] != value} == {"lr"}
+
+
+def test_an_ablation_sweeps_nothing_that_is_switched_off():
+    plain = TrialConfig.from_flat(preset("small", "factorized")).to_flat()
+    families = [FAMILIES.get(name) for name in FAMILIES]
+    assert not {"encoder.vib_beta", "encoder.gc_weight"} & {p.name for p in around("a", plain, families).space}
+    both = TrialConfig.from_flat({**plain, "encoder.vib_beta": 0.1, "encoder.gc_bins": 10}).to_flat()
+    assert {"encoder.vib_beta", "encoder.gc_weight"} <= {p.name for p in around("a", both, families).space}
+
+
+def test_parameters_can_be_set_for_all_trials():
+    family = FAMILIES.get("noise_gated").override({"loss.alpha": 0.2, "encoder": "factorized"})
+    assert "loss.alpha" not in {p.name for p in family.space}
+    points = dict(family.starting_points())
+    assert list(points) == ["NG1_noise_gated (changed)", "NG4_adaptive_ng (changed)", "NG7_noise_gated_mse (changed)"]
+    flats = [build(family, values).to_flat() for values in points.values()]
+    assert {flat["loss.alpha"] for flat in flats} == {0.2}
+    assert {flat["encoder"] for flat in flats} == {"factorized"}
 
 
 def test_a_typo_is_met_with_a_suggestion():

@@ -19,7 +19,6 @@ from torch.nn.functional import normalize, relu, softplus
 
 from trainables.losses.pairwise import LINEAR_ABOVE
 
-
 ROUNDS = 40
 """Halvings in the search for a quantile: 2^-40 of the range is finer than the steps of float32."""
 

@@ -11,8 +11,8 @@ from trainables.samplers import TrainRows
 def draw(weight: NDArray[np.float64], size: int, generator: np.random.Generator) -> NDArray[np.int64]:
     """Draw `size` indices into `weight` (N,), each with a probability proportional to its weight."""
     cumulative = np.cumsum(weight)
-    places = np.searchsorted(cumulative, generator.random(size) * cumulative[-1], side="right")
-    return np.minimum(places, len(weight) - 1)  # a product that rounds up to the sum would be one too far
+    places: NDArray[np.int64] = np.searchsorted(cumulative, generator.random(size) * cumulative[-1], side="right")
+    return places.clip(max=len(weight) - 1)  # a product that rounds up to the sum would be one too far
 
 
 def draw_from_quantiles(

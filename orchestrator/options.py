@@ -1,0 +1,72 @@
+"""Options that several commands have, and how their texts are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from trainables.errors import UserError
+
+SettingsFile = Annotated[
+    Path | None, typer.Argument(metavar="SETTINGS.yaml", help="Settings file; every flag overrides one field.")
+]
+Data = Annotated[Path | None, typer.Option(help="lentiMPRA data: .h5, or a Prix Fixe .tsv.")]
+Cagi5 = Annotated[Path | None, typer.Option(help="Folder of CAGI5 files and references.json.")]
+Out = Annotated[Path | None, typer.Option(help="The campaign's folder; the same again goes on with it.")]
+Epochs = Annotated[int | None, typer.Option(help="Epochs a trial. [default: the preset's]")]
+Preset = Annotated[str | None, typer.Option(help="Model size and budget: small or study. [default: small]")]
+Precision = Annotated[str | None, typer.Option(help="auto, float32 or bf16. [default: auto]")]
+SelectOn = Annotated[
+    str | None,
+    typer.Option(
+        help="Data that winners are selected on: release, val or challenge. [default: release, or val without --cagi5]"
+    ),
+]
+CellLine = Annotated[
+    str | None, typer.Option(help="K562, HepG2 or simulated. [default: as the data file's name says, else K562]")
+]
+Noise = Annotated[
+    str | None, typer.Option(help="Noise of a .tsv: auto, orientation, replicates or none. [default: auto]")
+]
+Name = Annotated[str | None, typer.Option(help="The campaign's name. [default: the folder's]")]
+MaxConcurrent = Annotated[int | None, typer.Option(help="Trials at a time. [default: as many as fit]")]
+CpusPerTrial = Annotated[int | None, typer.Option(help="CPU cores a trial. [default: 1]")]
+GpusPerTrial = Annotated[
+    float | None, typer.Option(help="GPUs a trial, fractions allowed. [default: 1 where there are any]")
+]
+TimeBudget = Annotated[float | None, typer.Option(help="Minutes, then running trials are put off.")]
+TrialTimeLimit = Annotated[float | None, typer.Option(help="Minutes a trial may take before it fails.")]
+TrackingUri = Annotated[
+    str | None, typer.Option(help="MLflow tracking URI. [default: a SQLite file in the campaign's folder]")
+]
+Address = Annotated[str | None, typer.Option(help="Ray cluster, such as auto. [default: this machine]")]
+Resume = Annotated[bool | None, typer.Option("--resume", help="Go on with --out, settings included.")]
+PrintSettings = Annotated[bool, typer.Option("--print-settings", help="Print the settings as YAML and stop.")]
+
+
+def comma_separated(text: str | None) -> tuple[str, ...] | None:
+    """The parts of a list; None where the option was not given."""
+    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def assignments(texts: Sequence[str] | None) -> dict[str, Any] | None:
+    """NAME=VALUE pairs; a value is a number, true or false where it reads as one, else a text. None where none was given.
+
+    Raises UserError for one without an equals sign.
+    """
+    if not texts:
+        return None
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise UserError(f"--set {text}: give NAME=VALUE, such as loss=mse")
+        try:
+            found[name.strip()] = json.loads(value)
+        except json.JSONDecodeError:
+            found[name.strip()] = value.strip()
+    return found

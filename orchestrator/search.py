@@ -1,0 +1,128 @@
+"""A search: families whose parameters Optuna proposes, their published configurations first."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from analysis import open_campaign
+from orchestrator.campaign import CampaignRun, absolute
+from orchestrator.family_search import FamilyStudy, Proposer, open_storage, open_study
+from orchestrator.ledger import Ledger
+from orchestrator.schedulers import EarlyStopping, default_grace
+from orchestrator.settings import Settings
+from search_spaces import FAMILIES, Family, published_by_name
+from search_spaces.ablation import BUDGET, around
+from trainables.errors import UserError, suggest
+
+ABLATION = "ablation"
+
+
+class Search(CampaignRun):
+    """A checked search, ready to run. Raises UserError."""
+
+    def __init__(self, settings: Settings) -> None:
+        if not settings.families:
+            raise UserError(f"--families is empty; known: {', '.join(FAMILIES)}")
+        if len(set(settings.families)) < len(settings.families):
+            raise UserError(f"--families names one family twice: {', '.join(settings.families)}")
+        for name in settings.families:
+            FAMILIES.get(name)
+        super().__init__(settings)
+        self.search = settings
+        grace = settings.grace_epochs or default_grace(self.epochs)
+        self.early_stopping = EarlyStopping(grace, settings.reduction_factor)
+        self.optuna_storage = absolute(settings.optuna_storage)
+        self.centre = self._centre()
+        self._families = {name: self._family(name) for name in settings.families}
+        _check_codes(self._families)
+        for name, family in self._families.items():
+            for values in family.representatives():
+                self.check(name, family.flat(values), settings.seed)
+        if self.optuna_storage is not None:
+            open_storage(self.folder, self.optuna_storage)
+
+    @property
+    def families(self) -> Sequence[str]:
+        """The families asked for."""
+        return self.search.families
+
+    def wanted(self, ledger: Ledger) -> dict[str, int]:
+        """As many trials of each family as were asked for."""
+        return dict.fromkeys(self.families, self.search.trials)
+
+    def proposers(self, ledger: Ledger) -> dict[str, Proposer]:
+        """An Optuna study a family."""
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        storage = open_storage(self.folder, self.optuna_storage)
+        # Studies in a shared database carry the campaign's name and id; in its own journal the family's name will do.
+        prefix = f"{ledger.manifest['name']}-{ledger.manifest['id']}/" if self.optuna_storage else ""
+        known = (record.family for record in ledger.records.values())
+        families = {name: self._family(name) for name in dict.fromkeys(itertools.chain(self.families, known))}
+        _check_codes(families)
+        return {
+            name: FamilyStudy(
+                name,
+                family,
+                open_study(storage, prefix + name, ledger.manifest["id"]),
+                lambda parameters: self.make_config(parameters, self.search.seed),
+                self.data.fingerprint_of,
+                self.search.seed,
+            )
+            for name, family in families.items()
+        }
+
+    def identity(self) -> dict[str, Any]:
+        """What any campaign has, and what decides a search's proposals."""
+        chosen = {"seed": self.search.seed, "set": dict(self.search.set), "around": self.centre}
+        return super().identity() | chosen | {"optuna_storage": self.optuna_storage}
+
+    def parent_parameters(self) -> dict[str, Any]:
+        """What MLflow shows of the campaign itself."""
+        return super().parent_parameters() | {"seed": self.search.seed}
+
+    def _family(self, name: str) -> Family:
+        family = FAMILIES.get(name)
+        if name == ABLATION and self.centre is not None:
+            try:
+                family = around(str(self.search.around), self.centre, map(FAMILIES.get, FAMILIES))
+            except ValueError as error:
+                raise UserError(f"--around {self.search.around}: {error}") from error
+        for key in self.search.set:
+            if key in BUDGET:
+                raise UserError(f"--set {key}: belongs to the whole campaign; give --{key}")
+        return family.override(self.search.set) if self.search.set else family
+
+    def _centre(self) -> dict[str, Any] | None:
+        """The flat configuration that --around names."""
+        where = self.search.around
+        if where is None:
+            return None
+        if ABLATION not in self.search.families:
+            raise UserError(f"--around {where}: is for the family {ABLATION}; add it to --families")
+        published = published_by_name()
+        if where in published:
+            family, found = published[where]
+            flat = FAMILIES.get(family).flat(FAMILIES.get(family).complete(found.parameters))
+            return self.check(family, flat, found.seed).to_flat()
+        folder, name = Path(where).parent, Path(where).name
+        if not folder.is_dir() or folder == Path():
+            raise UserError(
+                f"--around {where}: is neither a published name nor DIR/TRIAL{suggest(where, published, '')}"
+            )
+        records = {record.name: record for record in open_campaign(folder).records()}
+        if name not in records:
+            raise UserError(f"--around {where}: {folder} has no trial {name!r}{suggest(name, records, '')}")
+        return dict(records[name].config)
+
+
+def _check_codes(families: Mapping[str, Family]) -> None:
+    """Refuse two families whose trials would have the same names."""
+    seen: dict[str, str] = {}
+    for name, family in families.items():
+        if seen.setdefault(family.code, name) != name:
+            raise UserError(f"families {seen[family.code]} and {name} both have the code {family.code!r}; change one")

@@ -1,0 +1,109 @@
+"""The study again: every published configuration, under its name and with its seed, trained to its end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+
+from analysis.books import TrialRecord
+from orchestrator.campaign import CampaignRun
+from orchestrator.family_search import Objective, Proposal, Proposer
+from orchestrator.ledger import Ledger
+from orchestrator.settings import StudySettings
+from search_spaces import FAMILIES, published_by_name
+from trainables.errors import UserError, suggest
+
+
+class Study(CampaignRun):
+    """Checked published configurations, ready to run. Raises UserError.
+
+    Configurations of one fingerprint are trained once, under the name that comes first.
+    """
+
+    def __init__(self, settings: StudySettings) -> None:
+        chosen = chosen_names(settings.only)
+        super().__init__(settings)
+        self._proposals = self._plan(chosen)
+        self._chosen = {p.fingerprint for p in self._proposals if chosen & {p.name, *p.also}}
+
+    @property
+    def families(self) -> Sequence[str]:
+        """The families of the configurations asked for."""
+        return tuple(dict.fromkeys(p.family for p in self._proposals if p.fingerprint in self._chosen))
+
+    def wanted(self, ledger: Ledger) -> dict[str, int]:
+        """What has ended of each family, and what was asked for and has not."""
+        missing = Counter(p.family for p in self._proposals if p.fingerprint in self._chosen - set(ledger.records))
+        ended = Counter(record.family for record in ledger.records.values())
+        return {family: ended[family] + missing[family] for family in self.families}
+
+    def proposers(self, ledger: Ledger) -> dict[str, Proposer]:
+        """The published configurations of each family."""
+        known = [*self.families, *(record.family for record in ledger.records.values())]
+        chosen = [p for p in self._proposals if p.fingerprint in self._chosen]
+        return {name: PublishedOrder(name, [p for p in chosen if p.family == name]) for name in dict.fromkeys(known)}
+
+    def _plan(self, chosen: Collection[str]) -> list[Proposal]:
+        """Every published configuration; one that is there already under another name is added to it.
+
+        All of them, because a name of one that was not asked for may stand for one that was.
+        """
+        plan: dict[str, Proposal] = {}
+        for number, (name, (family, published)) in enumerate(published_by_name().items()):
+            known = FAMILIES.get(family)
+            flat = known.flat(known.complete(published.parameters))
+            build = self.check if name in chosen else self.build
+            config = build(family, flat, published.seed)
+            fingerprint = self.data.fingerprint_of(config)
+            if (first := plan.get(fingerprint)) is not None:
+                plan[fingerprint] = first._replace(also={**first.also, name: family})
+            else:
+                plan[fingerprint] = Proposal(name, family, number, config.to_flat(), fingerprint, name, {})
+        return list(plan.values())
+
+
+class PublishedOrder:
+    """A family's published configurations, proposed one after the other; nothing is learned from how they end."""
+
+    def __init__(self, name: str, proposals: Sequence[Proposal]) -> None:
+        self.name, self.proposals = name, proposals
+
+    def reconcile(self, records: Mapping[str, TrialRecord], objective: Objective) -> None:
+        """Nothing: what has ended is not proposed again."""
+
+    def interrupted(self) -> list[str]:
+        """None in particular: the order is the same after an interruption."""
+        return []
+
+    def propose(self, known: Collection[str], reserved: Collection[str] = ()) -> Proposal | None:
+        """The first configuration that is not in `known`."""
+        return next((proposal for proposal in self.proposals if proposal.fingerprint not in known), None)
+
+    def report(self, number: int, epoch: int, value: float) -> None:
+        """Nothing."""
+
+    def tell(self, record: TrialRecord, objective: float | None) -> None:
+        """Nothing."""
+
+    def curves(self) -> Mapping[int, Sequence[tuple[int, float]]]:
+        """None: no trial is stopped early."""
+        return {}
+
+
+def chosen_names(only: Collection[str]) -> set[str]:
+    """The published names that `only` stands for: names, their short forms (RS3), families or their codes; empty: all.
+
+    Raises UserError for anything else.
+    """
+    published = published_by_name()
+    meanings: dict[str, set[str]] = {}
+    for name, (family, _) in published.items():
+        for word in (name, name.partition("_")[0], family, FAMILIES.get(family).code):
+            meanings.setdefault(word, set()).add(name)
+    chosen: set[str] = set()
+    for word in only:
+        if word not in meanings:
+            hint = suggest(word, meanings, "; give names such as RS3, families or their codes")
+            raise UserError(f"--only {word}: the study has no such configuration or family{hint}")
+        chosen |= meanings[word]
+    return chosen or set(published)

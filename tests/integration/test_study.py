@@ -1,0 +1,137 @@
+"""The published configurations from one command: names, seeds, sharing, resuming."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from books import mlflow_runs
+from command_line import CommandLine
+
+from analysis import open_campaign
+from analysis.books import read_records
+from orchestrator import views
+from orchestrator.settings import StudySettings, load_settings
+from orchestrator.study import Study
+from search_spaces import published_by_name
+from trainables.data.simulate import HDF5_NAME
+from trainables.errors import UserError
+
+
+def study_settings(data: Path, out: Path, **more: object) -> StudySettings:
+    return StudySettings(data=data / HDF5_NAME, cagi5=data / "cagi5", out=out, epochs=1, **more)
+
+
+@pytest.fixture(scope="module")
+def study(shared_ray, simulated_folder, tmp_path_factory) -> tuple[StudySettings, Path]:
+    """The ablations and the baseline: nine names, nine trainings, of which two have a further name."""
+    folder = tmp_path_factory.mktemp("study") / "study"
+    settings = study_settings(simulated_folder, folder, only=("B1", "ablation"))
+    assert Study(settings).run().state == "finished"
+    return settings, folder
+
+
+def test_names_and_seeds_are_the_studys(study):
+    _, folder = study
+    records = {record.name: record for record in read_records(folder)}
+    known = published_by_name()
+    assert set(records) == {"B1_baseline_mse", *(name for name, (family, _) in known.items() if family == "ablation")}
+    for name, record in records.items():
+        family, published = known[name]
+        assert (record.status, record.family, record.published) == ("finished", family, name)
+        assert record.config["seed"] == published.seed
+        assert record.config["epochs"] == record.epochs_trained == 1
+        assert math.isfinite(record.metrics["cagi5/challenge/spearman/all/mean"])
+
+
+def test_one_training_is_shown_under_both_names(study, capsys):
+    _, folder = study
+    assert {r.name: dict(r.also) for r in read_records(folder) if r.also} == {
+        "ABL1_ng_a01": {"NG9_ng_alpha01": "noise_gated"},
+        "ABL4_ng_a05": {"NG8_ng_alpha05": "noise_gated"},
+    }
+    table = open_campaign(folder).trials().set_index("name")
+    assert len(table) == 11
+    assert table.loc["NG8_ng_alpha05", "same_as"] == "ABL4_ng_a05"
+    assert table.loc["NG8_ng_alpha05", "family"] == "noise_gated"
+    assert table.loc["NG8_ng_alpha05", "test/spearman"] == table.loc["ABL4_ng_a05", "test/spearman"]
+    assert table["fingerprint"].nunique() == 9
+    views.write_trials(views.trials_table(folder, family=None, sort=None, ascending=False), "table")
+    shown = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert "= ABL4" in shown["NG8_ng_alpha05"]
+    assert "finished" in shown["ABL4_ng_a05"]
+    assert all(len(line) <= 80 for line in shown.values())
+    assert "NG8_ng_alpha05 is ABL4_ng_a05" in views.status_text(folder)
+    assert open_campaign(folder).best("in_distribution").winner.candidates == 8
+    _, children = mlflow_runs(folder)
+    assert len(children) == 9
+    tags = {run.info.run_name: run.data.tags for run in children}
+    assert tags["ABL4_ng_a05"]["also_published"] == "NG8_ng_alpha05"
+
+
+def test_another_name_of_what_was_trained_trains_nothing(study):
+    settings, folder = study
+    before = (folder / "trials.jsonl").read_bytes()
+    assert Study(settings.model_copy(update={"only": ("NG8", "NG9", "B1")})).run().state == "finished"
+    assert (folder / "trials.jsonl").read_bytes() == before
+
+
+def test_more_names_extend_a_study(study, monkeypatch, tmp_path):
+    settings, folder = study
+    monkeypatch.chdir(tmp_path)
+    before = len(read_records(folder))
+    resumed = load_settings(None, {"out": folder, "resume": True, "only": ("HN1", "HN5")}, StudySettings)
+    assert Study(resumed).run().counts["finished"] == before + 2
+    metrics = {r.name: dict(r.metrics) for r in read_records(folder)}
+    # The temperature, which reached nothing in the study, reaches the sampler.
+    assert metrics["HN1_hard_negative"] != metrics["HN5_hn_temp2"]
+
+
+def test_a_study_is_no_search(study):
+    from orchestrator.settings import Settings
+
+    settings, folder = study
+    with pytest.raises(UserError, match="is a study, not a search; go on with nrtune study --resume"):
+        load_settings(None, {"out": folder, "resume": True}, Settings)
+    with pytest.raises(UserError, match="holds a campaign with epochs 1, not 2"):
+        Study(settings.model_copy(update={"epochs": 2})).run()
+
+
+def test_data_without_noise_leave_out_what_needs_it(simulated_folder, tmp_path):
+    import h5py
+
+    with h5py.File(simulated_folder / HDF5_NAME) as old, h5py.File(tmp_path / HDF5_NAME, "w") as new:
+        for group in old:
+            new[f"{group}/X"], new[f"{group}/y"] = old[group]["X"][:], old[group]["y"][:, :1]
+    settings = StudySettings(data=tmp_path / HDF5_NAME, out=tmp_path / "out", epochs=1, cell_line="simulated")
+    with pytest.raises(UserError, match="no noise was measured"):
+        Study(settings)
+    bare = Study(settings.model_copy(update={"only": ("B1", "FE", "QC", "QS1")}))
+    assert bare.families == ("baseline", "curriculum", "factorized", "quantile_sampling")
+
+
+def test_a_killed_study_goes_on(simulated_folder, tmp_path):
+    settings = study_settings(simulated_folder, tmp_path / "out", only=("RS1", "RS2", "QS", "B1"))
+    command = CommandLine(settings, tmp_path)
+    command.kill(lambda: len(read_records(tmp_path / "out")) >= 2)
+    before = read_records(tmp_path / "out")
+    command.finish()
+    records = read_records(tmp_path / "out")
+    assert records[: len(before)] == before
+    assert Counter(r.status for r in records) == {"finished": 9}
+    assert len({r.name for r in records}) == 9
+
+
+@pytest.mark.slow
+def test_the_whole_study_runs_to_its_end(shared_ray, simulated_folder, tmp_path):
+    """75 configurations and the baseline: none fails, 74 trainings."""
+    assert Study(study_settings(simulated_folder, tmp_path / "out")).run().counts == {"finished": 74}
+    table = open_campaign(tmp_path / "out").trials()
+    assert len(table) == 76
+    assert table["fingerprint"].nunique() == 74
+    metrics = ["test/spearman", "noise/corr", "cagi5/release/spearman/all/mean", "cagi5/challenge/pearson/hc/mean"]
+    assert table[metrics].notna().all(axis=None)
+    gives_variance = table["head"] != "point"
+    assert (table["noise/variance_spearman"].notna() == gives_variance).all()
