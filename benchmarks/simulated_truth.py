@@ -1,4 +1,4 @@
-"""Do noise-aware methods come nearer to the truth than plain MSE, where the noise differs much between sequences?
+"""Which methods come nearer to the truth than plain MSE, where the noise differs much between sequences.
 
     python benchmarks/simulated_truth.py [--encoder factorized] [--seeds 5] [--jobs 2]
 
@@ -35,8 +35,8 @@ FAMILY_NAMES = (
 BASELINE = "B1_baseline_mse"
 METRIC = "test/noise_free_spearman"
 SEQUENCES, NOISE, NOISE_SPREAD = 4000, 2.0, 1.2
-"""Median replicate std 1 (the truth's own is about 1), its logarithm's standard deviation 1.2: a fifth of the sequences
-have 2.7 times the median noise or more."""
+"""Median replicate std 1 (log2), its natural logarithm's standard deviation 1.2: a fifth of the sequences have 2.7 times
+the median noise or more."""
 
 
 def methods(encoder: str, epochs: int) -> dict[str, dict[str, object]]:

@@ -1,0 +1,160 @@
+"""What each loss costs: forward and backward on one core, beside mse, a loop in Python, and a training step.
+
+    python benchmarks/losses.py [--sizes 128,1024,4096] [--no-loops]
+
+Loops go over anchors and, of the contrastive loss, over positives, as the study's did; all else in them is vectorised.
+At 4096 they would take minutes and are left out. The training step is that of the small preset with mse at a batch of
+that size. Rounds go through all losses in turn, so that a slow moment of the machine strikes them alike; printed are
+medians, and ratios of medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, normalize
+
+from trainables.config import TrialConfig, preset
+from trainables.losses import LOSSES, Progress, Target
+from trainables.model import Model, Prediction
+
+EMBEDDING, LARGEST_LOOP = 256, 1024
+PROGRESS = Progress(3, 4)
+Loss = Callable[[Prediction, Target], Tensor]
+
+
+def ranking_loop(prediction: Prediction, target: Target) -> Tensor:
+    """rank_stability: a loop over rows, each against the rows after it."""
+    mean, y, variance = prediction.mean, target.activity, target.measured_std.square()
+    losses, weights = [], []
+    for i in range(len(y) - 1):
+        other = torch.arange(i + 1, len(y))[y[i + 1 :] != y[i]]
+        weights.append(torch.sigmoid(-(variance[i] + variance[other])).clamp(min=0.01))
+        true = (y[i] > y[other]).float()
+        losses.append(binary_cross_entropy_with_logits(mean[i] - mean[other], true, reduction="none"))
+    weight = torch.cat(weights)
+    return (weight / weight.mean() * torch.cat(losses)).mean()
+
+
+def anchor_masks(target: Target, activity_quantile: float) -> tuple[Tensor, Tensor]:
+    """(low, similar) as defined, the quantile of differences from a sort."""
+    y, std = target.activity, target.measured_std
+    difference = (y[:, None] - y[None]).abs()
+    different = difference[difference != 0].sort().values
+    position = activity_quantile * (len(different) - 1)
+    below = int(position)
+    limit = torch.lerp(different[below], different[min(below + 1, len(different) - 1)], position - below)
+    return std < torch.quantile(std, 0.5), difference < limit
+
+
+def contrastive_loop(prediction: Prediction, target: Target) -> Tensor:
+    """contrastive_anchor: a loop over anchors and positives."""
+    low, similar = anchor_masks(target, 0.1)
+    z = normalize(prediction.embedding, dim=1)
+    terms = []
+    for i in torch.nonzero(low).flatten().tolist():
+        positives, negatives = similar[i] & low, similar[i] & ~low
+        positives[i] = False
+        of_negatives = torch.exp(z[negatives] @ z[i] / 0.1).sum()
+        if negatives.any():
+            for of_positive in torch.exp(z[positives] @ z[i] / 0.1).unbind():
+                terms.append(-torch.log(of_positive / (of_positive + of_negatives)))
+    return torch.stack(terms).mean() + (prediction.mean - target.activity).square().mean()
+
+
+def triplet_loop(prediction: Prediction, target: Target) -> Tensor:
+    """triplet_anchor: a loop over anchors."""
+    low, similar = anchor_masks(target, 0.2)
+    z = normalize(prediction.embedding, dim=1)
+    terms = []
+    for i in torch.nonzero(low).flatten().tolist():
+        positives, negatives = similar[i] & low, similar[i] & ~low
+        positives[i] = False
+        if positives.any() and negatives.any():
+            farthest = torch.linalg.vector_norm(z[positives] - z[i], dim=1).max()
+            nearest = torch.linalg.vector_norm(z[negatives] - z[i], dim=1).min()
+            terms.append(torch.relu(farthest - nearest + 0.5))
+    return torch.stack(terms).mean() + (prediction.mean - target.activity).square().mean()
+
+
+LOOPS: dict[str, Loss] = {
+    "rank_stability": ranking_loop,
+    "contrastive_anchor": contrastive_loop,
+    "triplet_anchor": triplet_loop,
+}
+
+
+def milliseconds(loss: Loss, n: int, seed: int) -> tuple[float, float]:
+    """Time of a forward and backward pass on a random batch, and the loss."""
+    generator = torch.Generator().manual_seed(seed)
+    activity, std = torch.randn(n, generator=generator), torch.rand(n, generator=generator)
+    made = [torch.randn(shape, generator=generator, requires_grad=True) for shape in ((n,), (n,), (n, EMBEDDING))]
+    started = time.perf_counter()
+    value = loss(Prediction(*made, {}), Target(activity, std))
+    value.backward()
+    return 1e3 * (time.perf_counter() - started), value.item()
+
+
+def step_milliseconds(n: int) -> float:
+    """Time of one training step of the small preset with mse."""
+    config = TrialConfig.from_flat({**preset("small"), "batch_size": n})
+    model = Model(config)
+    optimiser = torch.optim.AdamW(model.parameters(), fused=True)
+    tokens, target = torch.randint(0, 4, (n, 230)).to(torch.uint8), Target(torch.randn(n), torch.rand(n))
+    started = time.perf_counter()
+    config.loss(model(tokens), target, PROGRESS).backward()
+    optimiser.step()
+    return 1e3 * (time.perf_counter() - started)
+
+
+def measure(n: int, with_loops: bool) -> None:
+    """Print one size's table."""
+    ours: dict[str, Loss] = {}
+    for name in LOSSES:
+        built = LOSSES.get(name).build({})
+        ours[name] = lambda prediction, target, built=built: built(prediction, target, PROGRESS)
+    loops = LOOPS if with_loops and n <= LARGEST_LOOP else {}
+    rounds = 5 if n > LARGEST_LOOP else 15
+    times: dict[str, list[float]] = {name: [] for name in ours}
+    steps = []
+    for seed in range(rounds):
+        for name, loss in ours.items():
+            times[name].append(milliseconds(loss, n, seed)[0])
+        steps.append(step_milliseconds(n))
+    looped: dict[str, float] = {}
+    for name, loop in loops.items():
+        taken, value = min(milliseconds(loop, n, seed=0) for _ in range(2))
+        looped[name] = taken
+        difference = abs(value - milliseconds(ours[name], n, seed=0)[1])
+        if difference > 1e-4 * max(1.0, abs(value)):
+            raise AssertionError(f"{name}: the loop gives another loss, by {difference}")
+    median = {name: statistics.median(seen[1:]) for name, seen in times.items()}
+    step = statistics.median(steps[1:])
+    write = sys.stdout.write
+    write(f"\nn = {n}; a training step with mse takes {step:.0f} ms\n\n")
+    write("| loss | ms | of mse | loop | added to a step |\n|---|---|---|---|---|\n")
+    for name, taken in sorted(median.items(), key=lambda item: item[1]):
+        loop = f"{looped[name] / taken:.0f} times as long" if name in looped else "–"
+        share = (taken - median["mse"]) / step
+        write(f"| {name} | {taken:.2f} | {taken / median['mse']:.1f} | {loop} | {share:.1%} |\n")
+
+
+def main() -> None:
+    """Run and print Markdown tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", default="128,1024,4096")
+    parser.add_argument("--no-loops", action="store_true")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    for size in arguments.sizes.split(","):
+        measure(int(size), not arguments.no_loops)
+
+
+if __name__ == "__main__":
+    main()
