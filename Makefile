@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-all lint format clean
+.PHONY: demo test test-all lint format docs clean
 
 demo: $(READY)  ## run the main job on simulated data
 	$(BIN)/nrtune demo
@@ -23,6 +23,9 @@ lint: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(READY)  ## write docs/methods.md from the code
+	$(BIN)/python docs/methods.py
 
 clean:
 	rm -rf .venv nrtune-demo dist

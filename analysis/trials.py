@@ -34,11 +34,15 @@ LEADING = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BestTrial:
-    """The winner of a use case: how it was picked, its flat config, metrics, and where its model and predictions lie."""
+    """The winner of a use case: how it was picked, its flat config, metrics, and where its model and predictions lie.
+
+    published: the study's configuration with the same parameters, if any.
+    """
 
     winner: Winner
     name: str
     family: str
+    published: str | None
     fingerprint: str
     config: Mapping[str, Any]
     metrics: Mapping[str, float]
@@ -82,6 +86,7 @@ class Campaign:
             winner=winner,
             name=record.name,
             family=record.family,
+            published=record.published,
             fingerprint=record.fingerprint,
             config=record.config,
             metrics=record.metrics,

@@ -32,6 +32,12 @@ FAMILY_NAMES = (
     "curriculum",
     "hard_negative",
 )
+BEYOND = {
+    "quantiles, noise_weight 1": {"sampler": "quantile_stratified", "sampler.noise_weight": 1.0},
+    "hard negatives, T 0.1": {"sampler": "hard_negative", "sampler.temperature": 0.1},
+}
+"""Samplers that heed the noise more than the study's did."""
+
 BASELINE = "B1_baseline_mse"
 METRIC = "test/noise_free_spearman"
 SEQUENCES, NOISE, NOISE_SPREAD = 4000, 2.0, 1.2
@@ -40,13 +46,16 @@ the median noise or more."""
 
 
 def methods(encoder: str, epochs: int) -> dict[str, dict[str, object]]:
-    """Every distinct published configuration of the families that vary loss or sampler, on one encoder."""
+    """Every distinct published configuration of the families that vary loss or sampler, and BEYOND, on one encoder."""
     found: dict[str, dict[str, object]] = {}
     for name in FAMILY_NAMES:
         family = FAMILIES.get(name).override({"encoder": encoder})
         for published, values in family.starting_points():
             flat = {**preset("small", encoder), **family.flat(values), "epochs": epochs}
             found[published.removesuffix(" (changed)")] = TrialConfig.from_flat(flat).to_flat()
+    for name, parameters in BEYOND.items():
+        flat = {**preset("small", encoder), **parameters, "epochs": epochs}
+        found[name] = TrialConfig.from_flat(flat).to_flat()
     return found
 
 

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,9 @@ SHORT_COLUMNS = {
     "noise/corr": "noise",
 }
 """What `nrtune trials` shows in 80 columns: Spearman on validation, test, CAGI5 release and challenge; noise_corr."""
+
+SHORTEST_TEXT = 6
+"""Characters to which a table's texts are cut in a narrow terminal."""
 
 
 def tracking_uri(folder: Path) -> str:
@@ -115,24 +119,38 @@ def write_trials(table: pd.DataFrame, form: str) -> None:
 
 
 def _print_trials(table: pd.DataFrame) -> None:
-    shown = Table(box=None, pad_edge=False)
     columns = [name for name in SHORT_COLUMNS if name in table]
     if len(table) and (table["name"] == table["published"]).all():  # the study's names say the family
         columns.remove("family")
-    for name in columns:
-        shown.add_column(
-            SHORT_COLUMNS[name], justify="left" if name in ("name", "family", "status") else "right", no_wrap=True
-        )
-    for row in table.to_dict("records"):
-        status = str(row["status"])
-        if isinstance(row["failure_class"], str):  # what is missing may be None or NaN
-            status += f":{row['failure_class']}"
-        if isinstance(row["same_as"], str):
-            status = f"= {row['same_as'].partition('_')[0]}"
-        shown.add_row(*(status if name == "status" else _cell(row[name]) for name in columns))
-    Console(highlight=False).print(shown)
+    rows = [
+        [_status(row) if name == "status" else _cell(row[name]) for name in columns] for row in table.to_dict("records")
+    ]
+    texts = sum(name in ("name", "family", "status") for name in columns)
+    _print_table([SHORT_COLUMNS[name] for name in columns], rows, texts)
     if table.empty:
         Console(stderr=True).print("no trial has ended yet")
+
+
+def _status(row: Mapping[Any, Any]) -> str:
+    if isinstance(row["same_as"], str):  # what is missing may be None or NaN
+        return f"= {row['same_as'].partition('_')[0]}"
+    return f"{row['status']}:{row['failure_class']}" if isinstance(row["failure_class"], str) else str(row["status"])
+
+
+def _print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> None:
+    """Print a table whose first `texts` columns are texts; where the terminal is narrow they are cut, numbers are not."""
+    console = Console(highlight=False)
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    over = sum(widths) + 2 * (len(widths) - 1) - console.width
+    for _ in range(over):
+        widest = max(range(texts), key=widths.__getitem__)
+        widths[widest] = max(widths[widest] - 1, SHORTEST_TEXT)
+    shown = Table(box=None, pad_edge=False)
+    for number, (heading, width) in enumerate(zip(headings, widths, strict=True)):
+        shown.add_column(heading, justify="left" if number < texts else "right", no_wrap=True, width=width)
+    for row in rows:
+        shown.add_row(*row)
+    console.print(shown)
 
 
 def _cell(value: Any) -> str:
@@ -144,15 +162,11 @@ def _cell(value: Any) -> str:
 def best_table(folder: Path, select_on: str | None) -> None:
     """Print the winner of every use case beside the baseline."""
     found, missing = open_campaign(folder).best_of_all(select_on)
-    shown = Table(box=None, pad_edge=False)
-    for heading in ("use case", "winner", "family", "value", "baseline", "change"):
-        shown.add_column(
-            heading, justify="right" if heading in ("value", "baseline", "change") else "left", no_wrap=True
-        )
-    for name, best in found.items():
-        shown.add_row(name, best.name, best.family, *_values(best))
+    of_study = all(best.name == best.published for best in found.values())
+    texts = ("use case", "winner") if of_study else ("use case", "winner", "family")
+    rows = [[*(name, best.name, best.family)[: len(texts)], *_values(best)] for name, best in found.items()]
+    _print_table([*texts, "value", "baseline", "change"], rows, len(texts))
     out = Console(highlight=False)
-    out.print(shown)
     if found:
         first = next(iter(found.values())).winner
         out.print(_selection_sentence(first.select_on, first.candidates))

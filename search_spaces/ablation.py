@@ -1,4 +1,8 @@
-"""Ablations: one parameter at a time around a configuration, the others as they are there."""
+"""Ablations: one parameter at a time around a configuration, the others as they are there.
+
+Around a trial of any campaign, or a published name, with `nrtune search --families ablation --around DIR/TRIAL`; else
+around the study's noise_gated and rank_stability.
+"""
 
 from __future__ import annotations
 

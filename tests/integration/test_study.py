@@ -65,6 +65,10 @@ def test_one_training_is_shown_under_both_names(study, capsys):
     assert all(len(line) <= 80 for line in shown.values())
     assert "NG8_ng_alpha05 is ABL4_ng_a05" in views.status_text(folder)
     assert open_campaign(folder).best("in_distribution").winner.candidates == 8
+    views.best_table(folder, None)
+    out = capsys.readouterr().out
+    assert "…" not in out
+    assert max(map(len, out.splitlines())) <= 80
     _, children = mlflow_runs(folder)
     assert len(children) == 9
     tags = {run.info.run_name: run.data.tags for run in children}
@@ -79,7 +83,7 @@ def test_another_name_of_what_was_trained_trains_nothing(study):
 
 
 def test_more_names_extend_a_study(study, monkeypatch, tmp_path):
-    settings, folder = study
+    _, folder = study
     monkeypatch.chdir(tmp_path)
     before = len(read_records(folder))
     resumed = load_settings(None, {"out": folder, "resume": True, "only": ("HN1", "HN5")}, StudySettings)

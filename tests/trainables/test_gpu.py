@@ -8,6 +8,8 @@ import torch
 
 from trainables.config import TrialConfig, preset
 from trainables.inference import load_model
+from trainables.losses import LOSSES, Progress, Target
+from trainables.model import Prediction
 from trainables.training import BEST, Training, TrainingData, fit
 
 pytestmark = [
@@ -54,3 +56,21 @@ def test_a_training_resumes_on_the_device(simulated_data: TrainingData, tmp_path
     resumed = Training(config(), simulated_data, folder=tmp_path)
     assert resumed.epoch == 1
     assert np.isfinite(resumed.run_epoch().metrics["train/loss"])
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("n", [1, 7, 1024])
+def test_losses_are_those_of_the_cpu(name, n):
+    """On a device all pairs are one block, and no band of like activities is cut out of them."""
+    made = [torch.randn(shape) for shape in ((n,), (n,), (n, 16))]
+    activity, std = torch.randn(n), torch.rand(n)
+    found = []
+    for device in ("cpu", "cuda"):
+        inputs = [values.to(device).requires_grad_() for values in made]
+        loss = LOSSES.get(name).build({})(
+            Prediction(*inputs, {}), Target(activity.to(device), std.to(device)), Progress(3, 4)
+        )
+        gradients = torch.autograd.grad(loss, inputs, allow_unused=True, materialize_grads=True)
+        found.append([loss.detach().cpu(), *(gradient.cpu() for gradient in gradients)])
+    for of_cpu, of_cuda in zip(*found, strict=True):
+        torch.testing.assert_close(of_cuda, of_cpu, rtol=1e-3, atol=1e-5)

@@ -156,6 +156,26 @@ def test_a_batch_of_4096_in_float32_is_the_sum_of_its_definition(name):
     assert torch.linalg.norm(narrow[1].double() - wide[1]) <= 1e-3 * torch.linalg.norm(wide[1])
 
 
+MEMORY = """
+import resource, sys
+sys.path[:0] = ["tests", "tests/trainables"]
+from test_losses import batch, call
+import numpy as np
+small, large = ({k: v.astype(np.float32) for k, v in batch(n).items()} for n in (64, 4096))
+call(sys.argv[1], {}, small)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+call(sys.argv[1], {}, large)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.parametrize("name", ["rank_stability", "contrastive_anchor", "triplet_anchor"])
+def test_memory_at_4096_is_less_than_a_few_matrices(name):
+    """Four n × n matrices of float32; anchors × positives × negatives would be gigabytes."""
+    fresh = subprocess.run([sys.executable, "-c", MEMORY, name], capture_output=True, text=True, check=True)
+    assert 1024 * int(fresh.stdout) < 4 * 4 * 4096**2
+
+
 @pytest.mark.parametrize(("n", "fixed"), [(1, {}), (8, {"activity": 1.0})])
 def test_ranking_without_a_pair_is_zero_with_zero_gradient(n, fixed):
     loss, gradient = call("rank_stability", {}, batch(n, **fixed))

@@ -26,11 +26,10 @@ def rank_stability_term(
     sigma: float = 1.0,
     weight_floor: float = 0.01,
 ) -> Float[Tensor, ""]:
-    """Noise-weighted pairwise logistic ranking loss (RankNet, Burges et al. 2005, with weights from measured noise).
+    """The loss of `rank_stability`.
 
-    w_ij = max(sigmoid(−k (s_i² + s_j²)), weight_floor), scaled to mean 1 over the pairs with y_i ≠ y_j;
-    loss = mean of w_ij · BCE(sigmoid(sigma (μ_i − μ_j)), y_i > y_j). (i, j) and (j, i) carry the same loss, so each
-    pair is used once. A batch without such a pair gives 0, with a gradient of 0. Only `mean` gets a gradient.
+    (i, j) and (j, i) carry the same loss, so each pair is used once. A batch without a pair gives 0, with a gradient of
+    0. Only `mean` gets a gradient.
     """
     loss: Tensor = _RankStability.apply(mean, activity, aleatoric_std, k, sigma, weight_floor)  # type: ignore[no-untyped-call]
     return loss

@@ -16,10 +16,11 @@ from trainables.model import Prediction
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RankStability(Loss):
-    """Noise-weighted pairwise logistic ranking loss.
+    """mean w_ij · BCE(sigmoid(sigma (μ_i − μ_j)), y_i > y_j) over the pairs with y_i ≠ y_j.
 
-    `k` (1/activity²) sets how fast a pair's weight falls with its two variances, `sigma` (1/activity) the slope of the
-    ranking, `weight_floor` the least weight.
+    w_ij = max(sigmoid(−k (s_i² + s_j²)), weight_floor), scaled to mean 1 over those pairs: `k` (1/activity²) sets how fast
+    a pair's weight falls with its two variances, `sigma` (1/activity) the slope of the ranking. It is RankNet (Burges et
+    al. 2005, doi:10.1145/1102351.1102363) with weights from measured noise. A ranking fixes no scale of μ.
     """
 
     needs_noise: ClassVar[bool] = True
