@@ -131,17 +131,14 @@ def _sort(
 
 
 def _blocks(batch: _Sorted) -> Iterator[_Block]:
-    """All anchors, a block at a time. On a CPU a block has low rows and columns near them only.
-
-    On a GPU it has all: to know which those are it would have to wait for the device.
-    """
+    """All anchors: on a CPU block by block, each with the low rows and the columns near them only."""
     y, n = batch.activity, len(batch.activity)
-    on_cpu = y.device.type == "cpu"
-    rows = batch.low.nonzero().squeeze(1) if on_cpu else torch.arange(n, device=y.device)
+    banded = _is_banded(y.device)
+    rows = batch.low.nonzero().squeeze(1) if banded else torch.arange(n, device=y.device)
     margin = 1.001 * batch.limit  # more than rounding can move a bound; who is similar is decided below
-    for block in rows.split(ANCHORS if on_cpu else n):
+    for block in rows.split(ANCHORS if banded else n):
         columns = slice(0, n)
-        if on_cpu and len(block):
+        if banded and len(block):
             first = int(torch.searchsorted(y, y[block[0]] - margin))
             columns = slice(first, int(torch.searchsorted(y, y[block[-1]] + margin, right=True)))
         similar = (y[block, None] - y[None, columns]).abs() < batch.limit
@@ -149,6 +146,11 @@ def _blocks(batch: _Sorted) -> Iterator[_Block]:
         low = batch.low[None, columns]
         itself = block[:, None] == torch.arange(n, device=y.device)[None, columns]
         yield _Block(block, columns, similar & low & ~itself, similar & ~low)
+
+
+def _is_banded(device: torch.device) -> bool:
+    """Whether to leave out what can't matter: to know what that is, one would have to wait for a GPU."""
+    return device.type == "cpu"
 
 
 def _hardest(z: Tensor, block: _Block) -> tuple[Tensor, Tensor, Tensor, Tensor]:
