@@ -28,7 +28,7 @@ class Progress:
         self.console = Console(stderr=True, highlight=False)
         self.ended_count: dict[str, Counter[str]] = {family: Counter() for family in wanted}
         self.best: dict[str, float] = {}
-        self.lines: list[str] = []
+        self.lines: list[Text] = []
         self._running: Sequence[Running] = ()
         self._started = time.monotonic()
         self._live: Live | None = None
@@ -62,7 +62,9 @@ class Progress:
         self._count(record)
         done = sum(sum(counts.values()) for counts in self.ended_count.values())
         line = f"[{done}/{sum(self.wanted.values())}] {describe(record)}"
-        self.lines = [*self.lines, line][-RECENT:]
+        # A message may lose its end to a narrow terminal, numbers may not.
+        text = Text(line, overflow="ellipsis", no_wrap=bool(record.failure_class))
+        self.lines = [*self.lines, text][-RECENT:]
         if self._live is None:
             self.say(line)
         else:
@@ -94,7 +96,7 @@ class Progress:
                 best,
                 "\n".join(running) or "–",
             )
-        return Group(table, *(Text(line, overflow="ellipsis", no_wrap=True) for line in self.lines))
+        return Group(table, *self.lines)
 
 
 def _running_text(running: Running) -> str:
@@ -104,10 +106,10 @@ def _running_text(running: Running) -> str:
 
 
 def describe(record: TrialRecord) -> str:
-    """One line on an ended trial, at most 80 columns wide but for a failure's message."""
+    """One line on an ended trial, which few names make wider than 80 columns; a failure's message may."""
     what = f"{record.name} {record.status}"
     if record.failure_class:
         return f"{what} ({record.failure_class}: {record.failure})"
     names = {"val/spearman": "val", "test/spearman": "test", "cagi5/challenge/spearman/all/mean": "CAGI5"}
     values = [f"{label} {record.metrics[name]:.3f}" for name, label in names.items() if name in record.metrics]
-    return f"{what}, {record.epochs_trained} epochs, {record.seconds:.0f} s: {' '.join(values)}"
+    return f"{what}, {record.epochs_trained} ep., {record.seconds:.0f} s: {' '.join(values)}"
