@@ -19,9 +19,10 @@ from trainables.errors import UserError
 MANIFEST, RECORDS, STATUS, TRIALS = "campaign.json", "trials.jsonl", "status.json", "trials"
 FORMAT = 2
 
-FINISHED, PRUNED, FAILED = "finished", "pruned", "failed"
-STATUSES = (FINISHED, PRUNED, FAILED)
-"""How a trial ends: it trained all its epochs; the scheduler stopped it early; it failed, with a class."""
+FINISHED, SCORED, PRUNED, FAILED = "finished", "scored", "pruned", "failed"
+STATUSES = (FINISHED, SCORED, PRUNED, FAILED)
+"""How a trial ends: it trained all its epochs; it was cut off and scored all the same, as some published runs were; the
+scheduler stopped it early; it failed, with a class."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,7 +32,8 @@ class TrialRecord:
     name: such as RS-002, unique in the campaign. number: of its proposal in the family's Optuna study. config: flat
     parameters. metrics: of the best validation epoch; undefined ones are left out. epochs_trained, seconds: what training took.
     started, ended: ISO 8601, UTC. published: the study's configuration with the same parameters, if any. also: other
-    published names of the same configuration, each with its family: it is trained once for all.
+    published names of the same configuration, each with its family: it is trained once for all. replicate_of: the trial
+    whose configuration this one has, with another seed.
     """
 
     name: str
@@ -49,6 +51,7 @@ class TrialRecord:
     also: Mapping[str, str] = dataclasses.field(default_factory=dict)
     failure_class: str | None = None
     failure: str | None = None
+    replicate_of: str | None = None
 
     def to_line(self) -> str:
         """One line of JSON, without its line end."""

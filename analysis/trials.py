@@ -21,6 +21,7 @@ LEADING = (
     "fingerprint",
     "published",
     "same_as",
+    "replicate_of",
     "failure_class",
     "epochs_trained",
     "seconds",
@@ -28,7 +29,8 @@ LEADING = (
 )
 """The table's first columns; then the parameters by their flat names, then the metrics by theirs.
 
-`same_as` names the trial that was trained where several names stand for one configuration.
+`same_as` names the trial that was trained where several names stand for one configuration, `replicate_of` the trial whose
+configuration this one has with another seed.
 """
 
 
@@ -73,12 +75,12 @@ class Campaign:
         Columns: LEADING, parameters (such as `loss.k`), metrics (such as `test/spearman`).
         A parameter that a trial does not have, and a metric that is undefined for it, is missing.
         """
-        return _table(self.records())
+        return table_of(self.records())
 
     def best(self, use_case: str = "overall", select_on: str | None = None) -> BestTrial:
         """The best finished trial of a use case. Raises UserError where there is none."""
         records = self.records()
-        winner = find_winner(_table(records), use_case, select_on or self.select_on)
+        winner = find_winner(table_of(records), use_case, select_on or self.select_on)
         record = next(record for record in records if record.name == winner.trial)
         folder = self.folder / TRIALS / record.fingerprint
         variants = folder / "predictions_cagi5.parquet"
@@ -111,7 +113,8 @@ def open_campaign(folder: str | os.PathLike[str]) -> Campaign:
     return Campaign(folder)
 
 
-def _table(records: Sequence[TrialRecord]) -> pd.DataFrame:
+def table_of(records: Sequence[TrialRecord]) -> pd.DataFrame:
+    """One row a trial, and one for each further name that it goes by: LEADING, then parameters, then metrics by name."""
     if not records:
         return pd.DataFrame({name: [] for name in LEADING})
     rows: list[dict[str, Any]] = []
