@@ -1,0 +1,335 @@
+"""Metrics of configurations, resampled: how far each could have come out otherwise on other variants and other seeds.
+
+Blocks of consecutive positions are drawn within each element, blocks of test sequences within the test split, the same
+for every configuration, so that differences are paired. Of a configuration with seed replicates, replicates are drawn
+too, the same seeds for all configurations that have the same. An interval is the estimate ± t × standard error, the
+standard error being the spread of the resamples and t Student's, with degrees of freedom from the numbers of blocks and
+of seeds (Satterthwaite 1946, doi:10.2307/3002019): with five seeds a normal interval, or the resamples' own percentiles,
+would be too narrow (docs/LOG.md has the coverage of each).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from analysis.bootstrap import (
+    Floats,
+    Ints,
+    draw_counts,
+    pearson_samples,
+    position_blocks,
+    random_blocks,
+    spearman_samples,
+)
+from trainables.errors import UserError
+from trainables.metrics import HIGH_CONFIDENCE, MIN_STRATUM, pearson, spearman
+from trainables.randomness import derive_generator
+
+TEST_BLOCKS = 40
+"""Test sequences are independent: dealt at random into so many blocks, which tell the spread as well and cost less."""
+
+KINDS = {"spearman": (spearman, spearman_samples), "pearson": (pearson, pearson_samples)}
+STRATA: Mapping[str, Callable[[Floats], NDArray[np.bool_]]] = {
+    "all": lambda confidence: np.ones(len(confidence), bool),
+    "hc": lambda confidence: confidence >= HIGH_CONFIDENCE,
+    "lc": lambda confidence: confidence < HIGH_CONFIDENCE,
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Resampling:
+    """How to resample: how often, over blocks of how many base pairs, at which confidence level, from which seed."""
+
+    resamples: int = 10_000
+    block: int = 10
+    level: float = 0.95
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what gives no interval. Raises UserError."""
+        if self.resamples < 100:
+            raise UserError(f"{self.resamples} resamples are too few for an interval; take 100 or more")
+        if self.block < 1:
+            raise UserError(f"a block has 1 position or more, not {self.block}")
+        if not 0.5 <= self.level < 1:
+            raise UserError(f"a confidence level lies between 0.5 and 1, not at {self.level}")
+
+
+class Predictions(NamedTuple):
+    """A model's predictions, None where there are none; the rows are the same for all models of a campaign.
+
+    test: activity, prediction and, if it was measured, aleatoric_std. variants: element, part, pos, value, confidence,
+    variant_effect.
+    """
+
+    test: pd.DataFrame | None
+    variants: pd.DataFrame | None
+
+
+class Configuration(NamedTuple):
+    """What is compared: a name, and the predictions of its trainings with their seeds (one without replicates)."""
+
+    name: str
+    seeds: tuple[int, ...]
+    predictions: tuple[Predictions, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Resampled:
+    """A metric of C configurations.
+
+    estimate: (C,). samples: (C, resamples). of_seed, seeds: each training's own value, and its seed. block_freedom: blocks
+    that were free to vary.
+    """
+
+    estimate: Floats
+    samples: Floats
+    of_seed: tuple[Floats, ...]
+    seeds: tuple[tuple[int, ...], ...]
+    block_freedom: int
+
+    def map(self, function: Callable[[Floats], Floats]) -> Resampled:
+        """The metric after an elementwise function, such as np.abs or np.negative."""
+        estimate = function(self.estimate)
+        return Resampled(
+            estimate, function(self.samples), tuple(map(function, self.of_seed)), self.seeds, self.block_freedom
+        )
+
+
+class Interval(NamedTuple):
+    """Estimates (C,) with the ends of their intervals and two-sided p-values of being 0."""
+
+    estimate: Floats
+    low: Floats
+    high: Floats
+    p: Floats
+
+    @property
+    def holds_zero(self) -> NDArray[np.bool_]:
+        """Whether an interval includes 0; one that is undefined does."""
+        return ~((self.low > 0) | (self.high < 0))
+
+
+class Resampler:
+    """Resamples metrics of configurations, each metric once.
+
+    `matched`: the elements that a mean is over. Raises UserError where the configurations were not scored on the same
+    rows.
+    """
+
+    def __init__(
+        self, configurations: Sequence[Configuration], matched: Sequence[str], how: Resampling | None = None
+    ) -> None:
+        self.configurations, self.matched, self.how = tuple(configurations), tuple(matched), how or Resampling()
+        members = [predictions for configuration in self.configurations for predictions in configuration.predictions]
+        self._test = _together(configurations, [member.test for member in members], "prediction")
+        self._variants = _together(configurations, [member.variants for member in members], "variant_effect")
+        self._found: dict[str, Resampled | None] = {}
+        self._of_element: dict[tuple[str, str, str, str], _Members | None] = {}
+
+    def metric(self, name: str) -> Resampled | None:
+        """A metric by its full name; None where the predictions do not tell it."""
+        if name not in self._found:
+            members = self._members(name)
+            self._found[name] = None if members is None else self._of_configurations(members)
+        return self._found[name]
+
+    def interval(self, resampled: Resampled) -> Interval:
+        """The interval of each configuration's own value."""
+        spread = [_variance_of_mean(values) for values in resampled.of_seed]
+        return self._interval(resampled.estimate, resampled.samples, np.array(spread), resampled)
+
+    def differences(self, resampled: Resampled, reference: int) -> Interval:
+        """The interval of each configuration's value less that of the one at index `reference`, paired."""
+        spread = [_spread_of_difference(resampled, number, reference) for number in range(len(resampled.estimate))]
+        estimate = resampled.estimate - resampled.estimate[reference]
+        return self._interval(estimate, resampled.samples - resampled.samples[reference], np.array(spread), resampled)
+
+    def _interval(self, estimate: Floats, samples: Floats, of_seeds: Floats, resampled: Resampled) -> Interval:
+        """of_seeds: the part of each variance that is due to seeds; two columns, variance and degrees of freedom."""
+        variance = _ignoring_nan(np.nanvar, samples, ddof=1)
+        variance = np.where(np.isfinite(estimate), variance, np.nan)
+        due_to_seeds, seed_freedom = of_seeds[:, 0], of_seeds[:, 1]
+        due_to_blocks = np.maximum(variance - due_to_seeds, 0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            freedom = (due_to_seeds + due_to_blocks) ** 2 / (
+                due_to_seeds**2 / seed_freedom + due_to_blocks**2 / max(resampled.block_freedom, 1)
+            )
+        freedom = np.where(np.isfinite(freedom), freedom, max(resampled.block_freedom, 1))
+        error = np.sqrt(variance)
+        half = stats.t.ppf((1 + self.how.level) / 2, freedom) * error
+        with np.errstate(invalid="ignore", divide="ignore"):
+            p = 2 * stats.t.sf(np.abs(estimate) / error, freedom)
+        p = np.where(estimate == 0, 1.0, p)
+        return Interval(estimate, estimate - half, estimate + half, p)
+
+    def _members(self, name: str) -> _Members | None:
+        parts = name.split("/")
+        match parts:
+            case ["test", kind] if kind in KINDS and self._test is not None:
+                return self._of_test(kind, self._test.predictions, "activity")
+            case ["noise", "corr"] if self._test is not None and "aleatoric_std" in self._test.rows:
+                errors = np.abs(self._test.predictions - self._test.rows["activity"].to_numpy(np.float64))
+                return self._of_test("pearson", errors, "aleatoric_std")
+            case ["cagi5", part, "hc_lc_gap"]:
+                high, low = (self._members(f"cagi5/{part}/spearman/{stratum}/mean") for stratum in ("hc", "lc"))
+                if high is None or low is None:
+                    return None
+                return _Members(high.estimate - low.estimate, high.samples - low.samples, high.block_freedom)
+            case ["cagi5", part, kind, stratum, element] if kind in KINDS and stratum in STRATA:
+                return self._of_variants(part, kind, stratum, self.matched if element == "mean" else (element,))
+        return None
+
+    def _of_test(self, kind: str, predicted: Floats, column: str) -> _Members:
+        assert self._test is not None
+        value = self._test.rows[column].to_numpy(np.float64)
+        generator = derive_generator(self.how.seed, "test blocks", len(value))
+        return self._resample(kind, predicted, value, random_blocks(len(value), TEST_BLOCKS, generator), "test")
+
+    def _of_variants(self, part: str, kind: str, stratum: str, elements: Sequence[str]) -> _Members | None:
+        """The mean over elements, without those whose correlation is undefined."""
+        found = [m for e in elements if (m := self._element(part, kind, stratum, e)) is not None]
+        if not found:
+            return None
+        estimate = _ignoring_nan(np.nanmean, np.stack([m.estimate for m in found]), axis=0)
+        total, count = np.zeros_like(found[0].samples), np.zeros_like(found[0].samples)
+        for member in found:
+            defined = np.isfinite(member.samples)
+            total += np.where(defined, member.samples, 0)
+            count += defined
+        with np.errstate(invalid="ignore"):
+            samples = total / count
+        return _Members(estimate, samples, sum(m.block_freedom for m in found))
+
+    def _element(self, part: str, kind: str, stratum: str, element: str) -> _Members | None:
+        key = part, kind, stratum, element
+        if key not in self._of_element:
+            self._of_element[key] = self._of_one_element(*key)
+        return self._of_element[key]
+
+    def _of_one_element(self, part: str, kind: str, stratum: str, element: str) -> _Members | None:
+        if self._variants is None:
+            return None
+        table = self._variants.rows
+        here = ((table["element"] == element) & (table["part"] == part)).to_numpy()
+        if not here.any():
+            return None
+        block = position_blocks(table["pos"].to_numpy(np.int64)[here], self.how.block)
+        chosen = STRATA[stratum](table["confidence"].to_numpy(np.float64)[here])
+        if chosen.sum() < MIN_STRATUM:
+            return None
+        value = table["value"].to_numpy(np.float64)[here][chosen]
+        effects = self._variants.predictions[:, here][:, chosen]
+        return self._resample(kind, effects, value, block[chosen], f"{part}/{element}", int(block.max()) + 1)
+
+    def _resample(
+        self, kind: str, predictions: Floats, value: Floats, block: Ints, key: str, blocks: int | None = None
+    ) -> _Members:
+        """blocks: how many there are where some may hold none of these rows: the same are drawn for every stratum."""
+        blocks = blocks or int(block.max()) + 1
+        generator = derive_generator(self.how.seed, "resample", key, blocks)
+        counts = draw_counts(blocks, self.how.resamples, generator)
+        plain, resampled = KINDS[kind]
+        estimate = np.array([plain(prediction, value) for prediction in predictions])
+        return _Members(estimate, resampled(predictions, value, block, counts), blocks - 1)
+
+    def _of_configurations(self, members: _Members) -> Resampled:
+        """Means over the replicates of each configuration; in each resample over replicates drawn anew, one fewer."""
+        estimates, samples, of_seed = [], [], []
+        first = 0
+        for configuration in self.configurations:
+            rows = slice(first, first + len(configuration.seeds))
+            first = rows.stop
+            values, drawn = members.estimate[rows], members.samples[rows]
+            of_seed.append(values)
+            estimates.append(float(values.mean()))
+            if len(values) == 1:
+                samples.append(drawn[0])
+                continue
+            generator = derive_generator(self.how.seed, "replicates", *configuration.seeds)
+            weights = draw_counts(len(values), self.how.resamples, generator) / (len(values) - 1)
+            samples.append(np.einsum("br,rb->b", weights, drawn))
+        return Resampled(
+            np.array(estimates),
+            np.stack(samples),
+            tuple(of_seed),
+            tuple(configuration.seeds for configuration in self.configurations),
+            members.block_freedom,
+        )
+
+
+def holm(p: Floats) -> Floats:
+    """p-values (C,) corrected for being C, by Holm's step-down method (Holm 1979); NaN stays and does not count."""
+    corrected = np.full(len(p), np.nan)
+    defined = np.flatnonzero(np.isfinite(p))
+    order = defined[np.argsort(p[defined], kind="stable")]
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1))
+    corrected[order] = stepped.clip(max=1)
+    return corrected
+
+
+class _Members(NamedTuple):
+    """A metric of M trainings: estimate (M,), samples (M, resamples), free blocks."""
+
+    estimate: Floats
+    samples: Floats
+    block_freedom: int
+
+
+class _Together(NamedTuple):
+    """The rows that all trainings were scored on, and their predictions (M, rows)."""
+
+    rows: pd.DataFrame
+    predictions: Floats
+
+
+def _together(
+    configurations: Sequence[Configuration], tables: Sequence[pd.DataFrame | None], column: str
+) -> _Together | None:
+    """None unless every training has a table."""
+    if not tables or any(table is None for table in tables):
+        return None
+    first = tables[0]
+    assert first is not None
+    names = [configuration.name for configuration in configurations for _ in configuration.predictions]
+    keys = [name for name in ("row", "activity", "element", "part", "pos", "ref", "alt", "value") if name in first]
+    found = []
+    for name, table in zip(names, tables, strict=True):
+        assert table is not None
+        if len(table) != len(first) or not all(table[key].equals(first[key]) for key in keys):
+            raise UserError(f"{name}: was not scored on the same rows as {names[0]}; compare trials of the same data")
+        found.append(table[column].to_numpy(np.float64))
+    return _Together(first, np.stack(found))
+
+
+def _variance_of_mean(values: Floats) -> tuple[float, float]:
+    """The variance of a mean over n seeds and its degrees of freedom; (0, 1) for one."""
+    if len(values) < 2:
+        return 0.0, 1.0
+    return float(np.var(values, ddof=1)) / len(values), len(values) - 1.0
+
+
+def _spread_of_difference(resampled: Resampled, one: int, other: int) -> tuple[float, float]:
+    """What seeds add to the variance of a difference of two means: paired where both have the same seeds."""
+    first, second = resampled.of_seed[one], resampled.of_seed[other]
+    if resampled.seeds[one] == resampled.seeds[other]:
+        return _variance_of_mean(first - second)
+    (v1, f1), (v2, f2) = _variance_of_mean(first), _variance_of_mean(second)
+    if v1 + v2 == 0:
+        return 0.0, 1.0
+    return v1 + v2, (v1 + v2) ** 2 / (v1**2 / f1 + v2**2 / f2)
+
+
+def _ignoring_nan(function: Callable[..., Floats], values: Floats, axis: int = 1, **more: int) -> Floats:
+    """nanmean or nanvar, NaN where nothing is defined."""
+    defined = np.isfinite(values).sum(axis=axis) > more.get("ddof", 0)
+    filled = np.where(np.expand_dims(defined, axis), values, 0.0)
+    return np.where(defined, function(filled, axis=axis, **more), math.nan)
