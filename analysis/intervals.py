@@ -29,6 +29,7 @@ from analysis.bootstrap import (
     random_blocks,
     spearman_samples,
 )
+from analysis.predictions import Predictions
 from trainables.errors import UserError
 from trainables.metrics import HIGH_CONFIDENCE, MIN_STRATUM, pearson, spearman
 from trainables.randomness import derive_generator
@@ -61,17 +62,6 @@ class Resampling:
             raise UserError(f"a block has 1 position or more, not {self.block}")
         if not 0.5 <= self.level < 1:
             raise UserError(f"a confidence level lies between 0.5 and 1, not at {self.level}")
-
-
-class Predictions(NamedTuple):
-    """A model's predictions, None where there are none; the rows are the same for all models of a campaign.
-
-    test: activity, prediction and, if it was measured, aleatoric_std. variants: element, part, pos, value, confidence,
-    variant_effect.
-    """
-
-    test: pd.DataFrame | None
-    variants: pd.DataFrame | None
 
 
 class Configuration(NamedTuple):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.books import FAILED, FINISHED, SCORED, TrialRecord
+from analysis.trials import RecordedTrials
 from search_spaces import FAMILIES, published_by_name
 from trainables.errors import UserError, suggest
 
@@ -157,3 +158,8 @@ def _metrics(row: Mapping[str, str]) -> dict[str, float]:
     if f"{part}/hc/mean" in found and f"{part}/lc/mean" in found:
         found["cagi5/challenge/hc_lc_gap"] = found[f"{part}/hc/mean"] - found[f"{part}/lc/mean"]
     return found
+
+
+def open_published(path: Path) -> RecordedTrials:
+    """Open the study's table as trials that were selected on what they report."""
+    return RecordedTrials(path.stem, "challenge", read_published(path))

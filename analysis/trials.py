@@ -1,17 +1,18 @@
-"""A campaign's trials as a table, and its best trials."""
+"""A campaign's trials as a table, its best trials, and what was predicted, wherever the campaign is kept."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from analysis.books import TRIALS, TrialRecord, read_manifest, read_records
-from analysis.winners import USE_CASES, Winner, find_winner
+from analysis.books import TRIALS, TrialRecord, read_manifest, read_records, read_references
+from analysis.predictions import TEST_PREDICTIONS, VARIANT_PREDICTIONS, Predictions, read_predictions
+from analysis.winners import USE_CASES, UseCase, Winner, find_winner
 from trainables.errors import UserError
 
 LEADING = (
@@ -38,7 +39,7 @@ configuration this one has with another seed.
 class BestTrial:
     """The winner of a use case: how it was picked, its flat config, metrics, and where its model and predictions lie.
 
-    published: the study's configuration with the same parameters, if any.
+    published: the study's configuration that it is, if any. Paths are None where the source of the trials has none.
     """
 
     winner: Winner
@@ -48,26 +49,36 @@ class BestTrial:
     fingerprint: str
     config: Mapping[str, Any]
     metrics: Mapping[str, float]
-    checkpoint: Path
-    predictions_test: Path
+    checkpoint: Path | None
+    predictions_test: Path | None
     predictions_cagi5: Path | None
 
 
-class Campaign:
-    """A campaign folder, read only: safe while a search is writing to it."""
+class Trials:
+    """The trials of one source, read only.
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = Path(folder)
-        self.manifest = read_manifest(self.folder)
+    name: for people. select_on: the data that winners are selected on. matched: the elements that CAGI5 means are over.
+    """
 
-    @property
-    def select_on(self) -> str:
-        """What this campaign selects on."""
-        return str(self.manifest["identity"]["select_on"])
+    name: str
+    select_on: str
+    matched: tuple[str, ...] = ()
 
     def records(self) -> list[TrialRecord]:
         """Every trial that ended, in that order."""
-        return read_records(self.folder)
+        raise NotImplementedError
+
+    def references(self) -> dict[str, dict[str, float]]:
+        """Metrics of the reference lines, such as a 6-mer ridge regression, by their names; empty where there are none."""
+        return {}
+
+    def file(self, fingerprint: str, name: str) -> Path | None:
+        """A trial's own file, such as its predictions; None where this source has none."""
+        return None
+
+    def predictions(self, fingerprint: str) -> Predictions:
+        """A trial's predictions for test sequences and variants, as far as there are any."""
+        return read_predictions(functools.partial(self.file, fingerprint))
 
     def trials(self) -> pd.DataFrame:
         """One row a trial that ended, and one for each further name that it goes by.
@@ -77,13 +88,32 @@ class Campaign:
         """
         return table_of(self.records())
 
-    def best(self, use_case: str = "overall", select_on: str | None = None) -> BestTrial:
-        """The best finished trial of a use case. Raises UserError where there is none."""
+    def best(
+        self, use_case: str = "overall", select_on: str | None = None, use_cases: Mapping[str, UseCase] = USE_CASES
+    ) -> BestTrial:
+        """The best trial of a use case. Raises UserError where there is none."""
         records = self.records()
-        winner = find_winner(table_of(records), use_case, select_on or self.select_on)
+        winner = find_winner(table_of(records), use_case, select_on or self.select_on, use_cases)
+        return self._best(winner, records)
+
+    def best_of_all(
+        self, select_on: str | None = None, use_cases: Mapping[str, UseCase] = USE_CASES
+    ) -> tuple[dict[str, BestTrial], dict[str, str]]:
+        """The best trial of every use case, and for those that have none the reason."""
+        records = self.records()
+        table = table_of(records)
+        found, missing = {}, {}
+        for name in use_cases:
+            try:
+                winner = find_winner(table, name, select_on or self.select_on, use_cases)
+            except UserError as error:
+                missing[name] = str(error)
+            else:
+                found[name] = self._best(winner, records)
+        return found, missing
+
+    def _best(self, winner: Winner, records: Sequence[TrialRecord]) -> BestTrial:
         record = next(record for record in records if record.name == winner.trial)
-        folder = self.folder / TRIALS / record.fingerprint
-        variants = folder / "predictions_cagi5.parquet"
         return BestTrial(
             winner=winner,
             name=record.name,
@@ -92,25 +122,56 @@ class Campaign:
             fingerprint=record.fingerprint,
             config=record.config,
             metrics=record.metrics,
-            checkpoint=folder / "best.pt",
-            predictions_test=folder / "predictions_test.parquet",
-            predictions_cagi5=variants if variants.exists() else None,
+            checkpoint=self.file(record.fingerprint, "best.pt"),
+            predictions_test=self.file(record.fingerprint, TEST_PREDICTIONS),
+            predictions_cagi5=self.file(record.fingerprint, VARIANT_PREDICTIONS),
         )
 
-    def best_of_all(self, select_on: str | None = None) -> tuple[dict[str, BestTrial], dict[str, str]]:
-        """The best trial of every use case, and for those that have none the reason."""
-        found, missing = {}, {}
-        for name in USE_CASES:
-            try:
-                found[name] = self.best(name, select_on)
-            except UserError as error:
-                missing[name] = str(error)
-        return found, missing
+
+class Campaign(Trials):
+    """A campaign folder, safe to read while a search is writing to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest = read_manifest(folder)
+        self.name = str(self.manifest.get("name", folder.name))
+        self.select_on = str(self.manifest["identity"]["select_on"])
+        self.matched = tuple(self.manifest.get("cagi5", {}).get("matched", ()))
+
+    def records(self) -> list[TrialRecord]:
+        """As of now: a search may be going on."""
+        return read_records(self.folder)
+
+    def references(self) -> dict[str, dict[str, float]]:
+        """As the campaign scored them."""
+        return read_references(self.folder)
+
+    def file(self, fingerprint: str, name: str) -> Path | None:
+        """In the trial's own folder."""
+        path = self.folder / TRIALS / fingerprint / name
+        return path if path.exists() else None
 
 
-def open_campaign(folder: str | os.PathLike[str]) -> Campaign:
-    """Open a campaign folder. Raises UserError where it holds none."""
-    return Campaign(folder)
+class RecordedTrials(Trials):
+    """Trials whose records are all that there is, such as those of the study's table."""
+
+    def __init__(
+        self,
+        name: str,
+        select_on: str,
+        records: Sequence[TrialRecord],
+        references: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> None:
+        self.name, self.select_on = name, select_on
+        self._records, self._references = tuple(records), dict(references or {})
+
+    def records(self) -> list[TrialRecord]:
+        """As they were given."""
+        return list(self._records)
+
+    def references(self) -> dict[str, dict[str, float]]:
+        """As they were given."""
+        return {name: dict(metrics) for name, metrics in self._references.items()}
 
 
 def table_of(records: Sequence[TrialRecord]) -> pd.DataFrame:
@@ -126,3 +187,10 @@ def table_of(records: Sequence[TrialRecord]) -> pd.DataFrame:
     parameters = sorted({key for record in records for key in record.config})
     metrics = sorted({key for record in records for key in record.metrics})
     return pd.DataFrame.from_records(rows)[[*LEADING, *parameters, *metrics]]
+
+
+def split_columns(columns: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The parameters and the metrics among a table's columns: metrics have a slash in their names, or are `best_epoch`."""
+    others = [name for name in columns if name not in LEADING]
+    metrics = [name for name in others if "/" in name or name == "best_epoch"]
+    return [name for name in others if name not in metrics], metrics
