@@ -3,6 +3,7 @@
 DIR/campaign.json    what the campaign is: id, data, settings that decide its numbers
 DIR/trials.jsonl     one line a trial that ended; a line is whole or it does not count
 DIR/trials/<fingerprint>/   checkpoint, history and predictions of each trial
+DIR/references/<name>/      metrics and predictions of a reference line, scored once for the campaign's data
 DIR/status.json      what is running now
 """
 
@@ -17,6 +18,7 @@ from typing import Any
 from trainables.errors import UserError
 
 MANIFEST, RECORDS, STATUS, TRIALS = "campaign.json", "trials.jsonl", "status.json", "trials"
+REFERENCE_LINES, METRICS = "references", "metrics.json"
 FORMAT = 2
 
 FINISHED, SCORED, PRUNED, FAILED = "finished", "scored", "pruned", "failed"
@@ -98,3 +100,17 @@ def read_status(folder: Path) -> dict[str, Any]:
     except (FileNotFoundError, json.JSONDecodeError):
         return {}
     return dict(status)
+
+
+def read_references(folder: Path) -> dict[str, dict[str, float]]:
+    """Read the metrics of each reference line, by its name; empty where there are none.
+
+    They have the names of a trial's; undefined ones are left out. Raises UserError for a damaged file.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for path in sorted((folder / REFERENCE_LINES).glob(f"*/{METRICS}")):
+        try:
+            found[path.parent.name] = {name: float(value) for name, value in json.loads(path.read_text()).items()}
+        except (ValueError, TypeError, AttributeError) as error:
+            raise UserError(f"{path}: is damaged ({error}); remove it, and the next start makes it again") from error
+    return found

@@ -13,6 +13,7 @@ from analysis.winners import USE_CASES, selection_metric
 from orchestrator.family_search import Proposal, Proposer
 from orchestrator.ledger import Ledger, default_uri, open_ledger
 from orchestrator.progress import Progress
+from orchestrator.references import add_references
 from orchestrator.schedulers import EarlyStopping
 from orchestrator.settings import RunSettings
 from trainables.config import PRESETS, RECIPE_VERSION, TrialConfig, preset
@@ -187,6 +188,7 @@ class CampaignRun:
         recorder = Recorder(ledger, tracker, proposers, self.objective, self._tags, progress)
         state = "interrupted"  # unless it ends otherwise: an error must leave no run that looks alive
         try:
+            add_references(self.folder, self.data, progress.say)
             recorder.reconcile()
             outcome = Outcome("finished", ledger.counts(), "")
             if _left(ledger, wanted):

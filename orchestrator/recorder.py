@@ -11,7 +11,7 @@ from typing import Any
 
 from ray.tune import Callback
 
-from analysis.books import FAILED, FINISHED, PRUNED, TrialRecord
+from analysis.books import FAILED, FINISHED, PRUNED, TrialRecord, read_references
 from orchestrator.family_search import Objective, Proposal, Proposer
 from orchestrator.faults import CRASHED, Failure, classify
 from orchestrator.ledger import Ledger, now
@@ -64,7 +64,8 @@ class Recorder(Callback):
         self.publish_missing()
 
     def publish_missing(self) -> None:
-        """Write to MLflow what the ledger has and MLflow has not, after a crash or while it did not answer."""
+        """Write to MLflow what the books have and MLflow has not, after a crash or while it did not answer."""
+        self._track(lambda: self.tracker.log_references(read_references(self.ledger.folder)))
         for record in self.ledger.records.values():
             if not self.tracker.is_closed(record.fingerprint):
                 self._track(partial(self._publish, record))

@@ -151,6 +151,14 @@ class Tracker:
         self.client.set_terminated(run_id, status=_RUN_STATUS.get(record.status, "FAILED"))
         self._closed.add(record.fingerprint)
 
+    def log_references(self, references: Mapping[str, Mapping[str, float]]) -> None:
+        """Log the metrics of reference lines, by name, onto the campaign's own run; what it has already is skipped."""
+        found = {f"reference/{line}/{name}": value for line, of in references.items() for name, value in of.items()}
+        logged = self.client.get_run(self.parent_id).data.metrics
+        timestamp = int(time.time() * 1000)
+        missing = [Metric(key, value, timestamp, 0) for key, value in found.items() if key not in logged]
+        self._log(self.parent_id, missing)
+
     def has_run(self, fingerprint: str) -> bool:
         """Whether the trial has a run, open or closed."""
         return fingerprint in self._runs

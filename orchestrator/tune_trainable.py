@@ -100,15 +100,11 @@ class TrialTrainable(tune.Trainable):
             "epoch": report.epoch,
             "val_spearman": report.metrics["val/spearman"],
             "history": [*history, report.metrics],
-            "metrics": _defined(report.score.metrics) if report.score is not None else None,
+            "metrics": report.score.defined() if report.score is not None else None,
             "final": report.last,
             "pid": os.getpid(),
             "done": report.last,
         }
-
-
-def _defined(metrics: dict[str, float]) -> dict[str, float]:
-    return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
 class _TimeLimit:

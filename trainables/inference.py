@@ -15,7 +15,8 @@ from trainables.config import TrialConfig
 from trainables.data.sequences import to_tokens
 from trainables.errors import UserError
 from trainables.model import Model
-from trainables.scoring import Predicted, predict
+from trainables.predictions import Predicted
+from trainables.scoring import predict
 
 
 class SequenceModel:

@@ -24,12 +24,14 @@ from trainables.errors import UserError
 from trainables.files import write_atomically
 from trainables.losses import Progress, Target
 from trainables.model import Model
+from trainables.predictions import TEST_PREDICTIONS as TEST_PREDICTIONS
+from trainables.predictions import VARIANT_PREDICTIONS as VARIANT_PREDICTIONS
+from trainables.predictions import Score, store_predictions
 from trainables.randomness import derive_generator, derive_seed
 from trainables.samplers import TrainRows
-from trainables.scoring import Score, predict, score
+from trainables.scoring import predict, score
 
 LAST, BEST, HISTORY = "last.pt", "best.pt", "history.json"
-TEST_PREDICTIONS, VARIANT_PREDICTIONS = "predictions_test.parquet", "predictions_cagi5.parquet"
 
 COLLAPSED = 1e-6
 """Validation predictions that spread less than this (log2), relative to their size, are a constant in float32."""
@@ -272,9 +274,7 @@ class Training:
             "state": {name: value.cpu() for name, value in self.best.items()},
         }
         checkpoint.save(folder / BEST, content)
-        write_atomically(folder / TEST_PREDICTIONS, lambda path: found.test.to_parquet(path, index=False))
-        if (variants := found.variants) is not None:
-            write_atomically(folder / VARIANT_PREDICTIONS, lambda path: variants.to_parquet(path, index=False))
+        store_predictions(found, folder)
 
     def _cuda_devices(self) -> list[int]:
         return [torch.cuda.current_device()] if self.device.type == "cuda" else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import optuna
@@ -12,6 +13,7 @@ import pytest
 from books import check_agreement, mlflow_runs, steps
 
 from analysis import USE_CASES, open_campaign
+from analysis.books import read_references
 from orchestrator import cli, views
 from orchestrator.family_search import open_storage
 from orchestrator.search import Search
@@ -105,6 +107,28 @@ def test_predictions_give_the_metrics_again(campaign):
         assert found["spearman/all"] == pytest.approx(record.metrics["cagi5/challenge/spearman/all/SIM1"])
 
 
+def test_reference_lines_are_scored_like_trials_and_on_the_campaigns_run(campaign):
+    _, folder = campaign
+    references = read_references(folder)
+    assert references.keys() == {"constant", "kmer_ridge"}
+    trial = next(r for r in open_campaign(folder).records() if r.family == "baseline")
+    assert references["kmer_ridge"].keys() == trial.metrics.keys() - {"best_epoch"}
+    assert references["constant"].keys() < references["kmer_ridge"].keys()
+    # What is the same for every model of these data is the same for them.
+    for name in ("noise/corr_constant", "cagi5/challenge/n/hc/SIM2"):
+        assert {of[name] for of in references.values()} == {trial.metrics[name]}
+    for table in ("predictions_test.parquet", "predictions_cagi5.parquet"):
+        of_trial = pd.read_parquet(folder / "trials" / trial.fingerprint / table)
+        for name in references:
+            stored = pd.read_parquet(folder / "references" / name / table)
+            assert list(stored) == list(of_trial)
+            assert len(stored) == len(of_trial)
+    (parent,), _ = mlflow_runs(folder)
+    expected = {f"reference/{line}/{name}": value for line, of in references.items() for name, value in of.items()}
+    found = {name: value for name, value in parent.data.metrics.items() if name.startswith("reference/")}
+    assert found == pytest.approx(expected)
+
+
 def test_optuna_maximises_what_selection_may_see(campaign):
     _, folder = campaign
     records = {(r.family, r.number): r for r in open_campaign(folder).records()}
@@ -133,10 +157,23 @@ def test_the_best_trial_can_be_used(campaign):
 def test_the_same_again_trains_nothing(campaign):
     settings, folder = campaign
     before = (folder / "trials.jsonl").read_bytes()
+    scored = {path: path.stat().st_mtime_ns for path in folder.glob("references/*/*")}
+    assert len(scored) == 6
     outcome = Search(settings).run()
     assert outcome.state == "finished"
     assert (folder / "trials.jsonl").read_bytes() == before
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("references/*/*")} == scored
+    (parent,), _ = mlflow_runs(folder)
+    assert steps(folder, parent, "reference/kmer_ridge/test/spearman") == [0]
     check_agreement(folder, FAMILY_NAMES, 2)
+
+
+def test_a_campaign_of_before_gets_its_reference_lines(campaign):
+    settings, folder = campaign
+    before = read_references(folder)
+    shutil.rmtree(folder / "references")
+    assert Search(settings).run().state == "finished"
+    assert read_references(folder) == before
 
 
 def test_resume_knows_the_settings(campaign, monkeypatch, tmp_path):
