@@ -9,8 +9,19 @@ campaign.best("overall").config
 
 from __future__ import annotations
 
-from analysis.trials import BestTrial, Campaign, open_campaign
+from analysis.sources import open_campaign
+from analysis.trials import BestTrial, Campaign, Trials
 from analysis.winners import USE_CASES, UseCase, Winner, find_winner
 from trainables.errors import UserError
 
-__all__ = ["USE_CASES", "BestTrial", "Campaign", "UseCase", "UserError", "Winner", "find_winner", "open_campaign"]
+__all__ = [
+    "USE_CASES",
+    "BestTrial",
+    "Campaign",
+    "Trials",
+    "UseCase",
+    "UserError",
+    "Winner",
+    "find_winner",
+    "open_campaign",
+]

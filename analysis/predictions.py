@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-TEST_PREDICTIONS, VARIANT_PREDICTIONS = "predictions_test.parquet", "predictions_cagi5.parquet"
+from trainables.files import TEST_PREDICTIONS, VARIANT_PREDICTIONS
+
 _TEST_COLUMNS = ("row", "activity", "prediction", "aleatoric_std")
 _VARIANT_COLUMNS = ("element", "part", "chrom", "pos", "ref", "alt", "value", "confidence", "variant_effect")
 

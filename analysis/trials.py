@@ -11,9 +11,10 @@ from typing import Any
 import pandas as pd
 
 from analysis.books import TRIALS, TrialRecord, read_manifest, read_records, read_references
-from analysis.predictions import TEST_PREDICTIONS, VARIANT_PREDICTIONS, Predictions, read_predictions
+from analysis.predictions import Predictions, read_predictions
 from analysis.winners import USE_CASES, UseCase, Winner, find_winner
 from trainables.errors import UserError
+from trainables.files import TEST_PREDICTIONS, VARIANT_PREDICTIONS
 
 LEADING = (
     "name",

@@ -205,7 +205,7 @@ def find_winner(
         use_case=use_case,
         trial=str(best["name"]),
         select_on=select_on,
-        selected_by=float(value[best.name]),
+        selected_by=float(value.loc[field.compared["name"] == best["name"]].iloc[0]),
         reported={name: float(best[name]) for name in rule.metrics},
         baseline=None if baseline is None else str(baseline["name"]),
         baseline_reported={} if baseline is None else {name: float(baseline[name]) for name in rule.metrics},
@@ -278,7 +278,7 @@ def _configurations(trials: pd.DataFrame) -> pd.DataFrame:
     own, replicates = scored[scored["replicate_of"].isna()], scored[scored["replicate_of"].notna()]
     counts = replicates["replicate_of"].value_counts()
     own = own.assign(replicates=own["name"].map(counts).fillna(0).astype(int))
-    metrics = [name for name in own.select_dtypes("number") if "/" in name]
+    metrics = [name for name in map(str, own.select_dtypes("number")) if "/" in name]
     means = replicates.groupby("replicate_of")[metrics].mean()
     enough = own["replicates"] >= ENOUGH
     if enough.any():

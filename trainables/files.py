@@ -6,6 +6,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+TEST_PREDICTIONS, VARIANT_PREDICTIONS = "predictions_test.parquet", "predictions_cagi5.parquet"
+"""What was predicted, a row a test sequence and a row a variant, in the folder of a trial or a reference line."""
+
 
 def cut_torn_line(path: Path) -> None:
     """Cut a last line that a crash left without its end, so that the next one does not run into it."""

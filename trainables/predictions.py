@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from trainables import metrics
 from trainables.data.cagi5 import PARTS, Variants
 from trainables.data.dataset import Dataset
-from trainables.files import write_atomically
-
-TEST_PREDICTIONS, VARIANT_PREDICTIONS = "predictions_test.parquet", "predictions_cagi5.parquet"
+from trainables.files import TEST_PREDICTIONS, VARIANT_PREDICTIONS, write_atomically
 
 
 class Predicted(NamedTuple):
