@@ -79,7 +79,7 @@ class FigureData:
         if rows.empty:
             return None
         value = self.values(rows, self.objective)
-        return rows.loc[rows.index[0] if value.isna().all() else value.idxmax()]
+        return rows.iloc[0 if value.isna().all() else int(value.argmax())]
 
     @functools.cached_property
     def objective(self) -> str:
@@ -122,7 +122,7 @@ class FigureData:
         value = self.values(rows, metric).dropna()
         if value.empty:
             return None
-        return rows.loc[value.idxmin() if metric in LOWER_IS_BETTER else value.idxmax()]
+        return rows.loc[value.index].iloc[int(value.argmin() if metric in LOWER_IS_BETTER else value.argmax())]
 
     def ranked(self, families: Iterable[str], metric: str, limit: int = 40) -> pd.DataFrame:
         """The best trials of these families and the baseline, the highest metric first; empty where the families have none."""

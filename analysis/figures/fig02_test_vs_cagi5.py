@@ -1,4 +1,4 @@
-"""Test against CAGI5: does a better fit to held-out sequences mean better variant effects?"""
+"""Test against CAGI5: whether a better fit to held-out sequences means better variant effects."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     said = []
     for ax, (title, x, y, rows) in zip(axes, panels, strict=False):
         best = rows.loc[data.values(rows, y).sort_values(ascending=False).index[:3], "name"]
-        baseline = [] if data.baseline is None else [data.baseline["name"]]
-        scatter(ax, data, rows, x, y, title, [*baseline, *best, rows.loc[data.values(rows, x).idxmax(), "name"]])
+        baseline = [] if data.baseline is None else [str(data.baseline["name"])]
+        scatter(ax, data, rows, x, y, title, [*baseline, *best, rows["name"].iloc[int(data.values(rows, x).argmax())]])
         agreement = (
             data.values(rows, x).corr(data.values(rows, y), method="spearman") if len(rows) > 2 else float("nan")
         )

@@ -1,4 +1,4 @@
-"""Rank stability: does a ranking loss that distrusts noisy pairs help, and are its errors less tied to noise?"""
+"""Rank stability: whether a ranking loss that distrusts noisy pairs helps, and ties its errors less to noise."""
 
 from __future__ import annotations
 

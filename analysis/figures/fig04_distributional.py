@@ -1,4 +1,4 @@
-"""Distributional heads: what does a predicted variance do for variant effects?"""
+"""Distributional heads: what a predicted variance does for variant effects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Noise gating and its ablations: how much of the ranking term is best?"""
+"""Noise gating and its ablations: how much of the ranking term is best."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ def _alike(rows: pd.DataFrame) -> pd.DataFrame | None:
     A parameter that a table leaves out has its default.
     """
     other = [
-        c for c in rows if c.startswith(("loss", "sampler", "encoder", "head", "lr", "weight_decay")) and c != _ALPHA
+        c
+        for c in map(str, rows)
+        if c.startswith(("loss", "sampler", "encoder", "head", "lr", "weight_decay")) and c != _ALPHA
     ]
     defaults = {parameter.name: parameter.default for parameter in FAMILIES.get("noise_gated").space}
     plain = rows[other].astype(object)

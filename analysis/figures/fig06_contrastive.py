@@ -1,4 +1,4 @@
-"""Contrastive anchors: contrastive or triplet?"""
+"""Contrastive anchors, and triplets."""
 
 from __future__ import annotations
 

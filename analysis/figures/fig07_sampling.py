@@ -1,4 +1,4 @@
-"""Sampling: do quantiles, curricula or hard negatives help?"""
+"""Sampling: whether quantiles, curricula or hard negatives help."""
 
 from __future__ import annotations
 

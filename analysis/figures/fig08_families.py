@@ -1,4 +1,4 @@
-"""Families over four metrics: which one is good at what?"""
+"""Families over four metrics: which one is good at what."""
 
 from __future__ import annotations
 

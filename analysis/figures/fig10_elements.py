@@ -1,4 +1,4 @@
-"""Elements: is a trial good everywhere, or on one element?"""
+"""Elements: whether a trial is good everywhere, or on one element."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
 def _metrics(data: FigureData, kind: str) -> list[str]:
     """The elements' metrics that some drawn trial has."""
     prefix = f"{CAGI5}/{kind}/all/"
-    names = sorted(name for name in data.scored if name.startswith(prefix) and not name.endswith("/mean"))
+    names = sorted(name for name in map(str, data.scored) if name.startswith(prefix) and not name.endswith("/mean"))
     return [name for name in names if data.scored[name].notna().any()]
 
 

@@ -1,4 +1,4 @@
-"""Noise correlation in depth: are errors larger where the measurement is noisy, and does it matter?"""
+"""Noise correlation in depth: whether errors are larger where the measurement is noisy, and whether it matters."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from matplotlib.figure import Figure
 
 from analysis.figures.data import CAGI5, GAP, FigureData, sentences
@@ -26,10 +28,10 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     strata(made_of, data, shown, "b  What it is made of")
     legend(figure, shown["family"], 6, stratum_handles())
     first = shown.iloc[0]
-    rank = int(data.values(rows, _HIGH).rank(ascending=False, method="min").loc[first.name])
+    rank = data.values(rows, _HIGH).rank(ascending=False, method="min")[rows["name"] == first["name"]].iloc[0]
     return figure, sentences(
-        f"The smallest gap of {count(len(rows), 'trial')} is that of {first['label']}, {number(float(first[GAP]))};"
-        f" by HC Spearman that trial is number {rank}.",
+        f"The smallest gap of {count(len(rows), 'trial')} is that of {first['label']}, {number(float(first[GAP]))}"
+        + (f"; by HC Spearman that trial is number {rank:.0f}." if math.isfinite(rank) else "."),
         f"The median gap is {number(float(data.values(rows, GAP).median()))}.",
         data.without(None, GAP),
     )

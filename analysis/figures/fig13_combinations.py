@@ -1,4 +1,4 @@
-"""Combinations: does a loss with a sampler beat either alone?"""
+"""Combinations: whether a loss with a sampler beats either alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Budget: what did training cost, and when was the best found?"""
+"""Budget: what training cost, and when the best was found."""
 
 from __future__ import annotations
 
@@ -55,12 +55,13 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
         ax.set_xlim(left=-0.02 * ax.get_xlim()[1])
     overall.set_ylabel(words(metric))
     legend(figure, trials.loc[value.notna(), "family"], 6)
-    best = value.idxmax()
+    best = int(value.argmax())
     lost = float(seconds[value.isna()].sum())
     same = "The table does not say when trials ended: they are in its order." if trials["ended"].nunique() <= 1 else ""
     return figure, sentences(
-        f"{count(len(trials), 'trial')} took {seconds.sum() / size:.1f} {unit} of training, {lost / size:.1f} of it in trials"
-        f" without a score; the best, {trials.loc[best, 'label']} ({number(value[best])}), ended after {spent[best]:.1f}.",
+        f"{count(len(trials), 'trial')} took {seconds.sum() / size:.1f} {unit} of training, {lost / size:.1f} of it in"
+        f" trials without a score; the best, {trials['label'].iloc[best]} ({number(value.iloc[best])}),"
+        f" ended after {spent.iloc[best]:.1f}.",
         same if len(trials) > 1 else "",
     )
 

@@ -1,4 +1,4 @@
-"""Parameter importances: what of a family's search decides its result?"""
+"""Parameter importances: what of a family's search decides its result."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     shown = parameters[:_MOST]
     lines = -(-len(shown) // _COLUMNS)
     columns = -(-len(shown) // lines)
-    figure = new_figure(TWO_COLUMNS * max(columns, 2) / _COLUMNS if lines == 1 else TWO_COLUMNS, 1.45 * lines + 0.5)
+    figure = new_figure(TWO_COLUMNS * max(columns, 2) / _COLUMNS if lines == 1 else TWO_COLUMNS, 1.5 * lines + 0.7)
     axes = figure.subplots(lines, columns, squeeze=False, sharey=True).ravel()
     for ax, parameter in zip(axes, shown, strict=False):
         _slice(ax, table[table["parameter"] == parameter], str(parameter))
@@ -78,6 +78,7 @@ def _slice(ax: Axes, points: pd.DataFrame, parameter: str) -> None:
         ax.set_xlim(-0.5, len(choices) - 0.5)
     elif is_log(parameter):
         ax.set_xscale("log")
+        ax.margins(x=0.1)
         ax.xaxis.set_major_locator(FixedLocator(_log_ticks(*ax.get_xlim())))
         ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_major_formatter("{x:g}")

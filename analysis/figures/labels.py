@@ -28,7 +28,9 @@ class PointLabel(Annotation):
 def label_point(ax: Axes, x: float, y: float, text: str) -> None:
     """Ask for a label at a point in data coordinates; earlier ones have the first choice."""
     line = {"arrowstyle": "-", "color": GREY, "linewidth": 0.4, "shrinkA": 0, "shrinkB": 1}
-    label = PointLabel(text, (x, y), (5, 0), textcoords="offset points", fontsize=SMALL, arrowprops=line, zorder=6)
+    label = PointLabel(
+        text, (x, y), (5, 0), textcoords="offset points", fontsize=SMALL, arrowprops=line, zorder=6, clip_on=False
+    )
     label.set_bbox({"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.4})
     label.set_in_layout(False)
     ax.add_artist(label)
@@ -41,8 +43,11 @@ class ReferenceLabel(Annotation):
 def label_reference(ax: Axes, x: float, text: str) -> None:
     """Name a vertical line above the axes; each name has a line of its own, so that close ones do not meet."""
     up = 1 + _LINE * sum(isinstance(other, ReferenceLabel) for other in ax.texts)
-    where = {"xycoords": ax.get_xaxis_transform(), "textcoords": "offset points", "ha": "center", "va": "bottom"}
-    ax.add_artist(ReferenceLabel(text, (x, 1), (0, up), fontsize=SMALL, color=GREY, **where))
+    label = ReferenceLabel(
+        text, (x, 1), (0, up), xycoords=ax.get_xaxis_transform(), textcoords="offset points", clip_on=False
+    )
+    label.set(fontsize=SMALL, color=GREY, ha="center", va="bottom")
+    ax.add_artist(label)
 
 
 def align_titles(figure: Figure) -> None:
@@ -63,7 +68,7 @@ def place_labels(figure: Figure) -> None:
         labels = [text for text in ax.texts if isinstance(text, PointLabel)]
         if not labels:
             continue
-        inside = Bbox(ax.get_window_extent().get_points() + [[0, 0], [2, 2]])
+        inside = Bbox(ax.get_window_extent().get_points())
         taken = [text.get_window_extent() for text in ax.texts if not isinstance(text, PointLabel)]
         points = _points(ax)
         for label in labels:
@@ -73,7 +78,7 @@ def place_labels(figure: Figure) -> None:
 
 def _points(ax: Axes) -> np.ndarray:
     """Every scattered point, in pixels."""
-    found = [ax.transData.transform(np.asarray(c.get_offsets())) for c in ax.collections if len(c.get_offsets())]
+    found = [ax.transData.transform(np.asarray(c.get_offsets())) for c in ax.collections]
     return np.vstack(found) if found else np.empty((0, 2))
 
 

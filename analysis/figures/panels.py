@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -37,8 +38,8 @@ def row_figure(
     figure = new_figure(width, row_height(len(rows), 1.05, least))
     axes = list(figure.subplots(1, len(ratios), width_ratios=list(ratios), squeeze=False)[0])
     name_rows(axes[0], rows)
-    for number, ax in enumerate(axes[1:], start=1):
-        if number not in free:
+    for place, ax in enumerate(axes[1:], start=1):
+        if place not in free:
             share_rows(ax, axes[0])
     return figure, axes
 
@@ -60,62 +61,60 @@ def share_rows(ax: Axes, first: Axes) -> None:
 
 def bars(ax: Axes, data: FigureData, rows: pd.DataFrame, metric: str, title: str) -> None:
     """One bar a row from zero, with its value, interval, seed replicates, the baseline's value and reference lines."""
-    values = data.values(rows, metric).to_numpy()
+    values = [float(value) for value in data.values(rows, metric)]
     colours = [look(family).colour for family in rows["family"]]
-    places = np.arange(len(rows))
-    ax.barh(places, np.nan_to_num(values), height=0.72, color=colours, linewidth=0)
-    lowest, highest = [0.0], [0.0]
-    for place, name, value in zip(places, rows["name"], values, strict=True):
-        if not np.isfinite(value):
+    ax.barh(range(len(rows)), np.nan_to_num(values), height=0.72, color=colours, linewidth=0)
+    ends: list[float] = [0.0]
+    for place, (name, value) in enumerate(zip(rows["name"], values, strict=True)):
+        if not math.isfinite(value):
             _value(ax, 0.0, place, 1, "not scored", GREY)
             continue
-        low, high = data.interval(name, metric) or (value, value)
-        if high > low:
-            ax.plot([low, high], [place, place], color=GREY, linewidth=0.8, zorder=3, solid_capstyle="butt")
-            ax.plot([low, high], [place, place], linestyle="none", marker="|", markersize=3, color=GREY, zorder=3)
-        seeds = data.replicates(name, metric)
-        ax.plot(
-            seeds, [place] * len(seeds), "o", markersize=1.8, color="white", markeredgecolor=INK, markeredgewidth=0.4
-        )
+        interval = data.interval(name, metric)
+        if interval:
+            ax.plot(interval, [place, place], color=GREY, linewidth=0.8, marker="|", markersize=3, zorder=3)
+        if seeds := data.replicates(name, metric):
+            ax.plot(
+                seeds,
+                [place] * len(seeds),
+                "o",
+                markersize=1.8,
+                color="white",
+                markeredgecolor=INK,
+                markeredgewidth=0.4,
+            )
         side = 1 if value >= 0 else -1
-        end = max([value, high, *seeds]) if side > 0 else min([value, low, *seeds])
+        end = side * max(side * known for known in (value, *(interval or ()), *seeds))
         _value(ax, end, place, side, number(value), INK)
-        lowest.append(min(low, value, *seeds))
-        highest.append(max(high, value, *seeds))
+        ends += [value, *(interval or ()), *seeds]
     references = list(data.reference_values(metric).values())
-    low, high = min(lowest + references), max(highest + references)
-    span = (high - low) or 1.0
-    room = 0.34 * span  # for the values
-    ax.set_xlim(low - room * (min(lowest) < 0), high + room * (max(highest) > 0 or min(lowest) == 0))
+    low, high = min(ends + references), max(ends + references)
+    room = 0.34 * ((high - low) or 1.0)  # for the values
+    ax.set_xlim(low - room * (min(ends) < 0), high + room * (max(ends) > 0 or min(ends) == 0))
     ax.axvline(0, color=INK, linewidth=0.5)
     _finish_metric_axis(ax, data, metric, title)
 
 
-def strata(ax: Axes, data: FigureData, rows: pd.DataFrame, title: str, kind: str = "spearman") -> bool:
-    """All, HC and LC variants as three markers a row; says whether there is anything to show."""
-    shown = False
-    for place, (_, row) in enumerate(rows.iterrows()):
-        colour, found = look(str(row["family"])).colour, []
-        for stratum in STRATA:
-            metric = f"{CAGI5}/{kind}/{stratum}/mean"
-            value = float(data.values(rows.loc[[row.name]], metric).iloc[0])
-            if not np.isfinite(value):
-                continue
-            found.append(value)
-            face = colour if stratum == "all" else "white"
-            ax.plot(value, place, STRATUM_MARKERS[stratum], color=colour, markerfacecolor=face, markersize=3.6, zorder=3,
-                    markeredgewidth=0.7)  # fmt: skip
-            if interval := data.interval(str(row["name"]), metric):
-                ax.plot(interval, [place, place], color=colour, linewidth=0.6, alpha=0.7)
-        if len(found) > 1:
-            ax.plot([min(found), max(found)], [place, place], color=PALE, linewidth=0.8, zorder=1)
-        shown |= bool(found)
+def strata(ax: Axes, data: FigureData, rows: pd.DataFrame, title: str, kind: str = "spearman") -> None:
+    """All, HC and LC variants as three markers a row."""
+    colours = np.array([look(family).colour for family in rows["family"]])
+    metrics = {stratum: f"{CAGI5}/{kind}/{stratum}/mean" for stratum in STRATA}
+    values = {stratum: data.values(rows, metric).to_numpy() for stratum, metric in metrics.items()}
+    known = pd.DataFrame(values)
+    ax.hlines(range(len(rows)), known.min(axis=1), known.max(axis=1), colors=PALE, linewidth=0.8, zorder=1)
+    for stratum, value in values.items():
+        spans = [(place, data.interval(name, metrics[stratum])) for place, name in enumerate(rows["name"])]
+        found = [(place, *span) for place, span in spans if span]
+        if found:
+            places, low, high = map(list, zip(*found, strict=True))
+            ax.hlines(places, low, high, colors=list(colours[places]), linewidth=0.6, alpha=0.7)
+        face = list(colours) if stratum == "all" else "white"
+        ax.scatter(value, range(len(rows)), s=12, marker=STRATUM_MARKERS[stratum], facecolors=face, edgecolors=list(colours),
+                   linewidths=0.7, zorder=3)  # fmt: skip
     ax.grid(axis="y", color=PALE, linewidth=0.3)
     ax.xaxis.set_major_locator(MaxNLocator(4))
     zero_lines(ax)
     ax.set_xlabel(f"CAGI5 {kind.capitalize()}, challenge")
     ax.set_title(title)
-    return shown
 
 
 def scatter(
