@@ -29,11 +29,11 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     bars(panels["a"], data, shown, NOISE, "a  Ranking")
     calibrated = data.values(shown, CALIBRATED)
     for place, (family, value) in enumerate(zip(shown["family"], calibrated, strict=True)):
-        panels["a"].plot(value, place, "o", markersize=3, markerfacecolor="white", markeredgecolor=look(family).colour)
+        panels["a"].plot(value, place, "o", markersize=3, markerfacecolor="white", color=look(family).colour)
     if (most := calibrated.max()) > panels["a"].get_xlim()[1]:
         panels["a"].set_xlim(right=most * 1.05)
     said = []
-    ends = [shown["name"].iloc[0], shown["name"].iloc[-1]]
+    lowest = shown["name"].iloc[0]
     baseline_name = [] if data.baseline is None else [data.baseline["name"]]
     for letter, x, y, title in (
         ("b", NOISE, "test/spearman", "Against test Spearman"),
@@ -44,8 +44,8 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
         if part.empty:
             panels[letter].remove()
             continue
-        best = part.loc[data.values(part, y).sort_values(ascending=False).index[:2], "name"]
-        scatter(panels[letter], data, part, x, y, f"{letter}  {title}", [*baseline_name, *ends, *best])
+        best = part.loc[data.values(part, y).sort_values(ascending=False).index[:1], "name"]
+        scatter(panels[letter], data, part, x, y, f"{letter}  {title}", [*baseline_name, lowest, *best])
         if len(part) > 2:
             said.append(f"{letter} {number(data.values(part, x).corr(data.values(part, y), method='spearman'))}")
     legend(

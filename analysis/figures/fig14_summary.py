@@ -47,14 +47,16 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     said.spines[:].set_visible(False)
     legend(figure, {BASELINE, *(families[w.trial] for w in winners)}, 6)
     uses: dict[str, list[str]] = {}
-    for winner in winners:
+    stay = [_PURPOSE.get(w.use_case, w.use_case) for w in winners if _is_below_baseline(w)]
+    for winner in (w for w in winners if not _is_below_baseline(w)):
         uses.setdefault(labels[winner.trial], []).append(_PURPOSE.get(winner.use_case, winner.use_case))
     use = "; ".join(f"{trial} for {listed(purposes)}" for trial, purposes in uses.items())
     selected = {"release": "validation data and the CAGI5 release part", "val": "validation data"}.get(
         data.select_on, "the reported data themselves, which flatters"
     )
     return figure, sentences(
-        f"Use {use}.",
+        f"Use {use}." if use else "",
+        f"No trial is above the baseline for {listed(stay)}." if stay else "",
         f"Selected on {selected}, each from up to {max(w.candidates for w in winners)} trials.",
         f"No winner for {listed(missing)}: no finished trial has its metrics." if missing else "",
     )
@@ -69,6 +71,18 @@ def _winners(data: FigureData) -> tuple[list[Winner], list[str]]:
         except (UserError, KeyError):
             missing.append(name.replace("_", " "))
     return winners, missing
+
+
+def _is_below_baseline(winner: Winner) -> bool:
+    """Whether the baseline is better than the winner at what is reported; of several metrics, none decides."""
+    rule = USE_CASES[winner.use_case]
+    if rule.composite or not winner.baseline_reported:
+        return False
+    metric, direction = next(iter(rule.metrics.items()))
+    value, reference = winner.reported[metric], winner.baseline_reported[metric]
+    if metric in rule.magnitude:
+        value, reference = abs(value), abs(reference)
+    return value < reference if direction == "max" else value > reference
 
 
 def _row(ax: Axes, data: FigureData, place: int, winner: Winner, family: str) -> None:
@@ -87,7 +101,10 @@ def _sentence(data: FigureData, winner: Winner, label: str, family: str) -> str:
     """What to use, its value, and how that compares."""
     metric, direction = next(iter(winner.reported)), next(iter(USE_CASES[winner.use_case].metrics.values()))
     value, reference = winner.reported[metric], winner.baseline_reported.get(metric)
-    head = f"For {_PURPOSE.get(winner.use_case, winner.use_case)}: {label}, {family_title(family).lower()}"
+    purpose, named = _PURPOSE.get(winner.use_case, winner.use_case), f"{label}, {family_title(family).lower()}"
+    head = f"For {purpose}: {named}"
+    if _is_below_baseline(winner):
+        head = f"For {purpose}: the baseline, above {named}"
     change = "no baseline"
     if reference is not None and direction == "max" and reference > 0:
         percent = f"{100 * (value / reference - 1):+.1f} %".replace("-", "−")
