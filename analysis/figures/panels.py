@@ -161,9 +161,10 @@ def boxes(ax: Axes, data: FigureData, groups: Mapping[str, pd.DataFrame], metric
                              medianprops={**line, "linewidth": 1.6}, manage_ticks=False)  # fmt: skip
             box["boxes"][0].set_zorder(1)
         shift = (np.argsort(np.argsort(values)) % 3 - 1) * 0.16 if len(values) > 1 else np.zeros(len(values))
-        for value, up, family in zip(values, shift, families, strict=True):
+        for family in dict.fromkeys(families):
+            mine = rows["family"].to_numpy() == family
             size = 5 if family == BASELINE else 2.8
-            ax.plot(value, place + up, look(family).marker, color=look(family).colour, markersize=size,
+            ax.plot(values[mine], place + shift[mine], look(family).marker, color=look(family).colour, markersize=size,
                     markeredgecolor="white", markeredgewidth=0.2, zorder=3)  # fmt: skip
     ax.set_yticks(np.arange(len(groups)), list(groups))
     ax.set_ylim(len(groups) - 0.4, -0.6)
