@@ -1,0 +1,39 @@
+"""Families over four metrics: which one is good at what."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from analysis.figures.data import LOWER_IS_BETTER, NOISE, PEARSON, SPEARMAN, FigureData, sentences
+from analysis.figures.panels import boxes, group_by_family
+from analysis.figures.style import TWO_COLUMNS, family_title, new_figure, number, phrase, words
+from analysis.winners import BASELINE
+
+TITLE = "Families over four metrics"
+_METRICS = (SPEARMAN, PEARSON, "test/spearman", NOISE)
+
+
+def draw(data: FigureData) -> tuple[Figure, str] | None:
+    """A box a family and every trial, a panel a metric; the dotted line is the baseline."""
+    metrics = [metric for metric in _METRICS if not data.having(data.scored, metric).empty]
+    if not metrics:
+        return None
+    families = len(data.scored["family"].unique())
+    lines = (len(metrics) + 1) // 2
+    figure = new_figure(TWO_COLUMNS, lines * (0.75 + 0.17 * families))
+    axes = figure.subplots(lines, 2, squeeze=False).ravel()
+    said: list[str] = []
+    for ax, letter, metric in zip(axes, "abcd", metrics, strict=False):
+        groups = group_by_family(data, data.scored["family"], metric)
+        boxes(ax, data, groups, metric, f"{letter}  {words(metric).removesuffix(', challenge').removesuffix(', test')}")
+        medians = {rows["family"].iloc[0]: float(data.values(rows, metric).median()) for rows in groups.values()}
+        if len(medians) > 1:
+            medians.pop(BASELINE, None)
+        best = (min if metric in LOWER_IS_BETTER else max)(medians, key=lambda family: medians[family])
+        said.append(f"{family_title(best)} for {phrase(metric)} ({number(medians[best])})")
+    for ax in axes[len(metrics) :]:
+        ax.remove()
+    return figure, sentences(
+        f"Best median: {'; '.join(said)}. In brackets beside a family: its trials that have the metric.",
+        data.without(None),
+    )

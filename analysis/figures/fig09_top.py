@@ -1,0 +1,41 @@
+"""The best trials: by confidence, Spearman and Pearson."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from analysis.figures.captions import against_baseline
+from analysis.figures.data import PEARSON, SPEARMAN, FigureData, sentences
+from analysis.figures.panels import bars, legend, row_figure, strata, stratum_handles
+from analysis.figures.style import TWO_COLUMNS, phrase
+from analysis.winners import BASELINE
+
+TITLE = "Top 15"
+_TOP = 15
+
+
+def draw(data: FigureData) -> tuple[Figure, str] | None:
+    """The 15 best by selection data, in the order of what is reported, and the baseline."""
+    candidates = data.scored[data.scored["family"] != BASELINE]
+    metric = data.first(candidates, SPEARMAN)
+    if metric is None:
+        return None
+    picked_by = data.selection(metric)
+    picked = data.having(candidates, metric, picked_by)
+    if picked.empty:
+        return None
+    top = picked.loc[data.values(picked, picked_by).sort_values(ascending=False, kind="stable").index[:_TOP]]
+    baseline = [] if data.baseline is None else [data.baseline.name]
+    rows = data.having(data.scored.loc[[*top.index, *baseline]], metric)
+    rows = rows.loc[data.values(rows, metric).sort_values(ascending=False, kind="stable").index]
+    pearson = PEARSON if metric == SPEARMAN else metric.replace("spearman", "pearson")
+    figure, (spearman, confidence, other) = row_figure(rows, TWO_COLUMNS, (1, 1, 1))
+    bars(spearman, data, rows, metric, "a  Spearman")
+    strata(confidence, data, rows, "b  By confidence")
+    bars(other, data, rows, pearson, "c  Pearson")
+    legend(figure, rows["family"], 6, stratum_handles())
+    return figure, sentences(
+        f"The best {len(top)} of {len(picked)} trials by {phrase(picked_by)}, and the baseline.",
+        against_baseline(data, top, metric),
+        data.without(None, metric),
+    )

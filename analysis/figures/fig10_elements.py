@@ -1,0 +1,97 @@
+"""Elements: whether a trial is good everywhere, or on one element."""
+
+from __future__ import annotations
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+from analysis.figures.data import CAGI5, SPEARMAN, FigureData, sentences
+from analysis.figures.panels import PITCH, legend, name_rows, row_height, share_rows
+from analysis.figures.style import PALE, TWO_COLUMNS, look, new_figure, number
+
+TITLE = "CAGI5 by element"
+_MOST = 60
+_COLOURS = matplotlib.colormaps["cividis"].with_extremes(bad=PALE)
+
+
+def draw(data: FigureData) -> tuple[Figure, str] | None:
+    """Trials times elements, Spearman and Pearson, the best mean at the top; grey where undefined."""
+    metrics = {kind: _metrics(data, kind) for kind in ("spearman", "pearson")}
+    metrics = {kind: names for kind, names in metrics.items() if names}
+    if not metrics:
+        return None
+    first = next(iter(metrics.values()))
+    scored = data.scored[data.scored[first].notna().any(axis=1)]
+    order = scored[first].astype(float).mean(axis=1).sort_values(ascending=False, kind="stable").index
+    kept = [index for place, index in enumerate(order) if place < _MOST or index == _baseline_index(data)]
+    rows = data.scored.loc[kept]
+    figure = new_figure(TWO_COLUMNS, row_height(len(rows), 1.2, 1.9))
+    axes = list(figure.subplots(1, len(metrics), squeeze=False)[0])
+    name_rows(axes[0], rows)
+    for ax in axes[1:]:
+        share_rows(ax, axes[0])
+    said = []
+    for ax, (kind, names) in zip(axes, metrics.items(), strict=True):
+        values = rows[names].astype(float).to_numpy()
+        image = _heat_map(ax, values, [name.rpartition("/")[2] for name in names])
+        figure.colorbar(
+            image,
+            ax=ax,
+            location="bottom",
+            shrink=0.6,
+            aspect=40,
+            pad=0.08 / (len(rows) * PITCH),
+            label=f"CAGI5 {kind.capitalize()}, challenge",
+        )
+        ax.set_title(kind.capitalize())
+        medians = np.nanmedian(np.where(np.isfinite(values), values, np.nan), axis=0)
+        said.append(f"{kind.capitalize()} {number(float(medians.max()))} on {names[int(medians.argmax())].rpartition('/')[2]}"
+                    f" to {number(float(medians.min()))} on {names[int(medians.argmin())].rpartition('/')[2]}")  # fmt: skip
+    for place, family in enumerate(rows["family"]):
+        colour, marker = look(family)
+        axes[0].plot(
+            -0.02, place, marker, color=colour, markersize=3.2, transform=axes[0].get_yaxis_transform(), clip_on=False
+        )
+    axes[0].tick_params(axis="y", pad=8)
+    legend(figure, rows["family"], 6)
+    shown = f"The best {len(rows)} of {len(scored)} trials by mean Spearman. " if len(rows) < len(scored) else ""
+    return figure, sentences(
+        f"{shown}Median over {len(rows)} trials, best to worst element: {'; '.join(said)}.",
+        data.without(None, SPEARMAN),
+    )
+
+
+def _metrics(data: FigureData, kind: str) -> list[str]:
+    """The elements' metrics that some drawn trial has."""
+    prefix = f"{CAGI5}/{kind}/all/"
+    names = sorted(name for name in map(str, data.scored) if name.startswith(prefix) and not name.endswith("/mean"))
+    return [name for name in names if data.scored[name].notna().any()]
+
+
+def _baseline_index(data: FigureData) -> object:
+    return None if data.baseline is None else data.baseline.name
+
+
+def _heat_map(ax: Axes, values: np.ndarray, elements: list[str]) -> AxesImage:
+    """Coloured cells with their value, in a type that can be read on the colour."""
+    image = ax.imshow(np.ma.masked_invalid(values), aspect="auto", cmap=_COLOURS, interpolation="nearest")
+    ax.set_xticks(np.arange(len(elements)), elements)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    low, high = image.get_clim()
+    if len(elements) <= 8:
+        for (row, column), value in np.ndenumerate(values):
+            if np.isfinite(value):
+                light = high > low and (value - low) / (high - low) > 0.55
+                ax.text(
+                    column,
+                    row,
+                    f"{value:.2f}".replace("-", "−"),
+                    ha="center",
+                    va="center",
+                    color="black" if light else "white",
+                )
+    return image

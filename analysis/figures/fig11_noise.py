@@ -1,0 +1,60 @@
+"""Noise correlation in depth: whether errors are larger where the measurement is noisy, and whether it matters."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from analysis.figures.captions import against_baseline
+from analysis.figures.data import CALIBRATED, NOISE, SPEARMAN, FigureData, sentences
+from analysis.figures.panels import bars, handle, legend, name_rows, row_height, scatter
+from analysis.figures.style import GREY, TWO_COLUMNS, listed, look, new_figure, number
+
+TITLE = "Noise correlation"
+_LOW, _HIGH = "noise/low_noise_spearman", "noise/high_noise_spearman"
+_MOST = 50
+
+
+def draw(data: FigureData) -> tuple[Figure, str] | None:
+    """The ranking, calibrated values as rings; against test and CAGI5 Spearman; Spearman at low and at high noise."""
+    rows = data.having(data.scored, NOISE)
+    if rows.empty:
+        return None
+    order = data.values(rows, NOISE).sort_values(kind="stable").index
+    baseline = None if data.baseline is None else data.baseline.name
+    shown = rows.loc[[index for place, index in enumerate(order) if place < _MOST or index == baseline]]
+    tall = len(shown) > 16
+    figure = new_figure(TWO_COLUMNS, row_height(len(shown), 1.1, 6.0 if tall else 4.6))
+    panels = figure.subplot_mosaic([["a", "b"], ["a", "c"], ["a", "d"]] if tall else [["a", "b"], ["c", "d"]])
+    name_rows(panels["a"], shown)
+    bars(panels["a"], data, shown, NOISE, "a  Ranking")
+    calibrated = data.values(shown, CALIBRATED)
+    for place, (family, value) in enumerate(zip(shown["family"], calibrated, strict=True)):
+        panels["a"].plot(value, place, "o", markersize=3, markerfacecolor="white", color=look(family).colour)
+    if (most := calibrated.max()) > panels["a"].get_xlim()[1]:
+        panels["a"].set_xlim(right=most * 1.05)
+    said = []
+    lowest = shown["name"].iloc[0]
+    baseline_name = [] if data.baseline is None else [data.baseline["name"]]
+    for letter, x, y, title in (
+        ("b", NOISE, "test/spearman", "Against test Spearman"),
+        ("c", NOISE, SPEARMAN, "Against CAGI5 Spearman"),
+        ("d", _LOW, _HIGH, "Low and high noise"),
+    ):
+        part = data.having(rows, x, y)
+        if part.empty:
+            panels[letter].remove()
+            continue
+        best = part.loc[data.values(part, y).sort_values(ascending=False).index[:1], "name"]
+        scatter(panels[letter], data, part, x, y, f"{letter}  {title}", [*baseline_name, lowest, *best])
+        if len(part) > 2:
+            said.append(f"{letter} {number(data.values(part, x).corr(data.values(part, y), method='spearman'))}")
+    legend(
+        figure, rows["family"], 6, [handle("calibrated", GREY, "o", hollow=True)] if calibrated.notna().any() else []
+    )
+    constant = data.reference_values(NOISE).get("constant")
+    return figure, sentences(
+        against_baseline(data, rows, NOISE),
+        f"Rank correlation over trials: {listed(said)}." if said else "",
+        "" if constant is None else f"A constant predictor has {number(constant)}.",
+        data.without(None, NOISE),
+    )
