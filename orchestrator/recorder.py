@@ -19,7 +19,8 @@ from orchestrator.progress import Progress
 from orchestrator.schedulers import Curve
 from orchestrator.tracking import Tracker
 from trainables.errors import one_line
-from trainables.training import BEST, HISTORY, LAST, TEST_PREDICTIONS, VARIANT_PREDICTIONS
+from trainables.files import TEST_PREDICTIONS, VARIANT_PREDICTIONS
+from trainables.training import BEST, HISTORY, LAST
 
 ARTIFACTS = (BEST, TEST_PREDICTIONS, VARIANT_PREDICTIONS)
 STATUS_SECONDS = 2.0

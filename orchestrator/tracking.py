@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import logging
 import math
 import os
@@ -14,7 +15,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis.books import FAILED, FINISHED, PRUNED, TrialRecord
+from analysis.books import FAILED, FINISHED, PRUNED, SCORED, TrialRecord
+from analysis.mlflow_trials import (
+    CAMPAIGN_TAG,
+    EXPERIMENT,
+    FINAL,
+    FINGERPRINT_TAG,
+    IN_RECORD_TAG,
+    KIND_TAG,
+    RECORD_TAG,
+    REFERENCE,
+    STATUS_TAG,
+)
 from orchestrator.family_search import Proposal
 from orchestrator.ledger import default_uri
 from trainables.errors import UserError, one_line
@@ -27,15 +39,13 @@ with warnings.catch_warnings():
     from mlflow.tracking import MlflowClient
 
 ARTIFACTS = "artifacts"
-EXPERIMENT = "nrtune"
-CAMPAIGN_TAG, FINGERPRINT_TAG, STATUS_TAG = "nrtune.campaign", "nrtune.fingerprint", "nrtune.status"
 BATCH = 900
 """Metrics a call: MLflow takes at most 1000."""
 
 # A server that is away must not hold up the search: MLflow's own seven tries last minutes.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 
-_RUN_STATUS = {FINISHED: "FINISHED", PRUNED: "FINISHED"}
+_RUN_STATUS = {FINISHED: "FINISHED", SCORED: "FINISHED", PRUNED: "FINISHED"}
 
 
 def check_uri(uri: str) -> None:
@@ -84,7 +94,7 @@ class Tracker:
         self._campaign = str(manifest["id"])
         self._logged: dict[str, set[int]] = {}
         # The tag is written first, the end of the run last: a crash between them leaves a run that is still open.
-        ended = {FINISHED, PRUNED, FAILED}
+        ended = {FINISHED, SCORED, PRUNED, FAILED}
         self._closed = {
             fingerprint
             for fingerprint, run in self._runs.items()
@@ -137,14 +147,15 @@ class Tracker:
         # The trial's own time: written again after a crash, MLflow knows the same value for the same.
         timestamp = int(datetime.datetime.fromisoformat(record.ended).timestamp() * 1000)
         # val/… of the best epoch would come after the curve's own last point: final values have their own names.
-        final = {key if not key.startswith("val/") else f"best_{key}": value for key, value in record.metrics.items()}
+        final = {f"{FINAL}{key}" if key.startswith("val/") else key: value for key, value in record.metrics.items()}
         if objective is not None:
             final["objective"] = objective
         self._log(run_id, [Metric(key, value, timestamp, record.epochs_trained) for key, value in final.items()])
         for path in artifacts:
             if path.exists():
                 self.client.log_artifact(run_id, str(path))
-        tags = {STATUS_TAG: record.status}
+        rest = json.dumps({name: getattr(record, name) for name in IN_RECORD_TAG})
+        tags = {STATUS_TAG: record.status, RECORD_TAG: rest}
         if record.failure_class:
             tags |= {"failure_class": record.failure_class, "failure": (record.failure or "")[:500]}
         self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
@@ -153,7 +164,7 @@ class Tracker:
 
     def log_references(self, references: Mapping[str, Mapping[str, float]]) -> None:
         """Log the metrics of reference lines, by name, onto the campaign's own run; what it has already is skipped."""
-        found = {f"reference/{line}/{name}": value for line, of in references.items() for name, value in of.items()}
+        found = {f"{REFERENCE}{line}/{name}": value for line, of in references.items() for name, value in of.items()}
         logged = self.client.get_run(self.parent_id).data.metrics
         timestamp = int(time.time() * 1000)
         missing = [Metric(key, value, timestamp, 0) for key, value in found.items() if key not in logged]
@@ -192,14 +203,14 @@ class Tracker:
         return str(self.client.create_experiment(EXPERIMENT, artifact_location=artifact_location))
 
     def _parent(self, manifest: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
-        query = f"tags.`{CAMPAIGN_TAG}` = '{manifest['id']}' and tags.`nrtune.kind` = 'campaign'"
+        query = f"tags.`{CAMPAIGN_TAG}` = '{manifest['id']}' and tags.`{KIND_TAG}` = 'campaign'"
         found = self.client.search_runs([self.experiment_id], filter_string=query, max_results=1)
         if found:
             run = found[0]
             self.client.update_run(run.info.run_id, status="RUNNING")
             self.client.set_tag(run.info.run_id, STATUS_TAG, "running")
         else:
-            tags = {CAMPAIGN_TAG: manifest["id"], "nrtune.kind": "campaign", STATUS_TAG: "running"}
+            tags = {CAMPAIGN_TAG: manifest["id"], KIND_TAG: "campaign", STATUS_TAG: "running"}
             run = self.client.create_run(self.experiment_id, tags=tags, run_name=manifest["name"])
         self._parameters(run, parameters)
         return str(run.info.run_id)

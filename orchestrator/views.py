@@ -20,7 +20,8 @@ from rich.table import Table
 
 from analysis.alike import find_alike
 from analysis.books import STATUSES, read_status
-from analysis.trials import BestTrial, open_campaign
+from analysis.sources import open_campaign, open_folder
+from analysis.trials import BestTrial
 from analysis.winners import USE_CASES
 from orchestrator.ledger import default_uri, is_running
 from trainables.errors import UserError, suggest
@@ -44,13 +45,13 @@ SHORTEST_TEXT = 6
 
 def tracking_uri(folder: Path) -> str:
     """Where a campaign's MLflow records are."""
-    identity = open_campaign(folder).manifest["identity"]
+    identity = open_folder(folder).manifest["identity"]
     return str(identity["tracking_uri"] or default_uri(folder))
 
 
 def status_text(folder: Path) -> str:
     """State, counts by family, running trials, and where MLflow is."""
-    campaign = open_campaign(folder)
+    campaign = open_folder(folder)
     status, records = read_status(folder), campaign.records()
     alive = is_running(folder)
     state = status.get("state", "new")
@@ -85,19 +86,19 @@ def sharing_and_alike(folder: Path) -> list[str]:
     return sentences + [f"warning: {alike.sentence()}" for alike in find_alike(records)]
 
 
-def trials_table(folder: Path, *, family: str | None, sort: str | None, ascending: bool) -> pd.DataFrame:
+def trials_table(source: str, *, family: str | None, sort: str | None, ascending: bool) -> pd.DataFrame:
     """The campaign's trials, filtered and sorted. Raises UserError for an unknown family or column."""
-    table = open_campaign(folder).trials()
+    table = open_campaign(source).trials()
     if family is not None:
         known = table["family"].unique().tolist()
         if family not in known:
             hint = suggest(family, known) if known else "; none has ended yet"
-            raise UserError(f"{folder}: no trial of family {family!r} has ended{hint}")
+            raise UserError(f"{source}: no trial of family {family!r} has ended{hint}")
         table = table[table["family"] == family]
     if sort is not None:
         if sort not in table:
             hint = suggest(sort, table.columns, "; `nrtune trials DIR --format csv` lists them all")
-            raise UserError(f"{folder}: trials have no column {sort!r}{hint}")
+            raise UserError(f"{source}: trials have no column {sort!r}{hint}")
         table = table.sort_values(sort, ascending=ascending, na_position="last", kind="stable")
     return table.reset_index(drop=True)
 

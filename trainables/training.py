@@ -24,8 +24,6 @@ from trainables.errors import UserError
 from trainables.files import write_atomically
 from trainables.losses import Progress, Target
 from trainables.model import Model
-from trainables.predictions import TEST_PREDICTIONS as TEST_PREDICTIONS
-from trainables.predictions import VARIANT_PREDICTIONS as VARIANT_PREDICTIONS
 from trainables.predictions import Score, store_predictions
 from trainables.randomness import derive_generator, derive_seed
 from trainables.samplers import TrainRows

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.figures.data import LOWER_IS_BETTER, FigureData
-from analysis.figures.style import count, number, phrase
 from analysis.winners import BASELINE
+from analysis.words import count, number, phrase
 
 
 def against_baseline(data: FigureData, rows: pd.DataFrame, metric: str) -> str:

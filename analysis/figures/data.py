@@ -13,8 +13,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.books import FAILED, FINISHED, SCORED
-from analysis.figures.style import count, listed, phrase, short_names
 from analysis.winners import BASELINE, selection_metric
+from analysis.words import count, listed, phrase, short_names
 from trainables.errors import UserError
 
 CAGI5 = "cagi5/challenge"

@@ -6,7 +6,8 @@ from matplotlib.figure import Figure
 
 from analysis.figures.data import PEARSON, SPEARMAN, FigureData, sentences
 from analysis.figures.panels import legend, scatter
-from analysis.figures.style import TWO_COLUMNS, count, new_figure, number
+from analysis.figures.style import TWO_COLUMNS, new_figure
+from analysis.words import count, number
 
 TITLE = "Test sequences against CAGI5"
 _PANELS = (("Spearman", "test/spearman", SPEARMAN), ("Pearson", "test/pearson", PEARSON))

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from analysis.figures.captions import against_baseline, extreme
 from analysis.figures.data import PEARSON, SPEARMAN, FigureData, sentences
 from analysis.figures.panels import bars, legend, row_figure, scatter
-from analysis.figures.style import GREY, TWO_COLUMNS, listed, number
+from analysis.figures.style import GREY, TWO_COLUMNS
+from analysis.words import listed, number
 from search_spaces import FAMILIES
 
 TITLE = "Noise gating and ablations"

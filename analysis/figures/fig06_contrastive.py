@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 from analysis.figures.captions import against_baseline
 from analysis.figures.data import SPEARMAN, FigureData, sentences
 from analysis.figures.panels import bars, boxes, legend, row_figure, strata, stratum_handles
-from analysis.figures.style import TWO_COLUMNS, listed, number
+from analysis.figures.style import TWO_COLUMNS
+from analysis.words import listed, number
 
 TITLE = "Contrastive anchors"
 _FAMILIES = ("contrastive",)

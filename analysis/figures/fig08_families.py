@@ -6,8 +6,9 @@ from matplotlib.figure import Figure
 
 from analysis.figures.data import LOWER_IS_BETTER, NOISE, PEARSON, SPEARMAN, FigureData, sentences
 from analysis.figures.panels import boxes, group_by_family
-from analysis.figures.style import TWO_COLUMNS, family_title, new_figure, number, phrase, words
+from analysis.figures.style import TWO_COLUMNS, family_title, new_figure
 from analysis.winners import BASELINE
+from analysis.words import number, phrase, words
 
 TITLE = "Families over four metrics"
 _METRICS = (SPEARMAN, PEARSON, "test/spearman", NOISE)

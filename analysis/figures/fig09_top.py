@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 from analysis.figures.captions import against_baseline
 from analysis.figures.data import PEARSON, SPEARMAN, FigureData, sentences
 from analysis.figures.panels import bars, legend, row_figure, strata, stratum_handles
-from analysis.figures.style import TWO_COLUMNS, phrase
+from analysis.figures.style import TWO_COLUMNS
 from analysis.winners import BASELINE
+from analysis.words import phrase
 
 TITLE = "Top 15"
 _TOP = 15

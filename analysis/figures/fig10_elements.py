@@ -10,7 +10,8 @@ from matplotlib.image import AxesImage
 
 from analysis.figures.data import CAGI5, SPEARMAN, FigureData, sentences
 from analysis.figures.panels import PITCH, legend, name_rows, row_height, share_rows
-from analysis.figures.style import PALE, TWO_COLUMNS, look, new_figure, number
+from analysis.figures.style import PALE, TWO_COLUMNS, look, new_figure
+from analysis.words import number
 
 TITLE = "CAGI5 by element"
 _MOST = 60

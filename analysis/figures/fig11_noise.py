@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 from analysis.figures.captions import against_baseline
 from analysis.figures.data import CALIBRATED, NOISE, SPEARMAN, FigureData, sentences
 from analysis.figures.panels import bars, handle, legend, name_rows, row_height, scatter
-from analysis.figures.style import GREY, TWO_COLUMNS, listed, look, new_figure, number
+from analysis.figures.style import GREY, TWO_COLUMNS, look, new_figure
+from analysis.words import listed, number
 
 TITLE = "Noise correlation"
 _LOW, _HIGH = "noise/low_noise_spearman", "noise/high_noise_spearman"

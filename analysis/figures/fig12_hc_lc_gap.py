@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from analysis.figures.data import CAGI5, GAP, FigureData, sentences
 from analysis.figures.panels import bars, legend, row_figure, strata, stratum_handles
-from analysis.figures.style import TWO_COLUMNS, count, number
+from analysis.figures.style import TWO_COLUMNS
+from analysis.words import count, number
 
 TITLE = "HC − LC gap"
 _HIGH = f"{CAGI5}/spearman/hc/mean"

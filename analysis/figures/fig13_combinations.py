@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 
 from analysis.figures.data import PEARSON, SPEARMAN, FigureData, sentences
 from analysis.figures.panels import bars, legend, row_figure
-from analysis.figures.style import PALE, TWO_COLUMNS, family_code, number, phrase
+from analysis.figures.style import PALE, TWO_COLUMNS, family_code
 from analysis.winners import BASELINE
+from analysis.words import number, phrase
 from search_spaces import FAMILIES, Choice
 
 TITLE = "Combinations and their components"

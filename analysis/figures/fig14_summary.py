@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 
 from analysis.figures.data import FigureData, sentences
 from analysis.figures.panels import REFERENCES, legend
-from analysis.figures.style import PALE, TWO_COLUMNS, family_title, listed, look, new_figure, number
+from analysis.figures.style import PALE, TWO_COLUMNS, family_title, look, new_figure
 from analysis.winners import BASELINE, USE_CASES, Winner, find_winner
+from analysis.words import listed, number
 from trainables.errors import UserError
 
 TITLE = "What to use for what"

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from analysis.books import FINISHED, SCORED
 from analysis.figures.data import FigureData, sentences
 from analysis.figures.panels import legend
-from analysis.figures.style import INK, TWO_COLUMNS, count, in_order, look, new_figure, number, words
+from analysis.figures.style import INK, TWO_COLUMNS, in_order, look, new_figure
 from analysis.winners import BASELINE
+from analysis.words import count, number, words
 
 TITLE = "Budget spent and best so far"
 

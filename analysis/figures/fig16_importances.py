@@ -8,7 +8,8 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
 from analysis.figures.data import FigureData, sentences
 from analysis.figures.studies import study_of
-from analysis.figures.style import TWO_COLUMNS, family_title, in_order, listed, look, new_figure, phrase
+from analysis.figures.style import TWO_COLUMNS, family_title, in_order, look, new_figure
+from analysis.words import listed, phrase
 
 TITLE = "Parameter importances"
 LEAST = 8

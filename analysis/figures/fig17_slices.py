@@ -14,7 +14,8 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 from analysis.figures.data import FigureData, sentences
 from analysis.figures.panels import legend
 from analysis.figures.studies import is_log, study_of
-from analysis.figures.style import TWO_COLUMNS, family_title, in_order, listed, look, new_figure, words
+from analysis.figures.style import TWO_COLUMNS, family_title, in_order, look, new_figure
+from analysis.words import listed, words
 
 TITLE = "Parameter slices"
 _LEAST, _MOST, _COLUMNS = 3, 12, 4

@@ -1,10 +1,9 @@
-"""How figures look: sizes, one colour and marker a family, and names and numbers as a reader wants them."""
+"""How figures look: sizes, and one colour and marker a family."""
 
 from __future__ import annotations
 
-import re
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
@@ -108,67 +107,3 @@ def applied() -> AbstractContextManager[None]:
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure of so many inches."""
     return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-
-
-def short_name(name: str) -> str:
-    """A trial's name for a label: `DH7` for DH7_distributional_dual; RS-002 stays."""
-    published = re.fullmatch(r"([A-Z]+\d+)_\w+( \(changed\))?", name)
-    if published:
-        return published[1] + ("*" if published[2] else "")
-    return name if len(name) <= 16 else name[:15] + "…"
-
-
-def short_names(names: Sequence[str]) -> list[str]:
-    """Short names; those that several trials would share stay long."""
-    short = [short_name(name) for name in names]
-    return [s if short.count(s) == 1 else name for s, name in zip(short, names, strict=True)]
-
-
-_WORDS = {
-    "noise/corr": "Noise correlation",
-    "noise/corr_calibrated": "Noise correlation, calibrated",
-    "noise/low_noise_spearman": "Spearman, low-noise fifth",
-    "noise/high_noise_spearman": "Spearman, high-noise fifth",
-    "noise/gap": "Spearman, low − high noise",
-    "noise/variance_spearman": "Variance Spearman",
-}
-
-
-def words(metric: str) -> str:
-    """A metric's name for people: `CAGI5 Spearman, challenge`."""
-    if metric.startswith("val/noise/"):
-        return words(metric.removeprefix("val/")) + ", validation"
-    if metric in _WORDS:
-        return _WORDS[metric] + ", test"
-    match metric.split("/"):
-        case ["cagi5", part, "hc_lc_gap"]:
-            return f"CAGI5 HC − LC Spearman, {part}"
-        case ["cagi5", part, kind, stratum, element]:
-            where = "" if element == "mean" else f", {element}"
-            return f"CAGI5 {kind.capitalize()}, {'' if stratum == 'all' else stratum.upper() + ', '}{part}{where}"
-        case ["val", kind]:
-            return f"Validation {kind.capitalize()}"
-        case ["test", kind]:
-            return f"Test {kind.capitalize()}"
-    return metric
-
-
-def phrase(metric: str) -> str:
-    """A metric's name within a sentence."""
-    name = words(metric)
-    return name if name.startswith("CAGI5") else name[:1].lower() + name[1:]
-
-
-def number(value: float, signed: bool = False) -> str:
-    """A number of three decimals with a real minus sign."""
-    return f"{value:{'+' if signed else ''}.3f}".replace("-", "−")
-
-
-def listed(items: Sequence[str]) -> str:
-    """`a, b and c`."""
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
-
-
-def count(n: int, noun: str) -> str:
-    """`1 trial`, `2 trials`."""
-    return f"{n} {noun}" + ("" if n == 1 else "s")

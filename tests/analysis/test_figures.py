@@ -17,9 +17,10 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 from analysis.figures import Drawn, FigureData, draw, draw_all, figure_names, save
-from analysis.figures.style import LOOKS, look, short_names, words
+from analysis.figures.style import LOOKS, look
 from analysis.published import read_published
 from analysis.trials import LEADING, table_of
+from analysis.words import short_names, words
 from trainables.errors import UserError
 
 SPEARMAN = "cagi5/challenge/spearman/all/mean"

@@ -11,7 +11,7 @@ import torch
 from trainables.config import TrialConfig, preset
 from trainables.encoders import ENCODERS
 from trainables.errors import UserError
-from trainables.files import write_atomically
+from trainables.files import TEST_PREDICTIONS, VARIANT_PREDICTIONS, write_atomically
 from trainables.heads import HEADS
 from trainables.inference import load_model
 from trainables.losses import LOSSES
@@ -20,8 +20,6 @@ from trainables.training import (  # fmt: skip
     BEST,
     HISTORY,
     LAST,
-    TEST_PREDICTIONS,
-    VARIANT_PREDICTIONS,
     Diverged,
     Training,
     TrainingData,
