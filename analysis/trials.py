@@ -38,7 +38,7 @@ configuration this one has with another seed.
 class BestTrial:
     """The winner of a use case: how it was picked, its flat config, metrics, and where its model and predictions lie.
 
-    published: the study's configuration with the same parameters, if any.
+    published: the starting point that it is, if any, as in `TrialRecord`.
     """
 
     winner: Winner
