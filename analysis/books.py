@@ -33,9 +33,10 @@ class TrialRecord:
 
     name: such as RS-002, unique in the campaign. number: of its proposal in the family's Optuna study. config: flat
     parameters. metrics: of the best validation epoch; undefined ones are left out. epochs_trained, seconds: what training took.
-    started, ended: ISO 8601, UTC. published: the study's configuration with the same parameters, if any. also: other
-    published names of the same configuration, each with its family: it is trained once for all. replicate_of: the trial
-    whose configuration this one has, with another seed.
+    started, ended: ISO 8601, UTC. published: the starting point that it is, if any: the study's configuration with the same
+    parameters, one that `--set` changed (its name says so), or what `--around` named. also: other published names of the
+    same configuration, each with its family: it is trained once for all. replicate_of: the trial whose configuration this
+    one has, with another seed.
     """
 
     name: str

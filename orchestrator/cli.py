@@ -97,7 +97,8 @@ def search(
     set: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=VALUE", help="Fix a parameter of every trial, such as loss=mse or encoder.dropout=0.3."
+            metavar="NAME=VALUE",
+            help="Fix a parameter of every trial, such as encoder=factorized or encoder.dropout=0.3.",
         ),
     ] = None,
     around: Annotated[
@@ -165,7 +166,10 @@ def study(
     flags = {key: value for key, value in locals().items() if key not in ("settings", "print_settings")}
     from orchestrator.settings import StudySettings, load_settings
 
-    loaded = load_settings(settings, flags | {"only": options.comma_separated(only)}, StudySettings)
+    chosen = options.comma_separated(only)
+    if chosen == ():
+        raise UserError("--only is empty; give names such as RS3, families or their codes, or leave it out for all")
+    loaded = load_settings(settings, flags | {"only": chosen}, StudySettings)
     if print_settings:
         typer.echo(loaded.to_yaml(), nl=False)
         return

@@ -37,8 +37,8 @@ Objective = Callable[[TrialRecord], float | None]
 class Proposal(NamedTuple):
     """A trial to run: its name, family, number in the family's study, flat config and fingerprint.
 
-    published: the study's configuration with the same parameters, or None. also: other published names of the same
-    configuration, with their families.
+    published: the starting point that it is, as in `TrialRecord`, or None; starting points are never stopped early. also:
+    other published names of the same configuration, with their families.
     """
 
     name: str

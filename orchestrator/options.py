@@ -64,7 +64,7 @@ def assignments(texts: Sequence[str] | None) -> dict[str, Any] | None:
     for text in texts:
         name, equals, value = text.partition("=")
         if not (name and equals and value):
-            raise UserError(f"--set {text}: give NAME=VALUE, such as loss=mse")
+            raise UserError(f"--set {text}: give NAME=VALUE, such as encoder=factorized")
         try:
             found[name.strip()] = json.loads(value)
         except json.JSONDecodeError:

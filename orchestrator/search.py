@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from analysis import open_campaign
+from analysis.books import MANIFEST, read_manifest
 from orchestrator.campaign import CampaignRun, absolute
 from orchestrator.family_search import FamilyStudy, Proposer, open_storage, open_study
 from orchestrator.ledger import Ledger
 from orchestrator.schedulers import EarlyStopping, default_grace
 from orchestrator.settings import Settings
-from search_spaces import FAMILIES, Family, published_by_name
+from search_spaces import FAMILIES, Family, check_codes, names_by_word, published_by_name, short_form
 from search_spaces.ablation import BUDGET, around
 from trainables.errors import UserError, suggest
 
@@ -37,7 +38,7 @@ class Search(CampaignRun):
         self.optuna_storage = absolute(settings.optuna_storage)
         self.centre = self._centre()
         self._families = {name: self._family(name) for name in settings.families}
-        _check_codes(self._families)
+        check_codes(self._families)
         for name, family in self._families.items():
             for values in family.representatives():
                 self.check(name, family.flat(values), settings.seed)
@@ -63,7 +64,7 @@ class Search(CampaignRun):
         prefix = f"{ledger.manifest['name']}-{ledger.manifest['id']}/" if self.optuna_storage else ""
         known = (record.family for record in ledger.records.values())
         families = {name: self._family(name) for name in dict.fromkeys(itertools.chain(self.families, known))}
-        _check_codes(families)
+        check_codes(families)
         return {
             name: FamilyStudy(
                 name,
@@ -89,7 +90,7 @@ class Search(CampaignRun):
         family = FAMILIES.get(name)
         if name == ABLATION and self.centre is not None:
             try:
-                family = around(str(self.search.around), self.centre, map(FAMILIES.get, FAMILIES))
+                family = around(_title(str(self.search.around)), self.centre, map(FAMILIES.get, FAMILIES))
             except ValueError as error:
                 raise UserError(f"--around {self.search.around}: {error}") from error
         for key in self.search.set:
@@ -97,32 +98,58 @@ class Search(CampaignRun):
                 raise UserError(f"--set {key}: belongs to the whole campaign; give --{key}")
         return family.override(self.search.set) if self.search.set else family
 
+    def _stored_settings(self) -> dict[str, Any]:
+        """What --resume goes on with, from whatever folder it is called."""
+        stored = super()._stored_settings()
+        return stored | ({"around": _whole(stored["around"])} if "around" in stored else {})
+
     def _centre(self) -> dict[str, Any] | None:
-        """The flat configuration that --around names."""
+        """The flat configuration that --around names; once the campaign has begun, it has one of its own."""
         where = self.search.around
         if where is None:
             return None
         if ABLATION not in self.search.families:
             raise UserError(f"--around {where}: is for the family {ABLATION}; add it to --families")
-        published = published_by_name()
-        if where in published:
-            family, found = published[where]
+        try:
+            return self._found_centre(where)
+        except UserError:
+            if (self.folder / MANIFEST).exists():
+                manifest = read_manifest(self.folder)
+                kept: dict[str, Any] | None = manifest["identity"].get("around")
+                if kept is not None and manifest["settings"].get("around") in (where, _whole(where)):
+                    return kept
+            raise
+
+    def _found_centre(self, where: str) -> dict[str, Any]:
+        """The configuration of a published name, or of a trial in a campaign's folder under any of its names."""
+        meanings = names_by_word()
+        if where in meanings:
+            if len(meanings[where]) > 1:
+                raise UserError(
+                    f"--around {where}: stands for {len(meanings[where])} configurations; name one, such as"
+                    f" {short_form(meanings[where][0])}"
+                )
+            family, found = published_by_name()[meanings[where][0]]
             flat = FAMILIES.get(family).flat(FAMILIES.get(family).complete(found.parameters))
             return self.check(family, flat, found.seed).to_flat()
         folder, name = Path(where).parent, Path(where).name
         if not folder.is_dir() or folder == Path():
             raise UserError(
-                f"--around {where}: is neither a published name nor DIR/TRIAL{suggest(where, published, '')}"
+                f"--around {where}: is neither a published name nor DIR/TRIAL{suggest(where, meanings, '')}"
             )
-        records = {record.name: record for record in open_campaign(folder).records()}
-        if name not in records:
-            raise UserError(f"--around {where}: {folder} has no trial {name!r}{suggest(name, records, '')}")
-        return dict(records[name].config)
+        trials = {name: record for record in open_campaign(folder).records() for name in (record.name, *record.also)}
+        trials = {short_form(name): record for name, record in trials.items()} | trials
+        if name not in trials:
+            raise UserError(f"--around {where}: {folder} has no trial {name!r}{suggest(name, trials, '')}")
+        return dict(trials[name].config)
 
 
-def _check_codes(families: Mapping[str, Family]) -> None:
-    """Refuse two families whose trials would have the same names."""
-    seen: dict[str, str] = {}
-    for name, family in families.items():
-        if seen.setdefault(family.code, name) != name:
-            raise UserError(f"families {seen[family.code]} and {name} both have the code {family.code!r}; change one")
+def _whole(where: str) -> str:
+    """DIR/TRIAL as it can be read in any folder; a published name as it is."""
+    return where if where in names_by_word() else str(Path(where).resolve())
+
+
+def _title(where: str) -> str:
+    """What --around names in a few words, the same in whatever folder the search is called: RS3_bilstm_rs, study/RS-002."""
+    meanings = names_by_word()
+    return meanings[where][0] if where in meanings else "/".join(Path(where).resolve().parts[-2:])

@@ -127,5 +127,7 @@ def _sentence(error: ValidationError, path: Path | None, where: Mapping[str, str
     if first["type"] == "extra_forbidden":
         hint = suggest(key, model.model_fields, f"; `nrtune {model.command} --print-settings` shows the known ones")
         return f"{path}: unknown key {key!r}{hint}"
+    if key == "set" and len(first["loc"]) > 1:  # of several types pydantic names one alone
+        return f"{place}: {first['loc'][1]} should be a text, a number, true or false, not {first['input']!r}"
     message = first["msg"][0].lower() + first["msg"][1:]
     return f"{place}: {message}, not {first['input']!r}"

@@ -10,7 +10,7 @@ from orchestrator.campaign import CampaignRun
 from orchestrator.family_search import Objective, Proposal, Proposer
 from orchestrator.ledger import Ledger
 from orchestrator.settings import StudySettings
-from search_spaces import FAMILIES, published_by_name
+from search_spaces import FAMILIES, names_by_word, published_by_name
 from trainables.errors import UserError, suggest
 
 
@@ -95,15 +95,11 @@ def chosen_names(only: Collection[str]) -> set[str]:
 
     Raises UserError for anything else.
     """
-    published = published_by_name()
-    meanings: dict[str, set[str]] = {}
-    for name, (family, _) in published.items():
-        for word in (name, name.partition("_")[0], family, FAMILIES.get(family).code):
-            meanings.setdefault(word, set()).add(name)
+    meanings = names_by_word()
     chosen: set[str] = set()
     for word in only:
         if word not in meanings:
             hint = suggest(word, meanings, "; give names such as RS3, families or their codes")
             raise UserError(f"--only {word}: the study has no such configuration or family{hint}")
-        chosen |= meanings[word]
-    return chosen or set(published)
+        chosen |= set(meanings[word])
+    return chosen or set(published_by_name())

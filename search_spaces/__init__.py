@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from search_spaces.family import SWITCH, Choice, Family, Float, Int, Parameter, Published, Reported, Value
+from trainables.errors import UserError
 from trainables.registry import ObjectRegistry
 
 NOT_REGISTERED = ("common", "family")
@@ -11,8 +14,45 @@ FAMILIES: ObjectRegistry[Family] = ObjectRegistry("search_spaces", "family", Fam
 
 
 def published_by_name() -> dict[str, tuple[str, Published]]:
-    """Every published configuration by its name, with the name of its family."""
-    return {published.name: (name, published) for name in FAMILIES for published in FAMILIES.get(name).published}
+    """Every published configuration by its name, with the name of its family.
+
+    Raises UserError where two families publish one name, as a copy of a family does.
+    """
+    found: dict[str, tuple[str, Published]] = {}
+    for name in FAMILIES:
+        for published in FAMILIES.get(name).published:
+            if published.name in found:
+                raise UserError(
+                    f"families {found[published.name][0]} and {name} both publish {published.name}; rename it in one"
+                )
+            found[published.name] = (name, published)
+    return found
+
+
+def names_by_word() -> dict[str, list[str]]:
+    """What a word can stand for: a published name, its short form (RS3), its family or the family's code.
+
+    Raises UserError where that is ambiguous because two families publish one name or have one code.
+    """
+    check_codes({name: FAMILIES.get(name) for name in FAMILIES})
+    meanings: dict[str, list[str]] = {}
+    for name, (family, _) in published_by_name().items():
+        for word in dict.fromkeys((name, short_form(name), family, FAMILIES.get(family).code)):
+            meanings.setdefault(word, []).append(name)
+    return meanings
+
+
+def short_form(name: str) -> str:
+    """RS3 of RS3_bilstm_rs."""
+    return name.partition("_")[0]
+
+
+def check_codes(families: Mapping[str, Family]) -> None:
+    """Raise UserError for two families of one code: their trials would have the same names."""
+    seen: dict[str, str] = {}
+    for name, family in families.items():
+        if seen.setdefault(family.code, name) != name:
+            raise UserError(f"families {seen[family.code]} and {name} both have the code {family.code!r}; change one")
 
 
 __all__ = [
@@ -26,5 +66,8 @@ __all__ = [
     "Published",
     "Reported",
     "Value",
+    "check_codes",
+    "names_by_word",
     "published_by_name",
+    "short_form",
 ]

@@ -27,10 +27,10 @@ _GATED, _RANKING = "noise_gated", "rank_stability"
 
 
 def _one_of(ranges: Iterable[Parameter], switch: str, when: Mapping[str, tuple[Value, ...]]) -> list[Parameter]:
-    """A switch that says which of these is swept, and each of them where it is."""
+    """A switch that says which of these is swept, and each of them where it is, under its own conditions."""
     ranges = list(ranges)
     names = tuple(parameter.name for parameter in ranges)
-    swept = [dataclasses.replace(p, when={**when, switch: (p.name,)}) for p in ranges]
+    swept = [dataclasses.replace(p, when={**_conditions(p), **when, switch: (p.name,)}) for p in ranges]
     return [Choice(name=switch, values=names, default=names[0], when=when), *swept]
 
 
@@ -68,12 +68,14 @@ def around(title: str, centre: Mapping[str, Value], families: Iterable[Family]) 
 def _is_within(parameter: Float | Int, configuration: Mapping[str, Value]) -> bool:
     """Whether a configuration has this parameter, switched on, at a value that can be searched."""
     value = configuration.get(parameter.name)
-    conditions = {name: values for name, values in parameter.when.items() if not name.startswith(SWITCH)}
-    return (
-        isinstance(value, int | float)
-        and parameter.low <= value <= parameter.high
-        and all(configuration.get(name) in values for name, values in conditions.items())
+    return parameter.can_be(value) and all(
+        configuration.get(n) in values for n, values in _conditions(parameter).items()
     )
+
+
+def _conditions(parameter: Parameter) -> dict[str, tuple[Value, ...]]:
+    """Where a parameter is asked for, its own family's switches apart: here there are none of them."""
+    return {name: values for name, values in parameter.when.items() if not name.startswith(SWITCH)}
 
 
 FAMILY = Family(

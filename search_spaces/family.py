@@ -6,7 +6,7 @@ A name that begins with SWITCH is no parameter of a trial: it decides which othe
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 Value = str | int | float | bool | None
 
@@ -26,23 +26,29 @@ class _Parameter:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Float(_Parameter):
-    """A number in [low, high], on a logarithmic scale if `log`."""
-
+class _Number(_Parameter):
     low: float
     high: float
     default: float
     log: bool = False
 
+    def can_be(self, value: Value) -> bool:
+        """Whether a value is searched."""
+        return isinstance(value, int | float) and self.low <= value <= self.high
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Int(_Parameter):
+class Float(_Number):
+    """A number in [low, high], on a logarithmic scale if `log`."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Int(_Number):
     """A whole number in [low, high], on a logarithmic scale if `log`."""
 
     low: int
     high: int
     default: int
-    log: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -51,6 +57,15 @@ class Choice(_Parameter):
 
     values: tuple[Value, ...]
     default: Value
+
+    def can_be(self, value: Value) -> bool:
+        """Whether a value is searched."""
+        return value in self.values
+
+    def narrowed(self, values: Collection[Value]) -> Choice:
+        """The choice among some of its values: the default is the first of them if it is not one itself."""
+        left = tuple(value for value in self.values if value in values)
+        return dataclasses.replace(self, values=left, default=self.default if self.default in left else left[0])
 
 
 Parameter = Float | Int | Choice
@@ -104,15 +119,21 @@ class Family:
     def override(self, parameters: Mapping[str, Value]) -> Family:
         """The family with some parameters fixed, which a search then leaves alone.
 
-        Its first trials are what is left of the published configurations, whose names say that they were changed.
+        A parameter that not every trial has narrows the choices to those under which there is one, and a switch that
+        decides about nothing any more is dropped. The first trials are what is left of the published configurations,
+        whose names say that they were changed; those that the choices no longer allow are left out.
         """
-        space = tuple(parameter for parameter in self.space if parameter.name not in parameters)
+        needed = self._needed_by(parameters)
+        left = [p for p in self.space if p.name not in parameters]
+        space = tuple(p.narrowed(needed[p.name]) if isinstance(p, Choice) and p.name in needed else p for p in left)
         family = dataclasses.replace(self, fixed={**self.fixed, **parameters}, space=space)
+        family = dataclasses.replace(family, space=tuple(family._live_space(self.space)))
         changed = []
         for published in self.published:
-            asked = family._asked(published.parameters)
-            left = {name: value for name, value in published.parameters.items() if name in asked}
-            changed.append(dataclasses.replace(published, name=f"{published.name} (changed)", parameters=left))
+            before = self._asked(published.parameters)
+            if all(before[name] in values for name, values in needed.items() if name in before):
+                kept = family._kept(published.parameters)
+                changed.append(dataclasses.replace(published, name=f"{published.name} (changed)", parameters=kept))
         return dataclasses.replace(family, published=tuple(changed))
 
     def complete(self, parameters: Mapping[str, Value]) -> dict[str, Value]:
@@ -128,12 +149,11 @@ class Family:
 
     def searched(self) -> tuple[Parameter, ...]:
         """The parameters that some trial is asked for: conditions on what is fixed may rule others out."""
-        names = {parameter.name for parameter in self.space}
-        return tuple(
-            parameter
-            for parameter in self.space
-            if all(name in names or self.fixed.get(name) in values for name, values in parameter.when.items())
-        )
+        found: list[Parameter] = []
+        for parameter in self.space:
+            if all(self._can_hold(name, values, found) for name, values in parameter.when.items()):
+                found.append(parameter)
+        return tuple(found)
 
     def representatives(self) -> list[dict[str, Value]]:
         """Values that show each choice of the space at least once, the published ones among them."""
@@ -147,8 +167,8 @@ class Family:
         """Values of the other parameters under which this one is asked for."""
         given: dict[str, Value] = {}
         for name, values in parameter.when.items():
-            if (condition := next((p for p in self.space if p.name == name), None)) is not None:
-                given |= self.given_for(condition) | {name: values[0]}
+            if (condition := next(iter(self._named(name)), None)) is not None:
+                given |= self.given_for(condition) | {name: next(v for v in values if condition.can_be(v))}
         return given
 
     def starting_points(self) -> list[tuple[str, dict[str, Value]]]:
@@ -169,3 +189,52 @@ class Family:
                 asked[parameter.name] = parameters.get(parameter.name, parameter.default)
                 chosen[parameter.name] = asked[parameter.name]
         return asked
+
+    def _named(self, name: str) -> list[Parameter]:
+        """The parameters of this name: it may stand several times, under conditions that exclude each other."""
+        return [parameter for parameter in self.space if parameter.name == name]
+
+    def _can_hold(self, name: str, values: Iterable[Value], asked: Iterable[Parameter]) -> bool:
+        """Whether a name can have one of these values, being fixed or one of the parameters asked for."""
+        return any(self.fixed.get(name) == v or any(p.name == name and p.can_be(v) for p in asked) for v in values)
+
+    def _conditions(self, parameter: Parameter) -> dict[str, tuple[Value, ...]]:
+        """Values of other parameters under which this one is asked for; what a switch depends on stands for it."""
+        conditions: dict[str, tuple[Value, ...]] = {}
+        for name, values in parameter.when.items():
+            conditions |= {} if name.startswith(SWITCH) else {name: values}
+            for condition in self._named(name)[:1]:
+                conditions |= self._conditions(condition)
+        return conditions
+
+    def _needed_by(self, names: Collection[str]) -> dict[str, list[Value]]:
+        """The values of choices under which each of these parameters is asked for.
+
+        Left out are choices without such a value: building the trial says what does not fit together.
+        """
+        needed: dict[str, list[Value]] = {p.name: list(p.values) for p in self.space if isinstance(p, Choice)}
+        before = {name: list(values) for name, values in needed.items()}
+        for fixed in names:
+            ways = [self._conditions(parameter) for parameter in self._named(fixed)]
+            for name in set(needed) - set(names):
+                if ways and all(name in way for way in ways):
+                    needed[name] = [v for v in needed[name] if any(v in way[name] for way in ways)]
+        return {name: values for name, values in needed.items() if values and values != before[name]}
+
+    def _live_space(self, before: Iterable[Parameter]) -> Iterator[Parameter]:
+        """What some trial is asked for, without the values of switches whose dependants of before are all gone."""
+        live = self.searched()
+        for parameter in live:
+            if not (parameter.name.startswith(SWITCH) and isinstance(parameter, Choice)):
+                yield parameter
+                continue
+            had, has = ({v for p in space for v in p.when.get(parameter.name, ())} for space in (before, live))
+            if has:
+                yield parameter.narrowed([v for v in parameter.values if v in has or v not in had])
+
+    def _kept(self, parameters: Mapping[str, Value]) -> dict[str, Value]:
+        """Those of a configuration's parameters that are still asked for, and chosen among what is left."""
+        choices = [parameter for parameter in self.space if isinstance(parameter, Choice)]
+        possible = {n: v for n, v in parameters.items() if all(p.can_be(v) for p in choices if p.name == n)}
+        asked = self._asked(possible)
+        return {name: value for name, value in possible.items() if name in asked}

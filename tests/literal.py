@@ -1,7 +1,8 @@
-"""Slow, literal definitions of the losses, samplers, metrics and windows of docs/methods.md: the tests' yardstick.
+"""Slow, literal definitions of losses, samplers, the encoders' own losses, metrics and windows: the tests' yardstick.
 
-Everything here is float64 and written as loops over rows and pairs, so that it can be read against the page. Where the
-page leaves a choice open, a comment beginning "Choice:" says what was decided.
+Everything here is float64 and written as loops over rows and pairs. What docs/methods.md says of losses, samplers and
+encoders can be read against it; metrics and windows are on no page, and defined by the docstrings here. Where either
+leaves a choice open, a comment beginning "Choice:" says what was decided.
 """
 
 import math
@@ -38,7 +39,7 @@ def bce_with_logits(logit: float, target: bool) -> float:
 
 def quantile(values: Iterable[float], q: float) -> float:
     """Return the q-quantile with linear interpolation between order statistics; of nothing it is NaN."""
-    # Choice: linear interpolation, the default of NumPy and of torch; the page names no method.
+    # Choice: linear interpolation, the default of NumPy and of torch.
     ordered = sorted(float(value) for value in values)
     if not ordered:
         return math.nan
@@ -269,6 +270,35 @@ def triplet_anchor(
     return pairwise + mse(mean, activity)
 
 
+# ------------------------------------------------------------------------------------------------------------ encoders
+
+
+def vib_divergence(mean: Matrix, log_variance: Matrix) -> float:
+    """Return KL(N(mean, exp log_variance) || N(0, I)): summed over dimensions, averaged over rows."""
+    return average(
+        math.fsum(
+            0.5 * (float(m) ** 2 + math.exp(v) - 1.0 - float(v)) for m, v in zip(means, log_variances, strict=True)
+        )
+        for means, log_variances in zip(mean, log_variance, strict=True)
+    )
+
+
+def gc_bin(sequence: str, bins: int) -> int:
+    """Return the bin of a sequence's GC content, from 0; an N counts as half a G or C."""
+    # Choice: bins are even between 0.25 and 0.75, a bound is in the upper one, and the outer ones take what lies beyond.
+    gc = math.fsum({"G": 1.0, "C": 1.0, "N": 0.5}.get(base, 0.0) for base in sequence) / len(sequence)
+    return min(max(math.floor((gc - 0.25) / 0.5 * bins), 0), bins - 1)
+
+
+def cross_entropy(logits: Matrix, classes: Iterable[int]) -> float:
+    """Return the mean of -log softmax(logits)[class]."""
+    terms: list[float] = []
+    for row, chosen in zip(logits, classes, strict=True):
+        top = max(float(x) for x in row)
+        terms.append(top + math.log(math.fsum(math.exp(float(x) - top) for x in row)) - float(row[chosen]))
+    return average(terms)
+
+
 # ------------------------------------------------------------------------------------------------------------ samplers
 
 
@@ -387,7 +417,7 @@ def high_noise_spearman(mean: Vector, activity: Vector, aleatoric_std: Vector) -
 
 def noise_gap(mean: Vector, activity: Vector, aleatoric_std: Vector) -> float:
     """Return low_noise_spearman - high_noise_spearman."""
-    # Choice: low minus high, the order in which the page names them (and as HC - LC).
+    # Choice: low minus high, as HC - LC.
     low = low_noise_spearman(mean, activity, aleatoric_std)
     return low - high_noise_spearman(mean, activity, aleatoric_std)
 

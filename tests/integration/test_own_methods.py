@@ -71,6 +71,7 @@ def test_an_ablation_around_a_trial_of_another_campaign(shared_ray, settings: Se
     (around,) = open_campaign(str(settings.out)).records()
     assert first.fingerprint == around.fingerprint  # the centre itself
     assert first.metrics == around.metrics
+    assert [trial.published for trial in (first, *others)] == ["out/BASE-001", None, None]
     for record in others:
         assert sum(record.config[key] != value for key, value in first.config.items()) == 1
     assert Search(ablation).run().counts == {"finished": 3}

@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from orchestrator import cli
+from analysis.books import TrialRecord
+from orchestrator import cli, options
+from orchestrator.ledger import open_ledger
 from orchestrator.search import Search
 from orchestrator.settings import Settings, StudySettings, load_settings
 from orchestrator.study import chosen_names
+from trainables.config import TrialConfig, preset
 from trainables.errors import UserError
 from trainables.registry import PLUGIN_VARIABLE
 
@@ -112,8 +115,8 @@ def test_a_cagi5_folder_without_release_selects_on_validation(good, monkeypatch,
     shutil.copytree(good["cagi5"], challenge)
     for path in challenge.glob("release_*"):
         path.unlink()
-    options = load_settings(None, good | {"cagi5": challenge, "families": ("baseline",)}, Settings)
-    assert Search(options).select_on == "val"
+    chosen = load_settings(None, good | {"cagi5": challenge, "families": ("baseline",)}, Settings)
+    assert Search(chosen).select_on == "val"
     code, _, err = run(monkeypatch, capsys, "search", *flags(good | {"cagi5": challenge, "select-on": "release"}))
     assert code == 2
     assert "--select-on release needs 11 release variants" in err
@@ -209,6 +212,7 @@ STUDY = {"families": None, "only": "B1"}
     [
         ({"only": "RS3,RS33"}, "--only RS33: the study has no such configuration or family; did you mean 'RS3'?"),
         ({"only": "hard_negatives"}, "did you mean 'hard_negative'?"),
+        ({"only": " , "}, "--only is empty; give names such as RS3, families or their codes, or leave it out for all"),
         ({"preset": "smal"}, "did you mean 'small'"),
         ({"data": "none.h5"}, "none.h5: no such file"),
     ],
@@ -228,9 +232,15 @@ def test_bad_input_to_the_study(change, message, good, monkeypatch, capsys, tmp_
         ({"set": "loss"}, "--set loss: give NAME=VALUE"),
         ({"set": "loss=mes"}, "family baseline: unknown loss 'mes'; did you mean 'mse'?"),
         ({"set": "los=mse"}, "unknown trial parameter 'los'"),
+        ({"set": "loss.k=[1]"}, "--set: loss.k should be a text, a number, true or false, not [1]"),
+        (
+            {"set": "encoder.gc_weight=3", "families": "factorized,baseline"},
+            "encoder dream_rnn has no parameter 'gc_weight'",
+        ),
         ({"set": "epochs=3"}, "--set epochs: belongs to the whole campaign; give --epochs"),
         ({"around": "NG1_noise_gated"}, "is for the family ablation; add it to --families"),
         ({"around": "NG1_noise", "families": "ablation"}, "did you mean 'NG1_noise_gated'?"),
+        ({"around": "RS", "families": "ablation"}, "stands for 9 configurations; name one, such as RS1"),
         ({"around": "nowhere/RS-001", "families": "ablation"}, "is neither a published name nor DIR/TRIAL"),
     ],
 )
@@ -238,6 +248,90 @@ def test_bad_changes_of_a_family(change, message, good, monkeypatch, capsys, tmp
     code, _, err = run(monkeypatch, capsys, "search", *flags(good | {"families": "baseline"} | change))
     assert code == 2
     assert message in err.strip().splitlines()[-1]
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("given", ["encoder=factorized", "encoder.dropout=0.3"])
+def test_the_examples_of_set_work_with_the_default_families(given, good, monkeypatch, capsys, tmp_path):
+    _, shown, _ = run(monkeypatch, capsys, "search", "--help")
+    assert given in " ".join(shown.split())
+    name, _, value = given.partition("=")
+    parameters = options.assignments([given])
+    del good["families"]
+    search = Search(load_settings(None, good | {"set": parameters}, Settings))
+    for family in search._families.values():
+        for values in family.representatives():
+            assert str(family.flat(values)[name]) == value
+
+
+def write_campaign(folder: Path, **fields: object) -> dict[str, object]:
+    """A campaign's folder with one trial; returns the trial's configuration."""
+    config = TrialConfig.from_flat({**preset("small"), "loss": "rank_stability", "loss.k": 3.0}).to_flat()
+    given = {"family": "rank_stability", "number": 0, "status": "finished", "config": config, "metrics": {},
+             "epochs_trained": 1, "seconds": 1.0, "started": "", "ended": "", "fingerprint": "f"}  # fmt: skip
+    book = open_ledger(folder, "c", {"select_on": "val"}, {}, must_exist=False)
+    book.append(TrialRecord(**{**given, **fields}))
+    book.close()
+    return config
+
+
+def around(good: dict[str, object], where: object, **more: object) -> Search:
+    given = good | {"families": ("ablation",), "around": str(where)} | more
+    return Search(load_settings(None, given, Settings))
+
+
+def test_an_ablation_takes_every_name_of_its_centre(good, tmp_path):
+    config = write_campaign(tmp_path / "st", name="ABL4_ng_a05", also={"NG8_ng_alpha05": "noise_gated"})
+    for name in ("ABL4_ng_a05", "NG8_ng_alpha05", "ABL4", "NG8"):
+        assert around(good, tmp_path / "st" / name).centre == config
+    assert around(good, "RS3").centre == around(good, "RS3_bilstm_rs").centre
+    assert around(good, "RS3")._families["ablation"].published[0].name == "RS3_bilstm_rs"
+
+
+def test_a_search_around_a_trial_goes_on_from_another_folder_and_without_its_centre(good, monkeypatch, tmp_path):
+    config = write_campaign(tmp_path / "st", name="RS-001")
+    for folder in ("there", "elsewhere"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path / "there")
+    begun = around(good, "../st/RS-001")
+    assert begun.centre == config
+    open_ledger(begun.folder, "out", begun.identity(), begun.about(), must_exist=False).close()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    resumed = load_settings(None, {"out": good["out"], "resume": True}, Settings)
+    assert resumed.around == str(tmp_path / "st" / "RS-001")
+    assert Search(resumed).identity() == begun.identity()
+    assert Search(resumed)._families == begun._families
+    shutil.rmtree(tmp_path / "st")
+    assert Search(resumed).identity() == begun.identity()
+    assert Search(resumed)._families == begun._families
+    monkeypatch.chdir(tmp_path / "there")
+    assert around(good, "../st/RS-001").identity() == begun.identity()  # the same command again
+    with pytest.raises(UserError, match="is neither a published name nor DIR/TRIAL"):
+        around(good, "../st/RS-002")
+
+
+COPIED = """
+import dataclasses
+from search_spaces import baseline
+FAMILY = dataclasses.replace(baseline.FAMILY, code={code!r})
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("MINE", "families baseline and mine both publish B1_baseline_mse; rename it in one"),
+        ("BASE", "families baseline and mine both have the code 'BASE'; change one"),
+    ],
+)
+def test_a_copied_family_does_not_take_over_a_name_of_the_study(code, message, good, monkeypatch, capsys, tmp_path):
+    (tmp_path / "plugins" / "search_spaces").mkdir(parents=True)
+    (tmp_path / "plugins" / "search_spaces" / "mine.py").write_text(COPIED.format(code=code))
+    monkeypatch.setenv(PLUGIN_VARIABLE, str(tmp_path / "plugins"))
+    chosen = {key: value for key, value in (good | STUDY).items() if key not in ("families", "trials")}
+    exit_code, _, err = run(monkeypatch, capsys, "study", *flags(chosen))
+    assert exit_code == 2
+    assert message in err
     assert not (tmp_path / "out").exists()
 
 

@@ -223,3 +223,79 @@ def test_parameters_outside_the_space_are_refused():
         FAMILIES.get("baseline").complete({"loss.k": 1.0})
     with pytest.raises(ValueError, match=r"does not search encoder\.vib_beta"):
         FAMILIES.get("rank_stability").complete({"encoder": "dream_rnn", "encoder.vib_beta": 0.01})
+
+
+@pytest.mark.parametrize(
+    ("name", "fixed", "choice", "left", "points"),
+    [
+        ("rank_stability", {"encoder.dropout": 0.3}, "encoder", {"dream_rnn"}, {"RS1", "RS7", "RS8"}),
+        ("rank_stability", {"encoder.vib_beta": 0.3}, "encoder", {"factorized"}, {"RS4"}),
+        ("contrastive", {"loss.temperature": 0.3}, "loss", {"contrastive_anchor"}, {"CA1", "CA7"}),
+        (
+            "noise_gated",
+            {"head": "dual"},
+            "loss",
+            {"noise_gated", "adaptive_noise_gated"},
+            {"NG1", "NG4", "NG8", "NG9"},
+        ),
+        ("noise_gated", {"loss.warmup_fraction": 0.2}, "loss", {"adaptive_noise_gated"}, {"NG4"}),
+        ("factorized", {"encoder.gc_weight": 3}, "encoder.gc_bins", {5, 10, 20}, {"FE7", "FE9"}),
+        ("combination", {"sampler.noise_weight": 1}, "sampler", {"quantile_stratified"}, {"BEST1", "BEST4"}),
+        ("combination", {"head": "dual", "loss.lambda_var": 1}, "loss", {"distributional", "heteroscedastic"}, set()),
+        ("ablation", {"loss.alpha": 0.2}, "loss", {"noise_gated"}, {"ABL1", "ABL5", "ABL6"}),
+    ],
+)
+def test_a_parameter_that_not_every_trial_has_narrows_the_choices(name, fixed, choice, left, points):
+    family = FAMILIES.get(name).override(fixed)
+    (narrowed,) = (set(p.values) for p in family.space if p.name == choice)
+    assert narrowed == left
+    assert {point.partition("_")[0] for point, _ in family.starting_points()} == points
+    for values in family.representatives():
+        flat = build(family, values).to_flat()
+        assert fixed.items() <= flat.items()
+        assert flat[choice] in left
+    edges = [(p, v) for p in family.searched() for v in (p.values if isinstance(p, Choice) else (p.low, p.high))]
+    for parameter, value in edges:
+        assert family.complete({**family.given_for(parameter), parameter.name: value})[parameter.name] == value
+
+
+def test_what_fits_no_choice_is_left_to_the_trial_to_refuse():
+    family = FAMILIES.get("rank_stability").override({"encoder.dropout": 0.3, "encoder.vib_beta": 0.1})
+    with pytest.raises(UserError, match="encoder dream_rnn has no parameter 'vib_beta'"):
+        build(family, family.complete({}))
+
+
+def test_a_switch_that_decides_about_nothing_is_dropped():
+    family = FAMILIES.get("factorized").override({"encoder.vib_beta": 0.1})
+    assert "@bottleneck" not in {p.name for p in family.space}
+    flats = [build(family, values).to_flat() for _, values in family.starting_points()]
+    assert [flat["encoder.gc_bins"] for flat in flats] == [0, 10]  # FE1 and FE4 are one, as are FE7 and FE9
+    assert {flat["encoder.vib_beta"] for flat in flats} == {0.1}
+
+
+def swept(family) -> set[str]:
+    return {value for p in family.space if p.name.startswith("@swept") for value in p.values}
+
+
+def test_an_ablation_does_not_sweep_what_is_fixed_or_absent():
+    usual = FAMILIES.get("ablation")
+    assert swept(usual.override({"loss.alpha": 0.2})) == swept(usual) - {"loss.alpha"}
+    factorized = usual.override({"encoder": "factorized"})
+    assert swept(factorized) == swept(usual) - {"encoder.dropout"}
+    for values in factorized.representatives():
+        assert build(factorized, values).to_flat()["encoder"] == "factorized"
+
+
+def test_an_ablation_around_a_bottleneck_sweeps_its_weight():
+    flat = {**preset("small", "factorized"), "encoder.vib_beta": 0.1}
+    centre = TrialConfig.from_flat(flat).to_flat()
+    family = around("a", centre, [FAMILIES.get(name) for name in FAMILIES])
+    values = family.complete({"@swept": "encoder.vib_beta", "encoder.vib_beta": 0.5})
+    assert build(family, values).to_flat() == {**centre, "encoder.vib_beta": 0.5}
+
+
+def test_a_weight_of_no_adversary_is_refused():
+    flat = {**preset("small", "factorized"), "encoder.gc_weight": 3}
+    with pytest.raises(UserError, match="gc_weight 3 weighs nothing without an adversary: set gc_bins too"):
+        TrialConfig.from_flat(flat)
+    assert TrialConfig.from_flat({**flat, "encoder.gc_bins": 5}).encoder.gc_weight == 3

@@ -1,7 +1,8 @@
 """Every searched parameter reaches the training: two of its values give other losses or other rows in the first epochs.
 
 Trials of one seed share their random numbers, so a parameter that reaches nothing leaves every number as it was: so it
-was with the study's temperature of hard negatives and with its curriculum.
+was with the study's temperature of hard negatives and with its curriculum. An encoder's own losses are no evidence: they
+are reported multiplied by their weight, whether or not anything is trained on them.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import dataclasses
 from collections.abc import Iterator
 
 import pytest
+import torch
 
 from search_spaces import FAMILIES, SWITCH, Choice, Family, Float
 from trainables.config import TrialConfig, preset
 from trainables.data.simulate import simulate
-from trainables.randomness import derive_generator
+from trainables.randomness import derive_generator, derive_seed
 from trainables.registry import PLUGIN_VARIABLE
 from trainables.training import Training, TrainingData
 
@@ -35,12 +37,22 @@ def tiny_data() -> TrainingData:
 def numbers(config: TrialConfig, data: TrainingData) -> Iterator[object]:
     """What a training does, the cheapest first: the rows of every epoch, then the losses of the first epochs."""
     training = Training(config, data)
+    draw_weights_by_name(training)
     for epoch in range(EPOCHS):
         rows = config.sampler.epoch_rows(training.sampled, epoch, EPOCHS, derive_generator(config.seed, epoch))
         yield rows.tolist()
     for _ in range(TRAINED):
         found = training.run_epoch().metrics
-        yield {key: value for key, value in found.items() if key.startswith(("train/", "val/"))}
+        yield {key: value for key, value in found.items() if key == "train/loss" or key.startswith("val/")}
+
+
+def draw_weights_by_name(training: Training) -> None:
+    """First weights that depend on a layer's name alone: one layer more or less does not move those of the others."""
+    with torch.random.fork_rng():
+        for name, module in training.model.named_modules():
+            if hasattr(module, "reset_parameters"):
+                torch.manual_seed(derive_seed(training.config.seed, name))
+                module.reset_parameters()
 
 
 def is_live(family: Family, parameter, data: TrainingData) -> bool:

@@ -39,10 +39,14 @@ class Factorized(Encoder):
     embedding_dropout: float = param(0.0, low=0, high=0.95)
 
     def __post_init__(self) -> None:
-        """Check the parameters. Raises UserError for a single bin, which leaves nothing to classify."""
+        """Check the parameters. Raises UserError for a single bin, which leaves nothing to classify, and a weight of nothing."""
         super().__post_init__()
         if self.gc_bins == 1:
             raise UserError("encoder factorized: gc_bins must be 0 (no adversary) or at least 2, not 1")
+        if self.gc_bins == 0 and self.gc_weight != 1:
+            raise UserError(
+                f"encoder factorized: gc_weight {self.gc_weight:g} weighs nothing without an adversary: set gc_bins too"
+            )
 
     def module(self) -> EncoderModule:
         """Build the network."""

@@ -20,7 +20,11 @@ from torch.nn.functional import normalize, relu, softplus
 from trainables.losses.pairwise import LINEAR_ABOVE
 
 ROUNDS = 40
-"""Halvings in the search for a quantile: 2^-40 of the range is finer than the steps of float32."""
+"""Halvings in the search for a quantile: it is off by 2^-40 of the range of activities at most, less than float32's steps
+at the ends of that range; differences that float32 can tell apart near 0 alone may be taken for one another."""
+
+SHORTEST = 1e-12
+"""Embeddings that are not longer than this have no direction: normalizing one would multiply its gradient by 1e12."""
 
 ANCHORS = 64
 """Anchors that are worked on at a time on a CPU: few enough that little lies between those of one block."""
@@ -30,7 +34,7 @@ EXCLUDED = 1e30
 
 
 class _Sorted(NamedTuple):
-    """A batch in ascending order of activity; unit embeddings z of length 1, or 0 where the embedding is 0."""
+    """A batch in ascending order of activity; unit embeddings z: of length 1, or 0 where SHORTEST says so."""
 
     z: Float[Tensor, "n d"]
     activity: Float[Tensor, " n"]
@@ -127,7 +131,13 @@ def _sort(
     activity, order = torch.sort(activity)
     low = (aleatoric_std < torch.quantile(aleatoric_std, noise_quantile))[order]
     limit = quantile_of_differences(activity, activity_quantile)
-    return _Sorted(normalize(embedding[order], dim=1), activity, low, limit)
+    return _Sorted(_unit(embedding[order]), activity, low, limit)
+
+
+def _unit(embedding: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+    """Rows at length 1; a row without a direction is 0 and gets a gradient of 0."""
+    has_direction = torch.linalg.vector_norm(embedding.detach(), dim=1, keepdim=True) > SHORTEST
+    return torch.where(has_direction, normalize(embedding, dim=1, eps=SHORTEST), 0)
 
 
 def _blocks(batch: _Sorted) -> Iterator[_Block]:
