@@ -111,21 +111,11 @@ class Winner:
 def find_winner(trials: pd.DataFrame, use_case: str, select_on: str) -> Winner:
     """Pick the best finished trial of a use case from a table of trials (columns name, family, status, same_as and metrics).
 
-    The baseline family is the reference, not a candidate, unless nothing else has finished.
+    The baseline family is the reference, not a candidate, unless nothing else has finished. A replicate is no candidate.
 
     Raises UserError for an unknown use case and where no finished trial has its metrics.
     """
-    if use_case not in USE_CASES:
-        raise UserError(f"unknown use case {use_case!r}{suggest(use_case, USE_CASES)}")
-    rule = USE_CASES[use_case]
-    finished = trials[trials["status"] == "finished"]
-    if "same_as" in finished:  # another name of a trial that is there is no second candidate
-        finished = finished[finished["same_as"].isna()]
-    needed = list(dict.fromkeys([*rule.selection(select_on), *rule.metrics]))
-    complete = finished.dropna(subset=needed) if set(needed) <= set(finished) else finished.iloc[:0]
-    if complete.empty:
-        absent = next((name for name in needed if name not in finished or finished[name].isna().all()), needed[0])
-        raise UserError(f"use case {use_case}: no finished trial has {absent}")
+    rule, finished, complete = _complete(trials, use_case, select_on)
     is_baseline = complete["family"] == BASELINE
     candidates, reference = complete[~is_baseline], complete[is_baseline]
     note = ""
@@ -146,6 +136,35 @@ def find_winner(trials: pd.DataFrame, use_case: str, select_on: str) -> Winner:
         without_metric=len(finished) - len(complete),
         note=note,
     )
+
+
+def finalists(trials: pd.DataFrame, use_case: str, select_on: str, top: int) -> list[str]:
+    """Names of the `top` best candidates of a use case, best first: those that `find_winner` picks from, in its order.
+
+    Raises UserError where `find_winner` does.
+    """
+    rule, _, complete = _complete(trials, use_case, select_on)
+    candidates = complete[complete["family"] != BASELINE]
+    value = selection_values(complete, rule, select_on)
+    ranked = _ranked(complete if candidates.empty else candidates, value, rule, select_on)
+    return [str(name) for name in ranked["name"].iloc[:top]]
+
+
+def _complete(trials: pd.DataFrame, use_case: str, select_on: str) -> tuple[UseCase, pd.DataFrame, pd.DataFrame]:
+    """The rule of a use case, the finished trials, and those of them that have its metrics: at least one."""
+    if use_case not in USE_CASES:
+        raise UserError(f"unknown use case {use_case!r}{suggest(use_case, USE_CASES)}")
+    rule = USE_CASES[use_case]
+    finished = trials[trials["status"] == "finished"]
+    for column in ("same_as", "replicate_of"):  # another name, or another seed, of a trial is no second candidate
+        if column in finished:
+            finished = finished[finished[column].isna()]
+    needed = list(dict.fromkeys([*rule.selection(select_on), *rule.metrics]))
+    complete = finished.dropna(subset=needed) if set(needed) <= set(finished) else finished.iloc[:0]
+    if complete.empty:
+        absent = next((name for name in needed if name not in finished or finished[name].isna().all()), needed[0])
+        raise UserError(f"use case {use_case}: no finished trial has {absent}")
+    return rule, finished, complete
 
 
 def selection_values(trials: pd.DataFrame, rule: UseCase, select_on: str) -> pd.Series[float]:
@@ -169,11 +188,16 @@ def _oriented_metrics(trials: pd.DataFrame, rule: UseCase, select_on: str) -> li
 
 
 def _first(trials: pd.DataFrame, value: pd.Series[float], rule: UseCase, select_on: str) -> Any:
-    """The best row; ties fall to the rule's other metrics on selection data, then to the earlier trial."""
+    """The best row."""
+    return _ranked(trials, value, rule, select_on).iloc[0]
+
+
+def _ranked(trials: pd.DataFrame, value: pd.Series[float], rule: UseCase, select_on: str) -> pd.DataFrame:
+    """The rows, best first; ties fall to the rule's other metrics on selection data, then to the earlier trial."""
     key = value.loc[trials.index] if rule.composite else _oriented_metrics(trials, rule, select_on)[0]
     order = pd.DataFrame({"key": key})
     for number, tie in enumerate(rule.ties):
         name = selection_metric(tie, select_on)
         order[f"tie{number}"] = trials[name] if name in trials else 0.0
     keys = [str(column) for column in order]
-    return trials.loc[order.sort_values(keys, ascending=False, kind="stable").index[0]]
+    return trials.loc[order.sort_values(keys, ascending=False, kind="stable").index]

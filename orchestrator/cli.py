@@ -175,6 +175,31 @@ def study(
 
 
 @app.command()
+def replicate(
+    folder: Folder,
+    top: Annotated[int | None, typer.Option(help="Finalists of each use case. [default: 5]")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Fresh seeds, the same for all. [default: 5]")] = None,
+    use_case: Annotated[
+        str | None, typer.Option(metavar="NAME,…", help="Use cases, separated by commas. [default: all]")
+    ] = None,
+    max_concurrent: options.MaxConcurrent = None,
+    cpus_per_trial: options.CpusPerTrial = None,
+    gpus_per_trial: options.GpusPerTrial = None,
+    time_budget: options.TimeBudget = None,
+    trial_time_limit: options.TrialTimeLimit = None,
+    address: options.Address = None,
+) -> None:
+    """Train the best trials of each use case again, and the baseline, with fresh seeds."""
+    flags = {key: value for key, value in locals().items() if key != "folder"}
+    from orchestrator.settings import load_replication
+
+    loaded = load_replication(folder, flags | {"use_case": options.comma_separated(use_case)})
+    from orchestrator.replication import Replication
+
+    _run(Replication, loaded)
+
+
+@app.command()
 def status(folder: Folder) -> None:
     """Show how far a campaign is."""
     from orchestrator.views import status_text
