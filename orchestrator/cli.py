@@ -189,7 +189,10 @@ def replicate(
     trial_time_limit: options.TrialTimeLimit = None,
     address: options.Address = None,
 ) -> None:
-    """Train the best trials of each use case again, and the baseline, with fresh seeds."""
+    """Train the best trials of each use case again, and the baseline, with fresh seeds.
+
+    The same command again goes on where it was interrupted. How to run is as in the search where no option says otherwise.
+    """
     flags = {key: value for key, value in locals().items() if key != "folder"}
     from orchestrator.settings import load_replication
 

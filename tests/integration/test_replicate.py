@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from books import mlflow_runs, steps
 from command_line import Command
 
 from analysis import open_campaign
-from analysis.books import TrialRecord, read_records, read_status
+from analysis.books import TrialRecord, read_records
 from orchestrator import views
 from orchestrator.replication import Replication
 from orchestrator.search import Search
@@ -24,6 +24,18 @@ from trainables.data.simulate import HDF5_NAME
 from trainables.errors import UserError
 from trainables.registry import PLUGIN_VARIABLE
 
+LOSS = """
+import dataclasses, pathlib
+from trainables.losses import Loss
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Fickle(Loss):
+    \"\"\"Squared error, until a file says otherwise.\"\"\"
+    def __call__(self, prediction, target, progress):
+        if pathlib.Path({marker!r}).exists():
+            raise MemoryError("out of memory")
+        return (prediction.mean - target.activity).square().mean()
+"""
 FAMILIES = ("baseline", "factorized")
 USE_CASES = ("overall", "in_distribution")
 
@@ -42,7 +54,18 @@ def own(folder: Path) -> dict[str, tuple[int, str, Mapping[str, Any], Mapping[st
 
 
 @pytest.fixture(scope="module")
-def search(simulated_folder, tmp_path_factory) -> Settings:
+def marker(tmp_path_factory) -> Iterator[Path]:
+    """A loss of the user's own, and the file that makes it fail."""
+    folder = tmp_path_factory.mktemp("plugins")
+    (folder / "losses").mkdir()
+    (folder / "losses" / "fickle.py").write_text(LOSS.format(marker=str(folder / "marker")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(PLUGIN_VARIABLE, str(folder))
+        yield folder / "marker"
+
+
+@pytest.fixture(scope="module")
+def search(simulated_folder, tmp_path_factory, marker) -> Settings:
     return Settings(
         families=FAMILIES,
         data=simulated_folder / HDF5_NAME,
@@ -50,7 +73,7 @@ def search(simulated_folder, tmp_path_factory) -> Settings:
         out=tmp_path_factory.mktemp("replicate") / "out",
         trials=2,
         epochs=1,
-        set={"encoder": "factorized"},
+        set={"encoder": "factorized", "loss": "fickle"},
         max_concurrent=1,
     )
 
@@ -122,7 +145,7 @@ def test_replicates_leave_the_searchs_books_alone(campaign, replicated):
     assert (replicated / "trials.jsonl").read_bytes().startswith((campaign / "trials.jsonl").read_bytes())
 
 
-def test_the_same_again_trains_nothing_and_more_seeds_add(replicated, tmp_path):
+def test_the_same_again_trains_nothing_and_more_seeds_add(replicated, tmp_path, marker):
     folder = Path(shutil.copytree(replicated, tmp_path / "copy"))
     before = read_records(folder)
     again = replication(folder)
@@ -131,10 +154,13 @@ def test_the_same_again_trains_nothing_and_more_seeds_add(replicated, tmp_path):
     assert read_records(folder) == before
     more = replication(folder, seeds=3, use_case=("overall",))
     assert "with seeds 1, 2, 3: 6 trainings, 4 done, about" in more.plan()
-    assert more.run().counts == {"finished": 6}
-    added = read_records(folder)[len(before) :]
+    marker.touch()
+    assert more.run().counts == {"finished": 4, "failed": 2}
+    marker.unlink()
     assert read_records(folder)[: len(before)] == before
-    assert [record.config["seed"] for record in added] == [3, 3]
+    added = read_records(folder)[len(before) :]
+    assert [(record.config["seed"], record.failure_class) for record in added] == [(3, "oom"), (3, "oom")]
+    assert ", 2 failed of " in views.status_text(folder)
 
 
 def test_status_and_trials_show_replicates_apart(replicated, capsys):
@@ -151,97 +177,75 @@ def test_status_and_trials_show_replicates_apart(replicated, capsys):
     assert open_campaign(replicated).best("overall").winner.candidates == 2
 
 
-def test_a_search_goes_on_as_if_there_were_no_replicates(campaign, replicated, search, tmp_path):
-    found = []
-    for number, folder in enumerate((campaign, replicated)):
-        out = Path(shutil.copytree(folder, tmp_path / str(number)))
-        outcome = Search(search.model_copy(update={"out": out, "trials": 4})).run()
-        assert (outcome.state, outcome.counts) == ("finished", {"finished": 8})
-        found.append(own(out))
-        assert len(replicates(out)) == len(replicates(folder))
-    without, with_replicates = found
-    assert with_replicates == without
-    assert "replication" not in views.status_text(out).splitlines()[0]
-
-
-def test_a_killed_replication_goes_on(copy, search):
-    """Kill -9 after a replicate has ended and while another trains; then the search, then the same command again."""
-    command = Command("replicate", copy, "--top", 2, "--seeds", 2, "--use-case", "overall", "--max-concurrent", 1)
+def test_an_interrupted_replication_goes_on_and_so_does_the_search(campaign, copy, search, tmp_path):
+    """Kill -9 after a replicate has ended and while another trains; the search; the same command again; more trials."""
+    command = Command("replicate", copy, "--seeds", 2, "--use-case", "overall", "--max-concurrent", 1)
     command.kill(lambda: bool(replicates(copy)) and bool(list(copy.glob("trials/*/last.pt"))))
     assert "replication interrupted" in views.status_text(copy)
     before = read_records(copy)
-    assert Search(search.model_copy(update={"out": copy})).run().counts == {"finished": 4}
+
+    outcome = Search(search.model_copy(update={"out": copy})).run()
+    assert (outcome.state, outcome.counts) == ("finished", {"finished": 4})
     assert read_records(copy) == before
-    assert read_status(copy)["state"] == "finished"
+    assert views.status_text(copy).startswith("out: finished")
     _, children = mlflow_runs(copy)
-    assert {run.info.status for run in children} <= {"FINISHED", "KILLED"}
-    replication(copy, top=2, use_case=("overall",)).run()
+    assert "RUNNING" not in {run.info.status for run in children}
+
+    again = replication(copy, top=5, use_case=("overall",))
+    assert f"6 trainings, {len(before) - 4} done" in again.plan()  # two finalists and the baseline, two seeds
+    assert again.run().counts == {"finished": 6}
     records = read_records(copy)
     assert records[: len(before)] == before
     assert len({record.name for record in records}) == len({record.fingerprint for record in records}) == len(records)
-    assert len(replicates(copy)) == 6
+    assert len(records) == 4 + 6
     _, children = mlflow_runs(copy)
     assert sorted(run.info.run_name for run in children) == sorted(record.name for record in records)
     assert {run.info.status for run in children} == {"FINISHED"}
     assert not list(copy.glob("trials/*/last.pt"))
 
+    without = Path(shutil.copytree(campaign, tmp_path / "without", ignore=shutil.ignore_patterns("ray")))
+    for out in (without, copy):
+        outcome = Search(search.model_copy(update={"out": out, "trials": 3})).run()
+        assert outcome.counts == {"finished": 6}
+    assert own(copy) == own(without)
+    assert len(replicates(copy)) == 6
 
-def test_the_study_keeps_its_seeds(shared_ray, simulated_folder, tmp_path):
+
+def test_a_study_is_replicated_and_goes_on(shared_ray, simulated_folder, tmp_path, capsys):
     out = tmp_path / "out"
     settings = StudySettings(
-        data=simulated_folder / HDF5_NAME, cagi5=simulated_folder / "cagi5", out=out, epochs=1, only=("B1", "CL1")
+        data=simulated_folder / HDF5_NAME, cagi5=simulated_folder / "cagi5", out=out, epochs=1, only=("FE1",)
     )
     Study(settings).run()
-    names = list(own(out))
-    assert replication(out, seeds=1).run().counts == {"finished": 2}
-    assert set(replicates(out)) == {f"{name}/s0" for name in names}
-    assert Study(settings).run().counts == {"finished": 2}
-    assert "family" in views.trials_table(out, family=None, sort=None, ascending=False)
+    assert replication(out, seeds=1).run().counts == {"finished": 1}
+    assert set(replicates(out)) == {"FE1_factorized/s0"}
+    assert {record.published for record in replicates(out).values()} == {None}
+    before = read_records(out)
+    assert Study(settings).run().counts == {"finished": 1}
+    assert read_records(out) == before
+    views.write_trials(views.trials_table(out, family=None, sort=None, ascending=False), "table")
+    assert "FE1_factorized/s0  finished" in capsys.readouterr().out  # no column of families, as without replicates
     # Seeds of configurations that the study may yet train are not fresh.
     assert not {42, 123, 456} & set(replication(out, seeds=500).seeds)
 
 
-def test_trials_that_are_one_but_for_their_seed_are_replicated_once(copy):
-    lines = (copy / "trials.jsonl").read_text().splitlines()
-    twin = json.loads(lines[0])
-    twin |= {"name": "TWIN", "fingerprint": "0" * 16, "config": {**twin["config"], "seed": 7}}
-    (copy / "trials.jsonl").write_text("\n".join([*lines, json.dumps(twin)]) + "\n")
-    assert twin["family"] == "baseline"
-    records = {record.name: record for record in read_records(copy)}
-    of_twin = next(record for record in records.values() if record.fingerprint == json.loads(lines[0])["fingerprint"])
-    assert of_twin.metrics == records["TWIN"].metrics
-    plan = replication(copy, seeds=8)
-    assert plan.seeds == [1, 2, 3, 4, 5, 6, 8, 9]
+def test_a_seed_that_some_trial_has_is_not_fresh(copy):
+    path = copy / "trials.jsonl"
+    another = json.loads(path.read_text().splitlines()[0])
+    another |= {
+        "name": "FAILED",
+        "fingerprint": "0" * 16,
+        "status": "failed",
+        "config": {**another["config"], "seed": 2},
+    }
+    path.write_text(path.read_text() + json.dumps(another) + "\n")
+    assert replication(copy, seeds=3).seeds == [1, 3, 4]
 
 
-LOSS = """
-import dataclasses, pathlib
-from trainables.losses import Loss
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Fickle(Loss):
-    \"\"\"Squared error, until a file says otherwise.\"\"\"
-    def __call__(self, prediction, target, progress):
-        if pathlib.Path({marker!r}).exists():
-            raise MemoryError("out of memory")
-        return (prediction.mean - target.activity).square().mean()
-"""
-
-
-def test_a_loss_of_the_users_own_is_replicated_and_may_fail(shared_ray, settings: Settings, tmp_path, monkeypatch):
-    marker, out = tmp_path / "marker", Path(str(settings.out))
-    (tmp_path / "plugins" / "losses").mkdir(parents=True)
-    (tmp_path / "plugins" / "losses" / "fickle.py").write_text(LOSS.format(marker=str(marker)))
-    monkeypatch.setenv(PLUGIN_VARIABLE, str(tmp_path / "plugins"))
-    Search(settings.model_copy(update={"set": {"loss": "fickle"}, "epochs": 1})).run()
-    assert replication(out, seeds=1).run().counts == {"finished": 1}
-    marker.touch()
-    assert replication(out, seeds=2).run().counts == {"finished": 1, "failed": 1}
-    assert replicates(out)["BASE-001/s2"].failure_class == "oom"
-    assert "replicates: 1 finished, 1 failed of 1 configuration\n" in views.status_text(out)
+def test_what_a_loss_of_the_users_own_needs_is_said(copy, monkeypatch):
     monkeypatch.delenv(PLUGIN_VARIABLE)
-    with pytest.raises(UserError, match=f"BASE-001: unknown loss 'fickle'.*{PLUGIN_VARIABLE} must be as it was"):
-        replication(out)
+    with pytest.raises(UserError, match=f"-00.: unknown loss 'fickle'.*{PLUGIN_VARIABLE} must be as it was"):
+        replication(copy)
 
 
 def change(path: Path, **changes: Any) -> None:
@@ -271,7 +275,7 @@ def test_other_variants_are_refused(copy, simulated_folder, tmp_path):
     change(copy, settings={"cagi5": str(tmp_path / "variants")})
     path = tmp_path / "variants" / "release_SIM1.tsv"
     path.write_text("\n".join(path.read_text().splitlines()[:-1]) + "\n")
-    with pytest.raises(UserError, match="variants: is not what .*copy was trained and scored on any more"):
+    with pytest.raises(UserError, match=r"variants: is not what .*copy was trained and scored on any more"):
         replication(copy)
 
 
@@ -286,7 +290,7 @@ def test_what_can_not_be_replicated_is_said(copy, tmp_path):
     with pytest.raises(UserError, match="what its configuration builds has changed"):
         replication(copy)
     (copy / "trials.jsonl").write_text("")
-    with pytest.raises(UserError, match="there is nothing to replicate .use case overall: no finished trial has"):
+    with pytest.raises(UserError, match=r"there is nothing to replicate .use case overall: no finished trial has"):
         replication(copy)
     change(copy, identity={"recipe": 1})
     with pytest.raises(UserError, match="recipe 1, not"):
