@@ -40,7 +40,8 @@ configuration this one has with another seed.
 class BestTrial:
     """The winner of a use case: how it was picked, its flat config, metrics, and where its model and predictions lie.
 
-    published: the starting point that it is, if any, as in `TrialRecord`. Paths are None where the source of the trials has none.
+    published: the starting point that it is, if any, as in `TrialRecord`. Paths are None where the source of the trials
+    has none.
     """
 
     winner: Winner

@@ -38,7 +38,7 @@ class Outcome(NamedTuple):
 class CampaignRun:
     """A checked campaign: everything that can be wrong has been found before anything starts or is written.
 
-    What its trials are is up to `Search` and `Study`. Raises UserError.
+    What its trials are is up to `Search`, `Study` and `Replication`. Raises UserError.
     """
 
     early_stopping: EarlyStopping | None = None
@@ -53,7 +53,7 @@ class CampaignRun:
             raise UserError(f"unknown preset {settings.preset!r}{suggest(settings.preset, PRESETS)}")
         self.folder = settings.out.resolve()
         self.tracking_uri = absolute(settings.tracking_uri)
-        self.data = _read_data(settings)
+        self.data = self.read_data()
         self.select_on = settings.select_on or ("release" if _can_select(self.data.variants, "release") else "val")
         if self.select_on != "val" and not _can_select(self.data.variants, self.select_on):
             raise UserError(
@@ -79,6 +79,14 @@ class CampaignRun:
     def proposers(self, ledger: Ledger) -> dict[str, Proposer]:
         """What proposes the trials of each family, those of families included that the campaign has trials of."""
         raise NotImplementedError
+
+    def ended(self, ledger: Ledger) -> Mapping[str, TrialRecord]:
+        """What has ended of the trials that this run is about, by fingerprint: replicates are no trials of a search."""
+        return ledger.records
+
+    def read_data(self) -> TrainingData:
+        """Read what the trials are trained and scored on. Raises UserError."""
+        return _read_data(self.settings)
 
     @property
     def epochs(self) -> int:
@@ -182,16 +190,16 @@ class CampaignRun:
         from orchestrator.tracking import Tracker
 
         proposers, wanted = self.proposers(ledger), self.wanted(ledger)
-        progress = Progress(wanted, ledger.records.values())
+        progress = Progress(wanted, self.ended(ledger).values())
         uri = self.tracking_uri or default_uri(self.folder)
         tracker = Tracker(uri, self.folder, ledger.manifest, self.parent_parameters())
-        recorder = Recorder(ledger, tracker, proposers, self.objective, self._tags, progress)
+        recorder = Recorder(ledger, tracker, proposers, self.objective, self._tags, progress, self.settings.command)
         state = "interrupted"  # unless it ends otherwise: an error must leave no run that looks alive
         try:
             add_references(self.folder, self.data, progress.say)
             recorder.reconcile()
-            outcome = Outcome("finished", ledger.counts(), "")
-            if _left(ledger, wanted):
+            outcome = self._outcome("finished", ledger)
+            if self._left(ledger, wanted):
                 with progress:
                     outcome = self._tune(ledger, recorder, [proposers[f] for f in self.families], wanted)
             state = outcome.state
@@ -201,20 +209,27 @@ class CampaignRun:
 
     def _tune(self, ledger: Ledger, recorder: Any, proposers: list[Proposer], wanted: Mapping[str, int]) -> Outcome:
         """Start Ray, run the trials that are left, and stop Ray."""
-        recorder.progress.say(f"starting Ray for {_left(ledger, wanted)} trials")
+        recorder.progress.say(f"starting Ray for {self._left(ledger, wanted)} trials")
         from orchestrator.ray_run import run_trials
 
         try:
             run_trials(self, ledger, recorder, proposers, wanted)
         except KeyboardInterrupt:
-            return Outcome("interrupted", ledger.counts(), "interrupted")
+            return self._outcome("interrupted", ledger, "interrupted")
         finally:
             # Ray Tune ends what still runs when the time is up without a word to its callbacks.
             recorder.interrupt()
-        if _left(ledger, wanted, but=recorder.exhausted):
-            return Outcome("interrupted", ledger.counts(), "the time budget is spent")
+        if self._left(ledger, wanted, but=recorder.exhausted):
+            return self._outcome("interrupted", ledger, "the time budget is spent")
         why = "; ".join(f"{family} has no configuration left to try" for family in recorder.exhausted)
-        return Outcome("finished", ledger.counts(), why)
+        return self._outcome("finished", ledger, why)
+
+    def _outcome(self, state: str, ledger: Ledger, why: str = "") -> Outcome:
+        return Outcome(state, Counter(record.status for record in self.ended(ledger).values()), why)
+
+    def _left(self, ledger: Ledger, wanted: Mapping[str, int], but: Collection[str] = ()) -> int:
+        ended = Counter(record.family for record in self.ended(ledger).values())
+        return sum(max(0, trials - ended[family]) for family, trials in wanted.items() if family not in but)
 
     def parent_parameters(self) -> dict[str, Any]:
         """What MLflow shows of the campaign itself."""
@@ -229,11 +244,6 @@ class CampaignRun:
         config = proposal.config
         tags = {key: str(config[key]) for key in ("encoder", "head", "loss", "sampler", "seed")}
         return {**tags, "preset": self.settings.preset, "select_on": self.select_on}
-
-
-def _left(ledger: Ledger, wanted: Mapping[str, int], but: Collection[str] = ()) -> int:
-    ended = Counter(record.family for record in ledger.records.values())
-    return sum(max(0, trials - ended[family]) for family, trials in wanted.items() if family not in but)
 
 
 def _read_data(settings: RunSettings) -> TrainingData:

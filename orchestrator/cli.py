@@ -63,6 +63,14 @@ def _options(
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The campaign's folder (a search's --out).")]
 
 
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="DIR", help="The campaign's folder; or an MLflow URI[#NAME], a .parquet export, the study's .csv."
+    ),
+]
+
+
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the demo's data and campaign.")] = Path("nrtune-demo"),
@@ -179,6 +187,34 @@ def study(
 
 
 @app.command()
+def replicate(
+    folder: Folder,
+    top: Annotated[int | None, typer.Option(help="Finalists of each use case. [default: 5]")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Fresh seeds, the same for all. [default: 5]")] = None,
+    use_case: Annotated[
+        str | None, typer.Option(metavar="NAME,…", help="Use cases, separated by commas. [default: all]")
+    ] = None,
+    max_concurrent: options.MaxConcurrent = None,
+    cpus_per_trial: options.CpusPerTrial = None,
+    gpus_per_trial: options.GpusPerTrial = None,
+    time_budget: options.TimeBudget = None,
+    trial_time_limit: options.TrialTimeLimit = None,
+    address: options.Address = None,
+) -> None:
+    """Train the best trials of each use case again, and the baseline, with fresh seeds.
+
+    The same command again goes on where it was interrupted. How to run is as in the search where no option says otherwise.
+    """
+    flags = {key: value for key, value in locals().items() if key != "folder"}
+    from orchestrator.settings import load_replication
+
+    loaded = load_replication(folder, flags | {"use_case": options.comma_separated(use_case)})
+    from orchestrator.replication import Replication
+
+    _run(Replication, loaded)
+
+
+@app.command()
 def status(folder: Folder) -> None:
     """Show how far a campaign is."""
     from orchestrator.views import status_text
@@ -188,7 +224,7 @@ def status(folder: Folder) -> None:
 
 @app.command()
 def trials(
-    folder: Folder,
+    source: Source,
     family: Annotated[str | None, typer.Option(help="Only this family.")] = None,
     sort: Annotated[str | None, typer.Option(metavar="METRIC", help="Sort by this column, largest first.")] = None,
     ascending: Annotated[bool, typer.Option("--ascending", help="Smallest first.")] = False,
@@ -197,7 +233,7 @@ def trials(
     """List the trials that have ended."""
     from orchestrator.views import trials_table, write_trials
 
-    table = trials_table(folder, family=family, sort=sort, ascending=ascending)
+    table = trials_table(source, family=family, sort=sort, ascending=ascending)
     write_trials(table, format.value)
 
 

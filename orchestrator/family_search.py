@@ -38,7 +38,8 @@ class Proposal(NamedTuple):
     """A trial to run: its name, family, number in the family's study, flat config and fingerprint.
 
     published: the starting point that it is, as in `TrialRecord`, or None; starting points are never stopped early. also:
-    other published names of the same configuration, with their families.
+    other published names of the same configuration, with their families. replicate_of: the trial whose configuration
+    this one has, with another seed.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Proposal(NamedTuple):
     fingerprint: str
     published: str | None
     also: Mapping[str, str]
+    replicate_of: str | None = None
 
 
 class Proposer(Protocol):
@@ -72,6 +74,34 @@ class Proposer(Protocol):
 
     def curves(self) -> Mapping[int, Sequence[tuple[int, float]]]:
         """Validation metrics by epoch, by the trial's number."""
+
+
+class GivenOrder:
+    """A family's trials that are known in advance, proposed one after the other; nothing is learned from how they end."""
+
+    def __init__(self, name: str, proposals: Sequence[Proposal]) -> None:
+        self.name, self.proposals = name, proposals
+
+    def reconcile(self, records: Mapping[str, TrialRecord], objective: Objective) -> None:
+        """Nothing: what has ended is not proposed again."""
+
+    def interrupted(self) -> list[str]:
+        """None in particular: the order is the same after an interruption."""
+        return []
+
+    def propose(self, known: Collection[str], reserved: Collection[str] = ()) -> Proposal | None:
+        """The first trial that is not in `known`."""
+        return next((proposal for proposal in self.proposals if proposal.fingerprint not in known), None)
+
+    def report(self, number: int, epoch: int, value: float) -> None:
+        """Nothing."""
+
+    def tell(self, record: TrialRecord, objective: float | None) -> None:
+        """Nothing."""
+
+    def curves(self) -> Mapping[int, Sequence[tuple[int, float]]]:
+        """None: no trial is stopped early."""
+        return {}
 
 
 class FamilyStudy:
@@ -240,6 +270,6 @@ def _sampler(seed: int) -> optuna.samplers.BaseSampler:
 
 
 def next_family(studies: Sequence[Proposer], started: Mapping[str, int], wanted: Mapping[str, int]) -> Proposer | None:
-    """The family that has started the fewest trials, in the order asked for; None when each has what is wanted."""
+    """The family that has started least of what is wanted, in the order asked for; None when each has all of it."""
     open_families = [study for study in studies if started[study.name] < wanted[study.name]]
-    return min(open_families, key=lambda study: started[study.name], default=None)
+    return min(open_families, key=lambda study: started[study.name] / wanted[study.name], default=None)

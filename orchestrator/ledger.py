@@ -7,7 +7,6 @@ import fcntl
 import json
 import os
 import uuid
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,18 @@ LOCK, DATABASE = ".lock", "mlflow.db"
 
 
 class Ledger:
-    """An open campaign folder: its manifest, the records of ended trials, and the lock that keeps others from writing."""
+    """An open campaign folder: its manifest, the records of ended trials, and the lock that keeps others from writing.
+
+    By fingerprint, `records` has the trials of the search or study itself, which count as such, `replicates` the others.
+    """
 
     def __init__(self, folder: Path, manifest: dict[str, Any], lock: int) -> None:
         self.folder, self.manifest, self._lock = folder, manifest, lock
         cut_torn_line(folder / RECORDS)  # what it would have recorded is done again
-        self.records = {record.fingerprint: record for record in read_records(folder)}
+        self.records: dict[str, TrialRecord] = {}
+        self.replicates: dict[str, TrialRecord] = {}
+        for record in read_records(folder):
+            self._keep(record)
 
     def append(self, record: TrialRecord) -> None:
         """Write down how a trial ended; when this returns, the line is on disk."""
@@ -33,24 +38,28 @@ class Ledger:
             file.write(record.to_line() + "\n")
             file.flush()
             os.fsync(file.fileno())
-        self.records[record.fingerprint] = record
+        self._keep(record)
 
-    def counts(self) -> Counter[str]:
-        """Ended trials by status."""
-        return Counter(record.status for record in self.records.values())
+    def everything(self) -> dict[str, TrialRecord]:
+        """All that has ended, replicates included, by fingerprint."""
+        return self.replicates | self.records
 
     def trial_folder(self, fingerprint: str) -> Path:
         """Where a trial's checkpoint, history and predictions lie."""
         return self.folder / TRIALS / fingerprint
 
-    def write_status(self, state: str, running: list[dict[str, Any]]) -> None:
-        """Write what is going on: state (running, finished, interrupted), pid, and one entry a running trial."""
-        content = {"state": state, "pid": os.getpid(), "updated": now(), "running": running}
+    def write_status(self, state: str, command: str, running: list[dict[str, Any]]) -> None:
+        """Write what is going on: state (running, finished, interrupted) of a command, pid, one entry a running trial."""
+        content = {"state": state, "command": command, "pid": os.getpid(), "updated": now(), "running": running}
         _write_text(self.folder / STATUS, json.dumps(content, indent=1))
 
     def close(self) -> None:
         """Let go of the lock."""
         os.close(self._lock)
+
+    def _keep(self, record: TrialRecord) -> None:
+        kept = self.records if record.replicate_of is None else self.replicates
+        kept[record.fingerprint] = record
 
 
 def open_ledger(

@@ -27,6 +27,7 @@ import ray
 from ray import tune
 from ray.tune.search import Searcher
 
+from analysis.books import TrialRecord
 from orchestrator.family_search import Proposal, Proposer, next_family
 from orchestrator.ledger import Ledger
 from orchestrator.recorder import Recorder
@@ -42,12 +43,16 @@ RAY_FOLDER = "ray"
 
 
 class FamilySearcher(Searcher):
-    """Hands Ray Tune the next proposal of the family that has started the fewest trials."""
+    """Hands Ray Tune the next proposal of the family that has started least of what is wanted.
+
+    ended: by fingerprint, what has ended of the trials that count towards `wanted`.
+    """
 
     def __init__(
         self,
         studies: Sequence[Proposer],
         ledger: Ledger,
+        ended: Mapping[str, TrialRecord],
         wanted: Mapping[str, int],
         options: dict[str, Any],
         exhausted: list[str],
@@ -55,8 +60,8 @@ class FamilySearcher(Searcher):
         super().__init__()
         self.studies, self.ledger, self.wanted = list(studies), ledger, wanted
         self.options, self.exhausted = options, exhausted
-        self.started = Counter(record.family for record in ledger.records.values())
-        self.proposed = set(ledger.records)
+        self.started = Counter(record.family for record in ended.values())
+        self.proposed = set(ended)
         self.reserved = {fingerprint for study in studies for fingerprint in study.interrupted()}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -119,7 +124,7 @@ def run_trials(
             "plugins": os.pathsep.join(str(folder.resolve()) for folder in plugin_folders()),
             "time_limit": None if settings.trial_time_limit is None else settings.trial_time_limit * 60,
         }
-        searcher = FamilySearcher(studies, ledger, wanted, options, recorder.exhausted)
+        searcher = FamilySearcher(studies, ledger, campaign.ended(ledger), wanted, options, recorder.exhausted)
         trainable = tune.with_resources(tune.with_parameters(TrialTrainable, data=campaign.data), resources)
         _run(searcher, scheduler, recorder, trainable, campaign, sum(wanted.values()))
     finally:

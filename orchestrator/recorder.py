@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -41,8 +42,9 @@ class Recorder(Callback):
         objective: Objective,
         tags_of: Callable[[Proposal], dict[str, str]],
         progress: Progress,
+        command: str,
     ) -> None:
-        self.ledger, self.tracker, self.studies = ledger, tracker, studies
+        self.ledger, self.tracker, self.studies, self.command = ledger, tracker, studies, command
         self.objective, self.tags_of, self.progress = objective, tags_of, progress
         self.running: dict[str, _Running] = {}
         self.stopped_early: Callable[[str], bool] = lambda trial_id: False
@@ -59,7 +61,7 @@ class Recorder(Callback):
         """After a crash: close in MLflow and Optuna what the ledger says has ended, and mark what was interrupted."""
         for study in self.studies.values():
             study.reconcile(self.ledger.records, self.objective)
-        for fingerprint in self.ledger.records:
+        for fingerprint in self.ledger.everything():
             (self.ledger.trial_folder(fingerprint) / LAST).unlink(missing_ok=True)
         self._track(lambda: self.tracker.interrupt(self.tracker.unfinished()))
         self.publish_missing()
@@ -67,7 +69,7 @@ class Recorder(Callback):
     def publish_missing(self) -> None:
         """Write to MLflow what the books have and MLflow has not, after a crash or while it did not answer."""
         self._track(lambda: self.tracker.log_references(read_references(self.ledger.folder)))
-        for record in self.ledger.records.values():
+        for record in self.ledger.everything().values():
             if not self.tracker.is_closed(record.fingerprint):
                 self._track(partial(self._publish, record))
 
@@ -135,11 +137,12 @@ class Recorder(Callback):
     def interrupt(self) -> None:
         """Mark all running trials as interrupted."""
         fingerprints = [running.proposal.fingerprint for running in self.running.values()]
-        self._track(lambda: self.tracker.interrupt(f for f in fingerprints if f not in self.ledger.records))
+        ended = self.ledger.everything()
+        self._track(lambda: self.tracker.interrupt(f for f in fingerprints if f not in ended))
         self.running.clear()
 
     def curves(self) -> Iterable[Curve]:
-        """The validation curve of every trial that ended without failing."""
+        """The validation curve of every trial, replicates aside, that ended without failing."""
         curves = {family: study.curves() for family, study in self.studies.items()}
         for record in self.ledger.records.values():
             if record.status != FAILED:
@@ -150,7 +153,9 @@ class Recorder(Callback):
         self.write_status(state)
         self._tracker_away_until = 0.0
         self.publish_missing()
-        counts = {f"trials/{status}": float(n) for status, n in self.ledger.counts().items()}
+        ended = Counter(f"trials/{record.status}" for record in self.ledger.records.values())
+        ended.update(f"replicates/{record.status}" for record in self.ledger.replicates.values())
+        counts = {name: float(count) for name, count in ended.items()}
         self._track(lambda: self.tracker.close(state, counts))
 
     def write_status(self, state: str) -> None:
@@ -167,7 +172,7 @@ class Recorder(Callback):
             }
             for r in self.running.values()
         ]
-        self.ledger.write_status(state, running)
+        self.ledger.write_status(state, self.command, running)
         self._status_written = time.monotonic()
 
     def _end(self, running: _Running, status: str) -> None:
@@ -191,6 +196,7 @@ class Recorder(Callback):
             also=proposal.also,
             failure_class=running.failure.failure_class if running.failure else None,
             failure=running.failure.message if running.failure else None,
+            replicate_of=proposal.replicate_of,
         )
         self.ledger.append(record)
         self.studies[record.family].tell(record, self.objective(record))

@@ -80,6 +80,17 @@ class StudySettings(RunSettings):
     only: tuple[str, ...] = ()
 
 
+class ReplicateSettings(RunSettings):
+    """Everything that a replication is told: of `use_case`, or of all, the `top` best again with so many fresh seeds."""
+
+    command: ClassVar[str] = "replicate"
+
+    top: PositiveInt = 5
+    seeds: PositiveInt = 5
+    use_case: tuple[str, ...] = ()
+    resume: bool = True
+
+
 S = TypeVar("S", bound=RunSettings)
 
 
@@ -98,6 +109,25 @@ def load_settings(path: Path | None, overrides: Mapping[str, Any], model: type[S
         if (command := manifest["identity"]["command"]) != model.command:
             raise UserError(f"{out}: is a {command}, not a {model.command}; go on with nrtune {command} --resume")
         values = {**manifest["settings"], **values}
+    return _build(model, values, given, path)
+
+
+def load_replication(folder: Path, flags: Mapping[str, Any]) -> ReplicateSettings:
+    """The settings of the campaign in a folder, a new time budget apart, with the given flags laid over them.
+
+    Raises UserError, one sentence, for a wrong value and for a folder whose trials nrtune did not train.
+    """
+    manifest = read_manifest(folder)
+    if manifest["identity"].get("command") not in (Settings.command, StudySettings.command):
+        raise UserError(f"{folder}: is neither a search nor a study: its trials can't be trained again")
+    shared = set(RunSettings.model_fields) - {"out", "resume", "time_budget"}
+    stored = {key: value for key, value in manifest["settings"].items() if key in shared}
+    stored |= {"out": folder, "select_on": manifest["identity"]["select_on"]}
+    given = {key: value for key, value in flags.items() if value is not None}
+    return _build(ReplicateSettings, stored, given, folder / MANIFEST)
+
+
+def _build(model: type[S], values: Mapping[str, Any], given: Mapping[str, Any], path: Path | None) -> S:
     where = {key: f"--{key.replace('_', '-')}" for key in given}
     try:
         return model(**{**values, **given})

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
-from analysis.books import TrialRecord
 from orchestrator.campaign import CampaignRun
-from orchestrator.family_search import Objective, Proposal, Proposer
+from orchestrator.family_search import GivenOrder, Proposal, Proposer
 from orchestrator.ledger import Ledger
 from orchestrator.settings import StudySettings
 from search_spaces import FAMILIES, names_by_word, published_by_name
@@ -41,7 +40,7 @@ class Study(CampaignRun):
         """The published configurations of each family."""
         known = [*self.families, *(record.family for record in ledger.records.values())]
         chosen = [p for p in self._proposals if p.fingerprint in self._chosen]
-        return {name: PublishedOrder(name, [p for p in chosen if p.family == name]) for name in dict.fromkeys(known)}
+        return {name: GivenOrder(name, [p for p in chosen if p.family == name]) for name in dict.fromkeys(known)}
 
     def _plan(self, chosen: Collection[str]) -> list[Proposal]:
         """Every published configuration; one that is there already under another name is added to it.
@@ -60,34 +59,6 @@ class Study(CampaignRun):
             else:
                 plan[fingerprint] = Proposal(name, family, number, config.to_flat(), fingerprint, name, {})
         return list(plan.values())
-
-
-class PublishedOrder:
-    """A family's published configurations, proposed one after the other; nothing is learned from how they end."""
-
-    def __init__(self, name: str, proposals: Sequence[Proposal]) -> None:
-        self.name, self.proposals = name, proposals
-
-    def reconcile(self, records: Mapping[str, TrialRecord], objective: Objective) -> None:
-        """Nothing: what has ended is not proposed again."""
-
-    def interrupted(self) -> list[str]:
-        """None in particular: the order is the same after an interruption."""
-        return []
-
-    def propose(self, known: Collection[str], reserved: Collection[str] = ()) -> Proposal | None:
-        """The first configuration that is not in `known`."""
-        return next((proposal for proposal in self.proposals if proposal.fingerprint not in known), None)
-
-    def report(self, number: int, epoch: int, value: float) -> None:
-        """Nothing."""
-
-    def tell(self, record: TrialRecord, objective: float | None) -> None:
-        """Nothing."""
-
-    def curves(self) -> Mapping[int, Sequence[tuple[int, float]]]:
-        """None: no trial is stopped early."""
-        return {}
 
 
 def chosen_names(only: Collection[str]) -> set[str]:

@@ -118,6 +118,8 @@ class Tracker:
                 all_tags["published"] = proposal.published
             if proposal.also:
                 all_tags["also_published"] = ", ".join(proposal.also)
+            if proposal.replicate_of:
+                all_tags["replicate_of"] = proposal.replicate_of
             run = self.client.create_run(self.experiment_id, tags=all_tags, run_name=proposal.name)
             self._runs[proposal.fingerprint] = run
             self._logged[proposal.fingerprint] = set()

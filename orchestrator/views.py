@@ -58,16 +58,22 @@ def status_text(folder: Path) -> str:
     if alive:
         state = "running"
     elif state == "running":
-        state = "interrupted (its process died; the same search command goes on)"
+        state = "interrupted (its process died; the same command goes on)"
     lines = [
-        f"{campaign.manifest['name']}: {state}",
+        f"{campaign.manifest['name']}: {'replication ' if status.get('command') == 'replicate' else ''}{state}",
         f"created {campaign.manifest['created']}, selects on {campaign.select_on}",
     ]
     counts: dict[str, Counter[str]] = {}
+    replicates = [record for record in records if record.replicate_of is not None]
     for record in records:
-        counts.setdefault(record.family, Counter())[record.status] += 1
+        if record.replicate_of is None:
+            counts.setdefault(record.family, Counter())[record.status] += 1
     for family, of_family in counts.items():
-        lines.append(f"  {family}: " + ", ".join(f"{of_family[s]} {s}" for s in STATUSES if of_family[s]))
+        lines.append(f"  {family}: {_by_status(of_family)}")
+    if replicates:
+        configurations = len({record.replicate_of for record in replicates})
+        ended = _by_status(Counter(record.status for record in replicates))
+        lines.append(f"replicates: {ended} of {configurations} configuration{'s' * (configurations > 1)}")
     failures = Counter(record.failure_class for record in records if record.failure_class)
     if failures:
         lines.append("failures: " + ", ".join(f"{count} {name}" for name, count in failures.most_common()))
@@ -78,9 +84,14 @@ def status_text(folder: Path) -> str:
     return "\n".join([*lines, *sharing_and_alike(folder), f"MLflow: {tracking_uri(folder)}"])
 
 
+def _by_status(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts.get(status))
+
+
 def sharing_and_alike(folder: Path) -> list[str]:
     """What a user should know of trials that are one, or might as well be: a sentence each."""
-    records = open_campaign(folder).records()
+    # Replicates of trials that are alike are alike too: that is said once.
+    records = [record for record in open_campaign(folder).records() if record.replicate_of is None]
     shared = [f"{name} is {record.name}" for record in records for name in record.also]
     sentences = [f"trained once, under two names: {'; '.join(shared)}"] if shared else []
     return sentences + [f"warning: {alike.sentence()}" for alike in find_alike(records)]
@@ -121,7 +132,8 @@ def write_trials(table: pd.DataFrame, form: str) -> None:
 
 def _print_trials(table: pd.DataFrame) -> None:
     columns = [name for name in SHORT_COLUMNS if name in table]
-    if len(table) and (table["name"] == table["published"]).all():  # the study's names say the family
+    own = table[table["replicate_of"].isna()]
+    if len(own) and (own["name"] == own["published"]).all():  # the study's names say the family
         columns.remove("family")
     rows = [
         [_status(row) if name == "status" else _cell(row[name]) for name in columns] for row in table.to_dict("records")

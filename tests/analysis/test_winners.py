@@ -10,7 +10,7 @@ import pytest
 
 from analysis import USE_CASES, find_winner, open_campaign
 from analysis.books import FORMAT, TrialRecord
-from analysis.winners import selection_metric
+from analysis.winners import finalists, selection_metric
 from trainables.errors import UserError
 
 REPORTED = "cagi5/challenge/spearman/all/mean"
@@ -99,6 +99,46 @@ def test_balance_is_the_mean_rank_over_its_metrics():
     assert winner.selected_by == pytest.approx((4 * 1 + 2 * 0.5) / 6)
 
 
+def test_finalists_are_the_candidates_of_the_winner_in_its_order():
+    rows = table(
+        BASE,
+        ("R1", "rs", "finished", 0.3, 0.9),
+        ("R2", "rs", "finished", 0.4, 0.1),
+        ("R3", "rs", "finished", 0.3, 0.2),
+        ("R4", "rs", "pruned", 0.9, 0.9),
+        ("R5", "rs", "finished", math.nan, 0.9),
+        ("R6", "rs", "finished", 0.1, 0.1),
+    )
+    assert finalists(rows, "overall", "release", 3) == ["R2", "R1", "R3"]
+    assert finalists(rows, "overall", "release", 9) == ["R2", "R1", "R3", "R6"]
+    # a tie falls to the use case's next metric
+    tie = rows.assign(**{"cagi5/release/pearson/all/mean": [0, 0, 0, 0.1, 0, 0, 0]})
+    assert finalists(tie, "overall", "release", 3) == ["R2", "R3", "R1"]
+    assert finalists(table(BASE), "overall", "release", 3) == ["B"]
+    with pytest.raises(UserError, match="use case pearson: no finished trial has"):
+        finalists(rows, "pearson", "release", 3)
+    with pytest.raises(UserError, match="did you mean 'overall'"):
+        finalists(rows, "overal", "release", 3)
+
+
+def test_a_replicate_is_neither_finalist_nor_candidate():
+    rows = table(BASE, ("R1", "rs", "finished", 0.3, 0.2), ("R1/s1", "rs", "finished", 0.9, 0.9), BASE)
+    rows = rows.assign(replicate_of=[None, None, "R1", "B"])
+    assert finalists(rows, "overall", "release", 5) == ["R1"]
+    winner = find_winner(rows, "overall", "release")
+    assert (winner.trial, winner.candidates, winner.without_metric) == ("R1", 1, 0)
+
+
+def test_finalists_of_a_mean_rank():
+    """Ranks among all that have the metrics, the baseline too, as in find_winner."""
+    metrics = list(USE_CASES["balance"].metrics)
+    rows = pd.DataFrame({"name": ["B", "R1", "R2"], "family": ["baseline", "rs", "rs"], "status": "finished"})
+    for metric in metrics:
+        rows[metric] = [0.3, 0.1, 0.2] if metric != "noise/corr" else [0.3, 0.2, 0.1]
+    assert finalists(rows, "balance", "challenge", 5) == ["R2", "R1"]
+    assert find_winner(rows, "balance", "challenge").trial == "R2"
+
+
 @pytest.mark.parametrize(
     ("reported", "select_on", "expected"),
     [
@@ -158,7 +198,11 @@ def test_a_campaign_is_read_back(tmp_path):
     assert trials["loss.k"].tolist()[0] == 1.0
     assert math.isnan(trials["loss.k"].tolist()[1])
     assert campaign.best("overall").name == "A"
-    assert campaign.best("overall").checkpoint == tmp_path / "c" / "trials" / "A" / "best.pt"
+    assert campaign.best("overall").checkpoint is None
+    kept = tmp_path / "c" / "trials" / "A" / "best.pt"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    assert campaign.best("overall").checkpoint == kept
 
 
 def test_a_line_cut_short_by_a_crash_does_not_count(tmp_path):

@@ -1,4 +1,4 @@
-"""`nrtune search` and `nrtune study` in a process of their own, and ways to end them."""
+"""nrtune in a process of its own, and ways to end it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,12 @@ from pathlib import Path
 from orchestrator.settings import RunSettings
 
 
-class CommandLine:
-    """The command of some settings in a process of its own, with a Ray of its own."""
+class Command:
+    """A command line of nrtune in a process of its own, with a Ray of its own."""
 
-    def __init__(self, settings: RunSettings, folder: Path, **environment: str) -> None:
-        path = folder / "settings.yaml"
-        path.write_text(settings.to_yaml())
-        self.command = [sys.executable, "-m", "orchestrator.cli", settings.command, str(path)]
+    def __init__(self, *arguments: object, **environment: str) -> None:
+        self.command = [sys.executable, "-m", "orchestrator.cli", *map(str, arguments)]
         self.environment = {**os.environ, **environment}
-        self.out = Path(str(settings.out))
 
     def start(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -49,3 +46,13 @@ class CommandLine:
 
     def kill(self, when: Callable[[], bool]) -> None:
         self.strike(signal.SIGKILL, when)
+
+
+class CommandLine(Command):
+    """The command of some settings."""
+
+    def __init__(self, settings: RunSettings, folder: Path, **environment: str) -> None:
+        path = folder / "settings.yaml"
+        path.write_text(settings.to_yaml())
+        super().__init__(settings.command, path, **environment)
+        self.out = Path(str(settings.out))

@@ -11,11 +11,18 @@ from pathlib import Path
 import pytest
 import yaml
 
-from analysis.books import TrialRecord
+from analysis.books import FORMAT, TrialRecord
 from orchestrator import cli, options
 from orchestrator.ledger import open_ledger
 from orchestrator.search import Search
-from orchestrator.settings import Settings, StudySettings, load_settings
+from orchestrator.settings import (
+    ReplicateSettings,
+    RunSettings,
+    Settings,
+    StudySettings,
+    load_replication,
+    load_settings,
+)
 from orchestrator.study import chosen_names
 from trainables.config import TrialConfig, preset
 from trainables.errors import UserError
@@ -204,6 +211,25 @@ def test_every_setting_but_those_of_tables_is_a_flag(command, model):
     }
 
 
+def test_every_setting_of_a_replication_is_a_flag_or_the_campaigns():
+    run_flags = {"max_concurrent", "cpus_per_trial", "gpus_per_trial", "time_budget", "trial_time_limit", "address"}
+    of_its_own = set(ReplicateSettings.model_fields) - set(RunSettings.model_fields)
+    assert of_its_own | run_flags == set(cli.replicate.__annotations__) - {"folder", "return"}
+
+
+def test_a_replication_has_the_campaigns_settings_and_its_flags(tmp_path, monkeypatch, capsys):
+    stored = Settings(data=tmp_path / "d.h5", cpus_per_trial=2, time_budget=5, trials=3).model_dump(mode="json")
+    manifest = {"format": FORMAT, "identity": {"command": "search", "select_on": "val"}, "settings": stored}
+    (tmp_path / "campaign.json").write_text(json.dumps(manifest))
+    loaded = load_replication(tmp_path, {"seeds": 3, "max_concurrent": 4, "top": None})
+    assert (loaded.data, loaded.cpus_per_trial, loaded.select_on) == (tmp_path / "d.h5", 2, "val")
+    assert (loaded.out, loaded.seeds, loaded.top, loaded.max_concurrent) == (tmp_path, 3, 5, 4)
+    assert loaded.time_budget is None  # the search's is spent
+    code, _, err = run(monkeypatch, capsys, "replicate", tmp_path, "--seeds", 0)
+    assert code == 2
+    assert "--seeds: input should be greater than or equal to 1, not 0" in err
+
+
 STUDY = {"families": None, "only": "B1"}
 
 
@@ -342,7 +368,7 @@ def test_names_of_the_study():
     assert len(chosen_names(["RS", "RS3", "hard_negative"])) == 15
 
 
-@pytest.mark.parametrize("command", ["status", "trials", "best", "ui"])
+@pytest.mark.parametrize("command", ["replicate", "status", "trials", "best", "ui"])
 def test_a_folder_without_a_campaign(command, monkeypatch, capsys, tmp_path):
     code, _, err = run(monkeypatch, capsys, command, tmp_path)
     assert code == 2
@@ -362,6 +388,7 @@ def test_an_unknown_use_case(monkeypatch, capsys, tmp_path):
         ["demo"],
         ["search"],
         ["study"],
+        ["replicate"],
         ["status"],
         ["trials"],
         ["best"],
