@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,9 @@ from typing import Any
 from analysis.books import STATUSES, TrialRecord
 from analysis.trials import RecordedTrials
 from trainables.errors import UserError, one_line, suggest
+
+# A server that is away must not hold anybody up: MLflow's own seven tries last minutes.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 
 with warnings.catch_warnings():
     # MLflow's own use of SQLAlchemy and pydantic warns at import; nothing here can mend it.

@@ -8,7 +8,7 @@ import datetime
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -162,4 +162,14 @@ def _metrics(row: Mapping[str, str]) -> dict[str, float]:
 
 def open_published(path: Path) -> RecordedTrials:
     """Open the study's table as trials that were selected on what they report."""
-    return RecordedTrials(path.stem, "challenge", read_published(path))
+    records = read_published(path)
+    found = RecordedTrials(path.stem, "challenge", records)
+    found.matched = elements_of(records)
+    return found
+
+
+def elements_of(records: Sequence[TrialRecord]) -> tuple[str, ...]:
+    """The elements whose correlations stand in the table, which its means are over."""
+    prefix = "cagi5/challenge/spearman/all/"
+    names = {name.removeprefix(prefix) for record in records for name in record.metrics if name.startswith(prefix)}
+    return tuple(sorted(names - {"mean"}))

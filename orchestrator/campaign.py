@@ -237,7 +237,8 @@ class CampaignRun:
         chosen = {"families": ",".join(self.families), "preset": self.settings.preset, "epochs": self.epochs,
                   "select_on": self.select_on, "data": dataset.name, "data_digest": dataset.digest}  # fmt: skip
         if variants is not None:
-            chosen |= {"cagi5_digest": variants.digest, "cell_line": variants.cell_line}
+            chosen |= {"cagi5_digest": variants.digest, "cell_line": variants.cell_line,
+                       "matched": ",".join(variants.matched)}  # fmt: skip
         return chosen
 
     def _tags(self, proposal: Proposal) -> dict[str, str]:

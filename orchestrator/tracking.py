@@ -6,7 +6,6 @@ import datetime
 import json
 import logging
 import math
-import os
 import time
 import urllib.error
 import urllib.request
@@ -41,9 +40,6 @@ with warnings.catch_warnings():
 ARTIFACTS = "artifacts"
 BATCH = 900
 """Metrics a call: MLflow takes at most 1000."""
-
-# A server that is away must not hold up the search: MLflow's own seven tries last minutes.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 
 _RUN_STATUS = {FINISHED: "FINISHED", SCORED: "FINISHED", PRUNED: "FINISHED"}
 
