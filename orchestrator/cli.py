@@ -87,7 +87,7 @@ def demo(
         write_simulated(simulate(4000), data)
     settings = Settings(data=data / HDF5_NAME, cagi5=data / "cagi5", out=out / "campaign", trials=trials, epochs=5)
     _run(Search, settings)
-    _print_best(out / "campaign", "all", as_json=False)
+    _print_best(str(out / "campaign"), "all", as_json=False)
 
 
 @app.command()
@@ -234,18 +234,33 @@ def trials(
     from orchestrator.views import trials_table, write_trials
 
     table = trials_table(source, family=family, sort=sort, ascending=ascending)
-    write_trials(table, format.value)
+    write_trials(source, table, format.value)
 
 
 @app.command()
 def best(
-    folder: Folder,
+    source: Source,
     use_case: Annotated[str, typer.Option(metavar="NAME|all", help="A use case, or all of them.")] = "all",
     select_on: Annotated[str | None, typer.Option(help="release, val or challenge. [default: the campaign's]")] = None,
+    use_cases: Annotated[
+        Path | None, typer.Option(metavar="FILE.yaml", help="Use cases of your own, beside the known ones.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Everything about the winners, for programs.")] = False,
 ) -> None:
-    """Name the best trial for each use case."""
-    _print_best(folder, use_case, as_json=json, select_on=select_on)
+    """Name the best trial for each use case, and what can be told from luck."""
+    _print_best(source, use_case, as_json=json, select_on=select_on, own=use_cases)
+
+
+@app.command("import-published")
+def import_published(
+    table: Annotated[Path, typer.Argument(metavar="published_trials.csv", help="The study's table.")],
+    out: Annotated[Path, typer.Option(help="The campaign's folder, to be made.")],
+) -> None:
+    """Make a campaign folder of the study's own table, so that every command and the MLflow UI work on it."""
+    from orchestrator.published_import import import_published as import_table
+
+    count = import_table(table, out)
+    typer.echo(f"{count} trials\n  winners: nrtune best {out}\n  MLflow: nrtune ui {out}", err=True)
 
 
 @app.command()
@@ -305,18 +320,24 @@ def _run(kind: Callable[[S], CampaignRun], settings: S) -> None:
     typer.echo(f"winners: nrtune best {settings.out}", err=True)
 
 
-def _print_best(folder: Path, use_case: str, *, as_json: bool, select_on: str | None = None) -> None:
-    from analysis.winners import USE_CASES
+def _print_best(
+    source: str, use_case: str, *, as_json: bool, select_on: str | None = None, own: Path | None = None
+) -> None:
+    from analysis import open_campaign
+    from analysis.comparison import Comparisons
+    from analysis.winners import USE_CASES, load_use_cases
     from orchestrator.views import best_json, best_table, best_text
 
-    if use_case != "all" and use_case not in USE_CASES:
-        raise UserError(f"unknown use case {use_case!r}{suggest(use_case, [*USE_CASES, 'all'])}")
+    use_cases = USE_CASES if own is None else load_use_cases(own)
+    if use_case != "all" and use_case not in use_cases:
+        raise UserError(f"unknown use case {use_case!r}{suggest(use_case, [*use_cases, 'all'])}")
+    comparisons = Comparisons(open_campaign(source), select_on=select_on, use_cases=use_cases)
     if as_json:
-        typer.echo(best_json(folder, use_case, select_on))
+        typer.echo(best_json(comparisons, use_case))
     elif use_case == "all":
-        best_table(folder, select_on)
+        best_table(comparisons)
     else:
-        typer.echo(best_text(folder, use_case, select_on))
+        typer.echo(best_text(comparisons, use_case))
 
 
 def main() -> NoReturn:

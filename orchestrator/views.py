@@ -20,9 +20,10 @@ from rich.table import Table
 
 from analysis.alike import find_alike
 from analysis.books import STATUSES, read_status
+from analysis.comparison import Comparison, Comparisons
 from analysis.sources import open_campaign, open_folder
-from analysis.trials import BestTrial
-from analysis.winners import USE_CASES
+from analysis.winners import UseCase
+from analysis.words import listed, phrase, short_name
 from orchestrator.ledger import default_uri, is_running
 from trainables.errors import UserError, suggest
 
@@ -38,6 +39,8 @@ SHORT_COLUMNS = {
     "noise/corr": "noise",
 }
 """What `nrtune trials` shows in 80 columns: Spearman on validation, test, CAGI5 release and challenge; noise_corr."""
+
+REFERENCE_NAMES = {"constant": "constant predictor", "kmer_ridge": "6-mer ridge regression"}
 
 SHORTEST_TEXT = 6
 """Characters to which a table's texts are cut in a narrow terminal."""
@@ -114,8 +117,8 @@ def trials_table(source: str, *, family: str | None, sort: str | None, ascending
     return table.reset_index(drop=True)
 
 
-def write_trials(table: pd.DataFrame, form: str) -> None:
-    """Write a table of trials to standard output."""
+def write_trials(source: str, table: pd.DataFrame, form: str) -> None:
+    """Write a table of a source's trials to standard output."""
     if form == "csv":
         table.to_csv(sys.stdout, index=False)
     elif form == "json":
@@ -125,7 +128,11 @@ def write_trials(table: pd.DataFrame, form: str) -> None:
             raise UserError(
                 "parquet is not for a terminal; write it to a file: nrtune trials DIR --format parquet > FILE"
             )
-        sys.stdout.buffer.write(table.to_parquet(index=False))
+        import pyarrow.parquet as pq
+
+        from analysis.export import to_arrow
+
+        pq.write_table(to_arrow(open_campaign(source), table), sys.stdout.buffer)
     else:
         _print_trials(table)
 
@@ -172,77 +179,186 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def best_table(folder: Path, select_on: str | None) -> None:
-    """Print the winner of every use case beside the baseline."""
-    found, missing = open_campaign(folder).best_of_all(select_on)
-    of_study = all(best.name == best.published for best in found.values())
-    texts = ("use case", "winner") if of_study else ("use case", "winner", "family")
-    rows = [[*(name, best.name, best.family)[: len(texts)], *_values(best)] for name, best in found.items()]
-    _print_table([*texts, "value", "baseline", "change"], rows, len(texts))
+def best_table(comparisons: Comparisons) -> None:
+    """Print the winner of every use case beside the baseline, with intervals where predictions are stored."""
+    found, missing = comparisons.compare_all()
+    told = any(not comparison.why_not for comparison in found.values())
+    rows = [_best_row(name, comparison, comparisons.use_cases[name], told) for name, comparison in found.items()]
+    if told:
+        headings = ["use case", "winner", "value", "change", "95 % interval", "p", "tied"]
+    else:
+        headings = ["use case", "winner", "value", "baseline", "change", "in %"]
+    _print_table(headings, rows, 2)
     out = Console(highlight=False)
     if found:
-        first = next(iter(found.values())).winner
-        out.print(_selection_sentence(first.select_on, first.candidates))
+        winner = next(iter(found.values())).winner
+        out.print(_selection_sentence(winner.select_on, winner.candidates, winner.replicates))
+        reasons = {comparison.why_not for comparison in found.values() if comparison.why_not}
+        out.print(
+            "Change from the baseline, its interval, and p corrected for the number of candidates (Holm); tied: how many"
+            " others can't be told from the winner."
+            if told
+            else f"No intervals: {'; '.join(sorted(reasons))}."
+        )
+    for name, comparison in found.items():
+        for sentence in _sentences(name, comparison, comparisons):
+            out.print(sentence)
+    left_out = [f"{name} {one.winner.without_metric}" for name, one in found.items() if one.winner.without_metric]
+    if left_out:
+        out.print(f"Trials left out for want of a metric: {', '.join(left_out)}.")
     for reason in missing.values():
         out.print(reason)
 
 
-def _values(best: BestTrial) -> tuple[str, str, str]:
-    """The reported value, the baseline's, and the difference; of a composite the first metric stands."""
-    metric = next(iter(best.winner.reported))
-    value, baseline = best.winner.reported[metric], best.winner.baseline_reported.get(metric)
-    if baseline is None or best.winner.note:
-        return f"{value:.3f}", "–", "–"
-    return f"{value:.3f}", f"{baseline:.3f}", f"{value - baseline:+.3f}"
+def _best_row(name: str, comparison: Comparison, rule: UseCase, told: bool) -> list[str]:
+    """A use case's row; of a composite the first metric's value and change stand, without an interval."""
+    winner = comparison.winner
+    metric = next(iter(winner.reported))
+    value, baseline = winner.reported[metric], winner.baseline_reported.get(metric)
+    if baseline is None or winner.note:
+        baseline = math.nan
+    change = value - baseline
+    head = [name, short_name(winner.trial), _cell(value)]
+    if not told:
+        return [*head, _cell(baseline), _signed(change), _percent(change, baseline, rule, metric)]
+    row = comparison.of(winner.trial)
+    if rule.composite or comparison.why_not:
+        return [*head, _signed(change), "–", "–", str(len(comparison.tie_set) - 1) if not comparison.why_not else "–"]
+    interval = f"{_signed(row['change_low'])} to {_signed(row['change_high'])}"
+    shown = interval if math.isfinite(row["change_low"]) else "–"
+    return [*head, _signed(row["change"]), shown, _p(row["p_holm"]), str(len(comparison.tie_set) - 1)]
 
 
-def _selection_sentence(select_on: str, candidates: int) -> str:
+def _signed(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:+.3f}"
+
+
+def _p(value: float) -> str:
+    return "–" if math.isnan(value) else "<.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _percent(change: float, baseline: float, rule: UseCase, metric: str) -> str:
+    """A change in percent of the baseline; of what should be near zero or below it a percentage says nothing."""
+    if math.isnan(change) or baseline <= 0 or rule.metrics[metric] == "min":
+        return "–"
+    return f"{100 * change / baseline:+.1f} %"
+
+
+def _sentences(name: str, comparison: Comparison, comparisons: Comparisons) -> list[str]:
+    """What the table has no room for: a composite's value, twins, reference lines above the winner, who was left out."""
+    winner, rule = comparison.winner, comparisons.use_cases[name]
+    found = []
+    if rule.composite:
+        row = comparison.of(winner.trial)
+        change = (
+            ""
+            if math.isnan(row["change"])
+            else (
+                f"; {_signed(row['change'])} from the baseline ({_signed(row['change_low'])} to {_signed(row['change_high'])})"
+            )
+        )
+        found.append(f"{name}: mean percentile rank {row['value']:.3f} over {len(rule.metrics)} metrics{change}")
+        found[-1] += "; " + ", ".join(f"{phrase(metric)} {value:.3f}" for metric, value in winner.reported.items())
+    if winner.twins:
+        found.append(f"{name}: {winner.trial} is also {', '.join(winner.twins)}")
+    metric = next(iter(winner.reported))
+    for line, metrics in comparisons.source.references().items():
+        if metric in metrics and not rule.composite:
+            value = rule.oriented(metric, winner.reported[metric])
+            if value < rule.oriented(metric, metrics[metric]):
+                found.append(
+                    f"{name}: {winner.trial} is below the {REFERENCE_NAMES.get(line, line)} ({metrics[metric]:.3f})"
+                )
+    return found
+
+
+def _selection_sentence(select_on: str, candidates: int, replicates: int) -> str:
     data = {
         "release": "validation data and the CAGI5 release part, and reported on test and challenge",
         "val": "validation data, and reported on test and CAGI5 challenge",
         "challenge": "the very data they are reported on (the study's protocol): the values are too good",
     }[select_on]
-    return (
-        f"Winners of {candidates} candidates, selected on {data}. One seed each: a difference under about 0.02 in"
-        " CAGI5 Spearman can't be told from none."
+    seeds = (
+        f"Means over {replicates} seeds."
+        if replicates
+        else ("One seed each: another may come out otherwise by more than its interval (nrtune replicate).")
     )
+    return f"Winners of up to {candidates} candidates, selected on {data}. {seeds}"
 
 
-def best_text(folder: Path, use_case: str, select_on: str | None) -> str:
-    """The winner of one use case: how it was picked, its configuration, metrics and files."""
-    best = open_campaign(folder).best(use_case, select_on)
-    winner, rule = best.winner, USE_CASES[use_case]
+def best_text(comparisons: Comparisons, use_case: str) -> str:
+    """The winner of one use case: how it was picked, its interval, rivals, configuration, metrics and files."""
+    comparison, rule = comparisons.compare(use_case), comparisons.use_cases[use_case]
+    winner, best = comparison.winner, comparisons.source.best(use_case, comparisons.select_on, comparisons.use_cases)
     lines = [f"{use_case}: {rule.title}", f"winner {best.name} ({best.family}), fingerprint {best.fingerprint}"]
     lines += [
         f"  {metric} {value:.4f}" + _against(winner.baseline_reported.get(metric))
         for metric, value in winner.reported.items()
     ]
-    lines.append(_selection_sentence(winner.select_on, winner.candidates))
+    lines.append(_selection_sentence(winner.select_on, winner.candidates, winner.replicates))
+    lines += _sentences(use_case, comparison, comparisons)
     if winner.without_metric:
-        lines.append(f"{winner.without_metric} finished trials lack a metric of this use case and were left out.")
+        lines.append(f"{winner.without_metric} trials lack a metric of this use case and were left out")
+    lines += _uncertainty(comparison)
     if winner.note:
         lines.append(winner.note)
     lines += ["configuration:", *(f"  {key}: {value}" for key, value in best.config.items())]
-    lines.append(f"checkpoint: {best.checkpoint}")
+    if best.checkpoint is not None:
+        lines.append(f"checkpoint: {best.checkpoint}")
     return "\n".join(lines)
+
+
+def _uncertainty(comparison: Comparison) -> list[str]:
+    """A winner's intervals, rank and rivals, in sentences."""
+    winner = comparison.winner
+    if comparison.why_not:
+        lines = [f"no intervals: {comparison.why_not}"]
+    else:
+        row = comparison.of(winner.trial)
+        lines = [f"value {row['value']:.3f}, 95 % interval {row['low']:.3f} to {row['high']:.3f}"]
+        if math.isfinite(row["change"]):
+            lines.append(
+                f"change from the baseline {_signed(row['change'])}, {_signed(row['change_low'])} to"
+                f" {_signed(row['change_high'])}; p {_p(row['p'])}, corrected for {winner.candidates} candidates"
+                f" {_p(row['p_holm'])}"
+            )
+        lines.append(
+            f"rank {row['rank']:.0f} of {winner.candidates} ({row['rank_low']:.0f} to {row['rank_high']:.0f}),"
+            f" the best with probability {row['probability_best']:.2f}"
+        )
+        rivals = [name for name in comparison.tie_set if name != winner.trial]
+        lines.append(
+            f"can't be told from it: {listed(rivals)}" if rivals else "every other candidate can be told from it"
+        )
+    if comparison.smallest_difference is not None:
+        lines.append(f"a difference under {comparison.smallest_difference:.3f} can't be told from none here")
+    if comparison.left_out:
+        said = [f"{element}: {name}" for element, name in comparison.left_out.items()]
+        lines.append(f"winner with one element left out of the selection: {', '.join(said)}")
+    return lines
 
 
 def _against(baseline: float | None) -> str:
     return "" if baseline is None else f" (baseline {baseline:.4f})"
 
 
-def best_json(folder: Path, use_case: str, select_on: str | None) -> str:
+def best_json(comparisons: Comparisons, use_case: str) -> str:
     """One winner as a JSON object, or all by use case (null where there is none)."""
-    campaign = open_campaign(folder)
     if use_case != "all":
-        return json.dumps(_as_json(campaign.best(use_case, select_on)), indent=1)
-    found, missing = campaign.best_of_all(select_on)
-    winners: dict[str, Any] = {name: _as_json(best) for name, best in found.items()} | dict.fromkeys(missing)
-    return json.dumps(winners, indent=1)
+        return json.dumps(winner_record(comparisons, comparisons.compare(use_case)), indent=1)
+    found, missing = comparisons.compare_all()
+    winners: dict[str, Any] = {name: winner_record(comparisons, one) for name, one in found.items()}
+    return json.dumps(winners | dict.fromkeys(missing), indent=1)
 
 
-def _as_json(best: BestTrial) -> dict[str, Any]:
-    winner = best.winner
+def winner_record(comparisons: Comparisons, comparison: Comparison) -> dict[str, Any]:
+    """Everything about a winner, for programs; what is unknown is null."""
+    winner = comparison.winner
+    best = comparisons.source.best(winner.use_case, comparisons.select_on, comparisons.use_cases)
+    row = comparison.of(winner.trial)
+    paths = {"checkpoint": best.checkpoint, "predictions_test": best.predictions_test,
+             "predictions_cagi5": best.predictions_cagi5}  # fmt: skip
+    known = {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
     return {
         "trial": best.name,
         "family": best.family,
@@ -254,12 +370,33 @@ def _as_json(best: BestTrial) -> dict[str, Any]:
         "baseline_reported": dict(winner.baseline_reported),
         "candidates": winner.candidates,
         "without_metric": winner.without_metric,
+        "twins": list(winner.twins),
+        "replicates": winner.replicates,
         "note": winner.note,
+        "interval": {
+            key: known[key]
+            for key in (
+                "value",
+                "low",
+                "high",
+                "change",
+                "change_low",
+                "change_high",
+                "p",
+                "p_holm",
+                "rank",
+                "rank_low",
+                "rank_high",
+                "probability_best",
+            )
+        },
+        "tie_set": list(comparison.tie_set),
+        "left_out": dict(comparison.left_out),
+        "smallest_difference": comparison.smallest_difference,
+        "why_no_interval": comparison.why_not or None,
         "config": dict(best.config),
         "metrics": dict(best.metrics),
-        "checkpoint": str(best.checkpoint),
-        "predictions_test": str(best.predictions_test),
-        "predictions_cagi5": None if best.predictions_cagi5 is None else str(best.predictions_cagi5),
+        **{key: None if path is None else str(path) for key, path in paths.items()},
     }
 
 
