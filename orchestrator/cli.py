@@ -251,6 +251,31 @@ def best(
     _print_best(source, use_case, as_json=json, select_on=select_on, own=use_cases)
 
 
+@app.command()
+def ensemble(
+    source: Source,
+    use_case: Annotated[
+        str, typer.Option(metavar="NAME", help="The use case whose best trials are put together.")
+    ] = "overall",
+    top: Annotated[int, typer.Option(min=2, help="How many of its trials, by selection data.")] = 5,
+    select_on: Annotated[str | None, typer.Option(help="release, val or challenge. [default: the campaign's]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the ensembles' predictions. [default: they are not kept]")
+    ] = None,
+) -> None:
+    """Compare the mean, and the mean rank, of the best trials' predictions to the best single trial."""
+    from analysis import open_campaign
+    from analysis.ensemble import ensembles, store
+    from orchestrator.views import ensemble_table
+
+    found = ensembles(open_campaign(source), use_case, top=top, select_on=select_on)
+    ensemble_table(found, use_case)
+    for one in found if out is not None else ():
+        assert out is not None
+        for path in store(one, out / one.way):
+            typer.echo(str(path))
+
+
 @app.command("import-published")
 def import_published(
     table: Annotated[Path, typer.Argument(metavar="published_trials.csv", help="The study's table.")],

@@ -21,6 +21,7 @@ from rich.table import Table
 from analysis.alike import find_alike
 from analysis.books import STATUSES, read_status
 from analysis.comparison import Comparison, Comparisons
+from analysis.ensemble import Ensemble
 from analysis.sources import open_campaign, open_folder
 from analysis.winners import UseCase
 from analysis.words import listed, phrase, short_name
@@ -398,6 +399,18 @@ def winner_record(comparisons: Comparisons, comparison: Comparison) -> dict[str,
         "metrics": dict(best.metrics),
         **{key: None if path is None else str(path) for key, path in paths.items()},
     }
+
+
+def ensemble_table(found: Sequence[Ensemble], use_case: str) -> None:
+    """Print a use case's ensembles beside its best single trial."""
+    first = found[0]
+    rows = [[short_name(first.members[0]), "", _cell(first.single), "", "", ""]]
+    for one in found:
+        interval = f"{_signed(one.change_low)} to {_signed(one.change_high)}"
+        rows.append([one.way, str(len(one.members)), _cell(one.value), _signed(one.change), interval, _p(one.p)])
+    _print_table([use_case, "of", "value", "change", "95 % interval", "p"], rows, 1)
+    out = Console(highlight=False)
+    out.print(f"{phrase(first.metric)}; change from the best single trial. Members: {listed(first.members)}.")
 
 
 def serve_mlflow(folder: Path, port: int) -> int:

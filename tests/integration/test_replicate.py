@@ -170,7 +170,7 @@ def test_status_and_trials_show_replicates_apart(replicated, capsys):
     configurations = len({record.replicate_of for record in found.values()})
     assert f"replicates: {len(found)} finished of {configurations} configurations" in text
     assert "baseline: 2 finished" in text
-    views.write_trials(views.trials_table(replicated, family=None, sort=None, ascending=False), "table")
+    views.write_trials(replicated, views.trials_table(replicated, family=None, sort=None, ascending=False), "table")
     shown = capsys.readouterr().out
     assert max(map(len, shown.splitlines())) <= 80
     assert all(name in shown for name in found)
@@ -223,7 +223,7 @@ def test_a_study_is_replicated_and_goes_on(shared_ray, simulated_folder, tmp_pat
     before = read_records(out)
     assert Study(settings).run().counts == {"finished": 1}
     assert read_records(out) == before
-    views.write_trials(views.trials_table(out, family=None, sort=None, ascending=False), "table")
+    views.write_trials(out, views.trials_table(out, family=None, sort=None, ascending=False), "table")
     assert "FE1_factorized/s0  finished" in capsys.readouterr().out  # no column of families, as without replicates
     # Seeds of configurations that the study may yet train are not fresh.
     assert not {42, 123, 456} & set(replication(out, seeds=500).seeds)

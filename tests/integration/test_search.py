@@ -203,7 +203,7 @@ def test_answers_on_the_command_line(campaign, capsys):
     table = views.trials_table(folder, family="baseline", sort="test/spearman", ascending=False)
     assert table["test/spearman"].is_monotonic_decreasing
     for form in ("table", "csv", "json"):
-        views.write_trials(table, form)
+        views.write_trials(folder, table, form)
         assert "BASE-001" in capsys.readouterr().out
 
 

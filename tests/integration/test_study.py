@@ -12,6 +12,7 @@ from command_line import CommandLine
 
 from analysis import open_campaign
 from analysis.books import read_records
+from analysis.comparison import Comparisons
 from orchestrator import views
 from orchestrator.settings import StudySettings, load_settings
 from orchestrator.study import Study
@@ -58,14 +59,14 @@ def test_one_training_is_shown_under_both_names(study, capsys):
     assert table.loc["NG8_ng_alpha05", "family"] == "noise_gated"
     assert table.loc["NG8_ng_alpha05", "test/spearman"] == table.loc["ABL4_ng_a05", "test/spearman"]
     assert table["fingerprint"].nunique() == 9
-    views.write_trials(views.trials_table(folder, family=None, sort=None, ascending=False), "table")
+    views.write_trials(folder, views.trials_table(folder, family=None, sort=None, ascending=False), "table")
     shown = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     assert "= ABL4" in shown["NG8_ng_alpha05"]
     assert "finished" in shown["ABL4_ng_a05"]
     assert all(len(line) <= 80 for line in shown.values())
     assert "NG8_ng_alpha05 is ABL4_ng_a05" in views.status_text(folder)
     assert open_campaign(folder).best("in_distribution").winner.candidates == 8
-    views.best_table(folder, None)
+    views.best_table(Comparisons(open_campaign(folder)))
     out = capsys.readouterr().out
     assert "…" not in out
     assert max(map(len, out.splitlines())) <= 80
