@@ -266,7 +266,7 @@ def ensemble(
     """Compare the mean, and the mean rank, of the best trials' predictions to the best single trial."""
     from analysis import open_campaign
     from analysis.ensemble import ensembles, store
-    from orchestrator.views import ensemble_table
+    from orchestrator.best_view import ensemble_table
 
     found = ensembles(open_campaign(source), use_case, top=top, select_on=select_on)
     ensemble_table(found, use_case)
@@ -351,7 +351,7 @@ def _print_best(
     from analysis import open_campaign
     from analysis.comparison import Comparisons
     from analysis.winners import USE_CASES, load_use_cases
-    from orchestrator.views import best_json, best_table, best_text
+    from orchestrator.best_view import best_json, best_table, best_text
 
     use_cases = USE_CASES if own is None else load_use_cases(own)
     if use_case != "all" and use_case not in use_cases:

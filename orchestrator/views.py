@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import math
 import shlex
 import signal
 import socket
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from rich.console import Console
-from rich.table import Table
 
 from analysis.alike import find_alike
 from analysis.books import STATUSES, read_status
-from analysis.comparison import Comparison, Comparisons
-from analysis.ensemble import Ensemble
 from analysis.sources import open_campaign, open_folder
-from analysis.winners import UseCase
-from analysis.words import listed, phrase, short_name
 from orchestrator.ledger import default_uri, is_running
+from orchestrator.tables import cell, print_table
 from trainables.errors import UserError, suggest
 
 SHORT_COLUMNS = {
@@ -40,11 +34,6 @@ SHORT_COLUMNS = {
     "noise/corr": "noise",
 }
 """What `nrtune trials` shows in 80 columns: Spearman on validation, test, CAGI5 release and challenge; noise_corr."""
-
-REFERENCE_NAMES = {"constant": "constant predictor", "kmer_ridge": "6-mer ridge regression"}
-
-SHORTEST_TEXT = 6
-"""Characters to which a table's texts are cut in a narrow terminal."""
 
 
 def tracking_uri(folder: Path) -> str:
@@ -144,10 +133,10 @@ def _print_trials(table: pd.DataFrame) -> None:
     if len(own) and (own["name"] == own["published"]).all():  # the study's names say the family
         columns.remove("family")
     rows = [
-        [_status(row) if name == "status" else _cell(row[name]) for name in columns] for row in table.to_dict("records")
+        [_status(row) if name == "status" else cell(row[name]) for name in columns] for row in table.to_dict("records")
     ]
     texts = sum(name in ("name", "family", "status") for name in columns)
-    _print_table([SHORT_COLUMNS[name] for name in columns], rows, texts)
+    print_table([SHORT_COLUMNS[name] for name in columns], rows, texts)
     if table.empty:
         Console(stderr=True).print("no trial has ended yet")
 
@@ -156,261 +145,6 @@ def _status(row: Mapping[Any, Any]) -> str:
     if isinstance(row["same_as"], str):  # what is missing may be None or NaN
         return f"= {row['same_as'].partition('_')[0]}"
     return f"{row['status']}:{row['failure_class']}" if isinstance(row["failure_class"], str) else str(row["status"])
-
-
-def _print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> None:
-    """Print a table whose first `texts` columns are texts; where the terminal is narrow they are cut, numbers are not."""
-    console = Console(highlight=False)
-    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
-    over = sum(widths) + 2 * (len(widths) - 1) - console.width
-    for _ in range(over):
-        widest = max(range(texts), key=widths.__getitem__)
-        widths[widest] = max(widths[widest] - 1, SHORTEST_TEXT)
-    shown = Table(box=None, pad_edge=False)
-    for number, (heading, width) in enumerate(zip(headings, widths, strict=True)):
-        shown.add_column(heading, justify="left" if number < texts else "right", no_wrap=True, width=width)
-    for row in rows:
-        shown.add_row(*row)
-    console.print(shown)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return "–" if math.isnan(value) else f"{value:.3f}"
-    return str(value)
-
-
-def best_table(comparisons: Comparisons) -> None:
-    """Print the winner of every use case beside the baseline, with intervals where predictions are stored."""
-    found, missing = comparisons.compare_all()
-    told = any(not comparison.why_not for comparison in found.values())
-    rows = [_best_row(name, comparison, comparisons.use_cases[name], told) for name, comparison in found.items()]
-    if told:
-        headings = ["use case", "winner", "value", "change", "95 % interval", "p", "tied"]
-    else:
-        headings = ["use case", "winner", "value", "baseline", "change", "in %"]
-    _print_table(headings, rows, 2)
-    out = Console(highlight=False)
-    if found:
-        winner = next(iter(found.values())).winner
-        out.print(_selection_sentence(winner.select_on, winner.candidates, winner.replicates))
-        reasons = {comparison.why_not for comparison in found.values() if comparison.why_not}
-        out.print(
-            "Change from the baseline, its interval, and p corrected for the number of candidates (Holm); tied: how many"
-            " others can't be told from the winner."
-            if told
-            else f"No intervals: {'; '.join(sorted(reasons))}."
-        )
-    for name, comparison in found.items():
-        for sentence in _sentences(name, comparison, comparisons):
-            out.print(sentence)
-    left_out = [f"{name} {one.winner.without_metric}" for name, one in found.items() if one.winner.without_metric]
-    if left_out:
-        out.print(f"Trials left out for want of a metric: {', '.join(left_out)}.")
-    for reason in missing.values():
-        out.print(reason)
-
-
-def _best_row(name: str, comparison: Comparison, rule: UseCase, told: bool) -> list[str]:
-    """A use case's row; of a composite the first metric's value and change stand, without an interval."""
-    winner = comparison.winner
-    metric = next(iter(winner.reported))
-    value, baseline = winner.reported[metric], winner.baseline_reported.get(metric)
-    if baseline is None or winner.note:
-        baseline = math.nan
-    change = value - baseline
-    head = [name, short_name(winner.trial), _cell(value)]
-    if not told:
-        return [*head, _cell(baseline), _signed(change), _percent(change, baseline, rule, metric)]
-    row = comparison.of(winner.trial)
-    if rule.composite or comparison.why_not:
-        return [*head, _signed(change), "–", "–", str(len(comparison.tie_set) - 1) if not comparison.why_not else "–"]
-    interval = f"{_signed(row['change_low'])} to {_signed(row['change_high'])}"
-    shown = interval if math.isfinite(row["change_low"]) else "–"
-    return [*head, _signed(row["change"]), shown, _p(row["p_holm"]), str(len(comparison.tie_set) - 1)]
-
-
-def _signed(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:+.3f}"
-
-
-def _p(value: float) -> str:
-    return "–" if math.isnan(value) else "<.001" if value < 0.001 else f"{value:.3f}"
-
-
-def _percent(change: float, baseline: float, rule: UseCase, metric: str) -> str:
-    """A change in percent of the baseline; of what should be near zero or below it a percentage says nothing."""
-    if math.isnan(change) or baseline <= 0 or rule.metrics[metric] == "min":
-        return "–"
-    return f"{100 * change / baseline:+.1f} %"
-
-
-def _sentences(name: str, comparison: Comparison, comparisons: Comparisons) -> list[str]:
-    """What the table has no room for: a composite's value, twins, reference lines above the winner, who was left out."""
-    winner, rule = comparison.winner, comparisons.use_cases[name]
-    found = []
-    if rule.composite:
-        row = comparison.of(winner.trial)
-        change = (
-            ""
-            if math.isnan(row["change"])
-            else (
-                f"; {_signed(row['change'])} from the baseline ({_signed(row['change_low'])} to {_signed(row['change_high'])})"
-            )
-        )
-        found.append(f"{name}: mean percentile rank {row['value']:.3f} over {len(rule.metrics)} metrics{change}")
-        found[-1] += "; " + ", ".join(f"{phrase(metric)} {value:.3f}" for metric, value in winner.reported.items())
-    if winner.twins:
-        found.append(f"{name}: {winner.trial} is also {', '.join(winner.twins)}")
-    metric = next(iter(winner.reported))
-    for line, metrics in comparisons.source.references().items():
-        if metric in metrics and not rule.composite:
-            value = rule.oriented(metric, winner.reported[metric])
-            if value < rule.oriented(metric, metrics[metric]):
-                found.append(
-                    f"{name}: {winner.trial} is below the {REFERENCE_NAMES.get(line, line)} ({metrics[metric]:.3f})"
-                )
-    return found
-
-
-def _selection_sentence(select_on: str, candidates: int, replicates: int) -> str:
-    data = {
-        "release": "validation data and the CAGI5 release part, and reported on test and challenge",
-        "val": "validation data, and reported on test and CAGI5 challenge",
-        "challenge": "the very data they are reported on (the study's protocol): the values are too good",
-    }[select_on]
-    seeds = (
-        f"Means over {replicates} seeds."
-        if replicates
-        else ("One seed each: another may come out otherwise by more than its interval (nrtune replicate).")
-    )
-    return f"Winners of up to {candidates} candidates, selected on {data}. {seeds}"
-
-
-def best_text(comparisons: Comparisons, use_case: str) -> str:
-    """The winner of one use case: how it was picked, its interval, rivals, configuration, metrics and files."""
-    comparison, rule = comparisons.compare(use_case), comparisons.use_cases[use_case]
-    winner, best = comparison.winner, comparisons.source.best(use_case, comparisons.select_on, comparisons.use_cases)
-    lines = [f"{use_case}: {rule.title}", f"winner {best.name} ({best.family}), fingerprint {best.fingerprint}"]
-    lines += [
-        f"  {metric} {value:.4f}" + _against(winner.baseline_reported.get(metric))
-        for metric, value in winner.reported.items()
-    ]
-    lines.append(_selection_sentence(winner.select_on, winner.candidates, winner.replicates))
-    lines += _sentences(use_case, comparison, comparisons)
-    if winner.without_metric:
-        lines.append(f"{winner.without_metric} trials lack a metric of this use case and were left out")
-    lines += _uncertainty(comparison)
-    if winner.note:
-        lines.append(winner.note)
-    lines += ["configuration:", *(f"  {key}: {value}" for key, value in best.config.items())]
-    if best.checkpoint is not None:
-        lines.append(f"checkpoint: {best.checkpoint}")
-    return "\n".join(lines)
-
-
-def _uncertainty(comparison: Comparison) -> list[str]:
-    """A winner's intervals, rank and rivals, in sentences."""
-    winner = comparison.winner
-    if comparison.why_not:
-        lines = [f"no intervals: {comparison.why_not}"]
-    else:
-        row = comparison.of(winner.trial)
-        lines = [f"value {row['value']:.3f}, 95 % interval {row['low']:.3f} to {row['high']:.3f}"]
-        if math.isfinite(row["change"]):
-            lines.append(
-                f"change from the baseline {_signed(row['change'])}, {_signed(row['change_low'])} to"
-                f" {_signed(row['change_high'])}; p {_p(row['p'])}, corrected for {winner.candidates} candidates"
-                f" {_p(row['p_holm'])}"
-            )
-        lines.append(
-            f"rank {row['rank']:.0f} of {winner.candidates} ({row['rank_low']:.0f} to {row['rank_high']:.0f}),"
-            f" the best with probability {row['probability_best']:.2f}"
-        )
-        rivals = [name for name in comparison.tie_set if name != winner.trial]
-        lines.append(
-            f"can't be told from it: {listed(rivals)}" if rivals else "every other candidate can be told from it"
-        )
-    if comparison.smallest_difference is not None:
-        lines.append(f"a difference under {comparison.smallest_difference:.3f} can't be told from none here")
-    if comparison.left_out:
-        said = [f"{element}: {name}" for element, name in comparison.left_out.items()]
-        lines.append(f"winner with one element left out of the selection: {', '.join(said)}")
-    return lines
-
-
-def _against(baseline: float | None) -> str:
-    return "" if baseline is None else f" (baseline {baseline:.4f})"
-
-
-def best_json(comparisons: Comparisons, use_case: str) -> str:
-    """One winner as a JSON object, or all by use case (null where there is none)."""
-    if use_case != "all":
-        return json.dumps(winner_record(comparisons, comparisons.compare(use_case)), indent=1)
-    found, missing = comparisons.compare_all()
-    winners: dict[str, Any] = {name: winner_record(comparisons, one) for name, one in found.items()}
-    return json.dumps(winners | dict.fromkeys(missing), indent=1)
-
-
-def winner_record(comparisons: Comparisons, comparison: Comparison) -> dict[str, Any]:
-    """Everything about a winner, for programs; what is unknown is null."""
-    winner = comparison.winner
-    best = comparisons.source.best(winner.use_case, comparisons.select_on, comparisons.use_cases)
-    row = comparison.of(winner.trial)
-    paths = {"checkpoint": best.checkpoint, "predictions_test": best.predictions_test,
-             "predictions_cagi5": best.predictions_cagi5}  # fmt: skip
-    known = {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
-    return {
-        "trial": best.name,
-        "family": best.family,
-        "fingerprint": best.fingerprint,
-        "select_on": winner.select_on,
-        "selected_by": winner.selected_by,
-        "reported": dict(winner.reported),
-        "baseline": winner.baseline,
-        "baseline_reported": dict(winner.baseline_reported),
-        "candidates": winner.candidates,
-        "without_metric": winner.without_metric,
-        "twins": list(winner.twins),
-        "replicates": winner.replicates,
-        "note": winner.note,
-        "interval": {
-            key: known[key]
-            for key in (
-                "value",
-                "low",
-                "high",
-                "change",
-                "change_low",
-                "change_high",
-                "p",
-                "p_holm",
-                "rank",
-                "rank_low",
-                "rank_high",
-                "probability_best",
-            )
-        },
-        "tie_set": list(comparison.tie_set),
-        "left_out": dict(comparison.left_out),
-        "smallest_difference": comparison.smallest_difference,
-        "why_no_interval": comparison.why_not or None,
-        "config": dict(best.config),
-        "metrics": dict(best.metrics),
-        **{key: None if path is None else str(path) for key, path in paths.items()},
-    }
-
-
-def ensemble_table(found: Sequence[Ensemble], use_case: str) -> None:
-    """Print a use case's ensembles beside its best single trial."""
-    first = found[0]
-    rows = [[short_name(first.members[0]), "", _cell(first.single), "", "", ""]]
-    for one in found:
-        interval = f"{_signed(one.change_low)} to {_signed(one.change_high)}"
-        rows.append([one.way, str(len(one.members)), _cell(one.value), _signed(one.change), interval, _p(one.p)])
-    _print_table([use_case, "of", "value", "change", "95 % interval", "p"], rows, 1)
-    out = Console(highlight=False)
-    out.print(f"{phrase(first.metric)}; change from the best single trial. Members: {listed(first.members)}.")
 
 
 def serve_mlflow(folder: Path, port: int) -> int:

@@ -13,7 +13,7 @@ from command_line import CommandLine
 from analysis import open_campaign
 from analysis.books import read_records
 from analysis.comparison import Comparisons
-from orchestrator import views
+from orchestrator import best_view, views
 from orchestrator.settings import StudySettings, load_settings
 from orchestrator.study import Study
 from search_spaces import published_by_name
@@ -66,7 +66,7 @@ def test_one_training_is_shown_under_both_names(study, capsys):
     assert all(len(line) <= 80 for line in shown.values())
     assert "NG8_ng_alpha05 is ABL4_ng_a05" in views.status_text(folder)
     assert open_campaign(folder).best("in_distribution").winner.candidates == 8
-    views.best_table(Comparisons(open_campaign(folder)))
+    best_view.best_table(Comparisons(open_campaign(folder)))
     out = capsys.readouterr().out
     assert "…" not in out
     assert max(map(len, out.splitlines())) <= 80
