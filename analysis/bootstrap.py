@@ -82,8 +82,9 @@ def pearson_samples(predictions: Floats, value: Floats, block: Ints, counts: Flo
     y = (value - value.mean())[None]
     n = resampled(np.ones_like(y))
     sum_x, sum_y = resampled(x), resampled(y)
-    xy = resampled(x * y) - sum_x * sum_y / n
-    xx, yy = resampled(x * x) - sum_x**2 / n, resampled(y * y) - sum_y**2 / n
+    with np.errstate(invalid="ignore", divide="ignore"):  # of a small stratum a resample may hold no row
+        xy = resampled(x * y) - sum_x * sum_y / n
+        xx, yy = resampled(x * x) - sum_x**2 / n, resampled(y * y) - sum_y**2 / n
     return _correlations(xy, xx, yy, resampled(x * x), resampled(y * y))
 
 

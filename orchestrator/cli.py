@@ -289,6 +289,37 @@ def import_published(
 
 
 @app.command()
+def score(
+    predictions: Annotated[Path, typer.Argument(metavar="PREDICTIONS", help="CSV, TSV (plain or .gz) or Parquet.")],
+    other: Annotated[
+        Path | None, typer.Argument(metavar="OTHER", help="A second such file, to compare the first with.")
+    ] = None,
+    cagi5: options.Cagi5 = None,
+    test: Annotated[bool, typer.Option("--test", help="Score a table of test predictions instead.")] = False,
+    cell_line: Annotated[
+        str | None, typer.Option(help="Cell line whose elements are averaged. [default: as the folder says, else K562]")
+    ] = None,
+    resamples: Annotated[int, typer.Option(help="Resamples an interval is made from.")] = 10_000,
+    block: Annotated[int, typer.Option(help="Base pairs of a block of variants that is drawn.")] = 10,
+    json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
+) -> None:
+    """Score any model's predictions as nrtune scores its own, with 95 % intervals; two files are compared.
+
+    With --cagi5 columns element, pos, ref, alt, variant_effect and, if there, chrom; with --test prediction, activity and,
+    if there, aleatoric_std. Other columns do not matter.
+    """
+    from analysis.intervals import Resampling
+    from orchestrator.data_check import cell_line_in
+    from orchestrator.score_view import check_options, score_text
+
+    check_options(cagi5, test, cell_line)
+    how = Resampling(resamples=resamples, block=block)
+    line = cell_line or ("K562" if cagi5 is None else cell_line_in(cagi5))
+    paths = [predictions] if other is None else [predictions, other]
+    typer.echo(score_text(paths, cagi5, line, how, as_json=json))
+
+
+@app.command()
 def ui(
     folder: Folder,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,

@@ -15,6 +15,12 @@ def check_text(path: Path, cell_line: str | None) -> str:
     return _check_cagi5(path, cell_line) if path.is_dir() else _check_dataset(path)
 
 
+def cell_line_in(folder: Path) -> str:
+    """The cell line that a CAGI5 folder's name says, else the first whose elements it holds, else K562."""
+    there = (line for line, names in ELEMENTS_OF_CELL_LINE.items() if _holds(folder, names))
+    return cell_line_of(folder.name) or next(there, "K562")
+
+
 def _check_dataset(path: Path) -> str:
     dataset = read_dataset(path)
     lines = [f"{dataset.name}: {len(dataset)} sequences of {dataset.length} bases"]
@@ -35,8 +41,7 @@ def _check_dataset(path: Path) -> str:
 
 
 def _check_cagi5(path: Path, cell_line: str | None) -> str:
-    lines_there = [line for line, names in ELEMENTS_OF_CELL_LINE.items() if _holds(path, names)]
-    chosen = cell_line or cell_line_of(path.name) or (lines_there[0] if lines_there else "K562")
+    chosen = cell_line or cell_line_in(path)
     variants = read_cagi5(path, cell_line=chosen)
     lines = [f"{path}: {len(variants)} variants, {len(variants.windows)} distinct windows of 230 bases"]
     lines += [f"matched to {chosen}: {', '.join(variants.matched)}", "  element  part       n  HC"]
