@@ -77,7 +77,7 @@ class Resampled:
     """A metric of C configurations.
 
     estimate: (C,). samples: (C, resamples). of_seed, seeds: each training's own value, and its seed. block_freedom: blocks
-    that were free to vary.
+    that were free to vary. bound: no value lies further from 0.
     """
 
     estimate: Floats
@@ -85,12 +85,18 @@ class Resampled:
     of_seed: tuple[Floats, ...]
     seeds: tuple[tuple[int, ...], ...]
     block_freedom: int
+    bound: float = 1.0
 
     def map(self, function: Callable[[Floats], Floats]) -> Resampled:
         """The metric after an elementwise function, such as np.abs or np.negative."""
         estimate = function(self.estimate)
         return Resampled(
-            estimate, function(self.samples), tuple(map(function, self.of_seed)), self.seeds, self.block_freedom
+            estimate,
+            function(self.samples),
+            tuple(map(function, self.of_seed)),
+            self.seeds,
+            self.block_freedom,
+            self.bound,
         )
 
 
@@ -135,7 +141,9 @@ class Resampler:
     def interval(self, resampled: Resampled) -> Interval:
         """The interval of each configuration's own value."""
         spread = [_variance_of_mean(values) for values in resampled.of_seed]
-        return self._interval(resampled.estimate, resampled.samples, np.array(spread), resampled)
+        found = self._interval(resampled.estimate, resampled.samples, np.array(spread), resampled)
+        bound = resampled.bound
+        return found._replace(low=found.low.clip(-bound, bound), high=found.high.clip(-bound, bound))
 
     def differences(self, resampled: Resampled, reference: int) -> Interval:
         """The interval of each configuration's value less that of the one at index `reference`, paired."""
@@ -173,7 +181,7 @@ class Resampler:
                 high, low = (self._members(f"cagi5/{part}/spearman/{stratum}/mean") for stratum in ("hc", "lc"))
                 if high is None or low is None:
                     return None
-                return _Members(high.estimate - low.estimate, high.samples - low.samples, high.block_freedom)
+                return _Members(high.estimate - low.estimate, high.samples - low.samples, high.block_freedom, 2.0)
             case ["cagi5", part, kind, stratum, element] if kind in KINDS and stratum in STRATA:
                 return self._of_variants(part, kind, stratum, self.matched if element == "mean" else (element,))
         return None
@@ -253,6 +261,7 @@ class Resampler:
             tuple(of_seed),
             tuple(configuration.seeds for configuration in self.configurations),
             members.block_freedom,
+            members.bound,
         )
 
 
@@ -267,11 +276,12 @@ def holm(p: Floats) -> Floats:
 
 
 class _Members(NamedTuple):
-    """A metric of M trainings: estimate (M,), samples (M, resamples), free blocks."""
+    """A metric of M trainings: estimate (M,), samples (M, resamples), free blocks, and the furthest a value lies from 0."""
 
     estimate: Floats
     samples: Floats
     block_freedom: int
+    bound: float = 1.0
 
 
 class _Together(NamedTuple):

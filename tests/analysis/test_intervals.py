@@ -174,6 +174,19 @@ def test_an_interval_is_students_t_with_the_seeds_own_part(compared):
     assert (interval.p < 0.05).tolist() == (~interval.holds_zero).tolist()
 
 
+def test_no_value_s_interval_leaves_what_a_correlation_can_be(compared):
+    configurations, _ = compared
+    table = configurations[0].predictions[0].variants
+    assert table is not None
+    few = table[(table["element"] == "A") & (table["pos"] < 25)].assign(confidence=0.5)
+    noisy = few.assign(variant_effect=few["value"] + 0.3 * np.random.default_rng(8).normal(size=len(few)))
+    one = Configuration("few", (0,), (Predictions(None, noisy),))
+    resampler = Resampler([one], ("A",), Resampling(resamples=200))
+    resampled = resampler.metric(MEAN.format("hc"))
+    assert resampled is not None
+    assert resampler.interval(resampled).high[0] <= 1
+
+
 def test_a_trial_differs_from_itself_by_nothing(compared):
     _, resampler = compared
     resampled = resampler.metric("test/spearman")
@@ -266,9 +279,9 @@ def coverage(campaigns: int) -> tuple[float, float]:
 
 
 def test_intervals_cover_the_truth_roughly():
-    of_value, of_difference = coverage(60)
-    assert 0.85 <= of_value <= 1
-    assert 0.85 <= of_difference <= 1
+    of_value, of_difference = coverage(40)
+    assert 0.85 <= of_value
+    assert 0.85 <= of_difference
 
 
 @pytest.mark.slow
