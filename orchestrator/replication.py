@@ -93,14 +93,14 @@ class Replication(CampaignRun):
         left = [proposal for proposal in self._plan.values() if proposal.fingerprint not in ended]
         needed = sum(seconds[str(proposal.replicate_of)] for proposal in left)
         of = [record.name for record in self.baselines]
-        baseline = f" and the baseline {', '.join(of)}" if of else ""
+        baseline = f" and the baseline{'s' * (len(of) > 1)} {', '.join(of)}" if of else ""
         to_do = "nothing to do"
         if left:
             done = len(self._plan) - len(left)
             to_do = (f"{done} done, " if done else "") + f"about {_duration(needed)} of training to do"
         return (
-            f"replicating {_number(len(self.finalists), 'finalist')}{baseline} with seeds"
-            f" {', '.join(map(str, self.seeds))}: {_number(len(self._plan), 'training')}, {to_do}"
+            f"replicating {_number(len(self.finalists), 'finalist')}{baseline} with"
+            f" seed{'s' * (len(self.seeds) > 1)} {', '.join(map(str, self.seeds))}: {_number(len(self._plan), 'training')}, {to_do}"
         )
 
     def parent_parameters(self) -> dict[str, Any]:

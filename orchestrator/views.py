@@ -133,12 +133,20 @@ def _print_trials(table: pd.DataFrame) -> None:
     if len(own) and (own["name"] == own["published"]).all():  # the study's names say the family
         columns.remove("family")
     rows = [
-        [_status(row) if name == "status" else cell(row[name]) for name in columns] for row in table.to_dict("records")
+        [_name(row) if name == "name" else _status(row) if name == "status" else cell(row[name]) for name in columns]
+        for row in table.to_dict("records")
     ]
     texts = sum(name in ("name", "family", "status") for name in columns)
     print_table([SHORT_COLUMNS[name] for name in columns], rows, texts)
     if table.empty:
         Console(stderr=True).print("no trial has ended yet")
+
+
+def _name(row: Mapping[Any, Any]) -> str:
+    """The trial's name; of a replicate of RS3_bilstm_rs it is RS3/s0: cut in a narrow terminal, it would lose its seed."""
+    if not isinstance(row["replicate_of"], str):
+        return str(row["name"])
+    return f"{row['replicate_of'].partition('_')[0]}/{row['name'].rpartition('/')[2]}"
 
 
 def _status(row: Mapping[Any, Any]) -> str:

@@ -224,7 +224,7 @@ def test_a_study_is_replicated_and_goes_on(shared_ray, simulated_folder, tmp_pat
     assert Study(settings).run().counts == {"finished": 1}
     assert read_records(out) == before
     views.write_trials(out, views.trials_table(out, family=None, sort=None, ascending=False), "table")
-    assert "FE1_factorized/s0  finished" in capsys.readouterr().out  # no column of families, as without replicates
+    assert "FE1/s0          finished" in capsys.readouterr().out  # no column of families, as without replicates
     # Seeds of configurations that the study may yet train are not fresh.
     assert not {42, 123, 456} & set(replication(out, seeds=500).seeds)
 
