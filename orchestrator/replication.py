@@ -100,7 +100,8 @@ class Replication(CampaignRun):
             to_do = (f"{done} done, " if done else "") + f"about {_duration(needed)} of training to do"
         return (
             f"replicating {_number(len(self.finalists), 'finalist')}{baseline} with"
-            f" seed{'s' * (len(self.seeds) > 1)} {', '.join(map(str, self.seeds))}: {_number(len(self._plan), 'training')}, {to_do}"
+            f" seed{'s' * (len(self.seeds) > 1)} {', '.join(map(str, self.seeds))}:"
+            f" {_number(len(self._plan), 'training')}, {to_do}"
         )
 
     def parent_parameters(self) -> dict[str, Any]:
