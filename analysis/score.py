@@ -8,7 +8,7 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -144,9 +144,16 @@ def read_test(path: Path) -> ReadTest:
     return ReadTest(path, _numbers(path, table, "prediction"), _numbers(path, table, "activity"), std)
 
 
-def score_variants(files: Sequence[ReadEffects], variants: Variants, how: Resampling | None = None) -> VariantScores:
+def score_variants(
+    files: Sequence[ReadEffects],
+    variants: Variants,
+    how: Resampling | None = None,
+    *,
+    resample: Callable[[str], bool] = lambda metric: True,
+) -> VariantScores:
     """Score one file's effects or two's, release and challenge apart, on the variants that every file holds.
 
+    resample: which metrics, by name, are to have intervals: these take nearly all of the time.
     Raises UserError where two files have no variant in common.
     """
     how = how or Resampling()
@@ -174,7 +181,7 @@ def score_variants(files: Sequence[ReadEffects], variants: Variants, how: Resamp
             [file.path for file in files], [Predictions(None, t) for t in tables], averaged[part], how
         )
         for metric in values[0]:
-            resampled = None if "/n/" in metric else resampler.metric(metric)
+            resampled = resampler.metric(metric) if resample(metric) and "/n/" not in metric else None
             rows.append(_row(metric, [of_file[metric] for of_file in values], resampler, resampled))
     return VariantScores(
         paths=tuple(file.path for file in files),

@@ -49,18 +49,27 @@ def score_text(paths: Sequence[Path], cagi5: Path | None, cell_line: str, how: R
         test = score_test([read_test(path) for path in paths], how)
         return _json(test, _common(test)) if as_json else "\n".join(_test_lines(test))
     variants = read_cagi5(cagi5, cell_line=cell_line)
-    found = score_variants([read_effects(path, variants) for path in paths], variants, how)
+    effects = [read_effects(path, variants) for path in paths]
+    found = score_variants(effects, variants, how, resample=_everything if as_json or len(paths) > 1 else _means)
     if not as_json:
         return "\n".join(_variant_lines(found))
     more = {
         "cagi5": str(cagi5),
         "cell_line": found.cell_line,
         "block": how.block,
-        "variants": found.rows,
         "mean_over": {part: list(elements) for part, elements in found.averaged.items()},
         "coverage": found.coverage.to_dict("records"),
     }
     return _json(found, _common(found) | more)
+
+
+def _everything(metric: str) -> bool:
+    return True
+
+
+def _means(metric: str) -> bool:
+    """Whether the table of one file shows the metric's interval."""
+    return metric.endswith("/mean")
 
 
 def check_options(cagi5: Path | None, test: bool, cell_line: str | None) -> None:
