@@ -105,8 +105,9 @@ def _sentences(name: str, comparison: Comparison, comparisons: Comparisons) -> l
         if metric in metrics and not rule.composite:
             value = rule.oriented(metric, winner.reported[metric])
             if value < rule.oriented(metric, metrics[metric]):
+                below = "below" if rule.metrics[metric] == "max" else "worse than"
                 found.append(
-                    f"{name}: {winner.trial} is below the {REFERENCE_NAMES.get(line, line)} ({metrics[metric]:.3f})"
+                    f"{name}: {winner.trial} is {below} the {REFERENCE_NAMES.get(line, line)} ({metrics[metric]:.3f})"
                 )
     return found
 

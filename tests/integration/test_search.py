@@ -194,7 +194,7 @@ def test_answers_on_the_command_line(campaign, capsys):
     print_best(folder, "overall", as_json=False)
     assert "winner" in capsys.readouterr().out
     print_best(folder, "all", as_json=False)
-    out = capsys.readouterr().out
+    out = " ".join(capsys.readouterr().out.split())
     assert "overall" in out
     assert "selected on validation data and the CAGI5 release part" in out
     text = views.status_text(folder)
