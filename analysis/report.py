@@ -50,8 +50,8 @@ MAIN_COLUMNS: Mapping[str, str] = {
 """Numbers of the table of all trials; those that no trial has are left out."""
 
 _INTERVALS = (
-    *(f"cagi5/challenge/{kind}/{part}/mean" for kind in ("spearman", "pearson") for part in ("all", "hc", "lc")),
-    *("cagi5/challenge/hc_lc_gap", "test/spearman", "test/pearson", "noise/corr"),
+    *(f"cagi5/challenge/spearman/{stratum}/mean" for stratum in ("all", "hc", "lc")),
+    *("cagi5/challenge/pearson/all/mean", "cagi5/challenge/hc_lc_gap", "test/spearman", "test/pearson", "noise/corr"),
 )
 
 
@@ -279,8 +279,8 @@ def _winners(comparisons: Comparisons, found: Mapping[str, Comparison], missing:
         columns.append(Column("95 % interval"))
     columns += [Column("Baseline", True), Column("Change", True)]
     if told:
-        columns += [Column("95 % interval of the change"), Column("p, corrected", True), Column("Tied", True),
-                    Column("Rank interval"), Column("Probability of being best", True)]  # fmt: skip
+        columns += [Column("95 % interval of the change"), Column("p, corrected", True), Column("Tie set", True),
+                    Column("Rank interval"), Column("Probability best", True)]  # fmt: skip
     columns += [Column("Candidates", True), Column("Left out", True), Column("Seeds", True)]
     rows = [tuple(_winner_row(comparisons, one, told)) for one in found.values()]
     explained = "Value and change are those of the use case's metric"
@@ -288,7 +288,7 @@ def _winners(comparisons: Comparisons, found: Mapping[str, Comparison], missing:
         explained += "; for one of several metrics, of the mean percentile rank over them, 1 the best"
     explained += ". Left out: trials without the metric."
     if told:
-        explained += " p is corrected for the number of candidates (Holm). Tied: the winner and those that can't be told from it."
+        explained += " p is corrected for the number of candidates (Holm). Tie set: the winner and those that can't be told from it, named below."
     yield Table(explained, tuple(columns), tuple(rows))
     yield Bullets(tuple(_notes(comparisons, found, missing)))
 
@@ -330,7 +330,7 @@ def _notes(comparisons: Comparisons, found: Mapping[str, Comparison], missing: M
     """What a row of the winners has no room for."""
     for name, one in found.items():
         rule, winner = comparisons.use_cases[name], one.winner
-        said = f"{_plain(name).capitalize()}: {rule.title}"
+        said = f"{_capital(_plain(name))}: {rule.title}"
         if rule.composite:
             said += f" ({listed([f'{phrase(m)} {number(v)}' for m, v in winner.reported.items()])})"
         else:
@@ -389,7 +389,7 @@ def _reference_lines(comparisons: Comparisons, found: Mapping[str, Comparison]) 
     below = []
     for name, one in found.items():
         for line, value in references_above(comparisons, one).items():
-            below.append(f"{_plain(name).capitalize()}: {one.winner.trial} is below the {line} ({number(value)}).")
+            below.append(f"{_capital(_plain(name))}: {one.winner.trial} is below the {line} ({number(value)}).")
     yield Bullets(tuple(below)) if below else Paragraph("No winner is below a reference line.")
 
 
@@ -485,7 +485,11 @@ def _value(value: Any) -> str:
 
 
 def _plain(use_case: str) -> str:
-    return use_case.replace("_", " ")
+    return "HC–LC gap" if use_case == "hc_lc_gap" else use_case.replace("_", " ")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _text(text: str) -> Cell:

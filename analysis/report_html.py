@@ -11,7 +11,7 @@ PIXELS_AN_INCH = 140
 
 STYLE = """
 :root { color-scheme: light; }
-body { margin: 2rem auto; padding: 0 1.25rem; max-width: 68rem; background: #fff; color: #1a1a1a;
+body { margin: 2rem auto; padding: 0 1.25rem; max-width: 72rem; background: #fff; color: #1a1a1a;
   font: 16px/1.5 system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; }
 h1 { font-size: 1.8rem; line-height: 1.2; margin: 0 0 1rem; }
 h2 { font-size: 1.25rem; margin: 2.5rem 0 .6rem; padding-bottom: .2rem; border-bottom: 1px solid #ccc; }
@@ -19,15 +19,15 @@ p, li { max-width: 50rem; }
 ul { padding-left: 1.25rem; margin: .6rem 0; }
 li { margin: .2rem 0; }
 .verdict { font-size: 1.15rem; font-weight: 600; padding: .7rem 1rem; background: #f2f5f9; border-left: 4px solid #36658f; }
-.table { overflow-x: auto; margin: .8rem 0 1.2rem; }
+.table { overflow-x: auto; margin: 0 0 1.2rem; }
 .long { max-height: 40rem; overflow: auto; }
 table { border-collapse: collapse; font-size: .8125rem; line-height: 1.35; }
-caption { caption-side: top; text-align: left; color: #444; font-size: .875rem; padding: 0 0 .4rem; }
-th, td { padding: .3rem .6rem; text-align: left; vertical-align: top; border-bottom: 1px solid #e2e2e2; }
+.caption { color: #444; font-size: .875rem; margin: .6rem 0 .4rem; break-after: avoid; }
+th, td { padding: .3rem .5rem; text-align: left; vertical-align: top; border-bottom: 1px solid #e2e2e2; }
 th:first-child, td:first-child, tbody th { padding-left: 0; }
 thead th { border-bottom: 1.5px solid #777; vertical-align: bottom; background: #fff; }
 .long thead th { position: sticky; top: 0; }
-tbody th { font-weight: 600; }
+tbody th { font-weight: 600; white-space: nowrap; }
 .n { text-align: right; }
 td.n, td.i { white-space: nowrap; font-variant-numeric: tabular-nums; }
 th button { font: inherit; font-weight: 600; color: inherit; background: none; border: 0; padding: 0; margin: 0;
@@ -46,7 +46,7 @@ figcaption { max-width: 50rem; color: #444; font-size: .875rem; margin-top: .4re
   .table, .long { overflow: visible; max-height: none; }
   .long thead th { position: static; }
   figure, tr { break-inside: avoid; }
-  h2, h3, caption { break-after: avoid; }
+  h2, h3 { break-after: avoid; }
 }
 """
 
@@ -120,8 +120,9 @@ def _table(table: Table) -> str:
         for row in table.rows
     )
     kind = "table long" if len(table.rows) > LONG else "table"
+    said = escape(table.caption)
     return (
-        f'<div class="{kind}"><table>\n<caption>{escape(table.caption)}</caption>\n'
+        f'<p class="caption">{said}</p>\n<div class="{kind}"><table aria-label="{said}">\n'
         f"<thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table></div>"
     )
 
