@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from rich.console import Console
 
+from analysis.answers import references_above, selection_sentence, winner_record, winner_records
 from analysis.comparison import Comparison, Comparisons
 from analysis.ensemble import Ensemble
 from analysis.winners import UseCase
 from analysis.words import listed, phrase, short_name
 from orchestrator.tables import cell, print_table
-
-REFERENCE_NAMES = {"constant": "constant predictor", "kmer_ridge": "6-mer ridge regression"}
 
 
 def best_table(comparisons: Comparisons) -> None:
@@ -31,7 +29,7 @@ def best_table(comparisons: Comparisons) -> None:
     out = Console(highlight=False)
     if found:
         winner = next(iter(found.values())).winner
-        out.print(_selection_sentence(winner.select_on, winner.candidates, winner.replicates))
+        out.print(selection_sentence(winner.select_on, winner.candidates, winner.replicates))
         reasons = {comparison.why_not for comparison in found.values() if comparison.why_not}
         out.print(
             "Change from the baseline, its interval, and p corrected for the number of candidates (Holm); tied: how many"
@@ -100,30 +98,10 @@ def _sentences(name: str, comparison: Comparison, comparisons: Comparisons) -> l
         found[-1] += "; " + ", ".join(f"{phrase(metric)} {value:.3f}" for metric, value in winner.reported.items())
     if winner.twins:
         found.append(f"{name}: {winner.trial} is also {', '.join(winner.twins)}")
-    metric = next(iter(winner.reported))
-    for line, metrics in comparisons.source.references().items():
-        if metric in metrics and not rule.composite:
-            value = rule.oriented(metric, winner.reported[metric])
-            if value < rule.oriented(metric, metrics[metric]):
-                below = "below" if rule.metrics[metric] == "max" else "worse than"
-                found.append(
-                    f"{name}: {winner.trial} is {below} the {REFERENCE_NAMES.get(line, line)} ({metrics[metric]:.3f})"
-                )
+    below = "worse than" if set(rule.metrics.values()) == {"min"} else "below"
+    for line, value in references_above(comparisons, comparison).items():
+        found.append(f"{name}: {winner.trial} is {below} the {line} ({value:.3f})")
     return found
-
-
-def _selection_sentence(select_on: str, candidates: int, replicates: int) -> str:
-    data = {
-        "release": "validation data and the CAGI5 release part, and reported on test and challenge",
-        "val": "validation data, and reported on test and CAGI5 challenge",
-        "challenge": "the very data they are reported on (the study's protocol): the values are too good",
-    }[select_on]
-    seeds = (
-        f"Means over {replicates} seeds."
-        if replicates
-        else ("One seed each: another may come out otherwise by more than its interval (nrtune replicate).")
-    )
-    return f"Winners of up to {candidates} candidates, selected on {data}. {seeds}"
 
 
 def best_text(comparisons: Comparisons, use_case: str) -> str:
@@ -135,7 +113,7 @@ def best_text(comparisons: Comparisons, use_case: str) -> str:
         f"  {metric} {value:.4f}" + _against(winner.baseline_reported.get(metric))
         for metric, value in winner.reported.items()
     ]
-    lines.append(_selection_sentence(winner.select_on, winner.candidates, winner.replicates))
+    lines.append(selection_sentence(winner.select_on, winner.candidates, winner.replicates))
     lines += _sentences(use_case, comparison, comparisons)
     if winner.without_metric:
         lines.append(f"{winner.without_metric} trials lack a metric of this use case and were left out")
@@ -186,58 +164,7 @@ def best_json(comparisons: Comparisons, use_case: str) -> str:
     """One winner as a JSON object, or all by use case (null where there is none)."""
     if use_case != "all":
         return json.dumps(winner_record(comparisons, comparisons.compare(use_case)), indent=1)
-    found, missing = comparisons.compare_all()
-    winners: dict[str, Any] = {name: winner_record(comparisons, one) for name, one in found.items()}
-    return json.dumps(winners | dict.fromkeys(missing), indent=1)
-
-
-def winner_record(comparisons: Comparisons, comparison: Comparison) -> dict[str, Any]:
-    """Everything about a winner, for programs; what is unknown is null."""
-    winner = comparison.winner
-    best = comparisons.source.best(winner.use_case, comparisons.select_on, comparisons.use_cases)
-    row = comparison.of(winner.trial)
-    paths = {"checkpoint": best.checkpoint, "predictions_test": best.predictions_test,
-             "predictions_cagi5": best.predictions_cagi5}  # fmt: skip
-    known = {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
-    return {
-        "trial": best.name,
-        "family": best.family,
-        "fingerprint": best.fingerprint,
-        "select_on": winner.select_on,
-        "selected_by": winner.selected_by,
-        "reported": dict(winner.reported),
-        "baseline": winner.baseline,
-        "baseline_reported": dict(winner.baseline_reported),
-        "candidates": winner.candidates,
-        "without_metric": winner.without_metric,
-        "twins": list(winner.twins),
-        "replicates": winner.replicates,
-        "note": winner.note,
-        "interval": {
-            key: known[key]
-            for key in (
-                "value",
-                "low",
-                "high",
-                "change",
-                "change_low",
-                "change_high",
-                "p",
-                "p_holm",
-                "rank",
-                "rank_low",
-                "rank_high",
-                "probability_best",
-            )
-        },
-        "tie_set": list(comparison.tie_set),
-        "left_out": dict(comparison.left_out),
-        "smallest_difference": comparison.smallest_difference,
-        "why_no_interval": comparison.why_not or None,
-        "config": dict(best.config),
-        "metrics": dict(best.metrics),
-        **{key: None if path is None else str(path) for key, path in paths.items()},
-    }
+    return json.dumps(winner_records(comparisons), indent=1)
 
 
 def ensemble_table(found: Sequence[Ensemble], use_case: str) -> None:

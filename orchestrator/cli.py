@@ -252,6 +252,35 @@ def best(
 
 
 @app.command()
+def report(
+    source: Source,
+    out: Annotated[
+        Path | None, typer.Option(help="The report's folder. [default: DIR/report, or report for another source]")
+    ] = None,
+    open: Annotated[bool, typer.Option("--open", help="Show the page in the browser.")] = False,
+    select_on: Annotated[str | None, typer.Option(help="release, val or challenge. [default: the campaign's]")] = None,
+    use_cases: Annotated[
+        Path | None, typer.Option(metavar="FILE.yaml", help="Use cases of your own, beside the known ones.")
+    ] = None,
+) -> None:
+    """Write a report: one HTML page with winners, intervals and figures; also as Markdown and JSON."""
+    from analysis import Campaign, open_campaign
+    from analysis.comparison import Comparisons
+    from analysis.report import write_report
+    from analysis.winners import USE_CASES, load_use_cases
+
+    known = USE_CASES if use_cases is None else load_use_cases(use_cases)
+    campaign = open_campaign(source)
+    folder = out or (campaign.folder / "report" if isinstance(campaign, Campaign) else Path("report"))
+    page = write_report(Comparisons(campaign, select_on=select_on, use_cases=known), folder)
+    typer.echo(str(page))
+    if open:
+        import webbrowser
+
+        webbrowser.open(page.resolve().as_uri())
+
+
+@app.command()
 def ensemble(
     source: Source,
     use_case: Annotated[
