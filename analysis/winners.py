@@ -170,14 +170,14 @@ def _use_case(path: Path, name: str, rule: Any) -> UseCase:
         if key not in known:
             raise UserError(f"{where}: unknown key {key!r}{suggest(str(key), known)}")
     metrics = rule.get("metrics")
-    if not isinstance(metrics, dict) or not metrics or not set(metrics.values()) <= {"max", "min"}:
+    if not isinstance(metrics, dict) or not metrics or any(v not in ("max", "min") for v in metrics.values()):
         raise UserError(f"{where}: metrics must map names of metrics to max or min")
     ties, magnitude = rule.get("ties", []), rule.get("magnitude", [])
     for key, names in (("ties", ties), ("magnitude", magnitude)):
         if not isinstance(names, list) or not all(isinstance(metric, str) for metric in names):
             raise UserError(f"{where}: {key} must be a list of names of metrics")
     for metric in (*metrics, *ties, *magnitude):
-        if "/" not in metric:
+        if not isinstance(metric, str) or "/" not in metric:
             raise UserError(f"{where}: {metric!r} is no metric; `nrtune trials DIR --format csv` lists them")
     if not set(magnitude) <= set(metrics):
         raise UserError(f"{where}: magnitude names metrics of the use case")
