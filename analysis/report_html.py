@@ -11,7 +11,7 @@ PIXELS_AN_INCH = 140
 
 STYLE = """
 :root { color-scheme: light; }
-body { margin: 2rem auto; padding: 0 1.25rem; max-width: 72rem; background: #fff; color: #1a1a1a;
+body { margin: 2rem auto; padding: 0 1.25rem; max-width: 76rem; background: #fff; color: #1a1a1a;
   font: 16px/1.5 system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; }
 h1 { font-size: 1.8rem; line-height: 1.2; margin: 0 0 1rem; }
 h2 { font-size: 1.25rem; margin: 2.5rem 0 .6rem; padding-bottom: .2rem; border-bottom: 1px solid #ccc; }
