@@ -42,9 +42,9 @@ def unit(column: str) -> str:
 
 def to_arrow(source: Trials, table: pd.DataFrame) -> pa.Table:
     """A table of the source's trials with typed columns, their units as field metadata, and the source's own metadata."""
-    fields, arrays = [], []
+    fields, arrays, whole = [], [], _whole_parameters(source)
     for name in table.columns:
-        kind, values = _typed(name, table[name])
+        kind, values = _typed(name, table[name], whole=name in whole)
         fields.append(pa.field(name, kind, metadata={"unit": unit(name)} if unit(name) else None))
         arrays.append(pa.array(values, kind))
     about = {
@@ -104,7 +104,17 @@ def _record(row: dict[str, Any], parameters: list[str], metrics: list[str]) -> T
     )
 
 
-def _typed(name: str, column: pd.Series[Any]) -> tuple[pa.DataType, list[Any]]:
+def _whole_parameters(source: Trials) -> set[str]:
+    """Parameters that are whole numbers; in a table, one that some trials lack has become a column of floats."""
+    kinds: dict[str, set[type]] = {}
+    for record in source.records():
+        for name, value in record.config.items():
+            if value is not None:
+                kinds.setdefault(name, set()).add(type(value))
+    return {name for name, found in kinds.items() if found == {int}}
+
+
+def _typed(name: str, column: pd.Series[Any], *, whole: bool) -> tuple[pa.DataType, list[Any]]:
     """A column's type and its values, None for what is missing; a column of mixed types becomes text."""
     values = [None if missing else value for value, missing in zip(column.tolist(), column.isna(), strict=True)]
     if name == "ended":
@@ -117,7 +127,7 @@ def _typed(name: str, column: pd.Series[Any]) -> tuple[pa.DataType, list[Any]]:
     if kinds == {bool}:
         return pa.bool_(), values
     if kinds <= {int, float}:
-        if "/" not in name and all(value is None or float(value).is_integer() for value in values) and int in kinds:
+        if whole:
             return pa.int64(), [None if value is None else int(value) for value in values]
         return pa.float64(), [None if value is None else float(value) for value in values]
     return pa.string(), [None if value is None else str(value) for value in values]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 import warnings
+import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -56,11 +58,13 @@ class MlflowTrials(RecordedTrials):
         self.matched = tuple(filter(None, parent.data.params.get("matched", "").split(",")))
         self._client = client
         self._run_of = {run.data.tags[FINGERPRINT_TAG]: run.info.run_id for run in runs}
-        self._fetched = tempfile.TemporaryDirectory(prefix="nrtune-")
+        self._fetched = Path(tempfile.mkdtemp(prefix="nrtune-"))
+        # Not a TemporaryDirectory: that warns where it is left to the garbage collector, as this object is.
+        weakref.finalize(self, shutil.rmtree, self._fetched, ignore_errors=True)
 
     def file(self, fingerprint: str, name: str) -> Path | None:
         """A trial's artifact, fetched into a temporary folder that lasts as long as this object."""
-        folder = Path(self._fetched.name) / fingerprint
+        folder = self._fetched / fingerprint
         if not (folder / name).exists():
             run = self._run_of[fingerprint]
             try:

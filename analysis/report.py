@@ -288,15 +288,8 @@ def _winners(comparisons: Comparisons, found: Mapping[str, Comparison], missing:
         explained += "; for one of several metrics, of the mean percentile rank over them, 1 the best"
     explained += ". Left out: trials without the metric."
     if told:
-<<<<<<< HEAD
         explained += " p is corrected for the number of candidates (Holm). Tie set: the winner and those that can't be"
         explained += " told from it, named below."
-=======
-        explained += (
-            " p is corrected for the number of candidates (Holm). Tie set: the winner and those that can't be told from it,"
-            " named below."
-        )
->>>>>>> a20d640ac5369ec740c7422da2e6cc275c5d4b16
     yield Table(explained, tuple(columns), tuple(rows))
     yield Bullets(tuple(_notes(comparisons, found, missing)))
 
