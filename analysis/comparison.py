@@ -234,7 +234,7 @@ def _mean_rank(parts: Sequence[Resampled]) -> Resampled:
     for part in parts:
         samples += stats.rankdata(_lowest_where_undefined(part.samples), axis=0) / count / len(parts)
     alone = tuple(np.array([value]) for value in estimate)
-    return Resampled(estimate, samples, alone, parts[0].seeds, min(part.block_freedom for part in parts))
+    return Resampled(estimate, samples, alone, parts[0].seeds, min(part.block_freedom for part in parts), bound=1.0)
 
 
 def _lowest_where_undefined(samples: Floats) -> Floats:

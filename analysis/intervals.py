@@ -85,7 +85,7 @@ class Resampled:
     of_seed: tuple[Floats, ...]
     seeds: tuple[tuple[int, ...], ...]
     block_freedom: int
-    bound: float = 1.0
+    bound: float = math.inf
 
     def map(self, function: Callable[[Floats], Floats]) -> Resampled:
         """The metric after an elementwise function, such as np.abs or np.negative."""
