@@ -174,7 +174,10 @@ def test_status_and_trials_show_replicates_apart(replicated, capsys):
     shown = capsys.readouterr().out
     assert max(map(len, shown.splitlines())) <= 80
     assert all(name in shown for name in found)
-    assert open_campaign(replicated).best("overall").winner.candidates == 2
+    winner = open_campaign(replicated).best("overall").winner  # from the means of what was replicated
+    of_finalists = [record for record in found.values() if record.family != "baseline"]
+    assert winner.candidates == len({record.replicate_of for record in of_finalists})
+    assert winner.replicates == sum(record.replicate_of == winner.trial for record in of_finalists) > 1
 
 
 def test_an_interrupted_replication_goes_on_and_so_does_the_search(campaign, copy, search, tmp_path):
