@@ -6,20 +6,25 @@ import math
 from typing import Any
 
 from analysis.comparison import Comparison, Comparisons
+from analysis.words import number
 
 REFERENCE_NAMES = {"constant": "constant predictor", "kmer_ridge": "6-mer ridge regression"}
 """Reference lines by their names in a campaign's books."""
 
 
-def references_above(comparisons: Comparisons, comparison: Comparison) -> dict[str, float]:
-    """The reference lines that a winner is below, by their names for people; none for a use case of several metrics."""
+def below_references(comparisons: Comparisons, comparison: Comparison) -> list[str]:
+    """A sentence for each reference line that a winner is below; none for a use case of several metrics."""
     winner, rule = comparison.winner, comparisons.use_cases[comparison.winner.use_case]
     if rule.composite:
-        return {}
-    metric = next(iter(winner.reported))
-    value = rule.oriented(metric, winner.reported[metric])
+        return []
+    ((metric, direction),) = rule.metrics.items()
+    value, below = rule.oriented(metric, winner.reported[metric]), "below" if direction == "max" else "worse than"
     lines = {line: metrics[metric] for line, metrics in comparisons.source.references().items() if metric in metrics}
-    return {REFERENCE_NAMES.get(line, line): at for line, at in lines.items() if value < rule.oriented(metric, at)}
+    return [
+        f"{winner.trial} is {below} the {REFERENCE_NAMES.get(line, line)} ({number(at)})"
+        for line, at in lines.items()
+        if value < rule.oriented(metric, at)
+    ]
 
 
 def selection_sentence(select_on: str, candidates: int, replicates: int) -> str:
@@ -46,7 +51,7 @@ def winner_records(comparisons: Comparisons) -> dict[str, Any]:
 def winner_record(comparisons: Comparisons, comparison: Comparison) -> dict[str, Any]:
     """Everything about a winner, for programs; what is unknown is null."""
     winner = comparison.winner
-    best = comparisons.source.best(winner.use_case, comparisons.select_on, comparisons.use_cases)
+    best = comparisons.best(winner)
     row = comparison.of(winner.trial)
     paths = {"checkpoint": best.checkpoint, "predictions_test": best.predictions_test,
              "predictions_cagi5": best.predictions_cagi5}  # fmt: skip

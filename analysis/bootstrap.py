@@ -88,6 +88,13 @@ def pearson_samples(predictions: Floats, value: Floats, block: Ints, counts: Flo
     return _correlations(xy, xx, yy, resampled(x * x), resampled(y * y))
 
 
+def mean_samples(predictions: Floats, value: Floats, block: Ints, counts: Floats) -> Floats:
+    """The mean of each row of predictions (P, n) in each resample, as `spearman_samples`; there is nothing to compare with."""
+    blocks = counts.shape[1]
+    sums = np.stack([np.bincount(block, row, blocks) for row in predictions]) @ counts.T
+    return sums / (counts @ np.bincount(block, minlength=blocks))
+
+
 def _correlations(xy: Floats, xx: Floats, yy: Floats, x_scale: Floats, y_scale: Floats) -> Floats:
     """Correlations of centred sums, (P, resamples) or (1, resamples); NaN where one is zero as far as rounding can tell."""
     constant = (xx <= ROUNDING * x_scale) | (yy <= ROUNDING * y_scale)

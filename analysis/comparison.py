@@ -17,7 +17,7 @@ from scipy import stats
 from analysis.books import FINISHED, SCORED
 from analysis.bootstrap import Floats
 from analysis.intervals import Configuration, Resampled, Resampler, Resampling, holm
-from analysis.trials import Campaign, Trials, table_of
+from analysis.trials import BestTrial, Campaign, Trials, table_of
 from analysis.winners import ENOUGH, USE_CASES, Field, UseCase, Winner, field_of, find_winner, selection_values
 from trainables.errors import UserError
 from trainables.files import write_atomically
@@ -105,9 +105,13 @@ class Comparisons:
             why_not=why_not,
         )
 
+    def best(self, winner: Winner) -> BestTrial:
+        """The trial that a winner is: its configuration, metrics and files."""
+        return self.source.best_of(winner, self.records)
+
     def compare_all(self) -> tuple[dict[str, Comparison], dict[str, str]]:
         """Every use case's comparison, and for those without a winner the reason; a campaign's folder keeps them."""
-        path = self._kept("comparisons")
+        path = self._kept()
         if path is not None and path.exists():
             return _read_kept(path)
         found, missing = {}, {}
@@ -139,7 +143,7 @@ class Comparisons:
 
     @functools.lru_cache(maxsize=2)  # noqa: B019 - lives as long as the comparisons do
     def _resampler_of(self, names: tuple[str, ...], by_replicates: bool) -> Resampler | None:
-        rows = field_configurations(self.table, names, by_replicates=by_replicates)
+        rows = _trainings(self.table, names, by_replicates=by_replicates)
         configurations = []
         for name, members in rows.items():
             predictions = tuple(self.source.predictions(str(member)) for member in members["fingerprint"])
@@ -151,7 +155,7 @@ class Comparisons:
             configurations.append(Configuration(name, seeds, predictions))
         return Resampler(configurations, self.source.matched, self.how) if configurations else None
 
-    def _kept(self, what: str) -> Path | None:
+    def _kept(self) -> Path | None:
         """Where the folder of a campaign keeps comparisons of these trials under these options."""
         if not isinstance(self.source, Campaign):
             return None
@@ -160,13 +164,11 @@ class Comparisons:
             for name, rule in self.use_cases.items()
         }
         trials = [[r.name, r.fingerprint, r.status, r.replicate_of, r.also] for r in self.records]
-        key = json.dumps(
-            [FORMAT, what, self.select_on, rules, dataclasses.astuple(self.how), trials, self.source.matched]
-        )
+        key = json.dumps([FORMAT, self.select_on, rules, dataclasses.astuple(self.how), trials, self.source.matched])
         return self.source.folder / _CACHE / f"{_PREFIX}{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
 
 
-def field_configurations(table: pd.DataFrame, names: Sequence[str], *, by_replicates: bool) -> dict[str, pd.DataFrame]:
+def _trainings(table: pd.DataFrame, names: Sequence[str], *, by_replicates: bool) -> dict[str, pd.DataFrame]:
     """The trainings behind each name, in the order of their seeds: its finished replicates, or its own."""
     found = {}
     for name in names:
@@ -306,7 +308,7 @@ def _read_kept(path: Path) -> tuple[dict[str, Comparison], dict[str, str]]:
     for name, fields in stored["found"].items():
         winner = {**fields["winner"], "twins": tuple(fields["winner"]["twins"])}
         table = pd.DataFrame(fields["table"])
-        found[name] = Comparison(**{**fields, "winner": Winner(**winner), "table": table.fillna(np.nan)})
+        found[name] = Comparison(**{**fields, "winner": Winner(**winner), "table": table})
     return found, stored["missing"]
 
 
@@ -314,7 +316,7 @@ def _keep(path: Path, found: Mapping[str, Comparison], missing: Mapping[str, str
     """Store comparisons in a campaign's folder, and let go of the oldest; a folder that can't be written keeps none."""
     stored = {}
     for name, comparison in found.items():
-        table = json.loads(comparison.table.to_json(orient="records", double_precision=15))
+        table = comparison.table.to_dict("records")
         fields = {field.name: getattr(comparison, field.name) for field in dataclasses.fields(comparison)}
         stored[name] = fields | {"winner": dataclasses.asdict(comparison.winner), "table": table}
     text = json.dumps({"found": stored, "missing": missing})

@@ -24,6 +24,7 @@ from analysis.bootstrap import (
     Floats,
     Ints,
     draw_counts,
+    mean_samples,
     pearson_samples,
     position_blocks,
     random_blocks,
@@ -38,6 +39,8 @@ TEST_BLOCKS = 40
 """Test sequences are independent: dealt at random into so many blocks, which tell the spread as well and cost less."""
 
 KINDS = {"spearman": (spearman, spearman_samples), "pearson": (pearson, pearson_samples)}
+MEAN = "mean"
+_STATISTICS = {**KINDS, MEAN: (lambda rows, _: float(rows.mean()), mean_samples)}
 STRATA: Mapping[str, Callable[[Floats], NDArray[np.bool_]]] = {
     "all": lambda confidence: np.ones(len(confidence), bool),
     "hc": lambda confidence: confidence >= HIGH_CONFIDENCE,
@@ -174,6 +177,9 @@ class Resampler:
         match parts:
             case ["test", kind] if kind in KINDS and self._test is not None:
                 return self._of_test(kind, self._test.predictions, "activity")
+            case ["test", "mse"] if self._test is not None:
+                squares = (self._test.predictions - self._test.rows["activity"].to_numpy(np.float64)) ** 2
+                return self._of_test(MEAN, squares, "activity")._replace(bound=math.inf)
             case ["noise", "corr"] if self._test is not None and "aleatoric_std" in self._test.rows:
                 errors = np.abs(self._test.predictions - self._test.rows["activity"].to_numpy(np.float64))
                 return self._of_test("pearson", errors, "aleatoric_std")
@@ -235,7 +241,7 @@ class Resampler:
         blocks = blocks or int(block.max()) + 1
         generator = derive_generator(self.how.seed, "resample", key, blocks)
         counts = draw_counts(blocks, self.how.resamples, generator)
-        plain, resampled = KINDS[kind]
+        plain, resampled = _STATISTICS[kind]
         estimate = np.array([plain(prediction, value) for prediction in predictions])
         return _Members(estimate, resampled(predictions, value, block, counts), blocks - 1)
 

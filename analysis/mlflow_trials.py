@@ -89,10 +89,10 @@ def open_mlflow(uri: str, campaign: str = "") -> MlflowTrials:
             experiment = client.get_experiment_by_name(EXPERIMENT)
             if experiment is None:
                 raise UserError(f"{uri}: MLflow has no nrtune campaign there")
-            parents = list(_search(client, experiment.experiment_id, f"tags.`{KIND_TAG}` = 'campaign'"))
+            parents = list(search_runs(client, experiment.experiment_id, f"tags.`{KIND_TAG}` = 'campaign'"))
             parent = _chosen(uri, parents, campaign)
             query = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
-            return MlflowTrials(client, parent, _search(client, experiment.experiment_id, query))
+            return MlflowTrials(client, parent, search_runs(client, experiment.experiment_id, query))
     except UserError:
         raise
     except Exception as error:  # MLflow, SQLAlchemy, HTTP and drivers raise many kinds
@@ -111,7 +111,8 @@ def _chosen(uri: str, parents: list[Run], campaign: str) -> Run:
     raise UserError(f"{uri}: holds no campaign {campaign!r}{suggest(campaign, names)}")
 
 
-def _search(client: MlflowClient, experiment_id: str, query: str) -> Iterator[Run]:
+def search_runs(client: MlflowClient, experiment_id: str, query: str) -> Iterator[Run]:
+    """Every run of an experiment that a query finds, however many."""
     token = None
     while True:
         page = client.search_runs([experiment_id], query, max_results=_PAGE, page_token=token)

@@ -9,26 +9,26 @@ write_report(Comparisons(open_campaign("out")), "out/report")
 
 from __future__ import annotations
 
-import base64
-import dataclasses
 import datetime
 import importlib.metadata
 import json
 import math
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
-from analysis.answers import REFERENCE_NAMES, references_above, selection_sentence, winner_records
+from analysis.answers import REFERENCE_NAMES, below_references, selection_sentence, winner_records
 from analysis.books import SCORED, STATUSES
 from analysis.comparison import Comparison, Comparisons
+from analysis.document import Block, Bullets, Cell, Column, Heading, Paragraph, Picture, Report, Table
 from analysis.figures import FigureData, draw_all, save
+from analysis.report_html import html_page
+from analysis.report_markdown import markdown
 from analysis.trials import Campaign
-from analysis.words import count, listed, number, phrase, words
+from analysis.words import count, listed, number, p_value, phrase, words
 from trainables.errors import UserError, one_line
 from trainables.files import write_atomically
 
@@ -55,87 +55,11 @@ _INTERVALS = (
 )
 
 
-class Cell(NamedTuple):
-    """What a table shows, and the number or text that it is sorted by; None goes last."""
-
-    text: str
-    key: float | str | None
-
-
-class Column(NamedTuple):
-    """A table's column; numbers stand to the right."""
-
-    title: str
-    numeric: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class Heading:
-    """A section's heading."""
-
-    text: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Paragraph:
-    """A paragraph; the summary's first says what can be told, and stands out."""
-
-    text: str
-    strong: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class Bullets:
-    """Sentences, one below another."""
-
-    items: tuple[str, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """A table that can be sorted by any column; its first column names the row."""
-
-    caption: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Picture:
-    """A figure as it lies beside the report; `inches` is its width on paper."""
-
-    name: str
-    title: str
-    caption: str
-    svg: Path
-    inches: float
-
-    @property
-    def data_uri(self) -> str:
-        """The figure itself, for a page that needs no other file."""
-        return "data:image/svg+xml;base64," + base64.b64encode(self.svg.read_bytes()).decode("ascii")
-
-
-Block = Heading | Paragraph | Bullets | Table | Picture
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Report:
-    """What a report says, in order. verdict: its first sentence. winners: as `nrtune best --json` prints them."""
-
-    title: str
-    verdict: str
-    blocks: tuple[Block, ...]
-    winners: Mapping[str, Any]
-
-
 def write_report(comparisons: Comparisons, folder: str | os.PathLike[str]) -> Path:
     """Write report.html, report.md, winners.json and figures/ into a folder, each file whole or not at all.
 
     Returns the path of the page. Raises UserError where the folder can't be written.
     """
-    from analysis.report_html import html_page
-
     folder = Path(folder)
     try:
         report = make_report(comparisons, _draw(comparisons, folder / FIGURES))
@@ -208,31 +132,6 @@ def verdict_of(comparisons: Comparisons, found: Mapping[str, Comparison]) -> str
     return f"{NOT_TOLD}."
 
 
-def markdown(report: Report) -> str:
-    """The report as GitHub's Markdown; its figures are the files beside it."""
-    return "\n\n".join([f"# {_md(report.title)}", *(_markdown(block) for block in report.blocks)]) + "\n"
-
-
-def _markdown(block: Block) -> str:
-    match block:
-        case Heading(text):
-            return f"## {_md(text)}"
-        case Paragraph(text, strong):
-            return f"**{_md(text)}**" if strong else _md(text)
-        case Bullets(items):
-            return "\n".join(f"- {_md(item)}" for item in items)
-        case Table(caption, columns, rows):
-            lines = [[_md(column.title) for column in columns], ["--:" if c.numeric else ":--" for c in columns]]
-            lines += [[_md(cell.text) for cell in row] for row in rows]
-            return f"{_md(caption)}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        case Picture(name, title, caption):
-            return f"### {_md(title)}\n\n![{_md(title)}]({FIGURES}/{name}.svg)\n\n{_md(caption)}"
-
-
-def _md(text: str) -> str:
-    return re.sub(r"([\\`*\[\]|<])", r"\\\1", " ".join(text.split()))
-
-
 def _draw(comparisons: Comparisons, folder: Path) -> list[Picture]:
     metrics = [name for name in _INTERVALS if name in comparisons.table]
     data = FigureData(
@@ -265,7 +164,7 @@ def _summary(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Itera
         lacking = [_plain(name) for name, one in found.items() if one.why_not]
         where = "" if len(lacking) == len(found) else f" for {listed(lacking)}"
         items.append(f"No intervals{where}: {'; '.join(reasons)}. What is best here may be so by luck.")
-    below = [name for name, one in found.items() if references_above(comparisons, one)]
+    below = [name for name, one in found.items() if below_references(comparisons, one)]
     if below:
         items.append(f"The winners of {listed([_plain(n) for n in below])} are below a reference line (see there).")
     yield Bullets(tuple(items))
@@ -387,10 +286,11 @@ def _reference_lines(comparisons: Comparisons, found: Mapping[str, Comparison]) 
     )
     columns = (Column("Metric"), *(Column(name[:1].upper() + name[1:], True) for name in names.values()))
     yield Table("What needs no network, scored on the same data.", columns, rows)
-    below = []
-    for name, one in found.items():
-        for line, value in references_above(comparisons, one).items():
-            below.append(f"{_capital(_plain(name))}: {one.winner.trial} is below the {line} ({number(value)}).")
+    below = [
+        f"{_capital(_plain(name))}: {sentence}."
+        for name, one in found.items()
+        for sentence in below_references(comparisons, one)
+    ]
     yield Bullets(tuple(below)) if below else Paragraph("No winner is below a reference line.")
 
 
@@ -509,4 +409,4 @@ def _interval(low: float, high: float, *, signed: bool = False, digits: int = 3)
 
 
 def _p(value: float) -> Cell:
-    return Cell("–", None) if math.isnan(value) else Cell("<.001" if value < 0.001 else f"{value:.3f}", float(value))
+    return Cell(p_value(value), None if math.isnan(value) else float(value))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from analysis.report import Block, Bullets, Cell, Column, Heading, Paragraph, Picture, Report, Table
+from analysis.document import Block, Bullets, Cell, Column, Heading, Paragraph, Picture, Report, Table
 
 PIXELS_AN_INCH = 140
 """On a screen figures are larger than on paper, so that their labels are as large as the text."""

@@ -96,7 +96,7 @@ class Trials:
         """The best trial of a use case. Raises UserError where there is none."""
         records = self.records()
         winner = find_winner(table_of(records), use_case, select_on or self.select_on, use_cases)
-        return self._best(winner, records)
+        return self.best_of(winner, records)
 
     def best_of_all(
         self, select_on: str | None = None, use_cases: Mapping[str, UseCase] = USE_CASES
@@ -111,10 +111,11 @@ class Trials:
             except UserError as error:
                 missing[name] = str(error)
             else:
-                found[name] = self._best(winner, records)
+                found[name] = self.best_of(winner, records)
         return found, missing
 
-    def _best(self, winner: Winner, records: Sequence[TrialRecord]) -> BestTrial:
+    def best_of(self, winner: Winner, records: Sequence[TrialRecord]) -> BestTrial:
+        """The trial that a winner is, among these records of this source."""
         record = next(record for record in records if record.name == winner.trial)
         return BestTrial(
             winner=winner,

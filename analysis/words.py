@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -58,6 +59,11 @@ def phrase(metric: str) -> str:
 def number(value: float, signed: bool = False) -> str:
     """A number of three decimals with a real minus sign."""
     return f"{value:{'+' if signed else ''}.3f}".replace("-", "−")
+
+
+def p_value(value: float) -> str:
+    """A p-value of three decimals, – for one that is undefined."""
+    return "–" if math.isnan(value) else "<.001" if value < 0.001 else f"{value:.3f}"
 
 
 def listed(items: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 from scipy import stats
 
+from analysis.intervals import holm
 from search_spaces import FAMILIES
 from trainables import TrainingData, TrialConfig, fit, preset, simulate
 from trainables.training import Diverged
@@ -71,15 +72,6 @@ def truth_of(job: tuple[str, dict[str, object], int]) -> tuple[str, int, float, 
     except Diverged:
         return name, seed, math.nan, math.nan
     return name, seed, metrics[METRIC], metrics["test/spearman"]
-
-
-def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's step-down correction."""
-    order = np.argsort(p)
-    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    adjusted = np.empty_like(stepped)
-    adjusted[order] = stepped.clip(max=1)
-    return adjusted
 
 
 def main() -> None:

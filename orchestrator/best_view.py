@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from analysis.answers import references_above, selection_sentence, winner_record, winner_records
+from analysis.answers import below_references, selection_sentence, winner_record, winner_records
 from analysis.comparison import Comparison, Comparisons
 from analysis.ensemble import Ensemble
 from analysis.winners import UseCase
-from analysis.words import listed, phrase, short_name
+from analysis.words import listed, p_value, phrase, short_name
 from orchestrator.tables import cell, print_table
 
 
@@ -63,15 +63,11 @@ def _best_row(name: str, comparison: Comparison, rule: UseCase, told: bool) -> l
         return [*head, _signed(change), "–", "–", str(len(comparison.tie_set) - 1) if not comparison.why_not else "–"]
     interval = f"{_signed(row['change_low'])} to {_signed(row['change_high'])}"
     shown = interval if math.isfinite(row["change_low"]) else "–"
-    return [*head, _signed(row["change"]), shown, _p(row["p_holm"]), str(len(comparison.tie_set) - 1)]
+    return [*head, _signed(row["change"]), shown, p_value(row["p_holm"]), str(len(comparison.tie_set) - 1)]
 
 
 def _signed(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:+.3f}"
-
-
-def _p(value: float) -> str:
-    return "–" if math.isnan(value) else "<.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _percent(change: float, baseline: float, rule: UseCase, metric: str) -> str:
@@ -98,16 +94,13 @@ def _sentences(name: str, comparison: Comparison, comparisons: Comparisons) -> l
         found[-1] += "; " + ", ".join(f"{phrase(metric)} {value:.3f}" for metric, value in winner.reported.items())
     if winner.twins:
         found.append(f"{name}: {winner.trial} is also {', '.join(winner.twins)}")
-    below = "worse than" if set(rule.metrics.values()) == {"min"} else "below"
-    for line, value in references_above(comparisons, comparison).items():
-        found.append(f"{name}: {winner.trial} is {below} the {line} ({value:.3f})")
-    return found
+    return found + [f"{name}: {sentence}" for sentence in below_references(comparisons, comparison)]
 
 
 def best_text(comparisons: Comparisons, use_case: str) -> str:
     """The winner of one use case: how it was picked, its interval, rivals, configuration, metrics and files."""
     comparison, rule = comparisons.compare(use_case), comparisons.use_cases[use_case]
-    winner, best = comparison.winner, comparisons.source.best(use_case, comparisons.select_on, comparisons.use_cases)
+    winner, best = comparison.winner, comparisons.best(comparison.winner)
     lines = [f"{use_case}: {rule.title}", f"winner {best.name} ({best.family}), fingerprint {best.fingerprint}"]
     lines += [
         f"  {metric} {value:.4f}" + _against(winner.baseline_reported.get(metric))
@@ -137,8 +130,8 @@ def _uncertainty(comparison: Comparison) -> list[str]:
         if math.isfinite(row["change"]):
             lines.append(
                 f"change from the baseline {_signed(row['change'])}, {_signed(row['change_low'])} to"
-                f" {_signed(row['change_high'])}; p {_p(row['p'])}, corrected for {winner.candidates} candidates"
-                f" {_p(row['p_holm'])}"
+                f" {_signed(row['change_high'])}; p {p_value(row['p'])}, corrected for {winner.candidates} candidates"
+                f" {p_value(row['p_holm'])}"
             )
         lines.append(
             f"rank {row['rank']:.0f} of {winner.candidates} ({row['rank_low']:.0f} to {row['rank_high']:.0f}),"
@@ -173,7 +166,7 @@ def ensemble_table(found: Sequence[Ensemble], use_case: str) -> None:
     rows = [[short_name(first.members[0]), "", cell(first.single), "", "", ""]]
     for one in found:
         interval = f"{_signed(one.change_low)} to {_signed(one.change_high)}"
-        rows.append([one.way, str(len(one.members)), cell(one.value), _signed(one.change), interval, _p(one.p)])
+        rows.append([one.way, str(len(one.members)), cell(one.value), _signed(one.change), interval, p_value(one.p)])
     print_table([use_case, "of", "value", "change", "95 % interval", "p"], rows, 1)
     out = Console(highlight=False)
     out.print(f"{phrase(first.metric)}; change from the best single trial. Members: {listed(first.members)}.")

@@ -12,7 +12,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.intervals import Resampling
-from analysis.score import Scores, VariantScores, read_effects, read_test, score_test, score_variants
+from analysis.prediction_files import read_effects, read_test
+from analysis.score import Scores, VariantScores, score_test, score_variants
 from analysis.words import count, listed
 from trainables.data.cagi5 import PARTS, read_cagi5
 from trainables.errors import UserError

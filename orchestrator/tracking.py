@@ -25,6 +25,7 @@ from analysis.mlflow_trials import (
     RECORD_TAG,
     REFERENCE,
     STATUS_TAG,
+    search_runs,
 )
 from orchestrator.family_search import Proposal
 from orchestrator.ledger import default_uri
@@ -219,13 +220,7 @@ class Tracker:
             self.client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in parameters.items()])
 
     def _children(self) -> Iterable[Run]:
-        query, token = f"tags.`mlflow.parentRunId` = '{self.parent_id}'", None
-        while True:
-            page = self.client.search_runs([self.experiment_id], query, max_results=1000, page_token=token)
-            yield from page
-            token = page.token
-            if not token:
-                return
+        return search_runs(self.client, self.experiment_id, f"tags.`mlflow.parentRunId` = '{self.parent_id}'")
 
     def _steps(self, fingerprint: str) -> set[int]:
         """The epochs whose metrics the trial's run has."""

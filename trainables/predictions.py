@@ -52,7 +52,7 @@ def score_predictions(
     calibration = metrics.affine_fit(of_split["val"].mean, dataset.activity[rows["val"]])
     for split, predicted in of_split.items():
         activity = dataset.activity[rows[split]]
-        found |= _prefixed(split, metrics.in_distribution(predicted.mean, activity))
+        found |= prefixed(split, metrics.in_distribution(predicted.mean, activity))
         if dataset.aleatoric_std is not None:
             noise = metrics.noise_metrics(
                 predicted.mean,
@@ -61,7 +61,7 @@ def score_predictions(
                 calibration=calibration,
                 log_variance=predicted.log_variance,
             )
-            found |= _prefixed("noise" if split == "test" else f"{split}/noise", noise)
+            found |= prefixed("noise" if split == "test" else f"{split}/noise", noise)
     test = of_split["test"]
     if dataset.noise_free is not None:
         truth = dataset.noise_free[rows["test"]]
@@ -104,11 +104,12 @@ def variant_metrics(variants: Variants, variant_effect: NDArray[np.floating]) ->
             of_element[element] = one
             found |= {f"cagi5/{part}/{name}/{element}": value for name, value in one.items()}
         if of_element:
-            found |= _prefixed(f"cagi5/{part}", metrics.mean_over_elements(of_element, variants.matched))
+            found |= prefixed(f"cagi5/{part}", metrics.mean_over_elements(of_element, variants.matched))
     return found
 
 
-def _prefixed(prefix: str, found: dict[str, float]) -> dict[str, float]:
+def prefixed(prefix: str, found: dict[str, float]) -> dict[str, float]:
+    """Metrics under names that begin with `prefix/`."""
     return {f"{prefix}/{name}": value for name, value in found.items()}
 
 

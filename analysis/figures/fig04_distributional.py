@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from analysis.figures.captions import against_baseline, extreme
-from analysis.figures.data import PEARSON, SPEARMAN, FigureData, sentences
+from analysis.figures.data import SPEARMAN, FigureData, sentences
 from analysis.figures.panels import bars, legend, row_figure, scatter, strata, stratum_handles
 from analysis.figures.style import TWO_COLUMNS
 
@@ -19,7 +19,7 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     if metric is None:
         return None
     rows = data.ranked(_FAMILIES, metric)
-    pearson = PEARSON if metric == SPEARMAN else metric.replace("spearman", "pearson")
+    pearson = metric.replace("spearman", "pearson")
     figure, (ranking, confidence, both) = row_figure(rows, TWO_COLUMNS, (1, 1, 1.1), free=(2,))
     bars(ranking, data, rows, metric, "a  Ranking")
     strata(confidence, data, rows, "b  By confidence")

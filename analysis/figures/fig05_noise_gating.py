@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.captions import against_baseline, extreme
-from analysis.figures.data import PEARSON, SPEARMAN, FigureData, sentences
+from analysis.figures.data import SPEARMAN, FigureData, sentences
 from analysis.figures.panels import bars, legend, row_figure, scatter
 from analysis.figures.style import GREY, TWO_COLUMNS
 from analysis.words import listed, number
@@ -25,7 +25,7 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     if metric is None:
         return None
     rows = data.ranked(_FAMILIES, metric)
-    pearson = PEARSON if metric == SPEARMAN else metric.replace("spearman", "pearson")
+    pearson = metric.replace("spearman", "pearson")
     ours = rows[rows["family"].isin(_FAMILIES)]
     swept = data.having(ours, _ALPHA, metric)
     figure, axes = row_figure(rows, TWO_COLUMNS, (1, 1, 1) if len(swept) else (1, 1), free=(2,))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from analysis.figures.captions import against_baseline
-from analysis.figures.data import PEARSON, SPEARMAN, FigureData, sentences
+from analysis.figures.data import SPEARMAN, FigureData, sentences
 from analysis.figures.panels import bars, legend, row_figure, strata, stratum_handles
 from analysis.figures.style import TWO_COLUMNS
 from analysis.winners import BASELINE
@@ -29,7 +29,7 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     baseline = [] if data.baseline is None else [data.baseline.name]
     rows = data.having(data.scored.loc[[*top.index, *baseline]], metric)
     rows = rows.loc[data.values(rows, metric).sort_values(ascending=False, kind="stable").index]
-    pearson = PEARSON if metric == SPEARMAN else metric.replace("spearman", "pearson")
+    pearson = metric.replace("spearman", "pearson")
     figure, (spearman, confidence, other) = row_figure(rows, TWO_COLUMNS, (1, 1, 1))
     bars(spearman, data, rows, metric, "a  Spearman")
     strata(confidence, data, rows, "b  By confidence")

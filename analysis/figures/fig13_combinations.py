@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.data import PEARSON, SPEARMAN, FigureData, sentences
+from analysis.figures.data import SPEARMAN, FigureData, sentences
 from analysis.figures.panels import bars, legend, row_figure
 from analysis.figures.style import PALE, TWO_COLUMNS, family_code
 from analysis.winners import BASELINE
@@ -39,7 +39,7 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
         breaks.append(len(indices))
     rows = data.scored.loc[indices]
     rows = rows.assign(label=[_label(row) for _, row in rows.iterrows()])
-    pearson = PEARSON if metric == SPEARMAN else metric.replace("spearman", "pearson")
+    pearson = metric.replace("spearman", "pearson")
     figure, axes = row_figure(rows, TWO_COLUMNS, (1, 1))
     for ax, name, title in zip(axes, (metric, pearson), ("a  Spearman", "b  Pearson"), strict=True):
         bars(ax, data, rows, name, title)

@@ -15,8 +15,9 @@ from analysis.books import TrialRecord
 from analysis.comparison import Comparisons
 from analysis.intervals import Resampling
 from analysis.predictions import Predictions
-from analysis.report import NOT_TOLD, make_report, markdown, write_report
+from analysis.report import NOT_TOLD, make_report, write_report
 from analysis.report_html import html_page
+from analysis.report_markdown import markdown
 from analysis.trials import RecordedTrials
 from analysis.winners import UseCase
 

@@ -6,19 +6,19 @@ import dataclasses
 import gzip
 import io
 import json
-import sys
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from in_process import run
 from scipy import stats
 
 from analysis.bootstrap import pearson_samples
 from analysis.intervals import Resampling
-from analysis.score import read_effects, read_test, score_test, score_variants
-from orchestrator import cli
+from analysis.prediction_files import read_effects, read_test
+from analysis.score import score_test, score_variants
 from trainables.config import TrialConfig, preset
 from trainables.data.cagi5 import Variants, read_cagi5
 from trainables.errors import UserError
@@ -52,14 +52,6 @@ def csv_of(table: pd.DataFrame, path: Path) -> Path:
 
 def values_of(scores) -> dict[str, float]:
     return dict(zip(scores.table["metric"], scores.table["value"], strict=True))
-
-
-def run(monkeypatch, capsys, *arguments: object) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["nrtune", *map(str, arguments)])
-    with pytest.raises(SystemExit) as exit_:
-        cli.main()
-    out, err = capsys.readouterr()
-    return int(exit_.value.code or 0), out, err
 
 
 def test_correlations_are_scipys_on_the_joined_tables(real_data, tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from in_process import run
 
 from analysis.books import FORMAT, TrialRecord
 from orchestrator import cli, options
@@ -27,15 +28,6 @@ from orchestrator.study import chosen_names
 from trainables.config import TrialConfig, preset
 from trainables.errors import UserError
 from trainables.registry import PLUGIN_VARIABLE
-
-
-def run(monkeypatch, capsys, *arguments: object) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of a command line."""
-    monkeypatch.setattr(sys, "argv", ["nrtune", *map(str, arguments)])
-    with pytest.raises(SystemExit) as exit_:
-        cli.main()
-    out, err = capsys.readouterr()
-    return int(exit_.value.code or 0), out, err
 
 
 @pytest.fixture

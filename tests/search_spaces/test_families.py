@@ -7,6 +7,7 @@ import dataclasses
 import pandas as pd
 import pytest
 
+from analysis.published import LOSSES, PARAMETERS, SAMPLERS
 from search_spaces import FAMILIES, SWITCH, Choice, Float, Int
 from search_spaces.ablation import around
 from trainables.config import TrialConfig, preset
@@ -26,18 +27,6 @@ ARCHITECTURES = {
     "dream_rnn_distributional": {"encoder": "dream_rnn", "head": "distributional"},
     "dream_rnn_dual_head": {"encoder": "dream_rnn", "head": "dual"},
 }
-LOSSES = {"heteroscedastic_distributional": "heteroscedastic"}
-SAMPLERS = {"none": "uniform", "quantile_noise_weighted": "quantile_stratified"}
-COLUMNS = {
-    "noise_k": "loss.k",
-    "lambda_var": "loss.lambda_var",
-    "alpha": "loss.alpha",
-    "beta": "loss.beta",
-    "n_quantiles": "sampler.n_quantiles",
-    "noise_weight": "sampler.noise_weight",
-    "vib_beta": "encoder.vib_beta",
-    "gc_bins": "encoder.gc_bins",
-}
 
 
 def build(family, values):
@@ -53,7 +42,7 @@ def expected_of(row) -> dict[str, object]:
         "lr": 0.005,
         "weight_decay": 0.01,
     }
-    columns = dict(COLUMNS)
+    columns = dict(PARAMETERS)
     if row["quantile_curriculum"] is True:  # its n_quantiles had no effect then
         expected["sampler"] = "quantile_curriculum"
         del columns["n_quantiles"]
