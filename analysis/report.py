@@ -24,7 +24,7 @@ from analysis.answers import REFERENCE_NAMES, below_references, selection_senten
 from analysis.books import SCORED, STATUSES
 from analysis.comparison import Comparison, Comparisons
 from analysis.document import Block, Bullets, Cell, Column, Heading, Paragraph, Picture, Report, Table
-from analysis.figures import FigureData, draw_all, save
+from analysis.figures import FigureData, draw_all, figure_names, save
 from analysis.report_html import html_page
 from analysis.report_markdown import markdown
 from analysis.trials import Campaign
@@ -140,12 +140,27 @@ def _draw(comparisons: Comparisons, folder: Path) -> list[Picture]:
         select_on=comparisons.select_on,
         intervals=comparisons.value_intervals(metrics),
         references=comparisons.source.references(),
+        use_cases=comparisons.use_cases,
+        verdicts={name: _told(comparisons, one) for name, one in comparisons.compare_all()[0].items()},
     )
     pictures = []
     for drawn in draw_all(data):
         _, svg = save(drawn, folder)
         pictures.append(Picture(drawn.name, drawn.title, drawn.caption, svg, float(drawn.figure.get_figwidth())))
+    for name in set(figure_names()) - {picture.name for picture in pictures}:  # those of an earlier report
+        for suffix in ("png", "svg"):
+            (folder / f"{name}.{suffix}").unlink(missing_ok=True)
     return pictures
+
+
+def _told(comparisons: Comparisons, comparison: Comparison) -> str:
+    """What a winner can be told from, in a few words; "" where there are no intervals."""
+    if comparison.why_not:
+        return ""
+    if comparison.winner.baseline is not None and not told_from_baseline(comparisons, comparison):
+        return "can't be told from the baseline"
+    rivals = len(comparison.tie_set) - 1
+    return f"can't be told from {count(rivals, 'other')}" if rivals else "can be told from every other"
 
 
 def _summary(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Iterator[Block]:

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.books import FAILED, FINISHED, SCORED
-from analysis.winners import BASELINE, selection_metric
+from analysis.winners import BASELINE, USE_CASES, UseCase, selection_metric
 from analysis.words import count, listed, phrase, short_names
 from trainables.errors import UserError
 
@@ -39,7 +39,8 @@ class FigureData:
 
     title: the campaign's name. trials: a table as of `analysis.trials.table_of`. select_on: what winners are selected
     on. intervals: 95 % intervals, columns name, metric, low, high; may be empty. references: lines such as `constant`
-    and `kmer_ridge`, each with metrics by their full names; may be empty.
+    and `kmer_ridge`, each with metrics by their full names; may be empty. use_cases: those of the summary. verdicts: of a
+    use case, whether its winner can be told from other trials, in a few words; may be empty.
     """
 
     title: str
@@ -47,6 +48,8 @@ class FigureData:
     select_on: str
     intervals: pd.DataFrame
     references: Mapping[str, Mapping[str, float]]
+    use_cases: Mapping[str, UseCase] = dataclasses.field(default_factory=lambda: USE_CASES)
+    verdicts: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def ended(self) -> pd.DataFrame:
@@ -124,7 +127,7 @@ class FigureData:
             return None
         return rows.loc[value.index].iloc[int(value.argmin() if metric in LOWER_IS_BETTER else value.argmax())]
 
-    def ranked(self, families: Iterable[str], metric: str, limit: int = 40) -> pd.DataFrame:
+    def ranked(self, families: Iterable[str], metric: str, limit: int = 24) -> pd.DataFrame:
         """The best trials of these families and the baseline, the highest metric first; empty where the families have none."""
         rows = self.having(self.of(families), metric)
         if rows.empty:

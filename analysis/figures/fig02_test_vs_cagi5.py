@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures.data import PEARSON, SPEARMAN, FigureData, sentences
 from analysis.figures.panels import legend, scatter
-from analysis.figures.style import TWO_COLUMNS, new_figure
+from analysis.figures.style import new_figure
 from analysis.words import count, number
 
 TITLE = "Test sequences against CAGI5"
@@ -19,10 +19,10 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     panels = [panel for panel in panels if not panel[-1].empty]
     if not panels:
         return None
-    figure = new_figure(TWO_COLUMNS, 3.2)
-    axes = figure.subplots(1, len(_PANELS), squeeze=False)[0]
+    figure = new_figure(2.6 * len(panels) + 0.5)
+    axes = figure.subplots(len(panels), squeeze=False)[:, 0]
     said = []
-    for ax, (title, x, y, rows) in zip(axes, panels, strict=False):
+    for ax, (title, x, y, rows) in zip(axes, panels, strict=True):
         best = rows.loc[data.values(rows, y).sort_values(ascending=False).index[:3], "name"]
         baseline = [] if data.baseline is None else [str(data.baseline["name"])]
         scatter(ax, data, rows, x, y, title, [*baseline, *best, rows["name"].iloc[int(data.values(rows, x).argmax())]])
@@ -33,7 +33,5 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
             f"{title}: {count(len(rows), 'trial')}"
             + ("" if agreement != agreement else f", rank correlation of the two metrics {number(agreement)}")
         )
-    for ax in axes[len(panels) :]:
-        ax.remove()
-    legend(figure, panels[0][-1]["family"], 6)
+    legend(figure, panels[0][-1]["family"])
     return figure, sentences(". ".join(said) + ".", data.without(None, *_PANELS[0][1:]))

@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 from analysis.figures.captions import against_baseline, extreme
 from analysis.figures.data import NOISE, SPEARMAN, FigureData, sentences
 from analysis.figures.panels import bars, legend, row_figure, strata, stratum_handles
-from analysis.figures.style import TWO_COLUMNS
 
 TITLE = "Rank stability"
 _FAMILIES = ("rank_stability",)
@@ -19,11 +18,11 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     if metric is None:
         return None
     rows = data.ranked(_FAMILIES, metric)
-    figure, (ranking, noise, confidence) = row_figure(rows, TWO_COLUMNS, (1, 1, 1))
+    figure, (ranking, noise, confidence) = row_figure(rows, "ab/c")
     bars(ranking, data, rows, metric, "a  Ranking")
     bars(noise, data, rows, NOISE, "b  Noise correlation")
     strata(confidence, data, rows, "c  By confidence")
-    legend(figure, rows["family"], 6, stratum_handles())
+    legend(figure, rows["family"], stratum_handles())
     ours = rows[rows["family"].isin(_FAMILIES)]
     return figure, sentences(
         against_baseline(data, ours, metric), extreme(data, ours, NOISE), data.without(_FAMILIES, metric)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from analysis.figures.captions import against_baseline, extreme
 from analysis.figures.data import SPEARMAN, FigureData, sentences
 from analysis.figures.panels import bars, legend, row_figure, scatter
-from analysis.figures.style import GREY, TWO_COLUMNS
+from analysis.figures.style import GREY
 from analysis.words import listed, number
 from search_spaces import FAMILIES
 
@@ -28,11 +28,11 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     pearson = metric.replace("spearman", "pearson")
     ours = rows[rows["family"].isin(_FAMILIES)]
     swept = data.having(ours, _ALPHA, metric)
-    figure, axes = row_figure(rows, TWO_COLUMNS, (1, 1, 1) if len(swept) else (1, 1), free=(2,))
+    figure, axes = row_figure(rows, "ab/c" if len(swept) else "ab", free="c")
     bars(axes[0], data, rows, metric, "a  Ranking")
     bars(axes[1], data, rows, pearson, "b  Pearson")
     said = _sweep(axes[2], data, swept, metric) if len(swept) else "No trial has an alpha to sweep."
-    legend(figure, rows["family"], 6)
+    legend(figure, rows["family"])
     return figure, sentences(
         against_baseline(data, ours, metric), extreme(data, ours, pearson), said, data.without(_FAMILIES, metric)
     )

@@ -6,8 +6,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures.captions import against_baseline
 from analysis.figures.data import SPEARMAN, FigureData, sentences
-from analysis.figures.panels import bars, boxes, legend, row_figure, strata, stratum_handles
-from analysis.figures.style import TWO_COLUMNS
+from analysis.figures.panels import bars, boxes, legend, row_figure, row_height, strata, stratum_handles
 from analysis.words import listed, number
 
 TITLE = "Contrastive anchors"
@@ -21,14 +20,14 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     if metric is None:
         return None
     rows = data.ranked(_FAMILIES, metric)
-    figure, (ranking, confidence, kinds) = row_figure(rows, TWO_COLUMNS, (1, 1, 1), free=(2,))
-    bars(ranking, data, rows, metric, "a  Ranking")
-    strata(confidence, data, rows, "b  By confidence")
     ours = data.having(data.of(_FAMILIES), metric)
     loss = ours["loss"] if "loss" in ours else ours["family"]
     groups = {f"{_KINDS.get(str(kind), str(kind))} ({len(part)})": part for kind, part in ours.groupby(loss)}
+    figure, (ranking, confidence, kinds) = row_figure(rows, "ab/c", free="c", free_height=row_height(2 * len(groups)))
+    bars(ranking, data, rows, metric, "a  Ranking")
+    strata(confidence, data, rows, "b  By confidence")
     boxes(kinds, data, groups, metric, "c  Contrastive and triplet")
-    legend(figure, rows["family"], 6, stratum_handles())
+    legend(figure, rows["family"], stratum_handles())
     medians = [f"{name} {number(float(data.values(part, metric).median()))}" for name, part in groups.items()]
     return figure, sentences(
         against_baseline(data, ours, metric),

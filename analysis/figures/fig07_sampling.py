@@ -6,8 +6,16 @@ from matplotlib.figure import Figure
 
 from analysis.figures.captions import against_baseline
 from analysis.figures.data import SPEARMAN, FigureData, sentences
-from analysis.figures.panels import bars, boxes, group_by_family, legend, row_figure, strata, stratum_handles
-from analysis.figures.style import TWO_COLUMNS
+from analysis.figures.panels import (
+    bars,
+    boxes,
+    group_by_family,
+    legend,
+    row_figure,
+    row_height,
+    strata,
+    stratum_handles,
+)
 from analysis.words import listed, number
 
 TITLE = "Sampling"
@@ -20,12 +28,14 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     if metric is None:
         return None
     rows = data.ranked(_FAMILIES, metric)
-    figure, (ranking, confidence, families) = row_figure(rows, TWO_COLUMNS, (1, 1, 1), free=(2,))
+    groups = group_by_family(data, _FAMILIES, metric)
+    figure, (ranking, confidence, families) = row_figure(
+        rows, "ab/c", free="c", free_height=row_height(2 * len(groups))
+    )
     bars(ranking, data, rows, metric, "a  Ranking")
     strata(confidence, data, rows, "b  By confidence")
-    groups = group_by_family(data, _FAMILIES, metric)
     boxes(families, data, groups, metric, "c  By family")
-    legend(figure, rows["family"], 6, stratum_handles())
+    legend(figure, rows["family"], stratum_handles())
     medians = [f"{name} {number(float(data.values(part, metric).median()))}" for name, part in groups.items()]
     return figure, sentences(
         against_baseline(data, data.of(_FAMILIES), metric),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from analysis.figures.data import LOWER_IS_BETTER, NOISE, PEARSON, SPEARMAN, FigureData, sentences
-from analysis.figures.panels import boxes, group_by_family
-from analysis.figures.style import TWO_COLUMNS, family_title, new_figure
+from analysis.figures.panels import boxes, group_by_family, row_height
+from analysis.figures.style import family_title, new_figure
 from analysis.winners import BASELINE
 from analysis.words import number, phrase, words
 
@@ -20,9 +20,8 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     if not metrics:
         return None
     families = len(data.scored["family"].unique())
-    lines = (len(metrics) + 1) // 2
-    figure = new_figure(TWO_COLUMNS, lines * (0.75 + 0.17 * families))
-    axes = figure.subplots(lines, 2, squeeze=False).ravel()
+    figure = new_figure(len(metrics) * row_height(families))
+    axes = figure.subplots(len(metrics), squeeze=False)[:, 0]
     said: list[str] = []
     for ax, letter, metric in zip(axes, "abcd", metrics, strict=False):
         groups = group_by_family(data, data.scored["family"], metric)
@@ -32,8 +31,6 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
             medians.pop(BASELINE, None)
         best = (min if metric in LOWER_IS_BETTER else max)(medians, key=lambda family: medians[family])
         said.append(f"{family_title(best)} for {phrase(metric)} ({number(medians[best])})")
-    for ax in axes[len(metrics) :]:
-        ax.remove()
     return figure, sentences(
         f"Best median: {'; '.join(said)}. In brackets beside a family: its trials that have the metric.",
         data.without(None),

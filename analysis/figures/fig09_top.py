@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 from analysis.figures.captions import against_baseline
 from analysis.figures.data import SPEARMAN, FigureData, sentences
 from analysis.figures.panels import bars, legend, row_figure, strata, stratum_handles
-from analysis.figures.style import TWO_COLUMNS
 from analysis.winners import BASELINE
 from analysis.words import phrase
 
@@ -30,11 +29,11 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     rows = data.having(data.scored.loc[[*top.index, *baseline]], metric)
     rows = rows.loc[data.values(rows, metric).sort_values(ascending=False, kind="stable").index]
     pearson = metric.replace("spearman", "pearson")
-    figure, (spearman, confidence, other) = row_figure(rows, TWO_COLUMNS, (1, 1, 1))
+    figure, (spearman, other, confidence) = row_figure(rows, "ab/c")
     bars(spearman, data, rows, metric, "a  Spearman")
-    strata(confidence, data, rows, "b  By confidence")
-    bars(other, data, rows, pearson, "c  Pearson")
-    legend(figure, rows["family"], 6, stratum_handles())
+    bars(other, data, rows, pearson, "b  Pearson")
+    strata(confidence, data, rows, "c  By confidence")
+    legend(figure, rows["family"], stratum_handles())
     return figure, sentences(
         f"The best {len(top)} of {len(picked)} trials by {phrase(picked_by)}, and the baseline.",
         against_baseline(data, top, metric),

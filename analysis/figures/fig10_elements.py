@@ -10,11 +10,11 @@ from matplotlib.image import AxesImage
 
 from analysis.figures.data import CAGI5, SPEARMAN, FigureData, sentences
 from analysis.figures.panels import PITCH, legend, name_rows, row_height, share_rows
-from analysis.figures.style import PALE, TWO_COLUMNS, look, new_figure
+from analysis.figures.style import PALE, look, new_figure
 from analysis.words import number
 
 TITLE = "CAGI5 by element"
-_MOST = 60
+_MOST = 50
 _COLOURS = matplotlib.colormaps["cividis"].with_extremes(bad=PALE)
 
 
@@ -29,7 +29,7 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     order = scored[first].astype(float).mean(axis=1).sort_values(ascending=False, kind="stable").index
     kept = [index for place, index in enumerate(order) if place < _MOST or index == _baseline_index(data)]
     rows = data.scored.loc[kept]
-    figure = new_figure(TWO_COLUMNS, row_height(len(rows), 1.2, 1.9))
+    figure = new_figure(row_height(len(rows)) + 0.9)
     axes = list(figure.subplots(1, len(metrics), squeeze=False)[0])
     name_rows(axes[0], rows)
     for ax in axes[1:]:
@@ -57,7 +57,7 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
             -0.02, place, marker, color=colour, markersize=3.2, transform=axes[0].get_yaxis_transform(), clip_on=False
         )
     axes[0].tick_params(axis="y", pad=8)
-    legend(figure, rows["family"], 6)
+    legend(figure, rows["family"])
     shown = f"The best {len(rows)} of {len(scored)} trials by mean Spearman. " if len(rows) < len(scored) else ""
     return figure, sentences(
         f"{shown}Median over {len(rows)} trials, best to worst element: {'; '.join(said)}.",

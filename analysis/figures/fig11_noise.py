@@ -6,13 +6,13 @@ from matplotlib.figure import Figure
 
 from analysis.figures.captions import against_baseline
 from analysis.figures.data import CALIBRATED, NOISE, SPEARMAN, FigureData, sentences
-from analysis.figures.panels import bars, handle, legend, name_rows, row_height, scatter
-from analysis.figures.style import GREY, TWO_COLUMNS, look, new_figure
+from analysis.figures.panels import FREE, bars, handle, legend, name_rows, row_height, scatter
+from analysis.figures.style import GREY, look, new_figure
 from analysis.words import listed, number
 
 TITLE = "Noise correlation"
 _LOW, _HIGH = "noise/low_noise_spearman", "noise/high_noise_spearman"
-_MOST = 50
+_MOST = 30
 
 
 def draw(data: FigureData) -> tuple[Figure, str] | None:
@@ -23,9 +23,9 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     order = data.values(rows, NOISE).sort_values(kind="stable").index
     baseline = None if data.baseline is None else data.baseline.name
     shown = rows.loc[[index for place, index in enumerate(order) if place < _MOST or index == baseline]]
-    tall = len(shown) > 16
-    figure = new_figure(TWO_COLUMNS, row_height(len(shown), 1.1, 6.0 if tall else 4.6))
-    panels = figure.subplot_mosaic([["a", "b"], ["a", "c"], ["a", "d"]] if tall else [["a", "b"], ["c", "d"]])
+    height = row_height(len(shown))
+    figure = new_figure(height + 2 * FREE + 0.3)
+    panels = figure.subplot_mosaic([["a", "a"], ["b", "c"], ["d", "d"]], height_ratios=[height, FREE, FREE])
     name_rows(panels["a"], shown)
     bars(panels["a"], data, shown, NOISE, "a  Ranking")
     calibrated = data.values(shown, CALIBRATED)
@@ -37,8 +37,8 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     lowest = shown["name"].iloc[0]
     baseline_name = [] if data.baseline is None else [data.baseline["name"]]
     for letter, x, y, title in (
-        ("b", NOISE, "test/spearman", "Against test Spearman"),
-        ("c", NOISE, SPEARMAN, "Against CAGI5 Spearman"),
+        ("b", NOISE, "test/spearman", "Test Spearman"),
+        ("c", NOISE, SPEARMAN, "CAGI5 Spearman"),
         ("d", _LOW, _HIGH, "Low and high noise"),
     ):
         part = data.having(rows, x, y)
@@ -49,9 +49,7 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
         scatter(panels[letter], data, part, x, y, f"{letter}  {title}", [*baseline_name, lowest, *best])
         if len(part) > 2:
             said.append(f"{letter} {number(data.values(part, x).corr(data.values(part, y), method='spearman'))}")
-    legend(
-        figure, rows["family"], 6, [handle("calibrated", GREY, "o", hollow=True)] if calibrated.notna().any() else []
-    )
+    legend(figure, rows["family"], [handle("calibrated", GREY, "o", hollow=True)] if calibrated.notna().any() else [])
     constant = data.reference_values(NOISE).get("constant")
     return figure, sentences(
         against_baseline(data, rows, NOISE),

@@ -8,12 +8,11 @@ from matplotlib.figure import Figure
 
 from analysis.figures.data import CAGI5, GAP, FigureData, sentences
 from analysis.figures.panels import bars, legend, row_figure, strata, stratum_handles
-from analysis.figures.style import TWO_COLUMNS
 from analysis.words import count, number
 
 TITLE = "HC − LC gap"
 _HIGH = f"{CAGI5}/spearman/hc/mean"
-_MOST = 60
+_MOST = 50
 
 
 def draw(data: FigureData) -> tuple[Figure, str] | None:
@@ -24,10 +23,10 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     order = data.values(rows, GAP).abs().sort_values(kind="stable").index
     baseline = None if data.baseline is None else data.baseline.name
     shown = rows.loc[[index for place, index in enumerate(order) if place < _MOST or index == baseline]]
-    figure, (gap, made_of) = row_figure(shown, TWO_COLUMNS, (1, 1))
+    figure, (gap, made_of) = row_figure(shown, "ab")
     bars(gap, data, shown, GAP, "a  Gap")
     strata(made_of, data, shown, "b  What it is made of")
-    legend(figure, shown["family"], 6, stratum_handles())
+    legend(figure, shown["family"], stratum_handles())
     first = shown.iloc[0]
     rank = data.values(rows, _HIGH).rank(ascending=False, method="min")[rows["name"] == first["name"]].iloc[0]
     return figure, sentences(

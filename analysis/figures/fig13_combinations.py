@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures.data import SPEARMAN, FigureData, sentences
 from analysis.figures.panels import bars, legend, row_figure
-from analysis.figures.style import PALE, TWO_COLUMNS, family_code
+from analysis.figures.style import PALE, family_code
 from analysis.winners import BASELINE
 from analysis.words import number, phrase
 from search_spaces import FAMILIES, Choice
@@ -40,12 +40,12 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     rows = data.scored.loc[indices]
     rows = rows.assign(label=[_label(row) for _, row in rows.iterrows()])
     pearson = metric.replace("spearman", "pearson")
-    figure, axes = row_figure(rows, TWO_COLUMNS, (1, 1))
+    figure, axes = row_figure(rows, "ab")
     for ax, name, title in zip(axes, (metric, pearson), ("a  Spearman", "b  Pearson"), strict=True):
         bars(ax, data, rows, name, title)
         for place in breaks[:-1]:
             ax.axhline(place - 0.5, color=PALE, linewidth=0.6)
-    legend(figure, rows["family"], 6)
+    legend(figure, rows["family"])
     best = combinations.iloc[0]
     return figure, sentences(
         f"By {phrase(metric)}, {sum(better)} of {len(combinations)} combinations are above the best trial of each of their"

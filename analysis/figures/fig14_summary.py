@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
+import textwrap
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.data import FigureData, sentences
 from analysis.figures.panels import REFERENCES, legend
-from analysis.figures.style import PALE, TWO_COLUMNS, family_title, look, new_figure
-from analysis.winners import BASELINE, USE_CASES, Winner, find_winner
-from analysis.words import listed, number
+from analysis.figures.style import PALE, family_title, look, new_figure
+from analysis.winners import BASELINE, Winner, find_winner
+from analysis.words import count, listed, number
 from trainables.errors import UserError
 
 TITLE = "What to use for what"
+_LINE = 70  # characters that a column has room for
 _PURPOSE = {
     "overall": "variant effects",
     "pearson": "the size of variant effects",
@@ -31,26 +33,27 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     winners, missing = _winners(data)
     if not winners:
         return None
-    figure = new_figure(TWO_COLUMNS, 0.9 + 0.29 * len(winners))
+    figure = new_figure(0.6 + 0.5 * len(winners))
     ax = figure.subplots()
-    labels = {name: label for name, label in zip(data.scored["name"], data.scored["label"], strict=True)}
+    labels = dict(zip(data.scored["name"], data.scored["label"], strict=True))
     families = dict(zip(data.scored["name"], data.scored["family"], strict=True))
     for place, winner in enumerate(winners):
         _row(ax, data, place, winner, families[winner.trial])
+        head, rest = _sentences(data, winner, labels[winner.trial], families[winner.trial])
+        lines = textwrap.wrap(rest, _LINE)
+        for up, text in enumerate([*reversed(lines), head]):
+            ax.annotate(text, (0, place), (0, 5 + 7 * up), xycoords=ax.get_yaxis_transform(), textcoords="offset points",
+                        weight="bold" if text == head else "normal").set_in_layout(False)  # fmt: skip
     ax.axvline(0, color=PALE, linewidth=0.6, zorder=0)
-    ax.set_yticks(np.arange(len(winners)), [f"{USE_CASES[w.use_case].title}" for w in winners])
-    ax.set_ylim(len(winners) - 0.5, -0.5)
-    ax.tick_params(axis="y", length=0)
-    ax.set_xlabel("Correlation, or difference of two (balance: that of CAGI5 Spearman)")
-    said = ax.secondary_yaxis("right")
-    said.set_yticks(np.arange(len(winners)), [_sentence(data, w, labels[w.trial], families[w.trial]) for w in winners])
-    said.tick_params(length=0)
-    said.spines[:].set_visible(False)
-    legend(figure, {BASELINE, *(families[w.trial] for w in winners)}, 6)
+    ax.set_yticks([])
+    ax.set_ylim(len(winners) - 0.75, -0.9)
+    ax.spines["left"].set_visible(False)
+    ax.set_xlabel("Correlation, or difference of two")
+    legend(figure, {BASELINE, *(families[w.trial] for w in winners)})
     uses: dict[str, list[str]] = {}
-    stay = [_PURPOSE.get(w.use_case, w.use_case) for w in winners if _is_below_baseline(w)]
-    for winner in (w for w in winners if not _is_below_baseline(w)):
-        uses.setdefault(labels[winner.trial], []).append(_PURPOSE.get(winner.use_case, winner.use_case))
+    stay = [_purpose(data, w.use_case) for w in winners if _is_below_baseline(data, w)]
+    for winner in (w for w in winners if not _is_below_baseline(data, w)):
+        uses.setdefault(labels[winner.trial], []).append(_purpose(data, winner.use_case))
     use = "; ".join(f"{trial} for {listed(purposes)}" for trial, purposes in uses.items())
     selected = {"release": "validation data and the CAGI5 release part", "val": "validation data"}.get(
         data.select_on, "the reported data themselves, which flatters"
@@ -58,7 +61,8 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     return figure, sentences(
         f"Use {use}." if use else "",
         f"No trial is above the baseline for {listed(stay)}." if stay else "",
-        f"Selected on {selected}, each from up to {max(w.candidates for w in winners)} trials.",
+        "For a use case of several metrics the first is drawn.",
+        f"Selected on {selected}, each from up to {count(max(w.candidates for w in winners), 'trial')}.",
         f"No winner for {listed(missing)}: no finished trial has its metrics." if missing else "",
     )
 
@@ -66,17 +70,17 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
 def _winners(data: FigureData) -> tuple[list[Winner], list[str]]:
     """The winners in the order of the use cases, and the use cases that have none."""
     winners, missing = [], []
-    for name in USE_CASES:
+    for name in data.use_cases:
         try:
-            winners.append(find_winner(data.trials, name, data.select_on))
+            winners.append(find_winner(data.trials, name, data.select_on, data.use_cases))
         except (UserError, KeyError):
             missing.append(name.replace("_", " "))
     return winners, missing
 
 
-def _is_below_baseline(winner: Winner) -> bool:
+def _is_below_baseline(data: FigureData, winner: Winner) -> bool:
     """Whether the baseline is better than the winner at what is reported; of several metrics, none decides."""
-    rule = USE_CASES[winner.use_case]
+    rule = data.use_cases[winner.use_case]
     if rule.composite or not winner.baseline_reported:
         return False
     metric, direction = next(iter(rule.metrics.items()))
@@ -98,21 +102,29 @@ def _row(ax: Axes, data: FigureData, place: int, winner: Winner, family: str) ->
     ax.plot(value, place, look(family).marker, color=look(family).colour, markersize=4.5, markeredgewidth=0, zorder=3)
 
 
-def _sentence(data: FigureData, winner: Winner, label: str, family: str) -> str:
-    """What to use, its value, and how that compares."""
-    metric, direction = next(iter(winner.reported)), next(iter(USE_CASES[winner.use_case].metrics.values()))
+def _sentences(data: FigureData, winner: Winner, label: str, family: str) -> tuple[str, str]:
+    """What to use; and its value, how that compares, and whether it can be told from others."""
+    rule = data.use_cases[winner.use_case]
+    metric, direction = next(iter(winner.reported)), next(iter(rule.metrics.values()))
     value, reference = winner.reported[metric], winner.baseline_reported.get(metric)
-    purpose, named = _PURPOSE.get(winner.use_case, winner.use_case), f"{label}, {family_title(family).lower()}"
+    purpose, named = _purpose(data, winner.use_case), f"{label}, {family_title(family).lower()}"
     head = f"For {purpose}: {named}"
-    if _is_below_baseline(winner):
-        head = f"For {purpose}: the baseline, above {named}"
+    if _is_below_baseline(data, winner):
+        head = f"For {purpose}: the baseline, above {label}"
     change = "no baseline"
     if reference is not None and direction == "max" and reference > 0:
         percent = f"{100 * (value / reference - 1):+.1f} %".replace("-", "−")
         change = f"baseline {number(reference)}, {percent}"
     elif reference is not None:
         change = f"baseline {number(reference)}, {number(value - reference, signed=True)}"
-    rank = f"mean rank {winner.selected_by:.2f}; " if USE_CASES[winner.use_case].composite else ""
+    rank = f"mean rank {winner.selected_by:.2f}; " if rule.composite else ""
     sign = 1 if direction == "max" else -1
     below = [REFERENCES.get(n, n) for n, v in data.reference_values(metric).items() if sign * (value - v) < 0]
-    return f"{head}\n{rank}{number(value)} ({change})" + (f"; worse than {listed(below)}" if below else "")
+    facts = [f"{rank}{number(value)} ({change})", data.verdicts.get(winner.use_case, "")]
+    facts.append(f"worse than {listed(below)}" if below else "")
+    return head, "; ".join(fact for fact in facts if fact)
+
+
+def _purpose(data: FigureData, use_case: str) -> str:
+    """What a use case is for, in words; one of the user's own by its title."""
+    return _PURPOSE.get(use_case) or data.use_cases[use_case].title

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from analysis.books import FINISHED, SCORED
 from analysis.figures.data import FigureData, sentences
-from analysis.figures.panels import legend
-from analysis.figures.style import INK, TWO_COLUMNS, in_order, look, new_figure
+from analysis.figures.panels import FREE, legend
+from analysis.figures.style import INK, in_order, look, new_figure
 from analysis.winners import BASELINE
 from analysis.words import count, number, words
 
@@ -29,8 +29,8 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     unit, size = next(
         (u, s) for u, s in (("hours", 3600), ("minutes", 60), ("seconds", 1)) if seconds.sum() >= 2 * s or s == 1
     )
-    figure = new_figure(TWO_COLUMNS, 2.7)
-    overall, by_family = figure.subplots(1, 2, sharey=True)
+    figure = new_figure(2 * FREE + 0.4)
+    overall, by_family = figure.subplots(2)
     spent = seconds.cumsum() / size
     _steps(overall, spent, value, INK, 1.0)
     for family in in_order(trials["family"]):
@@ -55,7 +55,7 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
         ax.set_xlabel(f"{axis}, {unit}")
         ax.set_xlim(left=-0.02 * ax.get_xlim()[1])
     overall.set_ylabel(words(metric))
-    legend(figure, trials.loc[value.notna(), "family"], 6)
+    legend(figure, trials.loc[value.notna(), "family"])
     best = int(value.argmax())
     lost = float(seconds[value.isna()].sum())
     same = "The table does not say when trials ended: they are in its order." if trials["ended"].nunique() <= 1 else ""

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
 from analysis.figures.data import FigureData, sentences
 from analysis.figures.studies import study_of
-from analysis.figures.style import TWO_COLUMNS, family_title, in_order, look, new_figure
+from analysis.figures.style import family_title, in_order, look, new_figure
 from analysis.words import listed, phrase
 
 TITLE = "Parameter importances"
 LEAST = 8
 """Trials below which a family is left out: the evaluator compares the best quarter with all, and two are the least of that."""
 
-_COLUMNS = 3
+_COLUMNS = 2
 
 
 def draw(data: FigureData) -> tuple[Figure, str] | None:
@@ -35,7 +36,7 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     columns = min(_COLUMNS, len(found))
     lines = -(-len(found) // columns)
     most = max(len(importances) for importances, _ in found.values())
-    figure = new_figure(TWO_COLUMNS * columns / _COLUMNS, lines * (0.6 + 0.14 * max(most, 3)))
+    figure = new_figure(lines * (0.6 + 0.14 * max(most, 3)))
     axes = figure.subplots(lines, columns, squeeze=False, sharex=True).ravel()
     for ax, (family, (importances, n)) in zip(axes, found.items(), strict=False):
         ax.barh(np.arange(len(importances)), list(importances.values()), height=0.72, color=look(family).colour)
@@ -43,13 +44,15 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
         ax.set_ylim(most - 0.4, -0.6)
         ax.tick_params(axis="y", length=0)
         ax.tick_params(axis="x", labelbottom=True)
-        ax.set_title(f"{family_title(family)} ({n} trials)")
+        ax.set_title(f"{family_title(family)} ({n})")
+        ax.xaxis.set_major_locator(MaxNLocator(2))
         ax.set_xlim(0, 1)
     for ax in axes[len(found) :]:
         ax.remove()
     figure.supxlabel("Importance, sums to 1", fontsize=6)
     top = [f"{next(iter(importances))} in {family_title(family)}" for family, (importances, _) in found.items()]
     return figure, sentences(
+        "In brackets a family's trials.",
         f"Most important for {phrase(data.objective)}: {listed(top)}.",
         f"Too few trials (under {LEAST}) in {listed(few)}." if few else "",
         f"No parameter varies in {listed(same)}." if same else "",

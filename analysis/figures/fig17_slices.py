@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import optuna
@@ -12,13 +13,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from analysis.figures.data import FigureData, sentences
-from analysis.figures.panels import legend
+from analysis.figures.panels import legend, row_height
 from analysis.figures.studies import is_log, study_of
-from analysis.figures.style import TWO_COLUMNS, family_title, in_order, look, new_figure
+from analysis.figures.style import family_title, in_order, look, new_figure
 from analysis.words import listed, words
 
 TITLE = "Parameter slices"
-_LEAST, _MOST, _COLUMNS = 3, 12, 4
+_LEAST, _MOST, _COLUMNS = 3, 12, 2
+_LINE = 1.35  # inches
 
 
 def draw(data: FigureData) -> tuple[Figure, str] | None:
@@ -35,16 +37,27 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     counts = table["parameter"].value_counts(sort=True)
     parameters = sorted(counts.index, key=lambda name: (-int(counts[name]), str(name)))
     shown = parameters[:_MOST]
-    lines = -(-len(shown) // _COLUMNS)
-    columns = -(-len(shown) // lines)
-    figure = new_figure(TWO_COLUMNS * max(columns, 2) / _COLUMNS if lines == 1 else TWO_COLUMNS, 1.5 * lines + 0.7)
-    axes = figure.subplots(lines, columns, squeeze=False, sharey=True).ravel()
-    for ax, parameter in zip(axes, shown, strict=False):
-        _slice(ax, table[table["parameter"] == parameter], str(parameter))
-    for ax in axes[len(shown) :]:
-        ax.remove()
-    figure.supylabel(words(data.objective), fontsize=6)
-    legend(figure, table.loc[table["parameter"].isin(shown), "family"], 6 if lines > 1 else max(columns, 2))
+    choices = {name: found for name in shown if (found := _choices(table.loc[table["parameter"] == name, "value"]))}
+    numbers = [name for name in shown if name not in choices]
+    lines = [numbers[start : start + _COLUMNS] for start in range(0, len(numbers), _COLUMNS)]
+    heights = [*(row_height(len(found)) for found in choices.values()), *[_LINE] * len(lines)]
+    figure = new_figure(sum(heights) + 0.5)
+    mosaic = [*([name] * _COLUMNS for name in choices), *([*line, *["."] * (_COLUMNS - len(line))] for line in lines)]
+    panels = figure.subplot_mosaic(mosaic, height_ratios=heights)
+    for name, ax in panels.items():
+        points_of = table[table["parameter"] == name]
+        if name in choices:
+            _of_choices(ax, points_of, choices[name], str(name))
+            ax.set_xlabel(words(data.objective))
+        else:
+            first = next(line[0] for line in lines if name in line)
+            if name == first:
+                ax.set_ylabel(words(data.objective))
+            else:
+                ax.sharey(panels[first])
+                ax.tick_params(labelleft=False)
+            _of_numbers(ax, points_of, str(name))
+    legend(figure, table.loc[table["parameter"].isin(shown), "family"])
     return figure, sentences(
         f"{len(shown)} of {len(parameters)} parameters that vary, those of most trials;"
         f" {shown[0]} varies in {counts[shown[0]]} trials.",
@@ -56,28 +69,30 @@ def _points(family: str, study: optuna.Study) -> list[tuple[str, str, object, fl
     return [(family, name, value, trial.value) for trial in study.trials for name, value in trial.params.items()]
 
 
-def _slice(ax: Axes, points: pd.DataFrame, parameter: str) -> None:
-    """The objective over one parameter, choices beside each other."""
-    values = list(points["value"])
-    choices: list[str] = []
-    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
-        choices = sorted({str(value) for value in values})
-    for family in in_order(points["family"]):
-        mine = points[points["family"] == family]
-        colour, marker = look(family)
-        across = [choices.index(str(value)) if choices else float(value) for value in mine["value"]]
-        if choices:
-            across = list(np.asarray(across) + (np.arange(len(across)) % 5 - 2) * 0.06)
-        ax.scatter(across, mine["objective"], s=12, c=colour, marker=marker, linewidths=0.2, edgecolors="white")
-    if choices:
-        crowded = len(choices) > 2
-        ax.set_xticks(
-            np.arange(len(choices)),
-            choices if crowded else [c.replace("_", "_\n") if len(c) > 15 else c for c in choices],
-        )
-        ax.tick_params(axis="x", labelrotation=90 if crowded else 0)
-        ax.set_xlim(-0.5, len(choices) - 0.5)
-    elif is_log(parameter):
+def _choices(values: pd.Series[Any]) -> list[str]:
+    """The distinct values of a parameter whose values are not numbers; none of one whose are."""
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        return []
+    return sorted({str(value) for value in values})
+
+
+def _of_choices(ax: Axes, points: pd.DataFrame, choices: list[str], parameter: str) -> None:
+    """The objective, a row a choice."""
+    for family, mine in points.groupby("family"):
+        row = np.array([choices.index(str(value)) for value in mine["value"]])
+        _scatter(ax, mine["objective"], row + (np.arange(len(row)) % 5 - 2) * 0.1, str(family))
+    ax.set_yticks(np.arange(len(choices)), choices)
+    ax.set_ylim(len(choices) - 0.4, -0.6)
+    ax.xaxis.set_major_locator(MaxNLocator(5))
+    ax.tick_params(axis="y", length=0)
+    ax.set_title(parameter)
+
+
+def _of_numbers(ax: Axes, points: pd.DataFrame, parameter: str) -> None:
+    """The objective over a number."""
+    for family, mine in points.groupby("family"):
+        _scatter(ax, mine["value"].astype(float), mine["objective"], str(family))
+    if is_log(parameter):
         ax.set_xscale("log")
         ax.margins(x=0.1)
         ax.xaxis.set_major_locator(FixedLocator(_log_ticks(*ax.get_xlim())))
@@ -85,7 +100,13 @@ def _slice(ax: Axes, points: pd.DataFrame, parameter: str) -> None:
         ax.xaxis.set_major_formatter("{x:g}")
     else:
         ax.xaxis.set_major_locator(MaxNLocator(4))
-    ax.set_xlabel(parameter)
+    ax.yaxis.set_major_locator(MaxNLocator(4))
+    ax.set_title(parameter)
+
+
+def _scatter(ax: Axes, across: Any, up: Any, family: str) -> None:
+    colour, marker = look(family)
+    ax.scatter(across, up, s=12, c=colour, marker=marker, linewidths=0.2, edgecolors="white")
 
 
 def _log_ticks(low: float, high: float) -> list[float]:

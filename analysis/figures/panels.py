@@ -27,22 +27,35 @@ STRATUM_MARKERS: Mapping[str, str] = {"all": "o", "hc": "^", "lc": "v"}
 _STRATUM_WORDS = {"all": "all variants", "hc": "high confidence (HC)", "lc": "low confidence (LC)"}
 
 
-def row_height(rows: int, fixed: float, least: float) -> float:
-    """The height of a figure whose charts have so many rows, in inches."""
-    return max(least, rows * PITCH + fixed)
+FREE = 2.1
+"""Height of a line of panels without rows, in inches."""
+
+AROUND = 0.55
+"""Height of what is around a panel: title, ticks, label."""
 
 
-def row_figure(
-    rows: pd.DataFrame, width: float, ratios: Sequence[float], free: Sequence[int] = (), least: float = 1.8
-) -> tuple[Figure, list[Axes]]:
-    """A figure of charts side by side with the same trials as rows, named at the left; the `free` ones have no rows."""
-    figure = new_figure(width, row_height(len(rows), 1.05, least))
-    axes = list(figure.subplots(1, len(ratios), width_ratios=list(ratios), squeeze=False)[0])
-    name_rows(axes[0], rows)
-    for place, ax in enumerate(axes[1:], start=1):
-        if place not in free:
-            share_rows(ax, axes[0])
-    return figure, axes
+def row_height(rows: int) -> float:
+    """The height of a chart of so many rows and what is around it, in inches."""
+    return max(rows, 3) * PITCH + AROUND
+
+
+def row_figure(rows: pd.DataFrame, mosaic: str, free: str = "", free_height: float = FREE) -> tuple[Figure, list[Axes]]:
+    """A figure of charts with the same trials as rows, in lines of panels such as "ab/c"; the `free` have no rows.
+
+    The axes come in the order of their letters. Rows are named at the left of each line.
+    """
+    lines = mosaic.split("/")
+    heights = [free_height if set(line) <= set(free) else row_height(len(rows)) for line in lines]
+    figure = new_figure(sum(heights) + 0.3)
+    wide = max(map(len, lines))
+    panels = figure.subplot_mosaic([list(line * (wide // len(line))) for line in lines], height_ratios=heights)
+    for line in lines:
+        charts = [panels[letter] for letter in line if letter not in free]
+        for ax in charts[:1]:
+            name_rows(ax, rows)
+        for ax in charts[1:]:
+            share_rows(ax, charts[0])
+    return figure, [panels[letter] for letter in sorted(panels)]
 
 
 def name_rows(ax: Axes, rows: pd.DataFrame) -> None:
@@ -89,7 +102,7 @@ def bars(ax: Axes, data: FigureData, rows: pd.DataFrame, metric: str, title: str
         ends += [value, *(interval or ()), *seeds]
     references = list(data.reference_values(metric).values())
     low, high = min(ends + references), max(ends + references)
-    room = 0.34 * ((high - low) or 1.0)  # for the values
+    room = 0.5 * ((high - low) or 1.0)  # for the values
     ax.set_xlim(low - room * (min(ends) < 0), high + room * (max(ends) > 0 or min(ends) == 0))
     ax.axvline(0, color=INK, linewidth=0.5)
     _finish_metric_axis(ax, data, metric, title)
@@ -182,7 +195,7 @@ def zero_lines(ax: Axes) -> None:
             line(0, color=PALE, linewidth=0.6, zorder=0)
 
 
-def legend(figure: Figure, families: Iterable[str], columns: int, extra: Sequence[Line2D] = ()) -> None:
+def legend(figure: Figure, families: Iterable[str], extra: Sequence[Line2D] = (), columns: int = 3) -> None:
     """The families' colours and markers under a figure, with other entries after them."""
     handles = [handle(family_title(family), *look(family)) for family in in_order(families)] + list(extra)
     if handles:

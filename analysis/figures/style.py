@@ -12,13 +12,13 @@ from matplotlib.figure import Figure
 
 from search_spaces import FAMILIES
 
-ONE_COLUMN, TWO_COLUMNS = 89 / 25.4, 183 / 25.4
-"""Widths of a journal's columns, in inches."""
+WIDTH, MOST_HEIGHT = 89 / 25.4, 247 / 25.4
+"""A journal's column, in inches: every figure is as wide, and the type below is read at that size."""
 
 SMALL, NORMAL = 6.0, 7.0
 """Font sizes in points."""
 
-DPI = 200
+DPI = 300
 GREY, PALE, INK = "#6e6e6e", "#d0d0d0", "#000000"
 
 RC: Mapping[str, Any] = {
@@ -104,6 +104,6 @@ def applied() -> AbstractContextManager[None]:
     return context
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of so many inches."""
-    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+def new_figure(height: float) -> Figure:
+    """An empty figure, a column wide and so many inches high."""
+    return Figure(figsize=(WIDTH, min(height, MOST_HEIGHT)), dpi=DPI, layout="constrained")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axis import Axis
-from matplotlib.collections import Collection
+from matplotlib.collections import Collection, PathCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
@@ -20,6 +20,7 @@ from analysis.figures import Drawn, FigureData, draw, draw_all, figure_names, sa
 from analysis.figures.style import LOOKS, look
 from analysis.published import read_published
 from analysis.trials import LEADING, table_of
+from analysis.winners import UseCase
 from analysis.words import short_names, words
 from trainables.errors import UserError
 
@@ -114,7 +115,9 @@ def nine() -> list[Drawn]:
 
 
 def check(drawn: Drawn) -> None:
-    """Nothing is cut off, tick labels are apart, and there is a caption."""
+    """A column wide, in type that is read there; nothing is cut off, tick labels are apart, and there is a caption."""
+    assert drawn.figure.get_figwidth() == pytest.approx(89 / 25.4)
+    assert drawn.figure.get_figheight() <= 247 / 25.4
     canvas = drawn.figure.bbox
     for text in texts(drawn.figure):
         box = text.get_window_extent()
@@ -126,6 +129,10 @@ def check(drawn: Drawn) -> None:
             for first, second in itertools.pairwise(tick_labels(axis)):
                 apart = not first.get_window_extent().overlaps(second.get_window_extent())
                 assert apart, (drawn.name, first.get_text(), second.get_text())
+        for points in ax.collections:
+            if isinstance(points, PathCollection):
+                places = ax.transData.transform(np.ma.compress_rows(np.ma.masked_invalid(points.get_offsets())))
+                assert ax.bbox.padded(1).count_contains(places) == len(places), (drawn.name, "a point is out of view")
     assert drawn.title
     assert drawn.caption.endswith(".")
     assert "nan" not in drawn.caption
@@ -244,6 +251,16 @@ def test_the_summary_names_the_winners_of_the_use_cases():
     assert "T-003 for variant effects, the size of variant effects, high-confidence variants" in summary.caption
     assert "validation data and the CAGI5 release part, each from up to 2 trials" in summary.caption
     assert "−0.500 (baseline" in "".join(text.get_text() for text in texts(summary.figure))
+
+
+def test_the_summary_draws_the_users_use_cases_and_what_can_be_told():
+    use_cases = {"rare": UseCase(title="Rare cells", metrics={"test/pearson": "max"})}
+    rows = (trial(1, "baseline"), trial(2, "rank_stability"))
+    summary = draw("fig14_summary", data(*rows, use_cases=use_cases, verdicts={"rare": "can't be told from luck"}))
+    said = [text.get_text() for text in texts(summary.figure)]
+    assert "For Rare cells: T-002, rank stability" in said
+    assert "0.260 (baseline 0.230, +13.0 %); can't be told from luck" in said
+    assert not any("variant effects" in text for text in said)
 
 
 def test_the_baseline_beats_all_where_it_does():

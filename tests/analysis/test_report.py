@@ -141,6 +141,17 @@ def test_the_published_table(real_data, tmp_path):
     assert written.count("| overall |") >= 1
 
 
+def test_figures_of_an_earlier_report_go_and_other_files_stay(tmp_path):
+    stale, other = (tmp_path / "figures" / name for name in ("fig16_importances.svg", "mine.svg"))
+    stale.parent.mkdir()
+    for path in (stale, other):
+        path.touch()
+    write_report(comparisons(Stored(signal=2.0)), tmp_path)
+    assert not stale.exists()
+    assert other.exists()
+    assert "fig16" not in (tmp_path / "report.html").read_text()
+
+
 def test_intervals_in_winners_json_are_those_of_the_comparison(tmp_path):
     found = comparisons(Stored(signal=2.0))
     report = make_report(found)
