@@ -19,6 +19,9 @@ Ints = NDArray[np.int64]
 CHUNK_BYTES = 64 << 20
 """Memory of the products of counts that are held at a time."""
 
+MANY_BLOCKS = 60
+"""Above so many blocks their triples cost more than ranking the rows of each resample."""
+
 ROUNDING = 1e-12
 """A centred sum of squares below this part of the uncentred one is that of a constant."""
 
@@ -53,6 +56,8 @@ def spearman_samples(predictions: Floats, value: Floats, block: Ints, counts: Fl
     block: (n,) the block of each row. counts: (resamples, blocks). NaN where a resample holds a constant.
     """
     resamples, blocks = counts.shape
+    if blocks > MANY_BLOCKS:
+        return _spearman_of_many_blocks(predictions, value, block, counts)
     triples = _Triples(blocks)
     of_value = _block_ranks(value, block, blocks)
     columns = [triples.coefficients(of_value, of_value, block)]
@@ -68,6 +73,32 @@ def spearman_samples(predictions: Floats, value: Floats, block: Ints, counts: Fl
     rows = counts @ np.bincount(block, minlength=blocks)
     sums -= rows**3 / 4
     return _correlations(sums[1::2], sums[2::2], sums[:1], rows**3, rows**3)
+
+
+def _spearman_of_many_blocks(predictions: Floats, value: Floats, block: Ints, counts: Floats) -> Floats:
+    """The same from the ranks of each resample's rows."""
+    found = np.empty((len(predictions), len(counts)))
+    step = max(1, CHUNK_BYTES // (8 * len(value)))
+    for start in range(0, len(counts), step):
+        weight = counts[start : start + step][:, block]
+        rows = weight.sum(axis=1)
+        of_value = _weighted_ranks(value, weight) - rows[:, None] / 2
+        yy = np.einsum("rn,rn,rn->r", weight, of_value, of_value)
+        for number, prediction in enumerate(predictions):
+            ranks = _weighted_ranks(prediction, weight) - rows[:, None] / 2
+            xy, xx = (np.einsum("rn,rn,rn->r", weight, ranks, other) for other in (of_value, ranks))
+            found[number, start : start + step] = _correlations(xy, xx, yy, rows**3, rows**3)
+    return found
+
+
+def _weighted_ranks(x: Floats, weight: Floats) -> Floats:
+    """Rows below each row (n,), and half of those equal to it, where rows count `weight` times, (resamples, n)."""
+    distinct, group = np.unique(x, return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    starts = np.searchsorted(group[order], np.arange(len(distinct)))
+    of_group = np.add.reduceat(weight[:, order], starts, axis=1)
+    ranks: Floats = (np.cumsum(of_group, axis=1) - of_group / 2)[:, group]
+    return ranks
 
 
 def pearson_samples(predictions: Floats, value: Floats, block: Ints, counts: Floats) -> Floats:

@@ -57,6 +57,17 @@ def test_samples_are_the_correlations_of_repeated_rows(decimals):
     assert np.isnan(pearson[2]).all()
 
 
+def test_many_blocks_give_the_same():
+    generator = np.random.default_rng(4)
+    value = generator.normal(size=200).round(1)
+    predictions = np.stack([value + generator.normal(size=200).round(1), np.ones(200)])
+    block = np.sort(generator.integers(0, 30, 200))
+    counts = draw_counts(30, 50, generator)
+    few = spearman_samples(predictions, value, block, counts)
+    many = spearman_samples(predictions, value, block, np.pad(counts, ((0, 0), (0, 100))))  # blocks without a row
+    np.testing.assert_allclose(many, few, atol=1e-10)
+
+
 def small_table(generator: np.random.Generator) -> pd.DataFrame:
     """Two elements in two parts; the second has too few high-confidence variants for a correlation."""
     frames = []
