@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from analysis.comparison import Comparison, Comparisons
-from analysis.words import number
+from analysis.words import count, number
 
 REFERENCE_NAMES = {"constant": "constant predictor", "kmer_ridge": "6-mer ridge regression"}
 """Reference lines by their names in a campaign's books."""
@@ -39,7 +39,7 @@ def selection_sentence(select_on: str, candidates: int, replicates: int) -> str:
         if replicates
         else ("One seed each: another may come out otherwise by more than its interval (nrtune replicate).")
     )
-    return f"Winners of up to {candidates} candidates, selected on {data}. {seeds}"
+    return f"Winners of up to {count(candidates, 'candidate')}, selected on {data}. {seeds}"
 
 
 def winner_records(comparisons: Comparisons) -> dict[str, Any]:

@@ -159,6 +159,8 @@ def _told(comparisons: Comparisons, comparison: Comparison) -> str:
         return ""
     if comparison.winner.baseline is not None and not told_from_baseline(comparisons, comparison):
         return "can't be told from the baseline"
+    if comparison.winner.candidates == 1:
+        return "the only candidate"
     rivals = len(comparison.tie_set) - 1
     return f"can't be told from {count(rivals, 'other')}" if rivals else "can be told from every other"
 
@@ -256,6 +258,8 @@ def _notes(comparisons: Comparisons, found: Mapping[str, Comparison], missing: M
         rivals = [trial for trial in one.tie_set if trial != winner.trial]
         if one.why_not:
             pass
+        elif winner.candidates == 1:
+            said += " It was the only candidate."
         elif rivals:
             said += f" Can't be told from {winner.trial}: {listed(rivals)}."
         else:

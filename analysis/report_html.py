@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from html import escape
 
 from analysis.document import Block, Bullets, Cell, Column, Heading, Paragraph, Picture, Report, Table
 
-PIXELS_AN_INCH = 170
+PIXELS_AN_INCH = 160
 """On a screen figures are larger than on paper, so that their labels are as large as the text."""
 
 STYLE = """
@@ -36,7 +38,8 @@ th button:hover { text-decoration: underline; }
 th button:focus-visible { outline: 2px solid #36658f; outline-offset: 2px; }
 th[aria-sort=ascending] button::after { content: " \\25B2"; font-size: .7em; }
 th[aria-sort=descending] button::after { content: " \\25BC"; font-size: .7em; }
-figure { margin: 1.5rem 0 2.2rem; }
+.pictures { columns: 34rem 2; column-gap: 2.5rem; margin-top: 1.2rem; }
+figure { margin: 0 0 2.2rem; break-inside: avoid; }
 figure h3 { font-size: 1rem; margin: 0 0 .4rem; }
 figure img { display: block; max-width: 100%; height: auto; }
 figcaption { max-width: 50rem; color: #444; font-size: .875rem; margin-top: .4rem; }
@@ -76,7 +79,8 @@ LONG = 40
 
 def html_page(report: Report) -> str:
     """The report as a page."""
-    content = "\n".join(_block(block) for block in report.blocks)
+    runs = itertools.groupby(report.blocks, lambda block: isinstance(block, Picture))
+    content = "\n".join(_pictures(blocks) if drawn else "\n".join(map(_block, blocks)) for drawn, blocks in runs)
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -139,6 +143,10 @@ def _cell(cell: Cell, column: Column, place: int) -> str:
         return f'<th scope="row"{key}>{escape(cell.text)}</th>'
     look = "n" if column.numeric else "i" if isinstance(cell.key, float) else ""
     return f"<td{key}" + (f' class="{look}"' if look else "") + f">{escape(cell.text)}</td>"
+
+
+def _pictures(pictures: Iterable[Block]) -> str:
+    return '<div class="pictures">\n' + "\n".join(map(_block, pictures)) + "\n</div>"
 
 
 def _picture(picture: Picture) -> str:

@@ -34,7 +34,7 @@ _WORDS = {
 def words(metric: str) -> str:
     """A metric's name for people: `CAGI5 Spearman, challenge`."""
     if metric.startswith("val/noise/"):
-        return words(metric.removeprefix("val/")) + ", validation"
+        return words(metric.removeprefix("val/")).removesuffix("test") + "validation"
     if metric in _WORDS:
         return _WORDS[metric] + ", test"
     match metric.split("/"):

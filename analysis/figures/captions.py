@@ -15,7 +15,7 @@ def against_baseline(data: FigureData, rows: pd.DataFrame, metric: str) -> str:
     if best is None:
         return ""
     of = len(data.having(rows, metric))
-    said = f"{best['label']} has the {_best(metric)} {phrase(metric)} of {count(of, 'trial')}, {number(best[metric])}"
+    said = f"Of {count(of, 'trial')} {best['label']} has the {_best(metric)} {phrase(metric)}, {number(best[metric])}"
     if data.baseline is None:
         return f"{said}; there is no baseline to compare with."
     reference = float(data.values(data.baseline.to_frame().T, metric).iloc[0])

@@ -184,7 +184,7 @@ def test_what_only_cagi5_can_show_is_none_without_it():
     for name in ("fig02_test_vs_cagi5", "fig10_elements", "fig12_hc_lc_gap"):
         assert draw(name, TABLES["without CAGI5"]) is None
     ranking = draw("fig03_rank_stability", TABLES["without CAGI5"])
-    assert "T-002 has the highest test Spearman of 1 trial" in ranking.caption
+    assert "Of 1 trial T-002 has the highest test Spearman, " in ranking.caption
 
 
 def test_both_files_are_written_and_the_svg_is_text_and_the_same_again(nine, tmp_path):
@@ -230,12 +230,12 @@ def captions(drawn: list[Drawn]) -> dict[str, str]:
 def test_captions_say_what_the_data_say(nine):
     """Metrics rise with a trial's number: CAGI5 Spearman is 0.2 + 0.03 n, that of the baseline, trial 1, 0.230."""
     said = captions(nine)
-    assert "T-002 has the highest CAGI5 Spearman, challenge of 1 trial, 0.260" in said["fig03"]
+    assert "Of 1 trial T-002 has the highest CAGI5 Spearman, challenge, 0.260" in said["fig03"]
     assert "the baseline (T-001) has 0.230, a difference of +0.030" in said["fig03"]
     assert "T-003 = NG1 has the highest CAGI5 Spearman, challenge" in said["fig05"]
     assert "contrastive (1) 0.320 and triplet (1) 0.350" in said["fig06"]
     assert "The best 8 of 8 trials by CAGI5 Spearman, release" in said["fig09"]
-    assert "T-009 has the highest CAGI5 Spearman, challenge of 8 trials, 0.470" in said["fig09"]
+    assert "Of 8 trials T-009 has the highest CAGI5 Spearman, challenge, 0.470" in said["fig09"]
     assert "1 of 1 combinations are above the best trial of each of their components" in said["fig13"]
     assert "T-007, 0.410" in said["fig13"]
     assert "10 trials took 10.0 minutes of training, 1.0 of it in trials without a score" in said["fig15"]
