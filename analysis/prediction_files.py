@@ -24,14 +24,20 @@ VARIANT_COLUMNS = ("element", "pos", "ref", "alt", "variant_effect")
 TEST_COLUMNS = ("prediction", "activity")
 
 _KEY = ["element", "pos", "ref", "alt"]
+_SITE = ("element", "pos", "alt")
 _FORMATS = "give CSV, TSV (plain or .gz) or Parquet"
 
 
 class ReadEffects(NamedTuple):
-    """One file's predicted effects, laid on a folder's variants: (V,), NaN where the file has none."""
+    """One file's predicted effects, laid on a folder's variants: (V,), NaN where the file has none.
+
+    left_out: how many of its variants the folder does not hold. first_left_out: one of them, or "".
+    """
 
     path: Path
     effect: Floats
+    left_out: int = 0
+    first_left_out: str = ""
 
     @property
     def there(self) -> NDArray[np.bool_]:
@@ -51,8 +57,9 @@ class ReadTest(NamedTuple):
 def read_effects(path: Path, variants: Variants) -> ReadEffects:
     """Read predicted effects and match them to variants by element, pos, ref and alt.
 
-    Raises UserError for a file that can't be read, lacks a column, holds a variant that the folder lacks, a value that is
-    not finite, or two values of one variant.
+    Variants that the folder lacks are left out and counted. Where the folder's ref is not the genome's, a row may have
+    either. Raises UserError for a file that can't be read, lacks a column, holds no variant of the folder, a value that
+    is not finite, or two values of one variant.
     """
     table = _read_table(path, VARIANT_COLUMNS, ("chrom",))
     pos = _numbers(path, table, "pos").astype(np.float64)
@@ -68,21 +75,25 @@ def read_effects(path: Path, variants: Variants) -> ReadEffects:
             "variant_effect": _numbers(path, table, "variant_effect").astype(np.float64),
         }
     )
-    for element in found["element"].unique():
+    table_of_folder = variants.table()
+    known = table_of_folder[_KEY]
+    found["ref"] = _ref_of_folder(found, table_of_folder)
+    unknown = ~pd.MultiIndex.from_frame(found[_KEY]).isin(pd.MultiIndex.from_frame(known))
+    if unknown.all():
+        element = str(found["element"].iloc[0])
         if element not in variants.elements:
             raise UserError(
                 f"{path}: element {element!r} is not in {variants.name}{suggest(element, variants.elements)}"
             )
-    if "chrom" in table:
-        _check_chrom(path, _texts(path, table, "chrom"), found["element"].tolist(), variants)
-    known = variants.table()[_KEY]
-    unknown = ~pd.MultiIndex.from_frame(found[_KEY]).isin(pd.MultiIndex.from_frame(known))
-    if unknown.any():
         raise UserError(
-            f"{path}: {unknown.sum()} of {len(found)} variants are not in {variants.name}, first"
-            f" {_named(found[unknown].iloc[0])} in row {unknown.argmax() + 1}; positions are 1-based hg19, alleles as in"
-            " the folder: mend or remove these rows"
+            f"{path}: none of {len(found)} variants is in {variants.name}, first {_named(found.iloc[0])} in row 1;"
+            " positions are 1-based hg19, alleles as in the folder"
         )
+    if "chrom" in table:
+        chrom = np.array(_texts(path, table, "chrom"), object)
+        _check_chrom(path, chrom, found["element"].to_numpy(), ~unknown, variants)
+    left_out = found[unknown].drop_duplicates(_KEY)
+    found = found[~unknown]
     found = found.drop_duplicates()
     twice = found.duplicated(_KEY)
     if twice.any():
@@ -91,7 +102,16 @@ def read_effects(path: Path, variants: Variants) -> ReadEffects:
             f" {_named(found[twice].iloc[0])}; keep one row a variant"
         )
     laid = known.merge(found, on=_KEY, how="left", validate="many_to_one")
-    return ReadEffects(path, laid["variant_effect"].to_numpy(np.float64))
+    first = _named(left_out.iloc[0]) if len(left_out) else ""
+    return ReadEffects(path, laid["variant_effect"].to_numpy(np.float64), len(left_out), first)
+
+
+def _ref_of_folder(found: pd.DataFrame, known: pd.DataFrame) -> list[str]:
+    """Each row's ref, (n,); the folder's own where its ref is not the genome's, and the row may hold the genome's."""
+    changed = known[known["ref_mismatch"]]
+    own = dict(zip(zip(*(changed[name] for name in _SITE), strict=True), changed["ref"], strict=True))
+    sites = zip(*(found[name] for name in _SITE), strict=True)
+    return [str(own.get(site, ref)) for site, ref in zip(sites, found["ref"], strict=True)]
 
 
 def read_test(path: Path) -> ReadTest:
@@ -108,12 +128,16 @@ def read_test(path: Path) -> ReadTest:
     return ReadTest(path, _numbers(path, table, "prediction"), _numbers(path, table, "activity"), std)
 
 
-def _check_chrom(path: Path, chrom: Sequence[str], element: Sequence[str], variants: Variants) -> None:
+def _check_chrom(
+    path: Path, chrom: NDArray[np.object_], element: NDArray[np.object_], rows: NDArray[np.bool_], variants: Variants
+) -> None:
+    """Refuse a row, of those chosen, whose chromosome is not its element's."""
     of_element = dict(zip(variants.elements, variants.chrom, strict=True))
-    for row, (here, name) in enumerate(zip(chrom, element, strict=True), start=1):
+    for row in np.flatnonzero(rows):
+        here, name = chrom[row], element[row]
         if _bare(here) != _bare(of_element[name]):
             raise UserError(
-                f"{path}: column chrom, row {row}: {name} lies on {of_element[name]} in {variants.name}, not on {here};"
+                f"{path}: column chrom, row {row + 1}: {name} lies on {of_element[name]} in {variants.name}, not on {here};"
                 " mend the row, or leave the column out"
             )
 

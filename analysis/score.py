@@ -42,12 +42,14 @@ class VariantScores(Scores):
     """Scores on CAGI5 variants.
 
     coverage: a row a file, part and element of the folder: file, part, element, n, missing, matched. averaged: by part
-    that was scored, the elements that its means are over: matched to the cell line and wholly in every file.
+    that was scored, the elements that its means are over: matched to the cell line and wholly in every file. left_out: of
+    each file, how many of its variants the folder does not hold, and one of them.
     """
 
     cell_line: str
     coverage: pd.DataFrame
     averaged: Mapping[str, tuple[str, ...]]
+    left_out: tuple[tuple[int, str], ...]
 
 
 def score_variants(
@@ -97,6 +99,7 @@ def score_variants(
         cell_line=variants.cell_line,
         coverage=_coverage(files, variants),
         averaged=averaged,
+        left_out=tuple((file.left_out, file.first_left_out) for file in files),
     )
 
 

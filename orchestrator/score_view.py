@@ -59,6 +59,7 @@ def score_text(paths: Sequence[Path], cagi5: Path | None, cell_line: str, how: R
         "cell_line": found.cell_line,
         "block": how.block,
         "mean_over": {part: list(elements) for part, elements in found.averaged.items()},
+        "left_out": {str(path): n for path, (n, _) in zip(found.paths, found.left_out, strict=True)},
         "coverage": found.coverage.to_dict("records"),
     }
     return _json(found, _common(found) | more)
@@ -116,6 +117,9 @@ def _variant_lines(found: VariantScores) -> list[str]:
     lines = [_cut(f"{path}: {count(n, 'variant')}") for path, n in _held(found)]
     if len(found.paths) == 2 and any(n != found.rows for _, n in _held(found)):
         lines.append(f"Both are scored on the {count(found.rows, 'variant')} that both hold.")
+    for (n, first), (path, _) in zip(found.left_out, _held(found), strict=True):
+        if n:
+            lines += _wrapped(f"Left out: {count(n, 'variant')} of {path.name} that the folder lacks, such as {first}.")
     lines += _missing(found)
     of_metric = found.table.set_index("metric")
     for part, averaged in found.averaged.items():

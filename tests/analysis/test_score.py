@@ -138,7 +138,7 @@ BAD = {
     "no rows": (lambda t: t.iloc[:0], "holds no rows"),
     "element": (lambda t: t.assign(element="SIMM1"), "element 'SIMM1' is not in cagi5; did you mean 'SIM1'?"),
     "no element": (lambda t: t.assign(element=" "), "column element, row 1: is empty"),
-    "unknown": (lambda t: t.assign(pos=t["pos"] + 10**6), "variants are not in cagi5, first SIM"),
+    "unknown": (lambda t: t.assign(pos=t["pos"] + 10**6), "variants is in cagi5, first SIM"),
     "fraction": (lambda t: t.assign(pos=t["pos"] + 0.5), "is not a whole number"),
     "chrom": (lambda t: t.assign(chrom="chr99"), "not on chr99; mend the row"),
     "twice": (
@@ -146,6 +146,29 @@ BAD = {
         "predicts 2 variants twice with different",
     ),
 }
+
+
+def test_variants_that_the_folder_lacks_are_left_out_and_counted(dump, variants, tmp_path):
+    plain = read_effects(csv_of(dump, tmp_path / "plain.csv"), variants)
+    other = dump.iloc[:3].assign(element="OTHER", chrom="chrX")
+    deletion = dump.iloc[[0]].assign(alt="-")
+    more = read_effects(csv_of(pd.concat([other, dump, deletion]), tmp_path / "more.csv"), variants)
+    assert np.array_equal(more.effect, plain.effect)
+    assert (plain.left_out, more.left_out) == (0, 4)
+    assert more.first_left_out.startswith("OTHER ")
+
+
+def test_a_variant_whose_ref_is_not_the_genomes_may_have_either(dump, variants, tmp_path):
+    one = variants.table().iloc[0]
+    mine = (dump[["element", "pos", "alt"]] == one[["element", "pos", "alt"]].to_numpy()).all(axis=1)
+    genome = next(base for base in "ACGT" if base not in (one["ref"], one["alt"]))
+    path = csv_of(dump.assign(ref=dump["ref"].where(~mine, genome)), tmp_path / "genome.csv")
+    assert read_effects(path, variants).left_out == mine.sum() == 1
+    mismatch = variants.ref_mismatch.copy()
+    mismatch[0] = True
+    found = read_effects(path, dataclasses.replace(variants, ref_mismatch=mismatch))
+    assert found.left_out == 0
+    assert np.array_equal(found.effect, read_effects(csv_of(dump, tmp_path / "plain.csv"), variants).effect)
 
 
 @pytest.mark.parametrize("name", BAD)
