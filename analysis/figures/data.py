@@ -120,6 +120,14 @@ class FigureData:
             return metric
         return counterpart if self.values(self.scored, counterpart).notna().any() else metric
 
+    def agreement(self, rows: pd.DataFrame, one: str, other: str) -> float:
+        """The rank correlation over trials of two metrics; NaN for under three trials, or where one metric is constant."""
+        values = self.having(rows, one, other)
+        first, second = self.values(values, one), self.values(values, other)
+        if len(values) < 3 or first.nunique() < 2 or second.nunique() < 2:
+            return math.nan
+        return float(first.corr(second, method="spearman"))
+
     def best(self, rows: pd.DataFrame, metric: str) -> pd.Series[Any] | None:
         """The best of these trials by a metric, None where none has it; smaller is better for noise and gaps."""
         value = self.values(rows, metric).dropna()

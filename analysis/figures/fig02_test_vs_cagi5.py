@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from matplotlib.figure import Figure
 
 from analysis.figures.data import PEARSON, SPEARMAN, FigureData, sentences
@@ -26,12 +28,10 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
         best = rows.loc[data.values(rows, y).sort_values(ascending=False).index[:3], "name"]
         baseline = [] if data.baseline is None else [str(data.baseline["name"])]
         scatter(ax, data, rows, x, y, title, [*baseline, *best, rows["name"].iloc[int(data.values(rows, x).argmax())]])
-        agreement = (
-            data.values(rows, x).corr(data.values(rows, y), method="spearman") if len(rows) > 2 else float("nan")
-        )
+        agreement = data.agreement(rows, x, y)
         said.append(
             f"{title}: {count(len(rows), 'trial')}"
-            + ("" if agreement != agreement else f", rank correlation of the two metrics {number(agreement)}")
+            + ("" if math.isnan(agreement) else f", rank correlation of the two metrics {number(agreement)}")
         )
     legend(figure, panels[0][-1]["family"])
     return figure, sentences(". ".join(said) + ".", data.without(None, *_PANELS[0][1:]))

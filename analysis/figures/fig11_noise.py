@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from matplotlib.figure import Figure
 
 from analysis.figures.captions import against_baseline
@@ -47,8 +49,8 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
             continue
         best = part.loc[data.values(part, y).sort_values(ascending=False).index[:1], "name"]
         scatter(panels[letter], data, part, x, y, f"{letter}  {title}", [*baseline_name, lowest, *best])
-        if len(part) > 2:
-            said.append(f"{letter} {number(data.values(part, x).corr(data.values(part, y), method='spearman'))}")
+        if not math.isnan(agreement := data.agreement(part, x, y)):
+            said.append(f"{letter} {number(agreement)}")
     legend(figure, rows["family"], [handle("calibrated", GREY, "o", hollow=True)] if calibrated.notna().any() else [])
     constant = data.reference_values(NOISE).get("constant")
     return figure, sentences(
