@@ -28,6 +28,10 @@ LEADING = (
     "epochs_trained",
     "seconds",
     "ended",
+    "attempts",
+    "micro_batches",
+    "cpu_seconds",
+    "gpu_seconds",
 )
 """The table's first columns; then the parameters by their flat names, then the metrics by theirs.
 

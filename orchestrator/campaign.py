@@ -219,9 +219,9 @@ class CampaignRun:
         finally:
             # Ray Tune ends what still runs when the time is up without a word to its callbacks.
             recorder.interrupt()
-        if self._left(ledger, wanted, but=recorder.exhausted):
+        if self._left(ledger, wanted, but=recorder.closed_families):
             return self._outcome("interrupted", ledger, "the time budget is spent")
-        why = "; ".join(f"{family} has no configuration left to try" for family in recorder.exhausted)
+        why = "; ".join(recorder.closed_families.values())
         return self._outcome("finished", ledger, why)
 
     def _outcome(self, state: str, ledger: Ledger, why: str = "") -> Outcome:

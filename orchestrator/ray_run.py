@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 # Set before Ray is imported: no reports of usage, no loggers beside ours, trials stay in the driver's folder, and
 # Ctrl-C comes to us.
@@ -45,7 +45,8 @@ RAY_FOLDER = "ray"
 class FamilySearcher(Searcher):
     """Hands Ray Tune the next proposal of the family that has started least of what is wanted.
 
-    ended: by fingerprint, what has ended of the trials that count towards `wanted`.
+    ended: by fingerprint, what has ended of the trials that count towards `wanted`. resources: what a trial gets, and what
+    one gets that runs alone. Trials that go on after a failure come before new ones.
     """
 
     def __init__(
@@ -55,11 +56,13 @@ class FamilySearcher(Searcher):
         ended: Mapping[str, TrialRecord],
         wanted: Mapping[str, int],
         options: dict[str, Any],
-        exhausted: list[str],
+        resources: Resources,
+        recorder: Recorder,
     ) -> None:
         super().__init__()
         self.studies, self.ledger, self.wanted = list(studies), ledger, wanted
-        self.options, self.exhausted = options, exhausted
+        self.options, self.resources, self.recorder = options, resources, recorder
+        self.live: set[str] = set()
         self.started = Counter(record.family for record in ended.values())
         self.proposed = set(ended)
         self.reserved = {fingerprint for study in studies for fingerprint in study.interrupted()}
@@ -69,20 +72,31 @@ class FamilySearcher(Searcher):
         return {}
 
     def suggest(self, trial_id: str) -> Any:
-        """Return the next trial's configuration, or FINISHED."""
+        """Return the next trial's configuration; FINISHED, or None while a running trial may yet come back."""
+        proposal = self.recorder.retries.pop() if self.recorder.retries else self._new()
+        if proposal is not None:
+            self.live.add(trial_id)
+            return self._config(proposal)
+        return None if self.live or self.recorder.running else Searcher.FINISHED
+
+    def _new(self) -> Proposal | None:
         while (study := next_family(self.studies, self.started, self.wanted)) is not None:
-            proposal = study.propose(self.proposed, self.reserved)
+            why, proposal = self.recorder.outcomes.hopeless(study.name), None
+            if why is None:
+                proposal = study.propose(self.proposed, self.reserved)
+                why = f"{study.name} has no configuration left to try"
             if proposal is None:
-                self.exhausted.append(study.name)
+                self.recorder.close_family(study.name, why)
                 self.studies.remove(study)
                 continue
             self.started[study.name] += 1
             self.proposed.add(proposal.fingerprint)
-            return self._config(proposal)
-        return Searcher.FINISHED
+            return proposal
+        return None
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Nothing: the recorder tells the studies, after the ledger."""
+        """The trial may be followed by others; the recorder tells the studies, after the ledger."""
+        self.live.discard(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the studies and the ledger are the searcher's state."""
@@ -91,8 +105,11 @@ class FamilySearcher(Searcher):
         """Nothing: a restart opens the same books."""
 
     def _config(self, proposal: Proposal) -> dict[str, Any]:
+        attempt = self.recorder.retries.attempt(proposal.fingerprint)
         return {
             **self.options,
+            "resources": self.resources.alone if attempt.alone else self.resources.each,
+            "micro_batches": attempt.micro_batches,
             "proposal": proposal._asdict(),
             "trial": proposal.config,
             "folder": str(self.ledger.trial_folder(proposal.fingerprint)),
@@ -116,32 +133,34 @@ def run_trials(
         if isinstance(scheduler, Asha):
             recorder.stopped_early = scheduler.stopped.__contains__
         resources = _resources(settings.cpus_per_trial, settings.gpus_per_trial)
+        recorder.retries.shared = resources.each != resources.alone
         options = {
             # Ray leaves GPUs visible to an actor that was given none.
-            "device": None if resources["gpu"] else "cpu",
+            "device": None if resources.each["gpu"] else "cpu",
             "score_at": rungs(epochs, stopping),
             "threads": settings.cpus_per_trial,
             "plugins": os.pathsep.join(str(folder.resolve()) for folder in plugin_folders()),
             "time_limit": None if settings.trial_time_limit is None else settings.trial_time_limit * 60,
         }
-        searcher = FamilySearcher(studies, ledger, campaign.ended(ledger), wanted, options, recorder.exhausted)
-        trainable = tune.with_resources(tune.with_parameters(TrialTrainable, data=campaign.data), resources)
-        _run(searcher, scheduler, recorder, trainable, campaign, sum(wanted.values()))
+        searcher = FamilySearcher(studies, ledger, campaign.ended(ledger), wanted, options, resources, recorder)
+        trainable = tune.with_resources(
+            tune.with_parameters(TrialTrainable, data=campaign.data),
+            lambda config: tune.PlacementGroupFactory([{k.upper(): v for k, v in config["resources"].items()}]),
+        )
+        _run(searcher, scheduler, recorder, trainable, campaign)
     finally:
         if ours:
             ray.shutdown()
 
 
-def _run(
-    searcher: FamilySearcher, scheduler: Any, recorder: Recorder, trainable: Any, campaign: CampaignRun, trials: int
-) -> None:
+def _run(searcher: FamilySearcher, scheduler: Any, recorder: Recorder, trainable: Any, campaign: CampaignRun) -> None:
     settings = campaign.settings
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=scheduler,
-            num_samples=trials,
+            num_samples=-1,  # the searcher says when there are enough
             max_concurrent_trials=settings.max_concurrent,
             time_budget_s=None if settings.time_budget is None else settings.time_budget * 60,
             reuse_actors=True,
@@ -161,11 +180,15 @@ def _run(
 
 
 def start_ray(address: str | None) -> None:
-    """Start a Ray on this machine, or join the cluster at an address. Raises UserError where none answers."""
+    """Join the cluster at an address, or that of a Ray job in which this runs; else start a Ray on this machine.
+
+    Ray itself would join whatever cluster runs here. Raises UserError where none answers.
+    """
     logging.getLogger("ray").setLevel(logging.ERROR)
+    address = address or os.environ.get("RAY_ADDRESS")
     try:
         ray.init(
-            address=address,
+            address=address or "local",
             include_dashboard=False if address is None else None,
             log_to_driver=False,
             logging_level=logging.ERROR,
@@ -192,7 +215,14 @@ def _interruptible(recorder: Recorder) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _resources(cpus: int, gpus: float | None) -> dict[str, float]:
+class Resources(NamedTuple):
+    """CPUs and GPUs that each trial gets, and those of one that shares neither its GPU nor, without GPUs, its node."""
+
+    each: dict[str, float]
+    alone: dict[str, float]
+
+
+def _resources(cpus: int, gpus: float | None) -> Resources:
     """What a trial gets: the GPUs asked for, else a whole one where there are any.
 
     Raises UserError for more than any node has: such a trial would wait for ever.
@@ -205,4 +235,7 @@ def _resources(cpus: int, gpus: float | None) -> dict[str, float]:
         raise UserError(
             f"--cpus-per-trial {cpus} and --gpus-per-trial {gpus:g}: no node has both ({there}); ask for fewer"
         )
-    return {"cpu": cpus, "gpu": gpus}
+    each = {"cpu": float(cpus), "gpu": gpus}
+    if gpus:
+        return Resources(each, each | {"gpu": max(1.0, gpus)})
+    return Resources(each, each | {"cpu": max(node.get("CPU", 0) for node in nodes)})

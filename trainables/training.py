@@ -114,6 +114,8 @@ class Training:
     """One trial's training, an epoch at a time; resumes from its folder where that holds a checkpoint of the same trial.
 
     After the epochs of `score_at` and after the last, the best epoch so far is scored and its predictions are stored.
+    With `micro_batches`, each batch is run in so many parts whose gradients are added up: that takes less memory, while
+    batch norm, and a loss over pairs within a batch, see the parts alone.
 
     Trials of one seed share their random numbers: the first weights of like layers, dropout, and what samplers draw
     from. Their differences are paired, and a parameter that reaches nothing leaves bitwise the same metrics.
@@ -127,9 +129,11 @@ class Training:
         device: str | None = None,
         folder: Path | None = None,
         score_at: Collection[int] = (),
+        micro_batches: int = 1,
     ) -> None:
         data.check_noise(config)
         self.config, self.data, self.folder, self.score_at = config, data, folder, frozenset(score_at)
+        self.micro_batches = micro_batches
         self.fingerprint = data.fingerprint_of(config)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.bf16 = _use_bf16(config.precision, self.device)
@@ -223,18 +227,24 @@ class Training:
         totals: dict[str, Tensor] = {}
         self.model.train()
         for chosen in order.split(self.config.batch_size):
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-                prediction = self.model(self.tokens[chosen])
-            target = Target(self.activity[chosen], None if self.std is None else self.std[chosen])
-            terms = {"train/loss": self.config.loss(prediction, target, progress)}
-            terms |= {f"train/{name}": value for name, value in prediction.auxiliary.items()}
             self.optimiser.zero_grad(set_to_none=True)
-            torch.stack(list(terms.values())).sum().backward()
+            for part in chosen.chunk(self.micro_batches):
+                for name, value in self._backward(part, len(part) / len(chosen), progress).items():
+                    totals[name] = totals.get(name, 0) + value * len(part)
             self.optimiser.step()
             self.schedule.step()
-            for name, value in terms.items():
-                totals[name] = totals.get(name, 0) + value.detach() * len(chosen)
         return {name: float(total) / len(order) for name, total in totals.items()}
+
+    def _backward(self, rows: Tensor, share: float, progress: Progress) -> dict[str, Tensor]:
+        """Add the gradients of rows that are a share of their batch; returns the terms of the loss."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            prediction = self.model(self.tokens[rows])
+        target = Target(self.activity[rows], None if self.std is None else self.std[rows])
+        terms = {"train/loss": self.config.loss(prediction, target, progress)}
+        terms |= {f"train/{name}": value for name, value in prediction.auxiliary.items()}
+        total = torch.stack(list(terms.values())).sum()
+        (total if share == 1 else total * share).backward()
+        return {name: value.detach() for name, value in terms.items()}
 
     def _keep(self, folder: Path) -> None:
         best = {"best": self.best, "best_epoch": self.best_epoch, "best_spearman": self.best_spearman}
