@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from analysis.books import TrialRecord
 from analysis.winners import USE_CASES, selection_metric
+from orchestrator.checkpoints import plan_sweep
 from orchestrator.family_search import Proposal, Proposer
 from orchestrator.ledger import Ledger, default_uri, open_ledger
 from orchestrator.progress import Progress
@@ -203,6 +204,12 @@ class CampaignRun:
                 with progress:
                     outcome = self._tune(ledger, recorder, [proposers[f] for f in self.families], wanted)
             state = outcome.state
+            if state == "finished":
+                recorder.keep_models(
+                    plan_sweep(
+                        self.folder, ledger.everything(), self.select_on, self.settings.keep_top, self.settings.keep
+                    )
+                )
         finally:
             recorder.close(state)
         return outcome

@@ -40,6 +40,12 @@ GpusPerTrial = Annotated[
 ]
 TimeBudget = Annotated[float | None, typer.Option(help="Minutes, then running trials are put off.")]
 TrialTimeLimit = Annotated[float | None, typer.Option(help="Minutes a trial may take before it fails.")]
+KeepTop = Annotated[
+    int | None, typer.Option(help="Trials of each use case whose checkpoints stay at the end. [default: 5]")
+]
+Keep = Annotated[
+    list[str] | None, typer.Option(metavar="TRIAL|all", help="A trial whose checkpoint stays, too, or all.")
+]
 TrackingUri = Annotated[
     str | None, typer.Option(help="MLflow tracking URI. [default: a SQLite file in the campaign's folder]")
 ]

@@ -28,6 +28,7 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from analysis.books import TrialRecord
+from orchestrator.checkpoints import RAY_FOLDER
 from orchestrator.family_search import Proposal, Proposer, next_family
 from orchestrator.ledger import Ledger
 from orchestrator.recorder import Recorder
@@ -38,8 +39,6 @@ from trainables.registry import plugin_folders
 
 if TYPE_CHECKING:
     from orchestrator.campaign import CampaignRun
-
-RAY_FOLDER = "ray"
 
 
 class FamilySearcher(Searcher):

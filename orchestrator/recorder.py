@@ -14,6 +14,7 @@ from ray import cloudpickle
 from ray.tune import Callback
 
 from analysis.books import FAILED, FINISHED, PRUNED, TrialRecord, read_references
+from orchestrator.checkpoints import Sweep
 from orchestrator.family_search import Objective, Proposal, Proposer
 from orchestrator.faults import CRASHED, Failure, classify
 from orchestrator.ledger import Ledger, now
@@ -22,10 +23,9 @@ from orchestrator.retries import Outcomes, Retries
 from orchestrator.schedulers import Curve
 from orchestrator.tracking import Tracker
 from trainables.errors import one_line
-from trainables.files import TEST_PREDICTIONS, VARIANT_PREDICTIONS
-from trainables.training import BEST, HISTORY, LAST
+from trainables.files import BEST, HISTORY, LAST, TEST_PREDICTIONS, VARIANT_PREDICTIONS
 
-ARTIFACTS = (BEST, TEST_PREDICTIONS, VARIANT_PREDICTIONS)
+ARTIFACTS = (TEST_PREDICTIONS, VARIANT_PREDICTIONS)
 STATUS_SECONDS = 2.0
 """status.json is written at most this often."""
 
@@ -161,6 +161,14 @@ class Recorder(Callback):
         for record in self.ledger.records.values():
             if record.status != FAILED:
                 yield Curve(record.fingerprint, tuple(curves[record.family].get(record.number, ())))
+
+    def keep_models(self, sweep: Sweep) -> None:
+        """Once all has ended: log the checkpoints that stay to their runs, and let the others go."""
+        for fingerprint in sweep.kept:
+            path = self.ledger.trial_folder(fingerprint) / BEST
+            if path.exists():
+                self._track(partial(self.tracker.log_model, fingerprint, path))
+        sweep.carry_out()
 
     def close(self, state: str) -> None:
         """Write status.json and, with all that it missed, MLflow for the last time."""

@@ -13,10 +13,14 @@ from analysis.books import MANIFEST, read_manifest
 from trainables.errors import UserError, one_line, suggest
 
 PositiveInt = Annotated[int, Field(ge=1)]
+KEEP_ALL = "all"
 
 
 class RunSettings(BaseModel):
-    """What every campaign is told. Paths are relative to the folder that the command runs in."""
+    """What every campaign is told. Paths are relative to the folder that the command runs in.
+
+    keep_top, keep: once it is finished, checkpoints stay of so many trials a use case, and of these trials, or all.
+    """
 
     command: ClassVar[str]
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,6 +50,8 @@ class RunSettings(BaseModel):
     gpus_per_trial: Annotated[float, Field(ge=0)] | None = None
     time_budget: Annotated[float, Field(gt=0)] | None = None
     trial_time_limit: Annotated[float, Field(gt=0)] | None = None
+    keep_top: PositiveInt = 5
+    keep: tuple[str, ...] = ()
     resume: bool = False
 
     def to_yaml(self) -> str:

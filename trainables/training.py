@@ -21,15 +21,13 @@ from trainables.config import TrialConfig
 from trainables.data.cagi5 import Variants
 from trainables.data.dataset import Dataset
 from trainables.errors import UserError
-from trainables.files import write_atomically
+from trainables.files import BEST, HISTORY, LAST, write_atomically
 from trainables.losses import Progress, Target
 from trainables.model import Model
 from trainables.predictions import Score, store_predictions
 from trainables.randomness import derive_generator, derive_seed
 from trainables.samplers import TrainRows
 from trainables.scoring import predict, score
-
-LAST, BEST, HISTORY = "last.pt", "best.pt", "history.json"
 
 COLLAPSED = 1e-6
 """Validation predictions that spread less than this (log2), relative to their size, are a constant in float32."""

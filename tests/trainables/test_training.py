@@ -11,20 +11,12 @@ import torch
 from trainables.config import TrialConfig, preset
 from trainables.encoders import ENCODERS
 from trainables.errors import UserError
-from trainables.files import TEST_PREDICTIONS, VARIANT_PREDICTIONS, write_atomically
+from trainables.files import BEST, HISTORY, LAST, TEST_PREDICTIONS, VARIANT_PREDICTIONS, write_atomically
 from trainables.heads import HEADS
 from trainables.inference import load_model
 from trainables.losses import LOSSES, Progress
 from trainables.samplers import SAMPLERS
-from trainables.training import (  # fmt: skip
-    BEST,
-    HISTORY,
-    LAST,
-    Diverged,
-    Training,
-    TrainingData,
-    fit,
-)
+from trainables.training import Diverged, Training, TrainingData, fit
 
 CHEAP = {"epochs": 3, "encoder.channels": 8}
 TIMES = ("seconds", "samples_per_second")
