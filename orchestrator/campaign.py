@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from analysis.books import TrialRecord
 from analysis.winners import USE_CASES, selection_metric
+from orchestrator.allocation import Allocation, Even
 from orchestrator.checkpoints import plan_sweep
 from orchestrator.family_search import Proposal, Proposer
 from orchestrator.ledger import Ledger, default_uri, open_ledger
@@ -76,6 +77,10 @@ class CampaignRun:
     def wanted(self, ledger: Ledger) -> dict[str, int]:
         """How many trials of each of these families shall have ended when the campaign is done."""
         raise NotImplementedError
+
+    def allocation(self, ledger: Ledger) -> Allocation:
+        """Which family gets the next trial."""
+        return Even(self.wanted(ledger))
 
     def proposers(self, ledger: Ledger) -> dict[str, Proposer]:
         """What proposes the trials of each family, those of families included that the campaign has trials of."""
@@ -190,7 +195,7 @@ class CampaignRun:
         from orchestrator.recorder import Recorder
         from orchestrator.tracking import Tracker
 
-        proposers, wanted = self.proposers(ledger), self.wanted(ledger)
+        proposers, wanted, allocation = self.proposers(ledger), self.wanted(ledger), self.allocation(ledger)
         progress = Progress(wanted, self.ended(ledger).values())
         uri = self.tracking_uri or default_uri(self.folder)
         tracker = Tracker(uri, self.folder, ledger.manifest, self.parent_parameters())
@@ -200,9 +205,9 @@ class CampaignRun:
             add_references(self.folder, self.data, progress.say)
             recorder.reconcile()
             outcome = self._outcome("finished", ledger)
-            if self._left(ledger, wanted):
+            if self._left(ledger, allocation):
                 with progress:
-                    outcome = self._tune(ledger, recorder, [proposers[f] for f in self.families], wanted)
+                    outcome = self._tune(ledger, recorder, [proposers[f] for f in self.families], allocation)
             state = outcome.state
             if state == "finished":
                 recorder.keep_models(
@@ -214,19 +219,19 @@ class CampaignRun:
             recorder.close(state)
         return outcome
 
-    def _tune(self, ledger: Ledger, recorder: Any, proposers: list[Proposer], wanted: Mapping[str, int]) -> Outcome:
+    def _tune(self, ledger: Ledger, recorder: Any, proposers: list[Proposer], allocation: Allocation) -> Outcome:
         """Start Ray, run the trials that are left, and stop Ray."""
-        recorder.progress.say(f"starting Ray for {self._left(ledger, wanted)} trials")
+        recorder.progress.say(f"starting Ray for {self._left(ledger, allocation)} trials")
         from orchestrator.ray_run import run_trials
 
         try:
-            run_trials(self, ledger, recorder, proposers, wanted)
+            run_trials(self, ledger, recorder, proposers, allocation)
         except KeyboardInterrupt:
             return self._outcome("interrupted", ledger, "interrupted")
         finally:
             # Ray Tune ends what still runs when the time is up without a word to its callbacks.
             recorder.interrupt()
-        if self._left(ledger, wanted, but=recorder.closed_families):
+        if self._left(ledger, allocation, closed=recorder.closed_families):
             return self._outcome("interrupted", ledger, "the time budget is spent")
         why = "; ".join(recorder.closed_families.values())
         return self._outcome("finished", ledger, why)
@@ -234,9 +239,8 @@ class CampaignRun:
     def _outcome(self, state: str, ledger: Ledger, why: str = "") -> Outcome:
         return Outcome(state, Counter(record.status for record in self.ended(ledger).values()), why)
 
-    def _left(self, ledger: Ledger, wanted: Mapping[str, int], but: Collection[str] = ()) -> int:
-        ended = Counter(record.family for record in self.ended(ledger).values())
-        return sum(max(0, trials - ended[family]) for family, trials in wanted.items() if family not in but)
+    def _left(self, ledger: Ledger, allocation: Allocation, closed: Collection[str] = ()) -> int:
+        return allocation.left(Counter(record.family for record in self.ended(ledger).values()), closed)
 
     def parent_parameters(self) -> dict[str, Any]:
         """What MLflow shows of the campaign itself."""

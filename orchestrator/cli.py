@@ -98,6 +98,13 @@ def search(
     cagi5: options.Cagi5 = None,
     out: options.Out = None,
     trials: Annotated[int | None, typer.Option(help="Trials a family. [default: 10]")] = None,
+    allocation: Annotated[
+        str | None,
+        typer.Option(help="even: as many trials a family; adaptive: more for those that promise more. [default: even]"),
+    ] = None,
+    min_trials: Annotated[
+        int | None, typer.Option(help="Trials that each family gets with adaptive allocation. [default: 3]")
+    ] = None,
     epochs: options.Epochs = None,
     preset: options.Preset = None,
     precision: options.Precision = None,

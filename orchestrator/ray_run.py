@@ -28,8 +28,9 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from analysis.books import TrialRecord
+from orchestrator.allocation import Allocation
 from orchestrator.checkpoints import RAY_FOLDER
-from orchestrator.family_search import Proposal, Proposer, next_family
+from orchestrator.family_search import Proposal, Proposer
 from orchestrator.ledger import Ledger
 from orchestrator.recorder import Recorder
 from orchestrator.schedulers import Asha, build_scheduler, rungs
@@ -42,9 +43,9 @@ if TYPE_CHECKING:
 
 
 class FamilySearcher(Searcher):
-    """Hands Ray Tune the next proposal of the family that has started least of what is wanted.
+    """Hands Ray Tune the next proposal of the family whose turn it is.
 
-    ended: by fingerprint, what has ended of the trials that count towards `wanted`. resources: what a trial gets, and what
+    ended: by fingerprint, what has ended of the trials that count as this run's. resources: what a trial gets, and what
     one gets that runs alone. Trials that go on after a failure come before new ones.
     """
 
@@ -53,13 +54,13 @@ class FamilySearcher(Searcher):
         studies: Sequence[Proposer],
         ledger: Ledger,
         ended: Mapping[str, TrialRecord],
-        wanted: Mapping[str, int],
+        allocation: Allocation,
         options: dict[str, Any],
         resources: Resources,
         recorder: Recorder,
     ) -> None:
         super().__init__()
-        self.studies, self.ledger, self.wanted = list(studies), ledger, wanted
+        self.studies, self.ledger, self.allocation = list(studies), ledger, allocation
         self.options, self.resources, self.recorder = options, resources, recorder
         self.live: set[str] = set()
         self.started = Counter(record.family for record in ended.values())
@@ -79,7 +80,7 @@ class FamilySearcher(Searcher):
         return None if self.live or self.recorder.running else Searcher.FINISHED
 
     def _new(self) -> Proposal | None:
-        while (study := next_family(self.studies, self.started, self.wanted)) is not None:
+        while (study := self.allocation.choose(self.studies, self.started)) is not None:
             why, proposal = self.recorder.outcomes.hopeless(study.name), None
             if why is None:
                 proposal = study.propose(self.proposed, self.reserved)
@@ -117,9 +118,9 @@ class FamilySearcher(Searcher):
 
 
 def run_trials(
-    campaign: CampaignRun, ledger: Ledger, recorder: Recorder, studies: Sequence[Proposer], wanted: Mapping[str, int]
+    campaign: CampaignRun, ledger: Ledger, recorder: Recorder, studies: Sequence[Proposer], allocation: Allocation
 ) -> None:
-    """Run trials until each family has what is wanted.
+    """Run trials until all that the allocation has to give have ended.
 
     Raises KeyboardInterrupt on Ctrl-C, UserError where no cluster answers.
     """
@@ -141,7 +142,7 @@ def run_trials(
             "plugins": os.pathsep.join(str(folder.resolve()) for folder in plugin_folders()),
             "time_limit": None if settings.trial_time_limit is None else settings.trial_time_limit * 60,
         }
-        searcher = FamilySearcher(studies, ledger, campaign.ended(ledger), wanted, options, resources, recorder)
+        searcher = FamilySearcher(studies, ledger, campaign.ended(ledger), allocation, options, resources, recorder)
         trainable = tune.with_resources(
             tune.with_parameters(TrialTrainable, data=campaign.data),
             lambda config: tune.PlacementGroupFactory([{k.upper(): v for k, v in config["resources"].items()}]),

@@ -19,7 +19,8 @@ KEEP_ALL = "all"
 class RunSettings(BaseModel):
     """What every campaign is told. Paths are relative to the folder that the command runs in.
 
-    keep_top, keep: once it is finished, checkpoints stay of so many trials a use case, and of these trials, or all.
+    prices: of an hour of a CPU and of a GPU, in any currency, which make costs of what trials held. keep_top, keep: once
+    it is finished, checkpoints stay of so many trials a use case, and of these trials, or all.
     """
 
     command: ClassVar[str]
@@ -50,6 +51,7 @@ class RunSettings(BaseModel):
     gpus_per_trial: Annotated[float, Field(ge=0)] | None = None
     time_budget: Annotated[float, Field(gt=0)] | None = None
     trial_time_limit: Annotated[float, Field(gt=0)] | None = None
+    prices: dict[Literal["cpu_hour", "gpu_hour"], Annotated[float, Field(ge=0)]] = {}
     keep_top: PositiveInt = 5
     keep: tuple[str, ...] = ()
     resume: bool = False
@@ -62,6 +64,7 @@ class RunSettings(BaseModel):
 class Settings(RunSettings):
     """Everything a search is told.
 
+    trials: of each family; with adaptive allocation so many a family on average, and `min_trials` of each at least.
     set: flat parameters of every trial, which the search then leaves alone. around: the configuration that the family
     ablation moves away from, a published name or DIR/TRIAL.
     """
@@ -70,6 +73,8 @@ class Settings(RunSettings):
 
     families: tuple[str, ...] = ("baseline", "rank_stability", "distributional")
     trials: PositiveInt = 10
+    allocation: Literal["even", "adaptive"] = "even"
+    min_trials: PositiveInt = 3
     set: dict[str, str | int | float | bool] = {}
     around: str | None = None
     seed: Annotated[int, Field(ge=0)] = 0

@@ -195,7 +195,7 @@ def test_flags_override_the_file_and_print_settings_shows_the_result(monkeypatch
 
 @pytest.mark.parametrize(("command", "model"), [(cli.search, Settings), (cli.study, StudySettings)])
 def test_every_setting_but_those_of_tables_is_a_flag(command, model):
-    only_in_files = {"folds", "replicate_columns", "grace_epochs", "reduction_factor"}
+    only_in_files = {"prices", "folds", "replicate_columns", "grace_epochs", "reduction_factor"}
     assert set(model.model_fields) - only_in_files == set(command.__annotations__) - {
         "settings",
         "print_settings",
