@@ -82,6 +82,10 @@ class CampaignRun:
         """Which family gets the next trial."""
         return Even(self.wanted(ledger))
 
+    def typical(self) -> TrialConfig:
+        """A trial of this run, for a measurement of how many to run at once."""
+        raise NotImplementedError
+
     def proposers(self, ledger: Ledger) -> dict[str, Proposer]:
         """What proposes the trials of each family, those of families included that the campaign has trials of."""
         raise NotImplementedError

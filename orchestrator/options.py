@@ -34,9 +34,12 @@ Noise = Annotated[
 ]
 Name = Annotated[str | None, typer.Option(help="The campaign's name. [default: the folder's]")]
 MaxConcurrent = Annotated[int | None, typer.Option(help="Trials at a time. [default: as many as fit]")]
-CpusPerTrial = Annotated[int | None, typer.Option(help="CPU cores a trial. [default: 1]")]
+CpusPerTrial = Annotated[
+    str | None, typer.Option(help="CPU cores a trial; auto: as measured, without GPUs. [default: 1]")
+]
 GpusPerTrial = Annotated[
-    float | None, typer.Option(help="GPUs a trial, fractions allowed. [default: 1 where there are any]")
+    str | None,
+    typer.Option(help="GPUs a trial, fractions allowed; auto: as measured. [default: 1 where there are any]"),
 ]
 TimeBudget = Annotated[float | None, typer.Option(help="Minutes, then running trials are put off.")]
 TrialTimeLimit = Annotated[float | None, typer.Option(help="Minutes a trial may take before it fails.")]

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 # Set before Ray is imported: no reports of usage, no loggers beside ours, trials stay in the driver's folder, and
 # Ctrl-C comes to us.
@@ -33,6 +33,7 @@ from orchestrator.checkpoints import RAY_FOLDER
 from orchestrator.family_search import Proposal, Proposer
 from orchestrator.ledger import Ledger
 from orchestrator.recorder import Recorder
+from orchestrator.resources import Resources, find_resources
 from orchestrator.schedulers import Asha, build_scheduler, rungs
 from orchestrator.tune_trainable import TrialTrainable
 from trainables.errors import UserError, one_line
@@ -132,13 +133,13 @@ def run_trials(
         scheduler = build_scheduler(epochs=epochs, stopping=stopping, past=recorder.curves())
         if isinstance(scheduler, Asha):
             recorder.stopped_early = scheduler.stopped.__contains__
-        resources = _resources(settings.cpus_per_trial, settings.gpus_per_trial)
+        resources = find_resources(campaign, recorder.progress.say)
         recorder.retries.shared = resources.each != resources.alone
         options = {
             # Ray leaves GPUs visible to an actor that was given none.
             "device": None if resources.each["gpu"] else "cpu",
             "score_at": rungs(epochs, stopping),
-            "threads": settings.cpus_per_trial,
+            "threads": int(resources.each["cpu"]),
             "plugins": os.pathsep.join(str(folder.resolve()) for folder in plugin_folders()),
             "time_limit": None if settings.trial_time_limit is None else settings.trial_time_limit * 60,
         }
@@ -213,29 +214,3 @@ def _interruptible(recorder: Recorder) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-class Resources(NamedTuple):
-    """CPUs and GPUs that each trial gets, and those of one that shares neither its GPU nor, without GPUs, its node."""
-
-    each: dict[str, float]
-    alone: dict[str, float]
-
-
-def _resources(cpus: int, gpus: float | None) -> Resources:
-    """What a trial gets: the GPUs asked for, else a whole one where there are any.
-
-    Raises UserError for more than any node has: such a trial would wait for ever.
-    """
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if gpus is None:
-        gpus = 1.0 if any(node.get("GPU", 0) >= 1 for node in nodes) else 0.0
-    if not any(node.get("CPU", 0) >= cpus and node.get("GPU", 0) >= gpus for node in nodes):
-        there = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
-        raise UserError(
-            f"--cpus-per-trial {cpus} and --gpus-per-trial {gpus:g}: no node has both ({there}); ask for fewer"
-        )
-    each = {"cpu": float(cpus), "gpu": gpus}
-    if gpus:
-        return Resources(each, each | {"gpu": max(1.0, gpus)})
-    return Resources(each, each | {"cpu": max(node.get("CPU", 0) for node in nodes)})

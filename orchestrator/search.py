@@ -17,6 +17,7 @@ from orchestrator.schedulers import EarlyStopping, default_grace
 from orchestrator.settings import Settings
 from search_spaces import FAMILIES, Family, check_codes, names_by_word, published_by_name, short_form
 from search_spaces.ablation import BUDGET, around
+from trainables.config import TrialConfig
 from trainables.errors import UserError, suggest
 
 ABLATION = "ablation"
@@ -60,6 +61,11 @@ class Search(CampaignRun):
         if self.search.allocation == "even":
             return super().allocation(ledger)
         return Adaptive(self.wanted(ledger), self.search.min_trials, self.ended(ledger), self.objective)
+
+    def typical(self) -> TrialConfig:
+        """The first family's first."""
+        name, family = next(iter(self._families.items()))
+        return self.build(name, family.flat(next(iter(family.representatives()))), self.search.seed)
 
     def proposers(self, ledger: Ledger) -> dict[str, Proposer]:
         """An Optuna study a family."""

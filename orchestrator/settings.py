@@ -13,12 +13,13 @@ from analysis.books import MANIFEST, read_manifest
 from trainables.errors import UserError, one_line, suggest
 
 PositiveInt = Annotated[int, Field(ge=1)]
-KEEP_ALL = "all"
+KEEP_ALL, AUTO = "all", "auto"
 
 
 class RunSettings(BaseModel):
     """What every campaign is told. Paths are relative to the folder that the command runs in.
 
+    cpus_per_trial, gpus_per_trial: auto packs as many trials on a GPU, or on a node without any, as measured to pay.
     prices: of an hour of a CPU and of a GPU, in any currency, which make costs of what trials held. keep_top, keep: once
     it is finished, checkpoints stay of so many trials a use case, and of these trials, or all.
     """
@@ -47,8 +48,8 @@ class RunSettings(BaseModel):
     # How to run
     address: str | None = None
     max_concurrent: PositiveInt | None = None
-    cpus_per_trial: PositiveInt = 1
-    gpus_per_trial: Annotated[float, Field(ge=0)] | None = None
+    cpus_per_trial: PositiveInt | Literal["auto"] = 1
+    gpus_per_trial: Annotated[float, Field(ge=0)] | Literal["auto"] | None = None
     time_budget: Annotated[float, Field(gt=0)] | None = None
     trial_time_limit: Annotated[float, Field(gt=0)] | None = None
     prices: dict[Literal["cpu_hour", "gpu_hour"], Annotated[float, Field(ge=0)]] = {}

@@ -156,6 +156,20 @@ class Training:
         due = self.epoch in self.score_at or self.done
         return EpochReport(self.epoch, self.config.epochs, self.history[-1], self.score() if due else None)
 
+    def sequences_a_second(self, seconds: float, warm_up: int = 3) -> float:
+        """How fast it trains, measured on whole batches for about so long; the training is of no use afterwards."""
+        rows = torch.from_numpy(self.train_rows).to(self.device)
+        batches = rows.split(self.config.batch_size)[: max(1, len(rows) // self.config.batch_size)]
+        self.model.train()
+        steps, sequences, started = 0, 0, time.perf_counter()
+        while steps <= warm_up or time.perf_counter() - started < seconds:
+            if steps == warm_up:
+                sequences, started = 0, time.perf_counter()
+            batch = batches[steps % len(batches)]
+            float(self._step(batch, Progress(0, 1))["train/loss"])  # waits for the device
+            steps, sequences = steps + 1, sequences + len(batch)
+        return sequences / (time.perf_counter() - started)
+
     def score(self) -> Score:
         """Score the best validation epoch; the model keeps its weights if the training is done."""
         current = None if self.done else _copy(self.model)
@@ -225,13 +239,20 @@ class Training:
         totals: dict[str, Tensor] = {}
         self.model.train()
         for chosen in order.split(self.config.batch_size):
-            self.optimiser.zero_grad(set_to_none=True)
-            for part in chosen.chunk(self.micro_batches):
-                for name, value in self._backward(part, len(part) / len(chosen), progress).items():
-                    totals[name] = totals.get(name, 0) + value * len(part)
-            self.optimiser.step()
+            for name, value in self._step(chosen, progress).items():
+                totals[name] = totals.get(name, 0) + value
             self.schedule.step()
         return {name: float(total) / len(order) for name, total in totals.items()}
+
+    def _step(self, chosen: Tensor, progress: Progress) -> dict[str, Tensor]:
+        """One step of the optimiser on a batch; returns each term of the loss, summed over its rows."""
+        totals: dict[str, Tensor] = {}
+        self.optimiser.zero_grad(set_to_none=True)
+        for part in chosen.chunk(self.micro_batches):
+            for name, value in self._backward(part, len(part) / len(chosen), progress).items():
+                totals[name] = totals.get(name, 0) + value * len(part)
+        self.optimiser.step()
+        return totals
 
     def _backward(self, rows: Tensor, share: float, progress: Progress) -> dict[str, Tensor]:
         """Add the gradients of rows that are a share of their batch; returns the terms of the loss."""
