@@ -170,6 +170,15 @@ class CampaignRun:
         ledger = open_ledger(self.folder, name, self.identity(), self.about(), must_exist=self.settings.resume)
         try:
             return self._run(ledger)
+        except OSError as error:
+            from orchestrator.faults import is_storage
+
+            if not is_storage(error):
+                raise
+            raise UserError(
+                f"{self.folder}: can't be written ({error.strerror}); nothing that is there is lost: make room, and start"
+                " the same command again"
+            ) from error
         finally:
             ledger.close()
 

@@ -30,7 +30,7 @@ MESSAGE_LENGTH = 500
 _NODE = r"\bnode\b.*(died|dead|terminated|was lost|preempt|unexpectedly shut down)"
 _MEMORY = r"out of memory|low on memory"
 _WORKER_DIED = (RayActorError, WorkerCrashedError, ObjectLostError, LocalRayletDiedError)
-_STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE)
+_STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
 
 
 class Failure(NamedTuple):
@@ -43,6 +43,11 @@ class Failure(NamedTuple):
 
 class TrialTimeout(RuntimeError):
     """A trial ran past its own time limit."""
+
+
+def is_storage(error: BaseException) -> bool:
+    """Whether a disk is full, or can't be written."""
+    return isinstance(error, OSError) and error.errno in _STORAGE
 
 
 def classify(error: BaseException) -> Failure:
@@ -61,5 +66,5 @@ def classify(error: BaseException) -> Failure:
     if isinstance(error, (NodeDiedError, ActorUnavailableError)) or re.search(_NODE, message, re.IGNORECASE):
         return Failure(LOST_NODE, message, restartable=True)
     # A worker that was killed, or whose disk is full, says nothing about the trial.
-    restartable = isinstance(error, _WORKER_DIED) or (isinstance(error, OSError) and error.errno in _STORAGE)
+    restartable = isinstance(error, _WORKER_DIED) or is_storage(error)
     return Failure(CRASHED, f"{name}: {message}" if message else name, restartable)

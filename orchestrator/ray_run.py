@@ -74,11 +74,11 @@ class FamilySearcher(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next trial's configuration; FINISHED, or None while a running trial may yet come back."""
-        proposal = self.recorder.retries.pop() if self.recorder.retries else self._new()
+        proposal = self.recorder.retries.pop() or self._new()
         if proposal is not None:
             self.live.add(trial_id)
             return self._config(proposal)
-        return None if self.live or self.recorder.running else Searcher.FINISHED
+        return None if self.live or self.recorder.running or self.recorder.retries else Searcher.FINISHED
 
     def _new(self) -> Proposal | None:
         while (study := self.allocation.choose(self.studies, self.started)) is not None:

@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -194,8 +195,9 @@ class Recorder(Callback):
             }
             for r in self.running.values()
         ]
-        self.ledger.write_status(state, self.command, running)
         self._status_written = time.monotonic()
+        with suppress(OSError):  # it only shows what goes on; where the disk is full, the ledger says so
+            self.ledger.write_status(state, self.command, running)
 
     def _fail(self, running: _Running) -> None:
         """Let a failed trial run again where that may help; else it has ended."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter, defaultdict, deque
+import time
+from collections import Counter, defaultdict
 
 from analysis.books import FAILED, TrialRecord
 from orchestrator.family_search import Proposal
@@ -11,6 +12,9 @@ from orchestrator.faults import LOST_NODE, OOM, Failure
 
 MOST_RESTARTS = 3
 """So often a trial goes on from its checkpoint after its worker or its node was lost; then it has failed."""
+
+PAUSE = 2.0
+"""Seconds before the first restart of a trial, twice as many before each further one: what failed may be gone by then."""
 
 HOPELESS = 3
 """A family is asked no more when so many of its trials have ended since the start, and all failed."""
@@ -37,7 +41,7 @@ class Retries:
 
     def __init__(self, *, shared: bool = True) -> None:
         self.shared = shared
-        self._waiting: deque[Proposal] = deque()
+        self._waiting: list[tuple[float, Proposal]] = []
         self._attempts: dict[str, Attempt] = {}
         self._restarts: Counter[str] = Counter()
 
@@ -48,14 +52,19 @@ class Retries:
         """How a trial runs, or will run next."""
         return self._attempts.get(fingerprint, Attempt())
 
-    def pop(self) -> Proposal:
-        """The trial that has waited longest."""
-        return self._waiting.popleft()
+    def pop(self) -> Proposal | None:
+        """The trial that has waited longest of those that may run again; None where there is none."""
+        now = time.monotonic()
+        for place, (not_before, proposal) in enumerate(self._waiting):
+            if not_before <= now:
+                del self._waiting[place]
+                return proposal
+        return None
 
     def again(self, proposal: Proposal, failure: Failure) -> str | None:
         """Put a failed trial into the queue and say how it goes on; None where it has had its chances."""
         now = self.attempt(proposal.fingerprint)
-        following = dataclasses.replace(now, number=now.number + 1)
+        following, pause = dataclasses.replace(now, number=now.number + 1), 0.0
         if failure.failure_class == OOM:
             if self.shared and not now.alone:
                 following, said = dataclasses.replace(following, alone=True), "runs again, alone"
@@ -67,11 +76,12 @@ class Retries:
             self._restarts[proposal.fingerprint] += 1
             if self._restarts[proposal.fingerprint] > MOST_RESTARTS:
                 return None
+            pause = PAUSE * 2 ** (self._restarts[proposal.fingerprint] - 1)
             said = "goes on from its checkpoint"
         else:
             return None
         self._attempts[proposal.fingerprint] = following
-        self._waiting.append(proposal)
+        self._waiting.append((time.monotonic() + pause, proposal))
         return said
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import time
 
 import pytest
 from ray.exceptions import ActorUnavailableError, NodeDiedError, RayActorError, WorkerCrashedError
@@ -10,7 +11,7 @@ from ray.exceptions import ActorUnavailableError, NodeDiedError, RayActorError, 
 from analysis.books import TrialRecord
 from orchestrator.family_search import Proposal
 from orchestrator.faults import Failure, TrialTimeout, classify
-from orchestrator.retries import HOPELESS, MOST_RESTARTS, Attempt, Outcomes, Retries
+from orchestrator.retries import HOPELESS, MOST_RESTARTS, PAUSE, Attempt, Outcomes, Retries
 from trainables.errors import UserError
 from trainables.training import Diverged
 
@@ -43,11 +44,22 @@ def test_failures_have_a_class(error, expected, restartable):
     assert "\n" not in failure.message
 
 
-def test_a_lost_trial_goes_on_so_often_and_no_more():
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A clock that only the test moves."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_lost_trial_goes_on_so_often_and_no_more(clock):
     retries = Retries()
     for number in range(MOST_RESTARTS):
         assert retries.again(TRIAL, LOST) == "goes on from its checkpoint"
         assert len(retries) == 1
+        clock[0] += PAUSE * 2**number - 0.01
+        assert retries.pop() is None
+        clock[0] += 0.02
         assert retries.pop() == TRIAL
         assert retries.attempt("f1") == Attempt(number=number + 2)
     assert retries.again(TRIAL, LOST) is None
