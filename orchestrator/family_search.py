@@ -72,9 +72,6 @@ class Proposer(Protocol):
     def tell(self, record: TrialRecord, objective: float | None) -> None:
         """Learn how a trial ended."""
 
-    def curves(self) -> Mapping[int, Sequence[tuple[int, float]]]:
-        """Validation metrics by epoch, by the trial's number."""
-
 
 class GivenOrder:
     """A family's trials that are known in advance, proposed one after the other; nothing is learned from how they end."""
@@ -98,10 +95,6 @@ class GivenOrder:
 
     def tell(self, record: TrialRecord, objective: float | None) -> None:
         """Nothing."""
-
-    def curves(self) -> Mapping[int, Sequence[tuple[int, float]]]:
-        """None: no trial is stopped early."""
-        return {}
 
 
 class FamilyStudy:
@@ -198,11 +191,6 @@ class FamilyStudy:
             self.study.tell(record.number, state=TrialState.PRUNED, skip_if_finished=True)
         else:
             self.study.tell(record.number, state=TrialState.FAIL, skip_if_finished=True)
-
-    def curves(self) -> dict[int, tuple[tuple[int, float], ...]]:
-        """Every trial's validation metric by epoch, by the trial's number."""
-        trials = self.study.get_trials(deepcopy=False)
-        return {trial.number: tuple(sorted(trial.intermediate_values.items())) for trial in trials}
 
     def _suggest(self, trial: optuna.trial.Trial) -> dict[str, Any]:
         chosen: dict[str, Any] = dict(self.family.fixed)

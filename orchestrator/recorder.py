@@ -142,11 +142,14 @@ class Recorder(Callback):
         self.running.clear()
 
     def curves(self) -> Iterable[Curve]:
-        """The validation curve of every trial, replicates aside, that ended without failing."""
-        curves = {family: study.curves() for family, study in self.studies.items()}
+        """The validation curve of every trial, replicates aside, that ended without failing, from its own history.
+
+        Optuna keeps no curves of a search with several objectives.
+        """
         for record in self.ledger.records.values():
             if record.status != FAILED:
-                yield Curve(record.fingerprint, tuple(curves[record.family].get(record.number, ())))
+                history = _read_history(self.ledger.trial_folder(record.fingerprint) / HISTORY)
+                yield Curve(record.fingerprint, tuple((int(e["epoch"]), e["val/spearman"]) for e in history))
 
     def close(self, state: str) -> None:
         """Write status.json and, with all that it missed, MLflow for the last time."""
