@@ -56,7 +56,7 @@ class EarlyStopper(TrialScheduler):
     """What the rules have in common, mixed into a scheduler of Ray's. `stopped` names the trials that it stopped.
 
     Trials whose configuration says `protected` (the study's own values, to which all else is compared) are measured and
-    never stopped. The value of an epoch that failed counts nowhere.
+    never stopped. What a failed trial reported counts nowhere.
     """
 
     epochs: int
@@ -84,8 +84,16 @@ class EarlyStopper(TrialScheduler):
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         """Note a trial's last value, unless it failed."""
-        if not result.get("failure_class"):
-            self._once(trial, self._catch_up(trial, result), judge=False)
+        if result.get("failure_class"):
+            self.on_trial_error(tune_controller, trial)
+            return
+        self._once(trial, self._catch_up(trial, result), judge=False)
+        self.on_trial_remove(tune_controller, trial)
+        self._measured.pop(trial.trial_id, None)
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """Forget a trial that failed: no restart would know of it, and if it runs again, it tells of all its epochs."""
+        self._forget(trial)
         self.on_trial_remove(tune_controller, trial)
         self._measured.pop(trial.trial_id, None)
 
@@ -115,6 +123,10 @@ class EarlyStopper(TrialScheduler):
         """Note a value; whether the trial falls behind, which without `judge` need not be told."""
         raise NotImplementedError
 
+    def _forget(self, trial: Any) -> None:
+        """Drop what was noted of a trial."""
+        raise NotImplementedError
+
 
 class Asha(EarlyStopper, AsyncHyperBandScheduler):
     """Ray's ASHA (Li et al. 2020, arXiv:1810.05934)."""
@@ -134,6 +146,11 @@ class Asha(EarlyStopper, AsyncHyperBandScheduler):
 
     def _measure(self, trial: Any, point: dict[str, Any], *, judge: bool) -> bool:
         return bool(AsyncHyperBandScheduler.on_trial_result(self, None, trial, point) == TrialScheduler.STOP)
+
+    def _forget(self, trial: Any) -> None:
+        for bracket in self._brackets:
+            for _, recorded in bracket._rungs:
+                recorded.pop(trial.trial_id, None)
 
 
 class Hyperband(Asha):
@@ -181,6 +198,9 @@ class Median(EarlyStopper, MedianStoppingRule):
             return bool(MedianStoppingRule.on_trial_result(self, None, trial, point) == TrialScheduler.STOP)
         MedianStoppingRule.on_trial_complete(self, None, trial, point)  # notes it
         return False
+
+    def _forget(self, trial: Any) -> None:
+        self._results.pop(trial, None)
 
 
 RULES: dict[str, Any] = {"asha": Asha, "hyperband": Hyperband, "median": Median}

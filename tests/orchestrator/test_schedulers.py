@@ -136,12 +136,18 @@ def test_the_median_rule_spares_what_is_protected_and_all_while_there_are_few_cu
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_failure_counts_nowhere(rule):
+@pytest.mark.parametrize("ended_by", ["result", "worker"])
+def test_a_failed_trial_counts_nowhere(rule, ended_by):
     past = [Curve(f"p{number}", ((1, 0.5), (2, 0.5), (3, 0.5))) for number in range(MIN_CURVES)]
     told, bare = build(rule, past), build(rule, past)
     failed = trial("failed")
     told.on_trial_add(None, failed)
-    told.on_trial_complete(None, failed, result(GRACE, math.nan, failure_class="diverged", done=True))
+    for epoch in range(1, GRACE + 2):
+        assert told.on_trial_result(None, failed, result(epoch, 0.9)) == "CONTINUE"
+    if ended_by == "result":
+        told.on_trial_complete(None, failed, result(GRACE + 2, math.nan, failure_class="diverged", done=True))
+    else:
+        told.on_trial_error(None, failed)
     for probe in curves(1, count=8):
         assert run(told, trial(probe.fingerprint), values(probe)) == run(bare, trial(probe.fingerprint), values(probe))
 
