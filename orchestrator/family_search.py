@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from analysis.books import FINISHED, PRUNED, TrialRecord
 from orchestrator.grid import Grid
-from orchestrator.samplers import SamplerName, make_sampler
+from orchestrator.samplers import SamplerName, enrol, make_sampler
 from search_spaces import Choice, Family, Float, Int, Value
 from trainables.config import TrialConfig
 from trainables.errors import UserError, one_line
@@ -186,6 +186,7 @@ class FamilyStudy:
             if fingerprint in known or fingerprint in reserved:
                 self.study.tell(trial, state=TrialState.FAIL)
                 continue
+            enrol(self.study, trial.number)
             trial.set_user_attr(NAME, f"{self.family.code}-{trial.number + 1:03d}")
             trial.set_user_attr(CONFIG, config.to_flat())
             trial.set_user_attr(FINGERPRINT, fingerprint)  # last: with it, the proposal counts
@@ -196,7 +197,8 @@ class FamilyStudy:
     def report(self, number: int, epoch: int, value: float) -> None:
         """Note a running trial's validation metric after an epoch; a second value for an epoch is dropped.
 
-        Optuna shows it as a curve, which it takes for values of a single objective that is maximised.
+        Optuna shows it as a curve, and takes it for values of a single objective that is maximised; TPE puts what was
+        pruned behind all that finished, whatever its curve.
         """
         if self._has_curves and epoch not in self._reported.setdefault(number, set()):
             self._reported[number].add(epoch)

@@ -14,6 +14,15 @@ POPULATION = 10
 """Finished trials a generation of NSGA-II: a family seldom has more than some tens."""
 
 
+def enrol(study: optuna.Study, number: int) -> None:
+    """See that a trial that was asked belongs to a generation of NSGA-II, if that is the study's sampler.
+
+    Optuna gives none to a trial that was enqueued whole: starting points could not be anybody's parents.
+    """
+    if isinstance(study.sampler, NSGAIISampler):
+        study.sampler.get_trial_generation(study, study.get_trials(deepcopy=False)[number])
+
+
 def make_sampler(name: SamplerName, seed: int) -> BaseSampler:
     """A sampler that has made no proposal yet: whatever it knows of earlier ones, it reads in the study.
 
