@@ -58,6 +58,7 @@ def to_arrow(source: Trials, table: pd.DataFrame) -> pa.Table:
         "name": source.name,
         "select_on": source.select_on,
         "matched": source.matched,
+        "objectives": source.objectives,
         "references": source.references(),
     }
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata={KEY: json.dumps(about).encode()}))
@@ -87,6 +88,7 @@ def open_parquet(path: Path) -> Trials:
             records[record.name] = TrialRecord(**{**record.__dict__, "also": also})
     found = RecordedTrials(about["name"], about["select_on"], list(records.values()), about["references"])
     found.matched = tuple(about["matched"])
+    found.objectives = tuple(about.get("objectives", ()))
     return found
 
 

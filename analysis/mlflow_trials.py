@@ -59,6 +59,7 @@ class MlflowTrials(RecordedTrials):
             parent.info.run_name, parent.data.params["select_on"], list(map(_record, runs)), _references(parent)
         )
         self.matched = tuple(filter(None, parent.data.params.get("matched", "").split(",")))
+        self.objectives = tuple(filter(None, parent.data.params.get("objective", "").split(",")))
         self._client = client
         self._run_of = {run.data.tags[FINGERPRINT_TAG]: run.info.run_id for run in runs}
         self._fetched = Path(tempfile.mkdtemp(prefix="nrtune-"))

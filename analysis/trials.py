@@ -64,11 +64,13 @@ class Trials:
     """The trials of one source, read only.
 
     name: for people. select_on: the data that winners are selected on. matched: the elements that CAGI5 means are over.
+    objectives: what the search made large or small, such as val/noise/corr:min; empty where it had its default, or unknown.
     """
 
     name: str
     select_on: str
     matched: tuple[str, ...] = ()
+    objectives: tuple[str, ...] = ()
 
     def records(self) -> list[TrialRecord]:
         """Every trial that ended, in that order."""
@@ -144,6 +146,7 @@ class Campaign(Trials):
         self.name = str(self.manifest.get("name", folder.name))
         self.select_on = str(self.manifest["identity"]["select_on"])
         self.matched = tuple(self.manifest.get("cagi5", {}).get("matched", ()))
+        self.objectives = tuple(self.manifest["identity"].get("objective", ()))
 
     def records(self) -> list[TrialRecord]:
         """As of now: a search may be going on."""

@@ -238,7 +238,7 @@ def field_of(
     if use_case not in use_cases:
         raise UserError(f"unknown use case {use_case!r}{suggest(use_case, use_cases)}")
     rule = use_cases[use_case]
-    scored = _configurations(trials)
+    scored = configurations(trials)
     needed = list(dict.fromkeys([*rule.selection(select_on), *rule.metrics]))
     complete = scored.dropna(subset=needed) if set(needed) <= set(scored) else scored.iloc[:0]
     if complete.empty:
@@ -265,7 +265,7 @@ def selection_values(trials: pd.DataFrame, rule: UseCase, select_on: str) -> pd.
     return mean
 
 
-def _configurations(trials: pd.DataFrame) -> pd.DataFrame:
+def configurations(trials: pd.DataFrame) -> pd.DataFrame:
     """The scored trials, a row a configuration, with means over its replicates where there are enough of them.
 
     The column `replicates` counts them. Another name of a trial that is there is no second configuration.

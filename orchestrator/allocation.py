@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 from scipy import stats
 
 from analysis.books import TrialRecord
-from orchestrator.family_search import Objective, Proposer
+from orchestrator.family_search import Proposer
 
 PRIOR = 2.0
 LEAST = 2
@@ -56,11 +56,16 @@ class Even:
 class Adaptive:
     """As many trials together as are wanted of all families, `least` for each, the others where they promise most.
 
-    ended: by fingerprint, the trials that have ended; it grows while the search runs.
+    ended: by fingerprint, the trials that have ended; it grows while the search runs. objective: what a trial is worth,
+    larger is better; of a search with several objectives the first.
     """
 
     def __init__(
-        self, wanted: Mapping[str, int], least: int, ended: Mapping[str, TrialRecord], objective: Objective
+        self,
+        wanted: Mapping[str, int],
+        least: int,
+        ended: Mapping[str, TrialRecord],
+        objective: Callable[[TrialRecord], float | None],
     ) -> None:
         self.wanted, self.records, self.objective = wanted, ended, objective
         self.least = {name: min(least, n) for name, n in wanted.items()}

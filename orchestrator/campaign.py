@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from analysis.books import TrialRecord
-from analysis.winners import USE_CASES, selection_metric
+from analysis.pareto import Aim, default_aims
 from orchestrator.allocation import Allocation, Even
 from orchestrator.checkpoints import plan_sweep
-from orchestrator.family_search import Proposal, Proposer
+from orchestrator.family_search import Objectives, Proposal, Proposer
 from orchestrator.ledger import Ledger, default_uri, open_ledger
+from orchestrator.objectives import worth
 from orchestrator.progress import Progress
 from orchestrator.references import add_references
 from orchestrator.schedulers import EarlyStopping
@@ -44,6 +45,7 @@ class CampaignRun:
     """
 
     early_stopping: EarlyStopping | None = None
+    aims: tuple[Aim, ...]
 
     def __init__(self, settings: RunSettings) -> None:
         self.settings = settings
@@ -62,6 +64,7 @@ class CampaignRun:
                 f"--select-on {self.select_on} needs {MIN_STRATUM} {self.select_on} variants or more of a matched element:"
                 " give --cagi5 with them, or select on val"
             )
+        self.aims = default_aims(self.select_on)
         if settings.address is not None:
             _check_address(settings.address)
         if self.tracking_uri is not None:
@@ -110,9 +113,9 @@ class CampaignRun:
         flat |= {"epochs": self.epochs, "seed": seed, "precision": settings.precision}
         return TrialConfig.from_flat(flat)
 
-    def objective(self, record: TrialRecord) -> float | None:
-        """What the search maximises, on what it may look at; None where the trial does not have it."""
-        return record.metrics.get(selection_metric(next(iter(USE_CASES["overall"].metrics)), self.select_on))
+    def objective(self, record: TrialRecord) -> Objectives | None:
+        """What a trial is worth to the search, on what that may look at; None where the trial does not have it."""
+        return worth(self.aims, record.metrics)
 
     def identity(self) -> dict[str, Any]:
         """The settings that decide a campaign's numbers: a folder holds one campaign."""

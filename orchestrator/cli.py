@@ -120,6 +120,9 @@ def search(
         str | None,
         typer.Option(metavar="NAME|DIR/TRIAL", help="Configuration that the family ablation moves away from."),
     ] = None,
+    scheduler: options.Scheduler = None,
+    sampler: options.Sampler = None,
+    objective: options.Objective = None,
     select_on: options.SelectOn = None,
     cell_line: options.CellLine = None,
     noise: options.Noise = None,
@@ -144,6 +147,7 @@ def search(
     from orchestrator.settings import Settings, load_settings
 
     flags |= {"families": options.comma_separated(families), "set": options.assignments(set)}
+    flags["objective"] = objective or None
     loaded = load_settings(settings, flags, Settings)
     if print_settings:
         typer.echo(loaded.to_yaml(), nl=False)
@@ -281,8 +285,23 @@ def best(
         Path | None, typer.Option(metavar="FILE.yaml", help="Use cases of your own, beside the known ones.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Everything about the winners, for programs.")] = False,
+    pareto: Annotated[
+        bool,
+        typer.Option("--pareto", help="The trials that no other beats in all objectives, the search's or those given."),
+    ] = False,
+    objectives: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="METRIC:max|min", help="With --pareto: objectives, such as test/spearman:max."),
+    ] = None,
 ) -> None:
     """Name the best trial for each use case, and what can be told from luck."""
+    if pareto:
+        if use_case != "all" or select_on is not None or use_cases is not None:
+            raise UserError("--pareto goes by objectives; leave --use-case, --use-cases and --select-on out")
+        _print_front(source, objectives or [], as_json=json)
+        return
+    if objectives:
+        raise UserError(f"{objectives[0]}: objectives are for --pareto")
     _print_best(source, use_case, as_json=json, select_on=select_on, own=use_cases)
 
 
@@ -458,6 +477,18 @@ def _print_best(
         best_table(comparisons)
     else:
         typer.echo(best_text(comparisons, use_case))
+
+
+def _print_front(source: str, objectives: list[str], *, as_json: bool) -> None:
+    from analysis import open_campaign
+    from orchestrator.pareto_view import front_of, pareto_json, pareto_table
+
+    campaign = open_campaign(source)
+    front = front_of(campaign, objectives)
+    if as_json:
+        typer.echo(pareto_json(campaign, front))
+    else:
+        pareto_table(front)
 
 
 def main() -> NoReturn:

@@ -6,18 +6,21 @@ never ended are proposed again first, with the same parameters.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from analysis.books import FINISHED, PRUNED, TrialRecord
-from search_spaces import Choice, Family, Float, Int
+from orchestrator.grid import Grid
+from orchestrator.samplers import SamplerName, enrol, make_sampler
+from search_spaces import Choice, Family, Float, Int, Value
 from trainables.config import TrialConfig
 from trainables.errors import UserError, one_line
 from trainables.files import cut_torn_line
@@ -30,8 +33,13 @@ ASK_AGAIN = 20
 CONFIG, FINGERPRINT, NAME, PUBLISHED = "config", "fingerprint", "name", "published"
 
 
-Objective = Callable[[TrialRecord], float | None]
-"""What a search maximises; None where a trial does not have it."""
+Direction = Literal["maximize", "minimize"]
+
+Objectives = float | tuple[float, ...]
+"""What a trial is worth to a search: the value of its objective, or of each where there are several."""
+
+Objective = Callable[[TrialRecord], Objectives | None]
+"""A trial's worth; None where it does not have one of the values."""
 
 
 class Proposal(NamedTuple):
@@ -69,11 +77,8 @@ class Proposer(Protocol):
     def report(self, number: int, epoch: int, value: float) -> None:
         """Learn a running trial's validation metric."""
 
-    def tell(self, record: TrialRecord, objective: float | None) -> None:
+    def tell(self, record: TrialRecord, objective: Objectives | None) -> None:
         """Learn how a trial ended."""
-
-    def curves(self) -> Mapping[int, Sequence[tuple[int, float]]]:
-        """Validation metrics by epoch, by the trial's number."""
 
 
 class GivenOrder:
@@ -96,19 +101,16 @@ class GivenOrder:
     def report(self, number: int, epoch: int, value: float) -> None:
         """Nothing."""
 
-    def tell(self, record: TrialRecord, objective: float | None) -> None:
+    def tell(self, record: TrialRecord, objective: Objectives | None) -> None:
         """Nothing."""
-
-    def curves(self) -> Mapping[int, Sequence[tuple[int, float]]]:
-        """None: no trial is stopped early."""
-        return {}
 
 
 class FamilyStudy:
     """One family's Optuna study.
 
     `make_config` turns the family's fixed and searched parameters into a TrialConfig, `fingerprint_of` names it; the
-    same `seed` draws the same proposals, as far as they do not depend on which trial ended first.
+    same `seed` draws the same proposals, as far as they do not depend on which trial ended first. Whatever the sampler,
+    starting points come first, and it learns from the values of finished trials alone.
     """
 
     def __init__(
@@ -119,9 +121,15 @@ class FamilyStudy:
         make_config: Callable[[Mapping[str, Any]], TrialConfig],
         fingerprint_of: Callable[[TrialConfig], str],
         seed: int,
+        sampler: SamplerName = "tpe",
     ) -> None:
-        self.name, self.family, self.study, self.seed = name, family, study, seed
+        self.name, self.family, self.study, self.seed, self.sampler = name, family, study, seed, sampler
         self.make_config, self.fingerprint_of = make_config, fingerprint_of
+        # From its beginning after each restart: what was proposed of it is passed over.
+        self._grid: Iterator[dict[str, Value]] | None = None
+        if sampler == "grid":
+            self._grid = Grid(family).shuffled(derive_seed(seed, name))
+        self._has_curves = study.directions == [StudyDirection.MAXIMIZE]
         self._live: dict[int, optuna.trial.Trial] = {}
         self._reported: dict[int, set[int]] = {}
         self._interrupted: list[FrozenTrial] = []
@@ -166,16 +174,19 @@ class FamilyStudy:
             if frozen.user_attrs[FINGERPRINT] not in known:
                 return self._again(frozen)
             self.study.tell(frozen.number, state=TrialState.FAIL)
-        for attempt in range(ASK_AGAIN):
+        for attempt in range(ASK_AGAIN) if self._grid is None else itertools.count():
+            if self._grid is not None and not self._enqueue(self._grid, {*known, *reserved}):
+                break
             # A sampler of its own for each proposal: what it draws does not depend on restarts between proposals.
             made = sum(FINGERPRINT in trial.user_attrs for trial in self.study.get_trials(deepcopy=False))
-            self.study.sampler = _sampler(derive_seed(self.seed, self.name, made, attempt))
+            self.study.sampler = make_sampler(self.sampler, derive_seed(self.seed, self.name, made, attempt))
             trial = self.study.ask()
             config = self.make_config(self.family.flat(self._suggest(trial)))
             fingerprint = self.fingerprint_of(config)
             if fingerprint in known or fingerprint in reserved:
                 self.study.tell(trial, state=TrialState.FAIL)
                 continue
+            enrol(self.study, trial.number)
             trial.set_user_attr(NAME, f"{self.family.code}-{trial.number + 1:03d}")
             trial.set_user_attr(CONFIG, config.to_flat())
             trial.set_user_attr(FINGERPRINT, fingerprint)  # last: with it, the proposal counts
@@ -184,12 +195,16 @@ class FamilyStudy:
         return None
 
     def report(self, number: int, epoch: int, value: float) -> None:
-        """Note a running trial's validation metric after an epoch; a second value for an epoch is dropped."""
-        if epoch not in self._reported.setdefault(number, set()):
+        """Note a running trial's validation metric after an epoch; a second value for an epoch is dropped.
+
+        Optuna shows it as a curve, and takes it for values of a single objective that is maximised; TPE puts what was
+        pruned behind all that finished, whatever its curve.
+        """
+        if self._has_curves and epoch not in self._reported.setdefault(number, set()):
             self._reported[number].add(epoch)
             self._live[number].report(value, step=epoch)
 
-    def tell(self, record: TrialRecord, objective: float | None) -> None:
+    def tell(self, record: TrialRecord, objective: Objectives | None) -> None:
         """Tell how a trial ended; finished without an objective counts as failed. Telling it twice does nothing."""
         self._live.pop(record.number, None)
         if record.status == FINISHED and objective is not None:
@@ -199,10 +214,15 @@ class FamilyStudy:
         else:
             self.study.tell(record.number, state=TrialState.FAIL, skip_if_finished=True)
 
-    def curves(self) -> dict[int, tuple[tuple[int, float], ...]]:
-        """Every trial's validation metric by epoch, by the trial's number."""
-        trials = self.study.get_trials(deepcopy=False)
-        return {trial.number: tuple(sorted(trial.intermediate_values.items())) for trial in trials}
+    def _enqueue(self, grid: Iterator[dict[str, Value]], taken: Collection[str]) -> bool:
+        """See that a proposal waits to be asked: a starting point, or the next of the grid that is not taken."""
+        if self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            return True
+        for values in grid:
+            if self.fingerprint_of(self.make_config(self.family.flat(values))) not in taken:
+                self.study.enqueue_trial(values)
+                return True
+        return False
 
     def _suggest(self, trial: optuna.trial.Trial) -> dict[str, Any]:
         chosen: dict[str, Any] = dict(self.family.fixed)
@@ -252,18 +272,19 @@ def open_storage(folder: Path, url: str | None) -> BaseStorage:
     return JournalStorage(JournalFileBackend(str(path)))
 
 
-def open_study(storage: BaseStorage, study_name: str, campaign_id: str) -> optuna.Study:
-    """Open a family's study, made for this campaign if new. Raises UserError for one of another campaign."""
-    study = optuna.create_study(storage=storage, study_name=study_name, direction="maximize", load_if_exists=True)
+def open_study(
+    storage: BaseStorage, study_name: str, campaign_id: str, directions: Sequence[Direction] = ("maximize",)
+) -> optuna.Study:
+    """Open a family's study, made for this campaign if new; a direction an objective, maximize or minimize.
+
+    Raises UserError for one of another campaign.
+    """
+    study = optuna.create_study(
+        storage=storage, study_name=study_name, directions=list(directions), load_if_exists=True
+    )
     if study.user_attrs.setdefault("campaign", campaign_id) != campaign_id:
         raise UserError(
             f"the Optuna study {study_name!r} belongs to another campaign; choose another --name or storage"
         )
     study.set_user_attr("campaign", campaign_id)
     return study
-
-
-def _sampler(seed: int) -> optuna.samplers.BaseSampler:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.samplers.TPESampler(seed=seed % 2**32, multivariate=True, group=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.books import FORMAT, MANIFEST, RECORDS, STATUS, TRIALS, TrialRecord, read_manifest, read_records
+from analysis.pareto import default_aims
 from trainables.errors import UserError
 from trainables.files import cut_torn_line, write_atomically
 
@@ -96,14 +97,22 @@ def _manifest(folder: Path, name: str, identity: Mapping[str, Any], about: Mappi
         }
         _write_text(folder / MANIFEST, json.dumps(manifest, indent=1))
     manifest = read_manifest(folder)
+    stored = _assumed(manifest["identity"]) | manifest["identity"]
     for key, value in identity.items():
-        there = manifest["identity"].get(key)
+        there = stored.get(key)
         if there != value:
             raise UserError(
                 f"{folder}: holds a campaign with {key} {_brief(there)}, not {_brief(value)}; choose another --out,"
                 f" or the same {key}"
             )
     return manifest
+
+
+def _assumed(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """How a search was run that began before this could be chosen."""
+    if identity.get("command") != "search":
+        return {}
+    return {"scheduler": "asha", "sampler": "tpe", "objective": list(map(str, default_aims(identity["select_on"])))}
 
 
 def default_uri(folder: Path) -> str:

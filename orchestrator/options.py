@@ -53,6 +53,23 @@ TrackingUri = Annotated[
     str | None, typer.Option(help="MLflow tracking URI. [default: a SQLite file in the campaign's folder]")
 ]
 Address = Annotated[str | None, typer.Option(help="Ray cluster, such as auto. [default: this machine]")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Stops trials that fall behind: asha, hyperband or median; or none. [default: asha]"
+    ),
+]
+Sampler = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Proposes trials: tpe, nsga2, random or grid. [default: tpe]")
+]
+Objective = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="METRIC:max|min",
+        help="What to optimise, such as val/noise/corr:min; give it again for several at once. [default: the CAGI5"
+        " Spearman, or validation's, of what is selected on]",
+    ),
+]
 Resume = Annotated[bool | None, typer.Option("--resume", help="Go on with --out, settings included.")]
 PrintSettings = Annotated[bool, typer.Option("--print-settings", help="Print the settings as YAML and stop.")]
 

@@ -1,4 +1,4 @@
-"""The one Ray Tune run of a campaign: a searcher over all families, ASHA, actors that are reused."""
+"""The one Ray Tune run of a campaign: a searcher over all families, early stopping, actors that are reused."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from orchestrator.family_search import Proposal, Proposer
 from orchestrator.ledger import Ledger
 from orchestrator.recorder import Recorder
 from orchestrator.resources import Resources, find_resources
-from orchestrator.schedulers import Asha, build_scheduler, rungs
+from orchestrator.schedulers import EarlyStopper, build_scheduler, rungs
 from orchestrator.tune_trainable import TrialTrainable
 from trainables.errors import UserError, one_line
 from trainables.registry import plugin_folders
@@ -131,7 +131,7 @@ def run_trials(
         start_ray(settings.address)
     try:
         scheduler = build_scheduler(epochs=epochs, stopping=stopping, past=recorder.curves())
-        if isinstance(scheduler, Asha):
+        if isinstance(scheduler, EarlyStopper):
             recorder.stopped_early = scheduler.stopped.__contains__
         resources = find_resources(campaign, recorder.progress.say)
         recorder.retries.shared = resources.each != resources.alone

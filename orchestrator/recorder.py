@@ -157,11 +157,14 @@ class Recorder(Callback):
         self.again.clear()
 
     def curves(self) -> Iterable[Curve]:
-        """The validation curve of every trial, replicates aside, that ended without failing."""
-        curves = {family: study.curves() for family, study in self.studies.items()}
+        """The validation curve of every trial, replicates aside, that ended without failing, from its own history.
+
+        Optuna keeps no curves of a search with several objectives.
+        """
         for record in self.ledger.records.values():
             if record.status != FAILED:
-                yield Curve(record.fingerprint, tuple(curves[record.family].get(record.number, ())))
+                history = _read_history(self.ledger.trial_folder(record.fingerprint) / HISTORY)
+                yield Curve(record.fingerprint, tuple((int(e["epoch"]), e["val/spearman"]) for e in history))
 
     def keep_models(self, sweep: Sweep) -> None:
         """Once all has ended: log the checkpoints that stay to their runs, and let the others go."""

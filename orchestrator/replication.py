@@ -9,6 +9,7 @@ from typing import Any
 
 from analysis import USE_CASES, find_winner
 from analysis.books import TrialRecord
+from analysis.pareto import aims_of
 from analysis.sources import open_folder
 from analysis.trials import table_of
 from analysis.winners import finalists
@@ -45,6 +46,7 @@ class Replication(CampaignRun):
         self.trials = [record for record in campaign.records() if record.replicate_of is None]
         self.baselines, self.finalists, self.remarks = choose(self.trials, settings, campaign.select_on)
         super().__init__(settings)
+        self.aims = aims_of(campaign.objectives, campaign.select_on)
         self.seeds = self._fresh_seeds()
         self._plan = {proposal.fingerprint: proposal for proposal in self._replicates()}
 

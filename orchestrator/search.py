@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from analysis import open_campaign
-from analysis.books import MANIFEST, read_manifest
+from analysis.books import MANIFEST, TrialRecord, read_manifest
 from orchestrator.allocation import Adaptive, Allocation
 from orchestrator.campaign import CampaignRun, absolute
-from orchestrator.family_search import FamilyStudy, Proposer, open_storage, open_study
+from orchestrator.family_search import Direction, FamilyStudy, Proposer, open_storage, open_study
+from orchestrator.grid import VALUES, Grid
 from orchestrator.ledger import Ledger
+from orchestrator.objectives import checked_aims
 from orchestrator.schedulers import EarlyStopping, default_grace
 from orchestrator.settings import Settings
 from search_spaces import FAMILIES, Family, check_codes, names_by_word, published_by_name, short_form
@@ -36,7 +38,9 @@ class Search(CampaignRun):
         super().__init__(settings)
         self.search = settings
         grace = settings.grace_epochs or default_grace(self.epochs)
-        self.early_stopping = EarlyStopping(grace, settings.reduction_factor)
+        if settings.scheduler != "none":
+            self.early_stopping = EarlyStopping(grace, settings.reduction_factor, settings.scheduler)
+        self.aims = checked_aims(settings.objective, self.data, self.select_on)
         self.optuna_storage = absolute(settings.optuna_storage)
         self.centre = self._centre()
         self._families = {name: self._family(name) for name in settings.families}
@@ -60,7 +64,7 @@ class Search(CampaignRun):
         """As many trials for each family, or more for those that promise more."""
         if self.search.allocation == "even":
             return super().allocation(ledger)
-        return Adaptive(self.wanted(ledger), self.search.min_trials, self.ended(ledger), self.objective)
+        return Adaptive(self.wanted(ledger), self.search.min_trials, self.ended(ledger), self._first_objective)
 
     def typical(self) -> TrialConfig:
         """The first family's first."""
@@ -78,14 +82,16 @@ class Search(CampaignRun):
         known = (record.family for record in ledger.records.values())
         families = {name: self._family(name) for name in dict.fromkeys(itertools.chain(self.families, known))}
         check_codes(families)
+        directions: list[Direction] = ["maximize" if aim.direction == "max" else "minimize" for aim in self.aims]
         return {
             name: FamilyStudy(
                 name,
                 family,
-                open_study(storage, prefix + name, ledger.manifest["id"]),
+                open_study(storage, prefix + name, ledger.manifest["id"], directions),
                 lambda parameters: self.make_config(parameters, self.search.seed),
                 self.data.fingerprint_of,
                 self.search.seed,
+                self.search.sampler,
             )
             for name, family in families.items()
         }
@@ -93,11 +99,36 @@ class Search(CampaignRun):
     def identity(self) -> dict[str, Any]:
         """What any campaign has, and what decides a search's proposals."""
         chosen = {"seed": self.search.seed, "set": dict(self.search.set), "around": self.centre}
-        return super().identity() | chosen | {"optuna_storage": self.optuna_storage}
+        how = {
+            "scheduler": self.search.scheduler,
+            "sampler": self.search.sampler,
+            "objective": list(map(str, self.aims)),
+        }
+        return super().identity() | chosen | how | {"optuna_storage": self.optuna_storage}
+
+    def notes(self) -> list[str]:
+        """What a user should know of the data, and how large the grids are."""
+        if self.search.sampler != "grid":
+            return super().notes()
+        sizes = [f"{Grid(family).size} of {name}" for name, family in self._families.items()]
+        return [*super().notes(), f"configurations of the grid, {VALUES} values a number: {', '.join(sizes)}"]
 
     def parent_parameters(self) -> dict[str, Any]:
         """What MLflow shows of the campaign itself."""
-        return super().parent_parameters() | {"seed": self.search.seed}
+        how = {"scheduler": self.search.scheduler, "sampler": self.search.sampler}
+        return super().parent_parameters() | {
+            "seed": self.search.seed,
+            **how,
+            "objective": ",".join(map(str, self.aims)),
+        }
+
+    def _first_objective(self, record: TrialRecord) -> float | None:
+        """The first objective, larger is better; None where the trial does not have all of them."""
+        found = self.objective(record)
+        if found is None:
+            return None
+        value = found[0] if isinstance(found, tuple) else found
+        return value if self.aims[0].direction == "max" else -value
 
     def _family(self, name: str) -> Family:
         family = FAMILIES.get(name)

@@ -67,7 +67,8 @@ class Settings(RunSettings):
 
     trials: of each family; with adaptive allocation so many a family on average, and `min_trials` of each at least.
     set: flat parameters of every trial, which the search then leaves alone. around: the configuration that the family
-    ablation moves away from, a published name or DIR/TRIAL.
+    ablation moves away from, a published name or DIR/TRIAL. objective: METRIC:max or METRIC:min, one or several; none: the
+    CAGI5 Spearman of what winners are selected on.
     """
 
     command: ClassVar[str] = "search"
@@ -80,6 +81,9 @@ class Settings(RunSettings):
     around: str | None = None
     seed: Annotated[int, Field(ge=0)] = 0
     optuna_storage: str | None = None
+    scheduler: Literal["asha", "hyperband", "median", "none"] = "asha"
+    sampler: Literal["tpe", "nsga2", "random", "grid"] = "tpe"
+    objective: tuple[str, ...] = ()
     grace_epochs: PositiveInt | None = None
     reduction_factor: Annotated[float, Field(gt=1)] = 3
 

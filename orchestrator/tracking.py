@@ -27,7 +27,7 @@ from analysis.mlflow_trials import (
     STATUS_TAG,
     search_runs,
 )
-from orchestrator.family_search import Proposal
+from orchestrator.family_search import Objectives, Proposal
 from orchestrator.ledger import default_uri
 from trainables.errors import UserError, one_line
 
@@ -141,14 +141,17 @@ class Tracker:
         self._log(run_id, metrics)
         logged.update(missing)
 
-    def finish(self, record: TrialRecord, artifacts: Sequence[Path], objective: float | None) -> None:
-        """Write a trial's final metrics, tags and artifacts, and close its run."""
+    def finish(self, record: TrialRecord, artifacts: Sequence[Path], objective: Objectives | None) -> None:
+        """Write a trial's final metrics, tags and artifacts, and close its run.
+
+        objective: shown under that name; of several each is a metric of its own already.
+        """
         run_id = self._runs[record.fingerprint].info.run_id
         # The trial's own time: written again after a crash, MLflow knows the same value for the same.
         timestamp = int(datetime.datetime.fromisoformat(record.ended).timestamp() * 1000)
         # val/… of the best epoch would come after the curve's own last point: final values have their own names.
         final = {f"{FINAL}{key}" if key.startswith("val/") else key: value for key, value in record.metrics.items()}
-        if objective is not None:
+        if isinstance(objective, float):
             final["objective"] = objective
         self._log(run_id, [Metric(key, value, timestamp, record.epochs_trained) for key, value in final.items()])
         for path in artifacts:

@@ -211,7 +211,7 @@ def test_interrupted_proposals_come_first_after_a_restart(tmp_path):
     assert [again.propose(set()), again.propose(set())] == proposals[1:]
     again.report(proposals[1].number, 1, 0.5)  # told before the crash: not told twice
     again.report(proposals[1].number, 2, 0.6)
-    assert again.curves()[proposals[1].number] == ((1, 0.5), (2, 0.6))
+    assert again.study.get_trials()[proposals[1].number].intermediate_values == {1: 0.5, 2: 0.6}
 
 
 def test_a_restart_does_not_change_what_is_proposed(tmp_path):

@@ -60,6 +60,24 @@ def flags(options: dict[str, object]) -> list[object]:
         ({"epochs": -1}, "--epochs: input should be greater than or equal to 1"),
         ({"preset": "smal"}, "unknown preset 'smal'; did you mean 'small'?"),
         ({"precision": "half"}, "--precision: input should be 'auto', 'float32' or 'bf16', not 'half'"),
+        ({"scheduler": "ash"}, "--scheduler: input should be 'asha', 'hyperband', 'median' or 'none', not 'ash'"),
+        ({"sampler": "cma"}, "--sampler: input should be 'tpe', 'nsga2', 'random' or 'grid', not 'cma'"),
+        ({"objective": "val/spearman"}, "--objective val/spearman: give METRIC:max or METRIC:min"),
+        (
+            {"objective": "val/sperman:max"},
+            "--objective val/sperman:max: no trial on these data has this metric; did you mean 'val/spearman'?",
+        ),
+        (
+            {"objective": "test/spearman:max"},
+            "is reported, and never optimised unless --select-on is challenge; give val/spearman",
+        ),
+        ({"objective": "noise/corr:min", "select-on": "val"}, "is reported, and never optimised unless"),
+        (
+            {"objective": "cagi5/challenge/spearman/hc/mean:max"},
+            "is reported, and never optimised unless --select-on is challenge; give cagi5/release/spearman/hc/mean",
+        ),
+        ({"objective": "cagi5/release/n/all/SIM1:max"}, "no trial on these data has this metric"),
+        ({"objective": "val/noise/corr_constant:max"}, "no trial on these data has this metric"),
         ({"select-on": "test"}, "--select-on: input should be 'release', 'val' or 'challenge'"),
         ({"cell-line": "HeLa"}, "unknown cell line 'HeLa'"),
         ({"noise": "orientation"}, "options of tables"),
@@ -87,6 +105,52 @@ def test_what_is_missing_is_said(leave_out, message, good, monkeypatch, capsys):
     code, _, err = run(monkeypatch, capsys, "search", *flags(good))
     assert code == 2
     assert message in err
+
+
+def test_objectives_are_what_the_data_define(good, monkeypatch, capsys, tmp_path):
+    def aims(**change):
+        return [
+            str(aim) for aim in Search(load_settings(None, good | {"families": ("baseline",)} | change, Settings)).aims
+        ]
+
+    release, noise = "cagi5/release/spearman/all/mean:max", "val/noise/corr:min"
+    assert aims() == [release]
+    assert aims(cagi5=None) == aims(select_on="val") == ["val/spearman:max"]
+    assert aims(select_on="challenge") == ["cagi5/challenge/spearman/all/mean:max"]
+    assert aims(objective=(noise, release)) == [noise, release]
+    assert aims(objective=("noise/corr:min",), select_on="challenge") == ["noise/corr:min"]
+    # A log-variance is what some heads predict.
+    assert aims(objective=("val/noise/variance_spearman:max",)) == ["val/noise/variance_spearman:max"]
+    with pytest.raises(UserError, match="no trial on these data has this metric"):
+        aims(objective=(release,), cagi5=None)
+    twice = [*flags(good), "--objective", noise, "--objective", "val/noise/corr:max"]
+    code, _, err = run(monkeypatch, capsys, "search", *twice)
+    assert code == 2
+    assert "--objective val/noise/corr:max: val/noise/corr is named twice" in err
+    code, out, _ = run(monkeypatch, capsys, "search", "--objective", noise, "--objective", release, "--print-settings")
+    assert yaml.safe_load(out)["objective"] == [noise, release]
+    (tmp_path / "s.yaml").write_text(f"objective: ['{noise}', '{release}']")
+    code, out, _ = run(monkeypatch, capsys, "search", tmp_path / "s.yaml", "--print-settings")
+    assert yaml.safe_load(out)["objective"] == [noise, release]
+
+
+def test_a_search_of_before_was_asha_and_tpe(good):
+    """A campaign whose manifest does not tell goes on with what it had, and is refused anything else."""
+    search = Search(load_settings(None, good | {"families": ("baseline",)}, Settings))
+    told = search.identity()
+    old = {key: value for key, value in told.items() if key not in ("scheduler", "sampler", "objective")}
+    open_ledger(search.folder, "out", old, search.about(), must_exist=False).close()
+    open_ledger(search.folder, "out", told, {}, must_exist=True).close()
+    for key, value in (("scheduler", "none"), ("sampler", "grid"), ("objective", ["val/spearman:max"])):
+        with pytest.raises(UserError, match=f"holds a campaign with {key} .* the same {key}"):
+            open_ledger(search.folder, "out", told | {key: value}, {}, must_exist=True)
+
+
+def test_a_search_says_how_large_its_grids_are(good):
+    chosen = good | {"families": ("baseline", "rank_stability"), "sampler": "grid", "scheduler": "none"}
+    search = Search(load_settings(None, chosen, Settings))
+    assert search.notes()[-1] == "configurations of the grid, 3 values a number: 27 of baseline, 405 of rank_stability"
+    assert search.early_stopping is None
 
 
 def test_data_without_noise_refuses_families_that_need_it(good, monkeypatch, capsys, tmp_path):
@@ -371,6 +435,36 @@ def test_an_unknown_use_case(monkeypatch, capsys, tmp_path):
     code, _, err = run(monkeypatch, capsys, "best", tmp_path, "--use-case", "overal")
     assert code == 2
     assert "did you mean 'overall'" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--pareto", "val/spearman"), "--pareto val/spearman: give METRIC:max or METRIC:min"),
+        (("--pareto", "val/spearman:max", "val/spearman:max"), "val/spearman is named twice"),
+        (("--pareto", "val/spearman:max"), "no finished trial has val/spearman"),
+        (("--pareto", "--use-case", "overall"), "--pareto goes by objectives; leave --use-case"),
+        (("--pareto", "--select-on", "val"), "--pareto goes by objectives; leave --use-case"),
+        (("val/spearman:max",), "val/spearman:max: objectives are for --pareto"),
+    ],
+)
+def test_bad_objectives_of_a_front(arguments, message, monkeypatch, capsys, tmp_path):
+    write_campaign(tmp_path / "c", name="RS-001")
+    code, out, err = run(monkeypatch, capsys, "best", tmp_path / "c", *arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_the_front_of_the_studys_own_table(real_data, monkeypatch, capsys):
+    table = real_data / "study" / "published_trials.csv"
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = run(monkeypatch, capsys, "best", table, "--pareto", "test/spearman:max", "noise/corr:min")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()[1:6]] == ["DH6", "NG3", "ABL2", "ABL7", "RS3"]
+    assert max(map(len, out.splitlines())) <= 80
+    assert "test/spearman and noise/corr: data to report on" in out
+    assert "17 trials left out for want of a metric" in out
 
 
 @pytest.mark.parametrize(
