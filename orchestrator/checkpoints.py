@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from analysis.books import RECORDS, TRIALS, TrialRecord, read_manifest, read_records
+from analysis.pareto import Aim, aims_of, pareto_front
 from analysis.trials import table_of
 from analysis.winners import BASELINE, USE_CASES, finalists
 from analysis.words import count
@@ -44,11 +46,12 @@ def plan_sweep(
 ) -> Sweep:
     """What a campaign's folder may lose; records: what has ended, by fingerprint.
 
-    Of each use case the `top` best trials keep their checkpoint of the best epoch, as do baselines, trials named in
-    `keep` (or all), and the replicates of any of these. A trial that has not ended keeps everything. History and
-    predictions stay. Raises UserError for a name that no trial has.
+    Of each use case the `top` best trials keep their checkpoint of the best epoch, as do baselines, the Pareto front of a
+    search with several objectives, trials named in `keep` (or all), and the replicates of any of these. A trial that has
+    not ended keeps everything. History and predictions stay. Raises UserError for a name that no trial has.
     """
-    kept = _kept(records, select_on, top, tuple(keep))
+    aims = aims_of(read_manifest(folder)["identity"].get("objective", ()), select_on)
+    kept = _kept(records, select_on, top, tuple(keep), aims)
     files: dict[Path, int] = {}
     for path in sorted((folder / TRIALS).glob("*/*")):
         fingerprint = path.parent.name
@@ -99,7 +102,9 @@ def describe(folder: Path, found: Sweep) -> str:
     )
 
 
-def _kept(records: Mapping[str, TrialRecord], select_on: str, top: int, keep: tuple[str, ...]) -> dict[str, str]:
+def _kept(
+    records: Mapping[str, TrialRecord], select_on: str, top: int, keep: tuple[str, ...], aims: Sequence[Aim]
+) -> dict[str, str]:
     """The trials whose checkpoints stay: fingerprint to name."""
     names = {name: record.name for record in records.values() for name in (record.name, *record.also)}
     for name in keep:
@@ -115,4 +120,7 @@ def _kept(records: Mapping[str, TrialRecord], select_on: str, top: int, keep: tu
             wanted |= set(finalists(table, use_case, select_on, top))
         except UserError:  # no trial has its metrics
             continue
+    if len(aims) > 1:
+        with contextlib.suppress(UserError):  # no trial has all of their metrics
+            wanted |= set(pareto_front(table, aims).trials["name"])
     return {f: r.name for f, r in records.items() if r.name in wanted or r.replicate_of in wanted}

@@ -86,6 +86,23 @@ def test_the_user_says_what_stays(folder):
         plan_gc(folder, None, ["RS-01"])
 
 
+def test_the_front_of_several_objectives_stays(folder):
+    """RS-002 is second to last at the one, and the best at the other: of one objective it goes, of two it stays."""
+    release, other = "cagi5/release/spearman/all/mean:max", "val/mse:min"
+    records = {one.fingerprint: one for one in RECORDED if one.replicate_of is None}
+    for number, (fingerprint, one) in enumerate(records.items()):
+        if one.metrics:
+            mse = 0.1 if one.name == "RS-002" else 9.0 - number
+            records[fingerprint] = TrialRecord(**{**one.__dict__, "metrics": {**one.metrics, "val/mse": mse}})
+    manifest = json.loads((folder / MANIFEST).read_text())
+    expected = {"BASE-001", "RS-004"}
+    for objective in ([], [release], [release, "val/absent:max"], [release, other]):
+        manifest["identity"]["objective"] = objective
+        (folder / MANIFEST).write_text(json.dumps(manifest))
+        kept = set(plan_sweep(folder, records, "release", 1, ()).kept.values())
+        assert kept == expected | ({"RS-002"} if other in objective else set())
+
+
 def test_nothing_is_swept_while_a_search_runs(folder):
     ledger = open_ledger(folder, "c", {"select_on": "release"}, {}, must_exist=True)
     with pytest.raises(UserError, match="a search is writing to it"):
