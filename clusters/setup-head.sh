@@ -44,7 +44,7 @@ Wants=network-online.target postgresql.service
 
 [Service]
 User=$user
-Environment=MLFLOW_DISABLE_TELEMETRY=true
+Environment=MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
 ExecStartPre="$VENV/bin/mlflow" db upgrade $database
 ExecStart="$VENV/bin/mlflow" server --host 127.0.0.1 --port 5000 --workers 2 \\
   --backend-store-uri $database --artifacts-destination "$artifacts"

@@ -28,6 +28,7 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from analysis.books import TrialRecord
+from orchestrator.cluster import startable_nodes
 from orchestrator.family_search import Proposal, Proposer, next_family
 from orchestrator.ledger import Ledger
 from orchestrator.recorder import Recorder
@@ -115,7 +116,8 @@ def run_trials(
         scheduler = build_scheduler(epochs=epochs, stopping=stopping, past=recorder.curves())
         if isinstance(scheduler, Asha):
             recorder.stopped_early = scheduler.stopped.__contains__
-        resources = _resources(settings.cpus_per_trial, settings.gpus_per_trial)
+        startable = [] if settings.address is None else startable_nodes()
+        resources = _resources(settings.cpus_per_trial, settings.gpus_per_trial, startable)
         options = {
             # Ray leaves GPUs visible to an actor that was given none.
             "device": None if resources["gpu"] else "cpu",
@@ -192,12 +194,12 @@ def _interruptible(recorder: Recorder) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _resources(cpus: int, gpus: float | None) -> dict[str, float]:
-    """What a trial gets: the GPUs asked for, else a whole one where there are any.
+def _resources(cpus: int, gpus: float | None, startable: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """What a trial gets: the GPUs asked for, else a whole one where there are any, or can be.
 
-    Raises UserError for more than any node has: such a trial would wait for ever.
+    startable: nodes that come when trials wait. Raises UserError for more than any node has: such a trial would wait for ever.
     """
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = [*(node["Resources"] for node in ray.nodes() if node["Alive"]), *startable]
     if gpus is None:
         gpus = 1.0 if any(node.get("GPU", 0) >= 1 for node in nodes) else 0.0
     if not any(node.get("CPU", 0) >= cpus and node.get("GPU", 0) >= gpus for node in nodes):

@@ -28,7 +28,7 @@ class Laptop:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("RAY_", "AWS_"))}
         temporary = str(folder / "tmp")
         self.environment = {**kept, "HOME": str(self.home), "TMPDIR": temporary, "RAY_TMPDIR": temporary,
-                            "RAY_USAGE_STATS_ENABLED": "0", **environment}  # fmt: skip
+                            "RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0", **environment}  # fmt: skip
         self.run("ray", "get-auth-token", "--generate")
 
     def command(self, program: str, *arguments: str) -> list[str]:
@@ -41,8 +41,8 @@ class Laptop:
         return run(*self.command(program, *arguments), cwd=self.folder, env=self.environment).stdout
 
     def start(self, program: str, *arguments: str) -> subprocess.Popen[str]:
-        """Start such a command, with its outputs together in a pipe."""
+        """Start such a command, in a session of its own, with its outputs together in a pipe."""
         return subprocess.Popen(
             self.command(program, *arguments), cwd=self.folder, env=self.environment, text=True, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
