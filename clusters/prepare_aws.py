@@ -15,6 +15,7 @@ import ipaddress
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -134,16 +135,26 @@ def file_system(efs: Any, group: str, subnets: list[str]) -> str:
         tags = [{"Key": "Name", "Value": NAME}]
         made = efs.create_file_system(CreationToken=NAME, Encrypted=True, ThroughputMode="elastic", Tags=tags)
         share = made["FileSystemId"]
-    for _ in range(60):
-        state = efs.describe_file_systems(FileSystemId=share)["FileSystems"][0]["LifeCycleState"]
-        if state == "available":
-            break
-        time.sleep(2)
-    there = {target["SubnetId"] for target in efs.describe_mount_targets(FileSystemId=share)["MountTargets"]}
+    _wait(lambda: efs.describe_file_systems(FileSystemId=share)["FileSystems"])
+
+    def targets() -> list[dict[str, Any]]:
+        return list(efs.describe_mount_targets(FileSystemId=share)["MountTargets"])
+
+    there = {target["SubnetId"] for target in targets()}
     for subnet in subnets:
         if subnet not in there:
             efs.create_mount_target(FileSystemId=share, SubnetId=subnet, SecurityGroups=[group])
+    _wait(targets)
     return str(share)
+
+
+def _wait(things: Callable[[], list[dict[str, Any]]]) -> None:
+    """Wait until EFS says that all of some things can be used: it takes a minute or two."""
+    for _ in range(100):
+        if {thing["LifeCycleState"] for thing in things()} == {"available"}:
+            return
+        time.sleep(3)
+    sys.exit("EFS takes too long; look at it in the console, and run this again")
 
 
 def _all_file_systems(efs: Any) -> list[dict[str, Any]]:

@@ -27,7 +27,7 @@ token="$HOME/.ray/auth_token"
 chmod 600 "$token"
 
 [ -z "$source" ] || mount_nfs
-as_root mkdir -p "$folder"
+[ -d "$folder" ] || as_root mkdir -p "$folder"
 [ -w "$folder" ] || as_root chown "$(id -u):$(id -g)" "$folder"
 
 mkdir -p "$HERE"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -89,3 +91,20 @@ def test_both_files_set_nodes_up_alike():
     assert aws["file_mounts"] == own["file_mounts"]
     for commands in ("setup_commands", "head_setup_commands"):
         assert [line.split()[1] for line in aws[commands]] == [line.split()[1] for line in own[commands]]
+
+
+def test_a_node_without_token_or_wheel_is_not_set_up(tmp_path: Path):
+    script = [str(TOP / "clusters" / "setup-node.sh"), str(tmp_path)]
+
+    def told() -> str:
+        done = subprocess.run(script, env={**os.environ, "HOME": str(tmp_path)}, capture_output=True, text=True)
+        assert done.returncode == 1
+        return done.stderr
+
+    assert "ray get-auth-token --generate" in told()
+    token = tmp_path / ".ray" / "auth_token"
+    token.parent.mkdir()
+    token.write_text("token")
+    assert "make dist" in told()
+    assert token.stat().st_mode & 0o077 == 0  # nobody else on the node reads it
+    assert not (tmp_path / ".bashrc").exists()
