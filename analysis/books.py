@@ -37,6 +37,10 @@ class TrialRecord:
     parameters, one that `--set` changed (its name says so), or what `--around` named. also: other published names of the
     same configuration, each with its family: it is trained once for all. replicate_of: the trial whose configuration this
     one has, with another seed.
+
+    attempts: how often it ran, as its worker or node was lost or memory ran out. micro_batches: parts of a batch whose
+    gradients were added up. cpu_seconds, gpu_seconds: the CPUs and GPUs that it held, times how long, in all attempts
+    since the search was last started; None where unknown.
     """
 
     name: str
@@ -55,6 +59,10 @@ class TrialRecord:
     failure_class: str | None = None
     failure: str | None = None
     replicate_of: str | None = None
+    attempts: int = 1
+    micro_batches: int = 1
+    cpu_seconds: float | None = None
+    gpu_seconds: float | None = None
 
     def to_line(self) -> str:
         """One line of JSON, without its line end."""

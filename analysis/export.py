@@ -17,10 +17,16 @@ from trainables.errors import UserError, one_line
 KEY = b"nrtune"
 FORMAT = 1
 
-_TYPES = {"epochs_trained": pa.int64(), "seconds": pa.float64(), "ended": pa.timestamp("s", tz="UTC")}
+_TYPES = {
+    **dict.fromkeys(("epochs_trained", "attempts", "micro_batches"), pa.int64()),
+    **dict.fromkeys(("seconds", "cpu_seconds", "gpu_seconds"), pa.float64()),
+    "ended": pa.timestamp("s", tz="UTC"),
+}
 _UNITS = {
     "epochs_trained": "epochs",
     "seconds": "s",
+    "cpu_seconds": "s",
+    "gpu_seconds": "s",
     "ended": "UTC",
     "epochs": "epochs",
     "batch_size": "sequences",
@@ -101,6 +107,7 @@ def _record(row: dict[str, Any], parameters: list[str], metrics: list[str]) -> T
         published=row["published"],
         failure_class=row["failure_class"],
         replicate_of=row["replicate_of"],
+        **{name: row[name] for name in ("attempts", "micro_batches", "cpu_seconds", "gpu_seconds")},
     )
 
 

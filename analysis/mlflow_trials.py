@@ -36,7 +36,10 @@ CAMPAIGN_TAG, FINGERPRINT_TAG, STATUS_TAG, KIND_TAG = (
 RECORD_TAG = "nrtune.record"
 """What of a trial's record is neither parameter nor metric nor another tag, as JSON."""
 
-IN_RECORD_TAG = ("number", "epochs_trained", "seconds", "started", "ended", "published", "also", "replicate_of")
+IN_RECORD_TAG = (
+    *("number", "epochs_trained", "seconds", "started", "ended", "published", "also", "replicate_of"),
+    *("attempts", "micro_batches", "cpu_seconds", "gpu_seconds"),
+)
 FINAL = "best_"
 """Begins the names of validation metrics of the best epoch: `val/…` itself is a curve."""
 

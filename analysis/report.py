@@ -22,9 +22,11 @@ import pandas as pd
 
 from analysis.answers import REFERENCE_NAMES, below_references, selection_sentence, winner_records
 from analysis.books import SCORED, STATUSES
+from analysis.budget import CPU_HOUR, GPU_HOUR, spent
 from analysis.comparison import Comparison, Comparisons
 from analysis.document import Block, Bullets, Cell, Column, Heading, Paragraph, Picture, Report, Table
 from analysis.figures import FigureData, draw_all, figure_names, save
+from analysis.figures.style import family_title
 from analysis.report_html import html_page
 from analysis.report_markdown import markdown
 from analysis.trials import Campaign
@@ -90,7 +92,7 @@ def make_report(comparisons: Comparisons, pictures: Sequence[Picture] = ()) -> R
     ]
     if pictures:
         blocks += [Heading("Figures"), *pictures]
-    blocks += [*_all_trials(comparisons.table), *_failures(comparisons), *_how(comparisons)]
+    blocks += [*_all_trials(comparisons.table), *_failures(comparisons), *_budget(comparisons), *_how(comparisons)]
     return Report(
         title=f"Report on {comparisons.source.name}",
         verdict=verdict,
@@ -369,6 +371,27 @@ def _failures(comparisons: Comparisons) -> Iterator[Block]:
     columns = (Column("Class"), Column("Trials", True), Column("Scored all the same", True), Column("Which"),
                Column("What the first said"))  # fmt: skip
     yield Table("What kept trials from their end.", columns, tuple(rows))
+
+
+def _budget(comparisons: Comparisons) -> Iterator[Block]:
+    source = comparisons.source
+    prices = source.manifest.get("settings", {}).get("prices", {}) if isinstance(source, Campaign) else {}
+    table = spent(comparisons.records, prices)
+    if table.empty:
+        return
+    names = {"trials": "Trials", "failed": "Failed", "attempts": "Attempts", "training_hours": "Training, h",
+             "cpu_hours": "CPU hours", "gpu_hours": "GPU hours", "cost": "Cost"}  # fmt: skip
+    shown = [name for name in names if name not in ("cpu_hours", "gpu_hours", "cost") or table[name].notna().any()]
+    rows = []
+    for row in table.to_dict("records"):
+        counts = [Cell(str(int(row[name])), int(row[name])) for name in shown[:3]]
+        hours = [_number(row[name], digits=2) for name in shown[3:]]
+        rows.append((_text(family_title(str(row["family"]))), *counts, *hours))
+    yield Heading("Where the budget went")
+    caption = "What the trials of each family held, replicates and lost attempts included"
+    if prices:
+        caption += f"; a CPU hour at {prices.get(CPU_HOUR, 0):g}, a GPU hour at {prices.get(GPU_HOUR, 0):g}"
+    yield Table(f"{caption}.", (Column("Family"), *(Column(names[name], True) for name in shown)), tuple(rows))
 
 
 def _how(comparisons: Comparisons) -> Iterator[Block]:

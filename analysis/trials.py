@@ -14,7 +14,7 @@ from analysis.books import TRIALS, TrialRecord, read_manifest, read_records, rea
 from analysis.predictions import Predictions, read_predictions
 from analysis.winners import USE_CASES, UseCase, Winner, find_winner
 from trainables.errors import UserError
-from trainables.files import TEST_PREDICTIONS, VARIANT_PREDICTIONS
+from trainables.files import BEST, TEST_PREDICTIONS, VARIANT_PREDICTIONS
 
 LEADING = (
     "name",
@@ -28,6 +28,10 @@ LEADING = (
     "epochs_trained",
     "seconds",
     "ended",
+    "attempts",
+    "micro_batches",
+    "cpu_seconds",
+    "gpu_seconds",
 )
 """The table's first columns; then the parameters by their flat names, then the metrics by theirs.
 
@@ -125,7 +129,7 @@ class Trials:
             fingerprint=record.fingerprint,
             config=record.config,
             metrics=record.metrics,
-            checkpoint=self.file(record.fingerprint, "best.pt"),
+            checkpoint=self.file(record.fingerprint, BEST),
             predictions_test=self.file(record.fingerprint, TEST_PREDICTIONS),
             predictions_cagi5=self.file(record.fingerprint, VARIANT_PREDICTIONS),
         )

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from analysis.books import TrialRecord
 from analysis.winners import USE_CASES, selection_metric
+from orchestrator.allocation import Allocation, Even
+from orchestrator.checkpoints import plan_sweep
 from orchestrator.family_search import Proposal, Proposer
 from orchestrator.ledger import Ledger, default_uri, open_ledger
 from orchestrator.progress import Progress
@@ -74,6 +76,14 @@ class CampaignRun:
 
     def wanted(self, ledger: Ledger) -> dict[str, int]:
         """How many trials of each of these families shall have ended when the campaign is done."""
+        raise NotImplementedError
+
+    def allocation(self, ledger: Ledger) -> Allocation:
+        """Which family gets the next trial."""
+        return Even(self.wanted(ledger))
+
+    def typical(self) -> TrialConfig:
+        """A trial of this run, for a measurement of how many to run at once."""
         raise NotImplementedError
 
     def proposers(self, ledger: Ledger) -> dict[str, Proposer]:
@@ -160,6 +170,15 @@ class CampaignRun:
         ledger = open_ledger(self.folder, name, self.identity(), self.about(), must_exist=self.settings.resume)
         try:
             return self._run(ledger)
+        except OSError as error:
+            from orchestrator.faults import is_storage
+
+            if not is_storage(error):
+                raise
+            raise UserError(
+                f"{self.folder}: can't be written ({error.strerror}); nothing that is there is lost: make room, and start"
+                " the same command again"
+            ) from error
         finally:
             ledger.close()
 
@@ -189,7 +208,7 @@ class CampaignRun:
         from orchestrator.recorder import Recorder
         from orchestrator.tracking import Tracker
 
-        proposers, wanted = self.proposers(ledger), self.wanted(ledger)
+        proposers, wanted, allocation = self.proposers(ledger), self.wanted(ledger), self.allocation(ledger)
         progress = Progress(wanted, self.ended(ledger).values())
         uri = self.tracking_uri or default_uri(self.folder)
         tracker = Tracker(uri, self.folder, ledger.manifest, self.parent_parameters())
@@ -199,37 +218,42 @@ class CampaignRun:
             add_references(self.folder, self.data, progress.say)
             recorder.reconcile()
             outcome = self._outcome("finished", ledger)
-            if self._left(ledger, wanted):
+            if self._left(ledger, allocation):
                 with progress:
-                    outcome = self._tune(ledger, recorder, [proposers[f] for f in self.families], wanted)
+                    outcome = self._tune(ledger, recorder, [proposers[f] for f in self.families], allocation)
             state = outcome.state
+            if state == "finished":
+                recorder.keep_models(
+                    plan_sweep(
+                        self.folder, ledger.everything(), self.select_on, self.settings.keep_top, self.settings.keep
+                    )
+                )
         finally:
             recorder.close(state)
         return outcome
 
-    def _tune(self, ledger: Ledger, recorder: Any, proposers: list[Proposer], wanted: Mapping[str, int]) -> Outcome:
+    def _tune(self, ledger: Ledger, recorder: Any, proposers: list[Proposer], allocation: Allocation) -> Outcome:
         """Start Ray, run the trials that are left, and stop Ray."""
-        recorder.progress.say(f"starting Ray for {self._left(ledger, wanted)} trials")
+        recorder.progress.say(f"starting Ray for {self._left(ledger, allocation)} trials")
         from orchestrator.ray_run import run_trials
 
         try:
-            run_trials(self, ledger, recorder, proposers, wanted)
+            run_trials(self, ledger, recorder, proposers, allocation)
         except KeyboardInterrupt:
             return self._outcome("interrupted", ledger, "interrupted")
         finally:
             # Ray Tune ends what still runs when the time is up without a word to its callbacks.
             recorder.interrupt()
-        if self._left(ledger, wanted, but=recorder.exhausted):
+        if self._left(ledger, allocation, closed=recorder.closed_families):
             return self._outcome("interrupted", ledger, "the time budget is spent")
-        why = "; ".join(f"{family} has no configuration left to try" for family in recorder.exhausted)
+        why = "; ".join(recorder.closed_families.values())
         return self._outcome("finished", ledger, why)
 
     def _outcome(self, state: str, ledger: Ledger, why: str = "") -> Outcome:
         return Outcome(state, Counter(record.status for record in self.ended(ledger).values()), why)
 
-    def _left(self, ledger: Ledger, wanted: Mapping[str, int], but: Collection[str] = ()) -> int:
-        ended = Counter(record.family for record in self.ended(ledger).values())
-        return sum(max(0, trials - ended[family]) for family, trials in wanted.items() if family not in but)
+    def _left(self, ledger: Ledger, allocation: Allocation, closed: Collection[str] = ()) -> int:
+        return allocation.left(Counter(record.family for record in self.ended(ledger).values()), closed)
 
     def parent_parameters(self) -> dict[str, Any]:
         """What MLflow shows of the campaign itself."""

@@ -98,6 +98,13 @@ def search(
     cagi5: options.Cagi5 = None,
     out: options.Out = None,
     trials: Annotated[int | None, typer.Option(help="Trials a family. [default: 10]")] = None,
+    allocation: Annotated[
+        str | None,
+        typer.Option(help="even: as many trials a family; adaptive: more for those that promise more. [default: even]"),
+    ] = None,
+    min_trials: Annotated[
+        int | None, typer.Option(help="Trials that each family gets with adaptive allocation. [default: 3]")
+    ] = None,
     epochs: options.Epochs = None,
     preset: options.Preset = None,
     precision: options.Precision = None,
@@ -122,6 +129,8 @@ def search(
     gpus_per_trial: options.GpusPerTrial = None,
     time_budget: options.TimeBudget = None,
     trial_time_limit: options.TrialTimeLimit = None,
+    keep_top: options.KeepTop = None,
+    keep: options.Keep = None,
     tracking_uri: options.TrackingUri = None,
     optuna_storage: Annotated[
         str | None, typer.Option(help="Optuna database URL. [default: a journal file in the campaign's folder]")
@@ -165,6 +174,8 @@ def study(
     gpus_per_trial: options.GpusPerTrial = None,
     time_budget: options.TimeBudget = None,
     trial_time_limit: options.TrialTimeLimit = None,
+    keep_top: options.KeepTop = None,
+    keep: options.Keep = None,
     tracking_uri: options.TrackingUri = None,
     address: options.Address = None,
     resume: options.Resume = None,
@@ -222,6 +233,30 @@ def status(
     from orchestrator.views import status_text
 
     typer.echo(status_text(source))
+
+
+@app.command()
+def gc(
+    folder: Folder,
+    keep_top: Annotated[
+        int | None,
+        typer.Option(min=1, help="Trials of each use case whose checkpoints stay. [default: the campaign's]"),
+    ] = None,
+    keep: options.Keep = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
+) -> None:
+    """Delete checkpoints that nothing needs any more: it says which, and asks."""
+    from orchestrator.checkpoints import describe, plan_gc
+
+    found = plan_gc(folder, keep_top, keep)
+    typer.echo(describe(folder, found))
+    if not found.files and not found.folders:
+        return
+    if yes or (sys.stdin.isatty() and typer.confirm("Delete?", err=True)):
+        found.carry_out()
+        typer.echo("deleted")
+    else:
+        typer.echo("nothing was deleted; --yes does it")
 
 
 @app.command()

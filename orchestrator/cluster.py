@@ -5,10 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import ray
 import yaml
 
 BOOTSTRAP = Path("~/ray_bootstrap_config.yaml")
 """Where `ray up` puts the cluster's settings on its head; Ray's autoscaler tells nobody else what it may start."""
+
+
+def nodes(*, joined: bool) -> list[dict[str, float]]:
+    """Resources of each node that is there and, in a cluster that was joined, of each kind that it may start."""
+    there = [dict(node["Resources"]) for node in ray.nodes() if node["Alive"]]
+    return there + (startable_nodes() if joined else [])
 
 
 def startable_nodes(path: Path = BOOTSTRAP) -> list[dict[str, float]]:

@@ -267,9 +267,3 @@ def _sampler(seed: int) -> optuna.samplers.BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return optuna.samplers.TPESampler(seed=seed % 2**32, multivariate=True, group=True)
-
-
-def next_family(studies: Sequence[Proposer], started: Mapping[str, int], wanted: Mapping[str, int]) -> Proposer | None:
-    """The family that has started least of what is wanted, in the order asked for; None when each has all of it."""
-    open_families = [study for study in studies if started[study.name] < wanted[study.name]]
-    return min(open_families, key=lambda study: started[study.name] / wanted[study.name], default=None)

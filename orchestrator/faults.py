@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from typing import NamedTuple
+
+from ray.exceptions import (
+    ActorUnavailableError,
+    LocalRayletDiedError,
+    NodeDiedError,
+    ObjectLostError,
+    RayActorError,
+    WorkerCrashedError,
+)
 
 from trainables.errors import one_line
 
@@ -17,23 +27,34 @@ OOM, DIVERGED, TIMED_OUT, CRASHED, LOST_NODE, INVALID = (
 )
 MESSAGE_LENGTH = 500
 
+_NODE = r"\bnode\b.*(died|dead|terminated|was lost|preempt|unexpectedly shut down)"
+_MEMORY = r"out of memory|low on memory"
+_WORKER_DIED = (RayActorError, WorkerCrashedError, ObjectLostError, LocalRayletDiedError)
+_STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
+
 
 class Failure(NamedTuple):
-    """A class of the list above and what was said."""
+    """A class of the list above and what was said. restartable: it was not the trial's doing, which may go on elsewhere."""
 
     failure_class: str
     message: str
+    restartable: bool = False
 
 
 class TrialTimeout(RuntimeError):
     """A trial ran past its own time limit."""
 
 
+def is_storage(error: BaseException) -> bool:
+    """Whether a disk is full, or can't be written."""
+    return isinstance(error, OSError) and error.errno in _STORAGE
+
+
 def classify(error: BaseException) -> Failure:
-    """Return the failure that an exception of a trial stands for."""
+    """Return the failure that an exception of a trial stands for, raised in its code or, where its worker died, by Ray."""
     message = one_line(error, MESSAGE_LENGTH)
     name = type(error).__name__
-    if name in ("OutOfMemoryError", "MemoryError") or "out of memory" in message.lower():
+    if name in ("OutOfMemoryError", "MemoryError") or re.search(_MEMORY, message, re.IGNORECASE):
         return Failure(OOM, message)
     if name == "Diverged":
         return Failure(DIVERGED, message)
@@ -41,6 +62,9 @@ def classify(error: BaseException) -> Failure:
         return Failure(TIMED_OUT, message)
     if name == "UserError":
         return Failure(INVALID, message)
-    if name == "NodeDiedError" or re.search(r"node .*(died|dead|terminated|was lost)", message, re.IGNORECASE):
-        return Failure(LOST_NODE, message)
-    return Failure(CRASHED, f"{name}: {message}" if message else name)
+    # An actor is unavailable, not dead, where nothing answers for it any more, its node included.
+    if isinstance(error, (NodeDiedError, ActorUnavailableError)) or re.search(_NODE, message, re.IGNORECASE):
+        return Failure(LOST_NODE, message, restartable=True)
+    # A worker that was killed, or whose disk is full, says nothing about the trial.
+    restartable = isinstance(error, _WORKER_DIED) or is_storage(error)
+    return Failure(CRASHED, f"{name}: {message}" if message else name, restartable)

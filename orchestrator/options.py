@@ -34,12 +34,21 @@ Noise = Annotated[
 ]
 Name = Annotated[str | None, typer.Option(help="The campaign's name. [default: the folder's]")]
 MaxConcurrent = Annotated[int | None, typer.Option(help="Trials at a time. [default: as many as fit]")]
-CpusPerTrial = Annotated[int | None, typer.Option(help="CPU cores a trial. [default: 1]")]
+CpusPerTrial = Annotated[
+    str | None, typer.Option(help="CPU cores a trial; auto: as measured, without GPUs. [default: 1]")
+]
 GpusPerTrial = Annotated[
-    float | None, typer.Option(help="GPUs a trial, fractions allowed. [default: 1 where there are any]")
+    str | None,
+    typer.Option(help="GPUs a trial, fractions allowed; auto: as measured. [default: 1 where there are any]"),
 ]
 TimeBudget = Annotated[float | None, typer.Option(help="Minutes, then running trials are put off.")]
 TrialTimeLimit = Annotated[float | None, typer.Option(help="Minutes a trial may take before it fails.")]
+KeepTop = Annotated[
+    int | None, typer.Option(help="Trials of each use case whose checkpoints stay at the end. [default: 5]")
+]
+Keep = Annotated[
+    list[str] | None, typer.Option(metavar="TRIAL|all", help="A trial whose checkpoint stays, too, or all.")
+]
 TrackingUri = Annotated[
     str | None, typer.Option(help="MLflow tracking URI. [default: a SQLite file in the campaign's folder]")
 ]

@@ -28,10 +28,12 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from analysis.books import TrialRecord
-from orchestrator.cluster import startable_nodes
-from orchestrator.family_search import Proposal, Proposer, next_family
+from orchestrator.allocation import Allocation
+from orchestrator.checkpoints import RAY_FOLDER
+from orchestrator.family_search import Proposal, Proposer
 from orchestrator.ledger import Ledger
 from orchestrator.recorder import Recorder
+from orchestrator.resources import Resources, find_resources
 from orchestrator.schedulers import Asha, build_scheduler, rungs
 from orchestrator.tune_trainable import TrialTrainable
 from trainables.errors import UserError, one_line
@@ -40,13 +42,12 @@ from trainables.registry import plugin_folders
 if TYPE_CHECKING:
     from orchestrator.campaign import CampaignRun
 
-RAY_FOLDER = "ray"
-
 
 class FamilySearcher(Searcher):
-    """Hands Ray Tune the next proposal of the family that has started least of what is wanted.
+    """Hands Ray Tune the next proposal of the family whose turn it is.
 
-    ended: by fingerprint, what has ended of the trials that count towards `wanted`.
+    ended: by fingerprint, what has ended of the trials that count as this run's. resources: what a trial gets, and what
+    one gets that runs alone. Trials that go on after a failure come before new ones.
     """
 
     def __init__(
@@ -54,13 +55,15 @@ class FamilySearcher(Searcher):
         studies: Sequence[Proposer],
         ledger: Ledger,
         ended: Mapping[str, TrialRecord],
-        wanted: Mapping[str, int],
+        allocation: Allocation,
         options: dict[str, Any],
-        exhausted: list[str],
+        resources: Resources,
+        recorder: Recorder,
     ) -> None:
         super().__init__()
-        self.studies, self.ledger, self.wanted = list(studies), ledger, wanted
-        self.options, self.exhausted = options, exhausted
+        self.studies, self.ledger, self.allocation = list(studies), ledger, allocation
+        self.options, self.resources, self.recorder = options, resources, recorder
+        self.live: set[str] = set()
         self.started = Counter(record.family for record in ended.values())
         self.proposed = set(ended)
         self.reserved = {fingerprint for study in studies for fingerprint in study.interrupted()}
@@ -70,20 +73,31 @@ class FamilySearcher(Searcher):
         return {}
 
     def suggest(self, trial_id: str) -> Any:
-        """Return the next trial's configuration, or FINISHED."""
-        while (study := next_family(self.studies, self.started, self.wanted)) is not None:
-            proposal = study.propose(self.proposed, self.reserved)
+        """Return the next trial's configuration; FINISHED, or None while a running trial may yet come back."""
+        proposal = self.recorder.retries.pop() or self._new()
+        if proposal is not None:
+            self.live.add(trial_id)
+            return self._config(proposal)
+        return None if self.live or self.recorder.running or self.recorder.retries else Searcher.FINISHED
+
+    def _new(self) -> Proposal | None:
+        while (study := self.allocation.choose(self.studies, self.started)) is not None:
+            why, proposal = self.recorder.outcomes.hopeless(study.name), None
+            if why is None:
+                proposal = study.propose(self.proposed, self.reserved)
+                why = f"{study.name} has no configuration left to try"
             if proposal is None:
-                self.exhausted.append(study.name)
+                self.recorder.close_family(study.name, why)
                 self.studies.remove(study)
                 continue
             self.started[study.name] += 1
             self.proposed.add(proposal.fingerprint)
-            return self._config(proposal)
-        return Searcher.FINISHED
+            return proposal
+        return None
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Nothing: the recorder tells the studies, after the ledger."""
+        """The trial may be followed by others; the recorder tells the studies, after the ledger."""
+        self.live.discard(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the studies and the ledger are the searcher's state."""
@@ -92,8 +106,11 @@ class FamilySearcher(Searcher):
         """Nothing: a restart opens the same books."""
 
     def _config(self, proposal: Proposal) -> dict[str, Any]:
+        attempt = self.recorder.retries.attempt(proposal.fingerprint)
         return {
             **self.options,
+            "resources": self.resources.alone if attempt.alone else self.resources.each,
+            "micro_batches": attempt.micro_batches,
             "proposal": proposal._asdict(),
             "trial": proposal.config,
             "folder": str(self.ledger.trial_folder(proposal.fingerprint)),
@@ -102,9 +119,9 @@ class FamilySearcher(Searcher):
 
 
 def run_trials(
-    campaign: CampaignRun, ledger: Ledger, recorder: Recorder, studies: Sequence[Proposer], wanted: Mapping[str, int]
+    campaign: CampaignRun, ledger: Ledger, recorder: Recorder, studies: Sequence[Proposer], allocation: Allocation
 ) -> None:
-    """Run trials until each family has what is wanted.
+    """Run trials until all that the allocation has to give have ended.
 
     Raises KeyboardInterrupt on Ctrl-C, UserError where no cluster answers.
     """
@@ -116,34 +133,35 @@ def run_trials(
         scheduler = build_scheduler(epochs=epochs, stopping=stopping, past=recorder.curves())
         if isinstance(scheduler, Asha):
             recorder.stopped_early = scheduler.stopped.__contains__
-        startable = [] if settings.address is None else startable_nodes()
-        resources = _resources(settings.cpus_per_trial, settings.gpus_per_trial, startable)
+        resources = find_resources(campaign, recorder.progress.say)
+        recorder.retries.shared = resources.each != resources.alone
         options = {
             # Ray leaves GPUs visible to an actor that was given none.
-            "device": None if resources["gpu"] else "cpu",
+            "device": None if resources.each["gpu"] else "cpu",
             "score_at": rungs(epochs, stopping),
-            "threads": settings.cpus_per_trial,
+            "threads": int(resources.each["cpu"]),
             "plugins": os.pathsep.join(str(folder.resolve()) for folder in plugin_folders()),
             "time_limit": None if settings.trial_time_limit is None else settings.trial_time_limit * 60,
         }
-        searcher = FamilySearcher(studies, ledger, campaign.ended(ledger), wanted, options, recorder.exhausted)
-        trainable = tune.with_resources(tune.with_parameters(TrialTrainable, data=campaign.data), resources)
-        _run(searcher, scheduler, recorder, trainable, campaign, sum(wanted.values()))
+        searcher = FamilySearcher(studies, ledger, campaign.ended(ledger), allocation, options, resources, recorder)
+        trainable = tune.with_resources(
+            tune.with_parameters(TrialTrainable, data=campaign.data),
+            lambda config: tune.PlacementGroupFactory([{k.upper(): v for k, v in config["resources"].items()}]),
+        )
+        _run(searcher, scheduler, recorder, trainable, campaign)
     finally:
         if ours:
             ray.shutdown()
 
 
-def _run(
-    searcher: FamilySearcher, scheduler: Any, recorder: Recorder, trainable: Any, campaign: CampaignRun, trials: int
-) -> None:
+def _run(searcher: FamilySearcher, scheduler: Any, recorder: Recorder, trainable: Any, campaign: CampaignRun) -> None:
     settings = campaign.settings
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=scheduler,
-            num_samples=trials,
+            num_samples=-1,  # the searcher says when there are enough
             max_concurrent_trials=settings.max_concurrent,
             time_budget_s=None if settings.time_budget is None else settings.time_budget * 60,
             reuse_actors=True,
@@ -163,11 +181,15 @@ def _run(
 
 
 def start_ray(address: str | None) -> None:
-    """Start a Ray on this machine, or join the cluster at an address. Raises UserError where none answers."""
+    """Join the cluster at an address, or that of a Ray job in which this runs; else start a Ray on this machine.
+
+    Ray itself would join whatever cluster runs here. Raises UserError where none answers.
+    """
     logging.getLogger("ray").setLevel(logging.ERROR)
+    address = address or os.environ.get("RAY_ADDRESS")
     try:
         ray.init(
-            address=address,
+            address=address or "local",
             include_dashboard=False if address is None else None,
             log_to_driver=False,
             logging_level=logging.ERROR,
@@ -192,19 +214,3 @@ def _interruptible(recorder: Recorder) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _resources(cpus: int, gpus: float | None, startable: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """What a trial gets: the GPUs asked for, else a whole one where there are any, or can be.
-
-    startable: nodes that come when trials wait. Raises UserError for more than any node has: such a trial would wait for ever.
-    """
-    nodes = [*(node["Resources"] for node in ray.nodes() if node["Alive"]), *startable]
-    if gpus is None:
-        gpus = 1.0 if any(node.get("GPU", 0) >= 1 for node in nodes) else 0.0
-    if not any(node.get("CPU", 0) >= cpus and node.get("GPU", 0) >= gpus for node in nodes):
-        there = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
-        raise UserError(
-            f"--cpus-per-trial {cpus} and --gpus-per-trial {gpus:g}: no node has both ({there}); ask for fewer"
-        )
-    return {"cpu": cpus, "gpu": gpus}

@@ -6,24 +6,27 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ray import cloudpickle
 from ray.tune import Callback
 
 from analysis.books import FAILED, FINISHED, PRUNED, TrialRecord, read_references
+from orchestrator.checkpoints import Sweep
 from orchestrator.family_search import Objective, Proposal, Proposer
 from orchestrator.faults import CRASHED, Failure, classify
 from orchestrator.ledger import Ledger, now
 from orchestrator.progress import Progress
+from orchestrator.retries import Outcomes, Retries
 from orchestrator.schedulers import Curve
 from orchestrator.tracking import Tracker
 from trainables.errors import one_line
-from trainables.files import TEST_PREDICTIONS, VARIANT_PREDICTIONS
-from trainables.training import BEST, HISTORY, LAST
+from trainables.files import BEST, HISTORY, LAST, TEST_PREDICTIONS, VARIANT_PREDICTIONS
 
-ARTIFACTS = (BEST, TEST_PREDICTIONS, VARIANT_PREDICTIONS)
+ARTIFACTS = (TEST_PREDICTIONS, VARIANT_PREDICTIONS)
 STATUS_SECONDS = 2.0
 """status.json is written at most this often."""
 
@@ -48,7 +51,9 @@ class Recorder(Callback):
         self.objective, self.tags_of, self.progress = objective, tags_of, progress
         self.running: dict[str, _Running] = {}
         self.stopped_early: Callable[[str], bool] = lambda trial_id: False
-        self.exhausted: list[str] = []  # families without a configuration left to try
+        self.retries, self.outcomes = Retries(), Outcomes()
+        self.closed_families: dict[str, str] = {}  # those that are asked no more, and why
+        self.again: dict[str, _Running] = {}  # by fingerprint, trials that wait for another attempt
         self.stop_asked = self.stepping = False
         self._status_written = 0.0
         self._tracker_away_until = 0.0
@@ -73,6 +78,11 @@ class Recorder(Callback):
             if not self.tracker.is_closed(record.fingerprint):
                 self._track(partial(self._publish, record))
 
+    def close_family(self, family: str, why: str) -> None:
+        """Note that a family is asked no more."""
+        self.closed_families[family] = why
+        self.progress.say(why)
+
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Leave here if it was asked for: nothing is being written now."""
         self.stepping = True
@@ -82,7 +92,9 @@ class Recorder(Callback):
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Open the trial's run."""
         proposal = Proposal(**trial.config["proposal"])
-        self.running[trial.trial_id] = _Running(proposal)
+        running = self.again.pop(proposal.fingerprint, None) or _Running(proposal)
+        running.start(trial.config["resources"])
+        self.running[trial.trial_id] = running
         self._track(lambda: self.tracker.start(proposal, self.tags_of(proposal)))
         self._show()
 
@@ -93,7 +105,7 @@ class Recorder(Callback):
         running = self.running[trial.trial_id]
         running.epoch = result["epoch"]
         if result.get("failure_class"):
-            running.failure = Failure(result["failure_class"], result["failure"])
+            running.failure = Failure(result["failure_class"], result["failure"], result["restartable"])
             text = result["traceback"]
             folder = self.ledger.trial_folder(running.proposal.fingerprint)
             folder.mkdir(parents=True, exist_ok=True)
@@ -103,7 +115,7 @@ class Recorder(Callback):
         running.metrics = result["metrics"]
         running.final = result["final"]
         running.pid = result["pid"]
-        self._track(lambda: self.tracker.log_history(running.proposal.fingerprint, result["history"]))
+        self._track(lambda: self._log_epochs(running.proposal, result["history"]))
         study = self.studies[running.proposal.family]
         for entry in result["history"]:
             study.report(running.proposal.number, int(entry["epoch"]), entry["val/spearman"])
@@ -114,8 +126,9 @@ class Recorder(Callback):
         running = self.running.get(trial.trial_id)
         if running is None:
             return
+        running.stop()
         if running.failure is not None:
-            self._end(running, FAILED)
+            self._fail(running)
         elif running.final:
             self._end(running, FINISHED)
         elif self.stopped_early(trial.trial_id):
@@ -127,19 +140,21 @@ class Recorder(Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Record a trial whose worker died."""
-        running = self.running.get(trial.trial_id) or _Running(Proposal(**trial.config["proposal"]))
-        error = trial.get_pickled_error()
-        running.failure = classify(error) if error is not None else Failure(CRASHED, "the worker died")
-        self._end(running, FAILED)
+        proposal = Proposal(**trial.config["proposal"])
+        running = self.running.get(trial.trial_id) or self.again.pop(proposal.fingerprint, None) or _Running(proposal)
+        running.stop()
+        running.failure = _worker_failure(trial)
+        self._fail(running)
         self.running.pop(trial.trial_id, None)
         self._show()
 
     def interrupt(self) -> None:
         """Mark all running trials as interrupted."""
-        fingerprints = [running.proposal.fingerprint for running in self.running.values()]
+        fingerprints = [running.proposal.fingerprint for running in (*self.running.values(), *self.again.values())]
         ended = self.ledger.everything()
         self._track(lambda: self.tracker.interrupt(f for f in fingerprints if f not in ended))
         self.running.clear()
+        self.again.clear()
 
     def curves(self) -> Iterable[Curve]:
         """The validation curve of every trial, replicates aside, that ended without failing."""
@@ -147,6 +162,14 @@ class Recorder(Callback):
         for record in self.ledger.records.values():
             if record.status != FAILED:
                 yield Curve(record.fingerprint, tuple(curves[record.family].get(record.number, ())))
+
+    def keep_models(self, sweep: Sweep) -> None:
+        """Once all has ended: log the checkpoints that stay to their runs, and let the others go."""
+        for fingerprint in sweep.kept:
+            path = self.ledger.trial_folder(fingerprint) / BEST
+            if path.exists():
+                self._track(partial(self.tracker.log_model, fingerprint, path))
+        sweep.carry_out()
 
     def close(self, state: str) -> None:
         """Write status.json and, with all that it missed, MLflow for the last time."""
@@ -172,8 +195,21 @@ class Recorder(Callback):
             }
             for r in self.running.values()
         ]
-        self.ledger.write_status(state, self.command, running)
         self._status_written = time.monotonic()
+        with suppress(OSError):  # it only shows what goes on; where the disk is full, the ledger says so
+            self.ledger.write_status(state, self.command, running)
+
+    def _fail(self, running: _Running) -> None:
+        """Let a failed trial run again where that may help; else it has ended."""
+        proposal, failure = running.proposal, running.failure
+        assert failure is not None
+        following = self.retries.again(proposal, failure)
+        if following is None:
+            self._end(running, FAILED)
+            return
+        self.progress.say(f"{proposal.name} {following} ({failure.failure_class}: {failure.message[:100]})")
+        self.again[proposal.fingerprint] = running
+        self._track(lambda: self.tracker.interrupt([proposal.fingerprint]))
 
     def _end(self, running: _Running, status: str) -> None:
         proposal = running.proposal
@@ -197,8 +233,13 @@ class Recorder(Callback):
             failure_class=running.failure.failure_class if running.failure else None,
             failure=running.failure.message if running.failure else None,
             replicate_of=proposal.replicate_of,
+            attempts=self.retries.attempt(proposal.fingerprint).number,
+            micro_batches=self.retries.attempt(proposal.fingerprint).micro_batches,
+            cpu_seconds=round(running.held["cpu"], 1),
+            gpu_seconds=round(running.held["gpu"], 1),
         )
         self.ledger.append(record)
+        self.outcomes.note(record)
         self.studies[record.family].tell(record, self.objective(record))
         self._track(lambda: self._publish(record))
         self.progress.ended(record)
@@ -207,25 +248,33 @@ class Recorder(Callback):
     def _track(self, write: Callable[[], None]) -> None:
         """Write to MLflow, which only shows what the ledger holds: where it fails, the search goes on without it.
 
-        It is left alone for a while then; what it missed is written at the end, or at the next start.
+        It is left alone for a while then; what it missed is written when it answers again, or at the next start.
         """
         if time.monotonic() < self._tracker_away_until:
             return
         try:
             write()
+            if self._tracker_away_until:
+                self._tracker_away_until = 0.0
+                self.progress.say("MLflow can be written again")
+                self.publish_missing()
         except Exception as error:  # MLflow, SQLAlchemy, HTTP and file systems raise many kinds
             self._tracker_away_until = time.monotonic() + AWAY_SECONDS
             self.progress.say(
                 f"MLflow can't be written ({type(error).__name__}: {one_line(error)}); the search goes on"
             )
 
+    def _log_epochs(self, proposal: Proposal, history: Iterable[Mapping[str, float]]) -> None:
+        """Write epochs to a trial's run, opened now if MLflow was away when the trial began."""
+        if not self.tracker.has_run(proposal.fingerprint):
+            self.tracker.start(proposal, self.tags_of(proposal))
+        self.tracker.log_history(proposal.fingerprint, history)
+
     def _publish(self, record: TrialRecord) -> None:
         """Bring a trial's MLflow run to its end, whatever it has of it already."""
         folder = self.ledger.trial_folder(record.fingerprint)
-        if not self.tracker.has_run(record.fingerprint):
-            proposal = Proposal(**{name: getattr(record, name) for name in Proposal._fields})
-            self.tracker.start(proposal, self.tags_of(proposal))
-        self.tracker.log_history(record.fingerprint, _read_history(folder / HISTORY))
+        proposal = Proposal(**{name: getattr(record, name) for name in Proposal._fields})
+        self._log_epochs(proposal, _read_history(folder / HISTORY))
         self.tracker.finish(record, [folder / name for name in ARTIFACTS], self.objective(record))
 
     def _show(self) -> None:
@@ -235,17 +284,42 @@ class Recorder(Callback):
 
 
 class _Running:
-    """A trial under way, as far as its reports tell."""
+    """A trial under way, in one attempt after another, as far as its reports tell.
+
+    held: seconds times CPUs and GPUs, of all attempts.
+    """
 
     def __init__(self, proposal: Proposal) -> None:
         self.proposal = proposal
         self.started = now()
+        self.held = {"cpu": 0.0, "gpu": 0.0}
+        self.start({})
+
+    def start(self, resources: Mapping[str, float]) -> None:
+        """Begin an attempt; its first report tells of the epochs of those before it, too."""
+        self.resources, self.since = resources, time.monotonic()
         self.epoch = 0
         self.pid: int | None = None
         self.history: list[dict[str, float]] = []
         self.metrics: dict[str, float] | None = None
         self.final = False
         self.failure: Failure | None = None
+
+    def stop(self) -> None:
+        """End an attempt."""
+        seconds = time.monotonic() - self.since
+        for name, amount in self.resources.items():
+            self.held[name] += amount * seconds
+        self.resources = {}
+
+
+def _worker_failure(trial: Any) -> Failure:
+    """Why Ray Tune gave up a trial's worker; it keeps the error in a file of the driver's own."""
+    path = trial.pickled_error_file
+    if path is None or not Path(path).exists():
+        return Failure(CRASHED, "the worker died", restartable=True)
+    with Path(path).open("rb") as file:
+        return classify(cloudpickle.load(file))
 
 
 def _read_history(path: Path) -> list[dict[str, float]]:

@@ -61,6 +61,10 @@ class Replication(CampaignRun):
         """The replicates of each family."""
         return dict(Counter(proposal.family for proposal in self._plan.values()))
 
+    def typical(self) -> TrialConfig:
+        """The first replicate."""
+        return TrialConfig.from_flat(next(iter(self._plan.values())).config)
+
     def proposers(self, ledger: Ledger) -> dict[str, Proposer]:
         """The replicates of each family, seed by seed."""
         plan = list(self._plan.values())

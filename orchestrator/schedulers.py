@@ -64,9 +64,16 @@ class Asha(AsyncHyperBandScheduler):
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         """Note a trial's last value, unless it failed."""
         if result.get("failure_class"):
-            self.on_trial_remove(tune_controller, trial)
+            self.on_trial_error(tune_controller, trial)
         else:
             super().on_trial_complete(tune_controller, trial, result)
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """Forget a trial that failed: if it runs again, its next report tells of all its epochs."""
+        for bracket in self._brackets:
+            for _, recorded in bracket._rungs:
+                recorded.pop(trial.trial_id, None)
+        self.on_trial_remove(tune_controller, trial)
 
     def _replay(self, curve: Curve) -> None:
         """Show the rungs a trial of before the restart; what would be decided of it does not matter any more."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from analysis import open_campaign
 from analysis.books import MANIFEST, read_manifest
+from orchestrator.allocation import Adaptive, Allocation
 from orchestrator.campaign import CampaignRun, absolute
 from orchestrator.family_search import FamilyStudy, Proposer, open_storage, open_study
 from orchestrator.ledger import Ledger
@@ -16,6 +17,7 @@ from orchestrator.schedulers import EarlyStopping, default_grace
 from orchestrator.settings import Settings
 from search_spaces import FAMILIES, Family, check_codes, names_by_word, published_by_name, short_form
 from search_spaces.ablation import BUDGET, around
+from trainables.config import TrialConfig
 from trainables.errors import UserError, suggest
 
 ABLATION = "ablation"
@@ -53,6 +55,17 @@ class Search(CampaignRun):
     def wanted(self, ledger: Ledger) -> dict[str, int]:
         """As many trials of each family as were asked for."""
         return dict.fromkeys(self.families, self.search.trials)
+
+    def allocation(self, ledger: Ledger) -> Allocation:
+        """As many trials for each family, or more for those that promise more."""
+        if self.search.allocation == "even":
+            return super().allocation(ledger)
+        return Adaptive(self.wanted(ledger), self.search.min_trials, self.ended(ledger), self.objective)
+
+    def typical(self) -> TrialConfig:
+        """The first family's first."""
+        name, family = next(iter(self._families.items()))
+        return self.build(name, family.flat(next(iter(family.representatives()))), self.search.seed)
 
     def proposers(self, ledger: Ledger) -> dict[str, Proposer]:
         """An Optuna study a family."""

@@ -13,10 +13,16 @@ from analysis.books import MANIFEST, read_manifest
 from trainables.errors import UserError, one_line, suggest
 
 PositiveInt = Annotated[int, Field(ge=1)]
+KEEP_ALL, AUTO = "all", "auto"
 
 
 class RunSettings(BaseModel):
-    """What every campaign is told. Paths are relative to the folder that the command runs in."""
+    """What every campaign is told. Paths are relative to the folder that the command runs in.
+
+    cpus_per_trial, gpus_per_trial: auto packs as many trials on a GPU, or on a node without any, as measured to pay.
+    prices: of an hour of a CPU and of a GPU, in any currency, which make costs of what trials held. keep_top, keep: once
+    it is finished, checkpoints stay of so many trials a use case, and of these trials, or all.
+    """
 
     command: ClassVar[str]
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,10 +48,13 @@ class RunSettings(BaseModel):
     # How to run
     address: str | None = None
     max_concurrent: PositiveInt | None = None
-    cpus_per_trial: PositiveInt = 1
-    gpus_per_trial: Annotated[float, Field(ge=0)] | None = None
+    cpus_per_trial: PositiveInt | Literal["auto"] = 1
+    gpus_per_trial: Annotated[float, Field(ge=0)] | Literal["auto"] | None = None
     time_budget: Annotated[float, Field(gt=0)] | None = None
     trial_time_limit: Annotated[float, Field(gt=0)] | None = None
+    prices: dict[Literal["cpu_hour", "gpu_hour"], Annotated[float, Field(ge=0)]] = {}
+    keep_top: PositiveInt = 5
+    keep: tuple[str, ...] = ()
     resume: bool = False
 
     def to_yaml(self) -> str:
@@ -56,6 +65,7 @@ class RunSettings(BaseModel):
 class Settings(RunSettings):
     """Everything a search is told.
 
+    trials: of each family; with adaptive allocation so many a family on average, and `min_trials` of each at least.
     set: flat parameters of every trial, which the search then leaves alone. around: the configuration that the family
     ablation moves away from, a published name or DIR/TRIAL.
     """
@@ -64,6 +74,8 @@ class Settings(RunSettings):
 
     families: tuple[str, ...] = ("baseline", "rank_stability", "distributional")
     trials: PositiveInt = 10
+    allocation: Literal["even", "adaptive"] = "even"
+    min_trials: PositiveInt = 3
     set: dict[str, str | int | float | bool] = {}
     around: str | None = None
     seed: Annotated[int, Field(ge=0)] = 0

@@ -10,6 +10,7 @@ from orchestrator.family_search import GivenOrder, Proposal, Proposer
 from orchestrator.ledger import Ledger
 from orchestrator.settings import StudySettings
 from search_spaces import FAMILIES, names_by_word, published_by_name
+from trainables.config import TrialConfig
 from trainables.errors import UserError, suggest
 
 
@@ -35,6 +36,10 @@ class Study(CampaignRun):
         missing = Counter(p.family for p in self._proposals if p.fingerprint in self._chosen - set(ledger.records))
         ended = Counter(record.family for record in ledger.records.values())
         return {family: ended[family] + missing[family] for family in self.families}
+
+    def typical(self) -> TrialConfig:
+        """The first configuration asked for."""
+        return TrialConfig.from_flat(next(p.config for p in self._proposals if p.fingerprint in self._chosen))
 
     def proposers(self, ledger: Ledger) -> dict[str, Proposer]:
         """The published configurations of each family."""

@@ -39,6 +39,7 @@ with warnings.catch_warnings():
     from mlflow.tracking import MlflowClient
 
 ARTIFACTS = "artifacts"
+MODEL_TAG = "nrtune.model"
 BATCH = 900
 """Metrics a call: MLflow takes at most 1000."""
 
@@ -160,6 +161,13 @@ class Tracker:
         self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
         self.client.set_terminated(run_id, status=_RUN_STATUS.get(record.status, "FAILED"))
         self._closed.add(record.fingerprint)
+
+    def log_model(self, fingerprint: str, path: Path) -> None:
+        """Log the checkpoint of a trial that is kept, once."""
+        run = self._runs[fingerprint]
+        if run.data.tags.get(MODEL_TAG) != path.name:
+            self.client.log_artifact(run.info.run_id, str(path))
+            self.client.set_tag(run.info.run_id, MODEL_TAG, path.name)
 
     def log_references(self, references: Mapping[str, Mapping[str, float]]) -> None:
         """Log the metrics of reference lines, by name, onto the campaign's own run; what it has already is skipped."""

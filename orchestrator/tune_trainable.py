@@ -22,8 +22,8 @@ from trainables.registry import PLUGIN_VARIABLE
 class TrialTrainable(tune.Trainable):
     """Steps a `trainables.training.Training`; whatever it raises becomes a result, so that the actor lives on.
 
-    config: trial (flat parameters), folder, score_at, device (None: a GPU if there is one), threads, time_limit
-    (seconds or None), plugins (folders).
+    config: trial (flat parameters), folder, score_at, device (None: a GPU if there is one), threads, micro_batches,
+    time_limit (seconds or None), plugins (folders).
     """
 
     def setup(self, config: dict[str, Any], data: Any = None) -> None:
@@ -52,6 +52,7 @@ class TrialTrainable(tune.Trainable):
             return {
                 "failure_class": failure.failure_class,
                 "failure": failure.message,
+                "restartable": failure.restartable,
                 "traceback": traceback.format_exc(),
                 "epoch": self.epoch,
                 "val_spearman": math.nan,
@@ -89,7 +90,7 @@ class TrialTrainable(tune.Trainable):
                     f"{folder.parents[1]} is not shared with this node: put --out on storage that all nodes see"
                 )
             config = TrialConfig.from_flat(self.trial["trial"])
-            options = {"device": self.trial["device"], "score_at": self.trial["score_at"]}
+            options = {name: self.trial[name] for name in ("device", "score_at", "micro_batches")}
             training = Training(config, self.data, folder=folder, **options)
             # After a resume the driver may have missed the last epochs before the interruption: it gets them all.
             history = training.history[:-1] if training.done else training.history[:]

@@ -9,6 +9,9 @@ from pathlib import Path
 TEST_PREDICTIONS, VARIANT_PREDICTIONS = "predictions_test.parquet", "predictions_cagi5.parquet"
 """What was predicted, a row a test sequence and a row a variant, in the folder of a trial or a reference line."""
 
+LAST, BEST, HISTORY = "last.pt", "best.pt", "history.json"
+"""In the folder of a trial: the checkpoint to go on from, the weights of the best epoch, and every epoch's metrics."""
+
 
 def cut_torn_line(path: Path) -> None:
     """Cut a last line that a crash left without its end, so that the next one does not run into it."""

@@ -21,15 +21,13 @@ from trainables.config import TrialConfig
 from trainables.data.cagi5 import Variants
 from trainables.data.dataset import Dataset
 from trainables.errors import UserError
-from trainables.files import write_atomically
+from trainables.files import BEST, HISTORY, LAST, write_atomically
 from trainables.losses import Progress, Target
 from trainables.model import Model
 from trainables.predictions import Score, store_predictions
 from trainables.randomness import derive_generator, derive_seed
 from trainables.samplers import TrainRows
 from trainables.scoring import predict, score
-
-LAST, BEST, HISTORY = "last.pt", "best.pt", "history.json"
 
 COLLAPSED = 1e-6
 """Validation predictions that spread less than this (log2), relative to their size, are a constant in float32."""
@@ -114,6 +112,8 @@ class Training:
     """One trial's training, an epoch at a time; resumes from its folder where that holds a checkpoint of the same trial.
 
     After the epochs of `score_at` and after the last, the best epoch so far is scored and its predictions are stored.
+    With `micro_batches`, each batch is run in so many parts whose gradients are added up: that takes less memory, while
+    batch norm, and a loss over pairs within a batch, see the parts alone.
 
     Trials of one seed share their random numbers: the first weights of like layers, dropout, and what samplers draw
     from. Their differences are paired, and a parameter that reaches nothing leaves bitwise the same metrics.
@@ -127,9 +127,11 @@ class Training:
         device: str | None = None,
         folder: Path | None = None,
         score_at: Collection[int] = (),
+        micro_batches: int = 1,
     ) -> None:
         data.check_noise(config)
         self.config, self.data, self.folder, self.score_at = config, data, folder, frozenset(score_at)
+        self.micro_batches = micro_batches
         self.fingerprint = data.fingerprint_of(config)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.bf16 = _use_bf16(config.precision, self.device)
@@ -153,6 +155,20 @@ class Training:
             self._train_and_validate()
         due = self.epoch in self.score_at or self.done
         return EpochReport(self.epoch, self.config.epochs, self.history[-1], self.score() if due else None)
+
+    def sequences_a_second(self, seconds: float, warm_up: int = 3) -> float:
+        """How fast it trains, measured on whole batches for about so long; the training is of no use afterwards."""
+        rows = torch.from_numpy(self.train_rows).to(self.device)
+        batches = rows.split(self.config.batch_size)[: max(1, len(rows) // self.config.batch_size)]
+        self.model.train()
+        steps, sequences, started = 0, 0, time.perf_counter()
+        while steps <= warm_up or time.perf_counter() - started < seconds:
+            if steps == warm_up:
+                sequences, started = 0, time.perf_counter()
+            batch = batches[steps % len(batches)]
+            float(self._step(batch, Progress(0, 1))["train/loss"])  # waits for the device
+            steps, sequences = steps + 1, sequences + len(batch)
+        return sequences / (time.perf_counter() - started)
 
     def score(self) -> Score:
         """Score the best validation epoch; the model keeps its weights if the training is done."""
@@ -223,18 +239,31 @@ class Training:
         totals: dict[str, Tensor] = {}
         self.model.train()
         for chosen in order.split(self.config.batch_size):
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-                prediction = self.model(self.tokens[chosen])
-            target = Target(self.activity[chosen], None if self.std is None else self.std[chosen])
-            terms = {"train/loss": self.config.loss(prediction, target, progress)}
-            terms |= {f"train/{name}": value for name, value in prediction.auxiliary.items()}
-            self.optimiser.zero_grad(set_to_none=True)
-            torch.stack(list(terms.values())).sum().backward()
-            self.optimiser.step()
+            for name, value in self._step(chosen, progress).items():
+                totals[name] = totals.get(name, 0) + value
             self.schedule.step()
-            for name, value in terms.items():
-                totals[name] = totals.get(name, 0) + value.detach() * len(chosen)
         return {name: float(total) / len(order) for name, total in totals.items()}
+
+    def _step(self, chosen: Tensor, progress: Progress) -> dict[str, Tensor]:
+        """One step of the optimiser on a batch; returns each term of the loss, summed over its rows."""
+        totals: dict[str, Tensor] = {}
+        self.optimiser.zero_grad(set_to_none=True)
+        for part in chosen.chunk(self.micro_batches):
+            for name, value in self._backward(part, len(part) / len(chosen), progress).items():
+                totals[name] = totals.get(name, 0) + value * len(part)
+        self.optimiser.step()
+        return totals
+
+    def _backward(self, rows: Tensor, share: float, progress: Progress) -> dict[str, Tensor]:
+        """Add the gradients of rows that are a share of their batch; returns the terms of the loss."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            prediction = self.model(self.tokens[rows])
+        target = Target(self.activity[rows], None if self.std is None else self.std[rows])
+        terms = {"train/loss": self.config.loss(prediction, target, progress)}
+        terms |= {f"train/{name}": value for name, value in prediction.auxiliary.items()}
+        total = torch.stack(list(terms.values())).sum()
+        (total if share == 1 else total * share).backward()
+        return {name: value.detach() for name, value in terms.items()}
 
     def _keep(self, folder: Path) -> None:
         best = {"best": self.best, "best_epoch": self.best_epoch, "best_spearman": self.best_spearman}

@@ -12,6 +12,7 @@ import pytest
 
 from analysis import open_campaign
 from analysis.books import TrialRecord
+from analysis.budget import spent
 from analysis.comparison import Comparisons
 from analysis.intervals import Resampling
 from analysis.predictions import Predictions
@@ -139,6 +140,25 @@ def test_the_published_table(real_data, tmp_path):
     for picture in re.findall(r"!\[[^]]*\]\(([^)]*)\)", written):
         assert (folder / picture).exists()
     assert written.count("| overall |") >= 1
+
+
+def test_the_budget_is_that_of_the_trials():
+    records = [
+        record("B", 0.3, "baseline", seconds=1800.0, cpu_seconds=3600.0, gpu_seconds=1800.0),
+        record("R1", 0.3, seconds=3600.0, cpu_seconds=7200.0, gpu_seconds=3600.0, attempts=2),
+        record("R2", 0.3, status="failed", metrics={}, failure_class="oom", cpu_seconds=3600.0, gpu_seconds=0.0),
+        record("O", 0.3, "own"),
+    ]
+    table = spent(records, {"gpu_hour": 2.0, "cpu_hour": 0.1}).set_index("family")
+    assert table.loc["rank_stability", ["trials", "failed", "attempts"]].tolist() == [2, 1, 3]
+    assert table.loc["rank_stability", ["cpu_hours", "gpu_hours", "cost"]].tolist() == pytest.approx([3, 1, 2.3])
+    assert table.loc["baseline", "cost"] == pytest.approx(1.1)
+    assert math.isnan(table.loc["own", "cost"])
+    assert list(table.index[:2]) == ["rank_stability", "baseline"]
+    assert spent(records, {})["cost"].isna().all()
+    assert spent([], {}).empty
+    text = markdown(make_report(comparisons(RecordedTrials("c", "challenge", records))))
+    assert "| Rank stability | 2 | 1 | 3 |" in text
 
 
 def test_figures_of_an_earlier_report_go_and_other_files_stay(tmp_path):

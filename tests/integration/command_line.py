@@ -37,10 +37,10 @@ class Command:
         _, err = process.communicate(timeout=120)
         return process.returncode, err
 
-    def finish(self) -> str:
+    def finish(self, seconds: float = 240) -> str:
         """Run to the end; returns standard error."""
         process = self.start()
-        _, err = process.communicate(timeout=240)
+        _, err = process.communicate(timeout=seconds)
         assert process.returncode == 0, err
         return err
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import ray
 
-from orchestrator import ray_run
+from orchestrator import cluster
 from orchestrator.cluster import startable_nodes
+from orchestrator.resources import find_resources
+from orchestrator.settings import Settings
 from trainables.errors import UserError
 
 TOP = Path(__file__).parents[2]
@@ -28,11 +31,16 @@ def test_without_such_a_file_there_is_nothing_to_start(tmp_path: Path, content: 
 
 def test_a_trial_may_ask_for_nodes_that_are_not_there_yet(monkeypatch: pytest.MonkeyPatch):
     head = {"Alive": True, "Resources": {"memory": 1e9}}
-    monkeypatch.setattr(ray, "nodes", lambda: [head])
-    workers = [{"CPU": 4, "GPU": 1}]
-    assert ray_run._resources(2, None, workers) == {"cpu": 2, "gpu": 1.0}
-    assert ray_run._resources(1, 0.5, workers) == {"cpu": 1, "gpu": 0.5}
+    monkeypatch.setattr(ray, "nodes", lambda: [head, {"Alive": False, "Resources": {"CPU": 64}}])
+    monkeypatch.setattr(cluster, "startable_nodes", lambda: [{"CPU": 4, "GPU": 1}])
+
+    def each(**settings: object) -> dict[str, float]:
+        campaign = SimpleNamespace(settings=Settings(**settings))
+        return find_resources(campaign, print).each
+
+    assert each(address="auto", cpus_per_trial=2) == {"cpu": 2, "gpu": 1}
+    assert each(address="auto", gpus_per_trial=0.5) == {"cpu": 1, "gpu": 0.5}
     with pytest.raises(UserError, match="no node has both"):
-        ray_run._resources(8, None, workers)
+        each(address="auto", cpus_per_trial=8)
     with pytest.raises(UserError, match="no node has both"):
-        ray_run._resources(1, None, [])
+        each()  # a Ray of its own starts nothing

@@ -12,8 +12,8 @@ from ray.tune.schedulers import FIFOScheduler
 
 from analysis.books import TrialRecord
 from orchestrator import ledger as ledger_module
-from orchestrator.family_search import FamilyStudy, Proposal, next_family, open_storage, open_study
-from orchestrator.faults import TrialTimeout, classify
+from orchestrator.family_search import FamilyStudy, Proposal, open_storage, open_study
+from orchestrator.faults import TrialTimeout
 from orchestrator.ledger import default_uri, is_running, open_ledger
 from orchestrator.schedulers import Asha, Curve, EarlyStopping, build_scheduler, default_grace, rungs
 from orchestrator.tracking import Tracker
@@ -75,26 +75,6 @@ def test_a_manifest_that_was_never_finished_is_no_campaign(tmp_path):
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / f".{ledger_module.MANIFEST}.1.partial").write_text("{")
     open_(tmp_path / "c").close()
-
-
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [
-        (RuntimeError("CUDA out of memory. Tried to allocate"), "oom"),
-        (MemoryError(), "oom"),
-        (TrialTimeout("late"), "timed_out"),
-        (UserError("no"), "invalid"),
-        (type("Diverged", (RuntimeError,), {})("nan"), "diverged"),
-        (type("NodeDiedError", (Exception,), {})("gone"), "lost_node"),
-        (RuntimeError("The actor died because its node has died."), "lost_node"),
-        (type("ActorDiedError", (Exception,), {})("killed by SIGKILL"), "crashed"),
-        (KeyError("k"), "crashed"),
-    ],
-)
-def test_failures_have_a_class(error, expected):
-    failure = classify(error)
-    assert failure.failure_class == expected
-    assert "\n" not in failure.message
 
 
 @pytest.mark.parametrize(
@@ -365,12 +345,3 @@ def test_a_study_of_another_campaign_is_refused(tmp_path):
     open_family(tmp_path)
     with pytest.raises(UserError, match="belongs to another campaign"):
         open_study(open_storage(tmp_path, None), "rank_stability", "other")
-
-
-def test_the_family_that_has_started_least_is_next():
-    studies = [SimpleNamespace(name=name) for name in "ab"]
-    wanted = {"a": 2, "b": 1}
-    assert next_family(studies, {"a": 0, "b": 0}, wanted).name == "a"
-    assert next_family(studies, {"a": 1, "b": 0}, wanted).name == "b"
-    assert next_family(studies, {"a": 1, "b": 1}, wanted).name == "a"
-    assert next_family(studies, {"a": 2, "b": 1}, wanted) is None

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from analysis.books import TrialRecord
-from orchestrator.family_search import next_family
+from orchestrator.allocation import Even
 from orchestrator.ledger import open_ledger
 from orchestrator.replication import choose
 from orchestrator.settings import ReplicateSettings
@@ -78,9 +78,9 @@ def test_the_ledger_keeps_replicates_apart(tmp_path):
 
 def test_families_of_few_and_many_replicates_keep_step():
     """One baseline and three finalists, two seeds: the first seed of all four comes first."""
-    studies, wanted, started = [SimpleNamespace(name=name) for name in "ab"], {"a": 2, "b": 6}, {"a": 0, "b": 0}
-    order = ""
-    while (study := next_family(studies, started, wanted)) is not None:
+    studies, started = [SimpleNamespace(name=name) for name in "ab"], {"a": 0, "b": 0}
+    order, allocation = "", Even({"a": 2, "b": 6})
+    while (study := allocation.choose(studies, started)) is not None:
         order += study.name
         started[study.name] += 1
     assert order == "abbbabbb"

@@ -195,7 +195,7 @@ def test_flags_override_the_file_and_print_settings_shows_the_result(monkeypatch
 
 @pytest.mark.parametrize(("command", "model"), [(cli.search, Settings), (cli.study, StudySettings)])
 def test_every_setting_but_those_of_tables_is_a_flag(command, model):
-    only_in_files = {"folds", "replicate_columns", "grace_epochs", "reduction_factor"}
+    only_in_files = {"prices", "folds", "replicate_columns", "grace_epochs", "reduction_factor"}
     assert set(model.model_fields) - only_in_files == set(command.__annotations__) - {
         "settings",
         "print_settings",
@@ -360,7 +360,7 @@ def test_names_of_the_study():
     assert len(chosen_names(["RS", "RS3", "hard_negative"])) == 15
 
 
-@pytest.mark.parametrize("command", ["replicate", "status", "trials", "best", "report", "ensemble", "ui"])
+@pytest.mark.parametrize("command", ["replicate", "status", "trials", "best", "report", "ensemble", "gc", "ui"])
 def test_a_folder_without_a_campaign(command, monkeypatch, capsys, tmp_path):
     code, _, err = run(monkeypatch, capsys, command, tmp_path)
     assert code == 2
@@ -388,6 +388,7 @@ def test_an_unknown_use_case(monkeypatch, capsys, tmp_path):
         ["ensemble"],
         ["score"],
         ["import-published"],
+        ["gc"],
         ["ui"],
         ["data"],
         ["data", "check"],

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from trainables.config import TrialConfig, preset
+from trainables.files import BEST
 from trainables.inference import load_model
 from trainables.losses import LOSSES, Progress, Target
 from trainables.model import Prediction
-from trainables.training import BEST, Training, TrainingData, fit
+from trainables.training import Training, TrainingData, fit
 
 pytestmark = [
     pytest.mark.gpu,

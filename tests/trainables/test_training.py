@@ -11,20 +11,12 @@ import torch
 from trainables.config import TrialConfig, preset
 from trainables.encoders import ENCODERS
 from trainables.errors import UserError
-from trainables.files import TEST_PREDICTIONS, VARIANT_PREDICTIONS, write_atomically
+from trainables.files import BEST, HISTORY, LAST, TEST_PREDICTIONS, VARIANT_PREDICTIONS, write_atomically
 from trainables.heads import HEADS
 from trainables.inference import load_model
-from trainables.losses import LOSSES
+from trainables.losses import LOSSES, Progress
 from trainables.samplers import SAMPLERS
-from trainables.training import (  # fmt: skip
-    BEST,
-    HISTORY,
-    LAST,
-    Diverged,
-    Training,
-    TrainingData,
-    fit,
-)
+from trainables.training import Diverged, Training, TrainingData, fit
 
 CHEAP = {"epochs": 3, "encoder.channels": 8}
 TIMES = ("seconds", "samples_per_second")
@@ -226,3 +218,29 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
 def test_the_study_preset_has_the_published_size():
     model = TrialConfig.from_flat(preset("study")).encoder.module()
     assert 6.1e6 < sum(parameter.numel() for parameter in model.parameters()) < 6.3e6
+
+
+def test_gradients_of_micro_batches_add_up(simulated_data):
+    """Without what sees a batch as a whole (batch norm, dropout) they are those of the batch."""
+    training = Training(config(), simulated_data, micro_batches=2)
+    training.model.eval()
+    rows, progress = torch.arange(33), Progress(0, 3)
+    found = []
+    for parts in (1, 2):
+        training.optimiser.zero_grad()
+        terms = [(part, training._backward(part, len(part) / 33, progress)) for part in rows.chunk(parts)]
+        loss = sum(float(of["train/loss"]) * len(part) / 33 for part, of in terms)
+        found.append([loss, *(parameter.grad.clone() for parameter in training.model.parameters())])
+    for whole, added in zip(*found, strict=True):
+        torch.testing.assert_close(torch.as_tensor(added), torch.as_tensor(whole), rtol=1e-4, atol=1e-6)
+
+
+def test_micro_batches_take_as_many_steps_and_learn_alike(simulated_data):
+    trained = [Training(config(epochs=2), simulated_data, micro_batches=parts) for parts in (1, 3)]
+    for training in trained:
+        while not training.done:
+            training.run_epoch()
+    whole, parted = trained
+    assert whole.schedule.last_epoch == parted.schedule.last_epoch
+    assert parted.history[-1]["train/loss"] < parted.history[0]["train/loss"]
+    assert parted.history != whole.history

@@ -1,0 +1,46 @@
+"""What a trial gets of the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from orchestrator import cluster
+from orchestrator.packing import packed
+from orchestrator.settings import AUTO
+from trainables.errors import UserError
+
+if TYPE_CHECKING:
+    from orchestrator.campaign import CampaignRun
+
+
+class Resources(NamedTuple):
+    """CPUs and GPUs that each trial gets, and those of one that shares neither its GPU nor, without GPUs, its node."""
+
+    each: dict[str, float]
+    alone: dict[str, float]
+
+
+def find_resources(campaign: CampaignRun, say: Callable[[str], None]) -> Resources:
+    """The CPUs and GPUs asked for, measured where that is `auto`; without a word on GPUs, one where there are any or can be.
+
+    Raises UserError for more than any node has: such a trial would wait for ever.
+    """
+    settings = campaign.settings
+    nodes = cluster.nodes(joined=settings.address is not None)
+    cpus, gpus = settings.cpus_per_trial, settings.gpus_per_trial
+    has_gpus = any(node.get("GPU", 0) >= 1 for node in nodes)
+    if gpus is None:
+        gpus = 1.0 if has_gpus else 0.0
+    if (gpus == AUTO and has_gpus) or (cpus == AUTO and not has_gpus):
+        found = packed(campaign.folder, campaign.typical().to_flat(), campaign.data, nodes, say)
+        cpus, gpus = (int(found["cpu"]) if cpus == AUTO else cpus), found["gpu"]
+    each = {"cpu": 1.0 if cpus == AUTO else float(cpus), "gpu": 0.0 if gpus == AUTO else float(gpus)}
+    if not any(node.get("CPU", 0) >= each["cpu"] and node.get("GPU", 0) >= each["gpu"] for node in nodes):
+        there = ", ".join(f"{node.get('CPU', 0):g} CPUs and {node.get('GPU', 0):g} GPUs" for node in nodes)
+        raise UserError(
+            f"--cpus-per-trial {each['cpu']:g} and --gpus-per-trial {each['gpu']:g}: no node has both ({there}); ask for fewer"
+        )
+    if each["gpu"]:
+        return Resources(each, each | {"gpu": max(1.0, each["gpu"])})
+    return Resources(each, each | {"cpu": max(node.get("CPU", 0) for node in nodes)})

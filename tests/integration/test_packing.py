@@ -1,0 +1,45 @@
+"""`auto` measures how many trials to run at once, keeps what it found, and allocation may be adaptive."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import ray
+
+from analysis.books import read_records
+from orchestrator import packing
+from orchestrator.search import Search
+from orchestrator.settings import Settings
+
+
+def test_cores_are_shared_as_measured_and_a_restart_does_not_measure_again(
+    shared_ray, settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(packing, "PROBE_SECONDS", 0.5)
+    auto = settings.model_copy(
+        update={"cpus_per_trial": "auto", "families": ("baseline", "distributional"), "trials": 2, "epochs": 1,
+                "allocation": "adaptive", "min_trials": 1}
+    )  # fmt: skip
+    assert Search(auto).run().state == "finished"
+    out = Path(str(auto.out))
+    found = json.loads((out / packing.PACKING).read_text())
+    cores = int(ray.cluster_resources()["CPU"])
+    assert found["device"]["cpus"] == cores
+    assert found["each"]["gpu"] == 0
+    assert found["measured"]["1"]["rate"] > 0
+    assert found["measured"]["1"]["memory"] > 100e6  # Python and torch are more than that
+    records = read_records(out)
+    families = Counter(r.family for r in records)
+    assert families.total() == 4
+    assert min(families.values()) >= 1
+    assert all(r.cpu_seconds > 0 and r.gpu_seconds == 0 for r in records)
+
+    # A restart packs as before, whatever this machine would say now.
+    found["each"]["cpu"] = 1.0
+    (out / packing.PACKING).write_text(json.dumps(found))
+    monkeypatch.setattr(packing, "most_that_pay", lambda *_: pytest.fail("measured again"))
+    assert Search(auto.model_copy(update={"trials": 3})).run().state == "finished"
+    assert len(read_records(out)) == 6
