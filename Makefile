@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-all lint format docs clean
+.PHONY: demo test test-all lint format docs dist clean
 
 demo: $(READY)  ## run the main job on simulated data
 	$(BIN)/nrtune demo
@@ -19,6 +19,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/shellcheck --external-sources clusters/*.sh tests/cluster/*.sh
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
@@ -26,6 +27,10 @@ format: $(READY)
 
 docs: $(READY)  ## write docs/methods.md from the code
 	$(BIN)/python docs/methods.py
+
+dist: $(READY)  ## build the wheel that the nodes of a cluster install
+	rm -rf dist
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:
 	rm -rf .venv nrtune-demo dist

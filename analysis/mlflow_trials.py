@@ -8,9 +8,9 @@ import shutil
 import tempfile
 import warnings
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from analysis.books import STATUSES, TrialRecord
 from analysis.trials import RecordedTrials
@@ -47,6 +47,7 @@ REFERENCE = "reference/"
 """Begins the names of the reference lines' metrics, on the campaign's own run."""
 
 _PAGE = 1000
+T = TypeVar("T")
 
 
 class MlflowTrials(RecordedTrials):
@@ -86,6 +87,15 @@ def open_mlflow(uri: str, campaign: str = "") -> MlflowTrials:
 
     Raises UserError where there is none, or where there are several to choose from.
     """
+    return _read(uri, campaign, MlflowTrials)
+
+
+def read_runs(uri: str, campaign: str = "") -> tuple[Run, list[Run]]:
+    """The run of a campaign itself, and those of its trials, whatever their state. Raises UserError as `open_mlflow` does."""
+    return _read(uri, campaign, lambda client, parent, children: (parent, list(children)))
+
+
+def _read(uri: str, campaign: str, use: Callable[[MlflowClient, Run, Iterator[Run]], T]) -> T:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -96,7 +106,7 @@ def open_mlflow(uri: str, campaign: str = "") -> MlflowTrials:
             parents = list(search_runs(client, experiment.experiment_id, f"tags.`{KIND_TAG}` = 'campaign'"))
             parent = _chosen(uri, parents, campaign)
             query = f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
-            return MlflowTrials(client, parent, search_runs(client, experiment.experiment_id, query))
+            return use(client, parent, search_runs(client, experiment.experiment_id, query))
     except UserError:
         raise
     except Exception as error:  # MLflow, SQLAlchemy, HTTP and drivers raise many kinds

@@ -230,11 +230,13 @@ def replicate(
 
 
 @app.command()
-def status(folder: Folder) -> None:
+def status(
+    source: Annotated[str, typer.Argument(metavar="DIR", help="The campaign's folder; or an MLflow URI[#NAME].")],
+) -> None:
     """Show how far a campaign is."""
     from orchestrator.views import status_text
 
-    typer.echo(status_text(folder))
+    typer.echo(status_text(source))
 
 
 @app.command()

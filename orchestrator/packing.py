@@ -122,13 +122,18 @@ def find_device(nodes: Sequence[Mapping[str, float]], gpu_memory: Callable[[], i
     return Device(False, int(node.get("memory", 0)), max(1, int(node.get("CPU", 0))))
 
 
-def packed(folder: Path, config: Mapping[str, Any], data: Any, say: Callable[[str], None]) -> dict[str, float]:
-    """What each trial gets: cpu and gpu, as measured now for a campaign's folder, or before."""
+def packed(
+    folder: Path,
+    config: Mapping[str, Any],
+    data: Any,
+    nodes: Sequence[Mapping[str, float]],
+    say: Callable[[str], None],
+) -> dict[str, float]:
+    """What each trial gets: cpu and gpu, as measured now for a campaign's folder, or before; nodes: their Ray resources."""
     path = folder / PACKING
     if path.exists():
         return dict(json.loads(path.read_text())["each"])
     say("measuring how many trials to run at once")
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     device = find_device(nodes, _gpu_memory)
     trials, found = most_that_pay(Prober(config, data, device), device.memory, device.cpus)
     each = {"cpu": 1.0, "gpu": 1 / trials} if device.gpu else {"cpu": float(device.cpus // trials), "gpu": 0.0}

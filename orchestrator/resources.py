@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-import ray
-
+from orchestrator import cluster
 from orchestrator.packing import packed
 from orchestrator.settings import AUTO
 from trainables.errors import UserError
@@ -23,18 +22,18 @@ class Resources(NamedTuple):
 
 
 def find_resources(campaign: CampaignRun, say: Callable[[str], None]) -> Resources:
-    """The CPUs and GPUs asked for, measured where that is `auto`; without a word on GPUs, one where there are any.
+    """The CPUs and GPUs asked for, measured where that is `auto`; without a word on GPUs, one where there are any or can be.
 
     Raises UserError for more than any node has: such a trial would wait for ever.
     """
     settings = campaign.settings
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = cluster.nodes(joined=settings.address is not None)
     cpus, gpus = settings.cpus_per_trial, settings.gpus_per_trial
     has_gpus = any(node.get("GPU", 0) >= 1 for node in nodes)
     if gpus is None:
         gpus = 1.0 if has_gpus else 0.0
     if (gpus == AUTO and has_gpus) or (cpus == AUTO and not has_gpus):
-        found = packed(campaign.folder, campaign.typical().to_flat(), campaign.data, say)
+        found = packed(campaign.folder, campaign.typical().to_flat(), campaign.data, nodes, say)
         cpus, gpus = (int(found["cpu"]) if cpus == AUTO else cpus), found["gpu"]
     each = {"cpu": 1.0 if cpus == AUTO else float(cpus), "gpu": 0.0 if gpus == AUTO else float(gpus)}
     if not any(node.get("CPU", 0) >= each["cpu"] and node.get("GPU", 0) >= each["gpu"] for node in nodes):

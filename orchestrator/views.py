@@ -42,8 +42,13 @@ def tracking_uri(folder: Path) -> str:
     return str(identity["tracking_uri"] or default_uri(folder))
 
 
-def status_text(folder: Path) -> str:
-    """State, counts by family, running trials, and where MLflow is."""
+def status_text(source: str | Path) -> str:
+    """State, counts by family, running trials, and where MLflow is, of a campaign's folder or as MLflow has it."""
+    if "://" in str(source):
+        from orchestrator.remote_status import remote_status_text
+
+        return remote_status_text(str(source))
+    folder = Path(source)
     campaign = open_folder(folder)
     status, records = read_status(folder), campaign.records()
     alive = is_running(folder)

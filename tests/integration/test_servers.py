@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from books import mlflow_runs
+from mlflow.tracking import MlflowClient
 from servers import answers, free_port, mlflow_server, served
 
 from analysis import open_campaign
@@ -32,11 +33,24 @@ def test_a_campaign_is_recorded_by_a_server(shared_ray, settings: Settings, tmp_
         parents, children = mlflow_runs(Path(str(remote.out)), uri)
         records = {r.fingerprint: r for r in open_campaign(str(remote.out)).records()}
         assert len(parents) == 1
+        client = MlflowClient(tracking_uri=uri)
         assert {run.data.tags["nrtune.fingerprint"] for run in children} == set(records)
         for run in children:
             record = records[run.data.tags["nrtune.fingerprint"]]
             assert run.data.metrics["test/spearman"] == pytest.approx(record.metrics["test/spearman"])
         assert len(list((tmp_path / "store").rglob("best.pt"))) == 2
+        told = views.status_text(uri).splitlines()
+        assert told[0].endswith(": finished")
+        assert [line for line in told if line.startswith("  ")] == ["  baseline: 2 finished"]
+        client.set_tag(parents[0].info.run_id, "nrtune.status", "running")
+        client.set_tag(children[0].info.run_id, "nrtune.status", "running")
+        told = views.status_text(f"{uri}#{parents[0].info.run_name}").splitlines()
+        assert "running, or cut off" in told[0]
+        value = children[0].data.metrics["val/spearman"]
+        assert told[2:4] == [
+            "  baseline: 1 finished",
+            f"  running {children[0].info.run_name}: val Spearman {value:.3f}",
+        ]
     assert not (Path(str(remote.out)) / "mlflow.db").exists()
     assert views.tracking_uri(Path(str(remote.out))) == uri
     with pytest.raises(UserError, match="open http"):
