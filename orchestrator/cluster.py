@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,11 @@ import yaml
 
 BOOTSTRAP = Path("~/ray_bootstrap_config.yaml")
 """Where `ray up` puts the cluster's settings on its head; Ray's autoscaler tells nobody else what it may start."""
+
+
+def address_of(given: str | None) -> str | None:
+    """The cluster to join: that of an address, else of the Ray job in which this runs; None for a Ray of its own."""
+    return given or os.environ.get("RAY_ADDRESS")
 
 
 def nodes(*, joined: bool) -> list[dict[str, float]]:

@@ -30,6 +30,7 @@ from ray.tune.search import Searcher
 from analysis.books import TrialRecord
 from orchestrator.allocation import Allocation
 from orchestrator.checkpoints import RAY_FOLDER
+from orchestrator.cluster import address_of
 from orchestrator.family_search import Proposal, Proposer
 from orchestrator.ledger import Ledger
 from orchestrator.recorder import Recorder
@@ -186,7 +187,7 @@ def start_ray(address: str | None) -> None:
     Ray itself would join whatever cluster runs here. Raises UserError where none answers.
     """
     logging.getLogger("ray").setLevel(logging.ERROR)
-    address = address or os.environ.get("RAY_ADDRESS")
+    address = address_of(address)
     try:
         ray.init(
             address=address or "local",

@@ -27,7 +27,7 @@ def find_resources(campaign: CampaignRun, say: Callable[[str], None]) -> Resourc
     Raises UserError for more than any node has: such a trial would wait for ever.
     """
     settings = campaign.settings
-    nodes = cluster.nodes(joined=settings.address is not None)
+    nodes = cluster.nodes(joined=cluster.address_of(settings.address) is not None)
     cpus, gpus = settings.cpus_per_trial, settings.gpus_per_trial
     has_gpus = any(node.get("GPU", 0) >= 1 for node in nodes)
     if gpus is None:
