@@ -173,13 +173,13 @@ class CampaignRun:
         ledger = open_ledger(self.folder, name, self.identity(), self.about(), must_exist=self.settings.resume)
         try:
             return self._run(ledger)
-        except OSError as error:
-            from orchestrator.faults import is_storage
+        except Exception as error:
+            from orchestrator.faults import storage_fault
 
-            if not is_storage(error):
+            if isinstance(error, UserError) or (fault := storage_fault(error)) is None:
                 raise
             raise UserError(
-                f"{self.folder}: can't be written ({error.strerror}); nothing that is there is lost: make room, and start"
+                f"{self.folder}: can't be written ({fault}); nothing that is there is lost: make room, and start"
                 " the same command again"
             ) from error
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 from typing import NamedTuple
 
@@ -45,9 +46,11 @@ class TrialTimeout(RuntimeError):
     """A trial ran past its own time limit."""
 
 
-def is_storage(error: BaseException) -> bool:
-    """Whether a disk is full, or can't be written."""
-    return isinstance(error, OSError) and error.errno in _STORAGE
+def storage_fault(error: BaseException) -> str | None:
+    """What a full disk, or one that can't be written, says; None for another error. Ray Tune keeps the text alone."""
+    found = [os.strerror(code) for code in _STORAGE if getattr(error, "errno", None) == code]
+    found += [os.strerror(code) for code in _STORAGE if f"] {os.strerror(code)}" in str(error)]
+    return found[0] if found else None
 
 
 def classify(error: BaseException) -> Failure:
@@ -66,5 +69,5 @@ def classify(error: BaseException) -> Failure:
     if isinstance(error, (NodeDiedError, ActorUnavailableError)) or re.search(_NODE, message, re.IGNORECASE):
         return Failure(LOST_NODE, message, restartable=True)
     # A worker that was killed, or whose disk is full, says nothing about the trial.
-    restartable = isinstance(error, _WORKER_DIED) or is_storage(error)
+    restartable = isinstance(error, _WORKER_DIED) or storage_fault(error) is not None
     return Failure(CRASHED, f"{name}: {message}" if message else name, restartable)

@@ -106,10 +106,10 @@ class Recorder(Callback):
         running.epoch = result["epoch"]
         if result.get("failure_class"):
             running.failure = Failure(result["failure_class"], result["failure"], result["restartable"])
-            text = result["traceback"]
             folder = self.ledger.trial_folder(running.proposal.fingerprint)
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "error.txt").write_text(text)
+            with suppress(OSError):  # the ledger has the class and the message
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / "error.txt").write_text(result["traceback"])
             return
         running.history += result["history"]
         running.metrics = result["metrics"]

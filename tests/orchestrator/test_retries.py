@@ -7,10 +7,11 @@ import time
 
 import pytest
 from ray.exceptions import ActorUnavailableError, NodeDiedError, RayActorError, WorkerCrashedError
+from ray.tune import TuneError
 
 from analysis.books import TrialRecord
 from orchestrator.family_search import Proposal
-from orchestrator.faults import Failure, TrialTimeout, classify
+from orchestrator.faults import Failure, TrialTimeout, classify, storage_fault
 from orchestrator.retries import HOPELESS, MOST_RESTARTS, PAUSE, Attempt, Outcomes, Retries
 from trainables.errors import UserError
 from trainables.training import Diverged
@@ -84,6 +85,18 @@ def test_a_trial_whose_node_is_lost_keeps_what_memory_taught():
     retries.again(TRIAL, OOM)
     retries.again(TRIAL, LOST)
     assert retries.attempt("f1") == Attempt(number=3, alone=True)
+
+
+def test_a_full_disk_is_known_however_it_is_told():
+    """Ray Tune raises an error of its own, with the traceback as its text, for one in a callback."""
+    for error in (
+        OSError(errno.ENOSPC, "No space left on device"),
+        TuneError("Traceback…\nOSError: [Errno 28] No space left on device"),
+    ):
+        assert storage_fault(error) == "No space left on device"
+    assert storage_fault(OSError(errno.EDQUOT, "Disk quota exceeded")) == "Disk quota exceeded"
+    assert storage_fault(ConnectionError("refused")) is None
+    assert storage_fault(TuneError("Traceback… KeyError")) is None
 
 
 @pytest.mark.parametrize("failure_class", ["diverged", "timed_out", "invalid", "crashed"])
