@@ -12,6 +12,7 @@ from ray.exceptions import (
     LocalRayletDiedError,
     NodeDiedError,
     ObjectLostError,
+    OutOfDiskError,
     RayActorError,
     WorkerCrashedError,
 )
@@ -30,7 +31,7 @@ MESSAGE_LENGTH = 500
 
 _NODE = r"\bnode\b.*(died|dead|terminated|was lost|preempt|unexpectedly shut down)"
 _MEMORY = r"out of memory|low on memory"
-_WORKER_DIED = (RayActorError, WorkerCrashedError, ObjectLostError, LocalRayletDiedError)
+_WORKER_DIED = (RayActorError, WorkerCrashedError, ObjectLostError, LocalRayletDiedError, OutOfDiskError)
 _STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
 
 
