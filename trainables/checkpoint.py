@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,13 @@ FORMAT = 1
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
-    """Write tensors and plain values to `path`, replacing it at once when all is on disk."""
-    write_atomically(path, lambda temporary: torch.save({"format": FORMAT, **content}, temporary))
+    """Write tensors and plain values to `path`, replacing it at once when all is on disk.
+
+    Raises OSError where that can't be written: torch itself would say something else of a full disk.
+    """
+    buffer = io.BytesIO()
+    torch.save({"format": FORMAT, **content}, buffer)
+    write_atomically(path, lambda temporary: temporary.write_bytes(buffer.getbuffer()))
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
