@@ -101,7 +101,13 @@ def bare_tune(name: str, folder: Path, trials: int, reports: int, *, reuse: bool
         BareTrial,
         param_space={"reports": reports, "x": tune.uniform(0, 1)},
         tune_config=tune.TuneConfig(num_samples=trials, reuse_actors=reuse),
-        run_config=tune.RunConfig(name="bare", storage_path=str(folder), verbose=0, callbacks=callbacks),
+        run_config=tune.RunConfig(
+            name="bare",
+            storage_path=str(folder),
+            verbose=0,
+            callbacks=callbacks,
+            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+        ),
     )
     started = time.perf_counter()
     tuner.fit()

@@ -30,6 +30,9 @@ ARTIFACTS = (TEST_PREDICTIONS, VARIANT_PREDICTIONS)
 STATUS_SECONDS = 2.0
 """status.json is written at most this often."""
 
+LOG_SECONDS = 5.0
+"""A trial's epochs go to MLflow at most so often, together: that costs a quarter of one call each."""
+
 AWAY_SECONDS = 30.0
 """MLflow is not called for so long after a failure."""
 
@@ -115,7 +118,8 @@ class Recorder(Callback):
         running.metrics = result["metrics"]
         running.final = result["final"]
         running.pid = result["pid"]
-        self._track(lambda: self._log_epochs(running.proposal, result["history"]))
+        if time.monotonic() - running.logged > LOG_SECONDS:
+            self._log_running(running)
         study = self.studies[running.proposal.family]
         for entry in result["history"]:
             study.report(running.proposal.number, int(entry["epoch"]), entry["val/spearman"])
@@ -134,6 +138,7 @@ class Recorder(Callback):
         elif self.stopped_early(trial.trial_id):
             self._end(running, PRUNED)
         else:  # the time budget is spent: the trial is taken up again by the next search
+            self._log_running(running)
             self._track(lambda: self.tracker.interrupt([running.proposal.fingerprint]))
         del self.running[trial.trial_id]
         self._show()
@@ -150,6 +155,8 @@ class Recorder(Callback):
 
     def interrupt(self) -> None:
         """Mark all running trials as interrupted."""
+        for running in self.running.values():
+            self._log_running(running)
         fingerprints = [running.proposal.fingerprint for running in (*self.running.values(), *self.again.values())]
         ended = self.ledger.everything()
         self._track(lambda: self.tracker.interrupt(f for f in fingerprints if f not in ended))
@@ -244,7 +251,7 @@ class Recorder(Callback):
         self.ledger.append(record)
         self.outcomes.note(record)
         self.studies[record.family].tell(record, self.objective(record))
-        self._track(lambda: self._publish(record))
+        self._track(lambda: self._publish(record, history))
         self.progress.ended(record)
         (self.ledger.trial_folder(record.fingerprint) / LAST).unlink(missing_ok=True)
 
@@ -267,17 +274,22 @@ class Recorder(Callback):
                 f"MLflow can't be written ({type(error).__name__}: {one_line(error)}); the search goes on"
             )
 
+    def _log_running(self, running: _Running) -> None:
+        """Write what MLflow does not have yet of a running trial's epochs."""
+        running.logged = time.monotonic()
+        self._track(lambda: self._log_epochs(running.proposal, running.history))
+
     def _log_epochs(self, proposal: Proposal, history: Iterable[Mapping[str, float]]) -> None:
         """Write epochs to a trial's run, opened now if MLflow was away when the trial began."""
         if not self.tracker.has_run(proposal.fingerprint):
             self.tracker.start(proposal, self.tags_of(proposal))
         self.tracker.log_history(proposal.fingerprint, history)
 
-    def _publish(self, record: TrialRecord) -> None:
+    def _publish(self, record: TrialRecord, history: list[dict[str, float]] | None = None) -> None:
         """Bring a trial's MLflow run to its end, whatever it has of it already."""
         folder = self.ledger.trial_folder(record.fingerprint)
         proposal = Proposal(**{name: getattr(record, name) for name in Proposal._fields})
-        self._log_epochs(proposal, _read_history(folder / HISTORY))
+        self._log_epochs(proposal, history or _read_history(folder / HISTORY))
         self.tracker.finish(record, [folder / name for name in ARTIFACTS], self.objective(record))
 
     def _show(self) -> None:
@@ -300,7 +312,8 @@ class _Running:
 
     def start(self, resources: Mapping[str, float]) -> None:
         """Begin an attempt; its first report tells of the epochs of those before it, too."""
-        self.resources, self.since = resources, time.monotonic()
+        self.resources = resources
+        self.since = self.logged = time.monotonic()
         self.epoch = 0
         self.pid: int | None = None
         self.history: list[dict[str, float]] = []
