@@ -52,7 +52,7 @@ def numbers(folder: Path) -> dict[str, dict[str, float]]:
 
 def test_a_lost_node_costs_no_trial(nodes: Nodes, settings: Settings, tmp_path: Path):
     wanted = settings.model_copy(
-        update={"trials": 2, "epochs": EPOCHS, "grace_epochs": EPOCHS, "gpus_per_trial": 1, "families": ("baseline",)}
+        update={"trials": 2, "epochs": EPOCHS, "grace_epochs": EPOCHS, "gpus_per_trial": 1.0, "families": ("baseline",)}
     )
     on_nodes = wanted.model_copy(update={"address": nodes.cluster.address, "out": tmp_path / "nodes"})
     out = Path(str(on_nodes.out))
