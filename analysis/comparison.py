@@ -111,6 +111,10 @@ class Comparisons:
 
     def compare_all(self) -> tuple[dict[str, Comparison], dict[str, str]]:
         """Every use case's comparison, and for those without a winner the reason; a campaign's folder keeps them."""
+        return self._compared
+
+    @functools.cached_property
+    def _compared(self) -> tuple[dict[str, Comparison], dict[str, str]]:
         path = self._kept()
         if path is not None and path.exists():
             return _read_kept(path)

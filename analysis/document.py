@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from analysis.words import number, p_value
 
 
 class Cell(NamedTuple):
@@ -14,6 +17,29 @@ class Cell(NamedTuple):
 
     text: str
     key: float | str | None
+
+
+def text_cell(text: str) -> Cell:
+    """A text, sorted by itself; – is nothing."""
+    return Cell(text, None if text == "–" else text)
+
+
+def number_cell(value: Any, *, signed: bool = False, digits: int = 3) -> Cell:
+    """A number, to three decimals or so many; – where undefined."""
+    if value is None or not math.isfinite(value):
+        return Cell("–", None)
+    return Cell(number(float(value), signed) if digits == 3 else f"{value:.{digits}f}", float(value))
+
+
+def interval_cell(low: float, high: float, *, signed: bool = False, digits: int = 3) -> Cell:
+    """Two ends, sorted by the lower; – where undefined."""
+    ends = [number_cell(low, signed=signed, digits=digits), number_cell(high, signed=signed, digits=digits)]
+    return Cell("–", None) if ends[0].key is None else Cell(" to ".join(end.text for end in ends), ends[0].key)
+
+
+def p_cell(value: float) -> Cell:
+    """A p-value; – where undefined."""
+    return Cell(p_value(value), None if math.isnan(value) else float(value))
 
 
 class Column(NamedTuple):

@@ -16,9 +16,10 @@ from analysis.budget import spent
 from analysis.comparison import Comparisons
 from analysis.intervals import Resampling
 from analysis.predictions import Predictions
-from analysis.report import NOT_TOLD, make_report, write_report
+from analysis.report import make_report, write_report
 from analysis.report_html import html_page
 from analysis.report_markdown import markdown
+from analysis.report_winners import NOT_TOLD
 from analysis.trials import RecordedTrials
 from analysis.winners import UseCase
 
