@@ -14,6 +14,17 @@ from trainables.errors import UserError
 SettingsFile = Annotated[
     Path | None, typer.Argument(metavar="SETTINGS.yaml", help="Settings file; every flag overrides one field.")
 ]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The campaign's folder (a search's --out).")]
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="DIR", help="The campaign's folder; or an MLflow URI[#NAME], a .parquet export, the study's .csv."
+    ),
+]
+CampaignSelectOn = Annotated[str | None, typer.Option(help="release, val or challenge. [default: the campaign's]")]
+UseCases = Annotated[
+    Path | None, typer.Option(metavar="FILE.yaml", help="Use cases of your own, beside the known ones.")
+]
 Data = Annotated[Path | None, typer.Option(help="lentiMPRA data: .h5, or a Prix Fixe .tsv.")]
 Cagi5 = Annotated[Path | None, typer.Option(help="Folder of CAGI5 files and references.json.")]
 Out = Annotated[Path | None, typer.Option(help="The campaign's folder; the same again goes on with it.")]

@@ -14,6 +14,7 @@ from analysis.pareto import Aim, Front, aims_of, pareto_front, parse_aims, value
 from analysis.trials import Trials
 from analysis.words import count, listed, phrase, short_names
 from orchestrator.tables import cell, print_table
+from trainables.files import BEST
 
 LETTERS = string.ascii_uppercase
 NAMED = 6
@@ -43,7 +44,7 @@ def front_record(source: Trials, front: Front) -> dict[str, Any]:
     trials = []
     for row in front.trials.to_dict("records"):
         record = records[row["name"]]
-        checkpoint = source.file(record.fingerprint, "best.pt")
+        checkpoint = source.file(record.fingerprint, BEST)
         trials.append(
             {
                 "trial": record.name,

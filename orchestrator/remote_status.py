@@ -6,6 +6,9 @@ from collections import Counter
 
 from analysis.books import STATUSES
 from analysis.mlflow_trials import STATUS_TAG, read_runs
+from orchestrator.tables import by_status
+
+NONE = "none has ended"
 
 
 def remote_status_text(source: str) -> str:
@@ -26,9 +29,9 @@ def remote_status_text(source: str) -> str:
         of[status] += status in STATUSES
         failures[tags.get("failure_class", "")] += status in STATUSES
     for family, of_family in counts.items():
-        lines.append(f"  {family}: {_by_status(of_family)}")
+        lines.append(f"  {family}: {by_status(of_family) or NONE}")
     if replicates.total():
-        lines.append(f"replicates: {_by_status(replicates)}")
+        lines.append(f"replicates: {by_status(replicates) or NONE}")
     del failures[""]
     if failures:
         lines.append("failures: " + ", ".join(f"{count} {kind}" for kind, count in failures.most_common() if count))
@@ -38,7 +41,3 @@ def remote_status_text(source: str) -> str:
             seen = "" if value is None else f": val Spearman {value:.3f}"
             lines.append(f"  running {run.info.run_name}{seen}")
     return "\n".join([*lines, f"MLflow: {uri}"])
-
-
-def _by_status(counts: Counter[str]) -> str:
-    return ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status]) or "none has ended"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+from analysis.books import STATUSES
 
 SHORTEST_TEXT = 6
 """Characters to which a table's texts are cut in a narrow terminal."""
@@ -27,6 +29,11 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], texts: i
     for row in rows:
         shown.add_row(*row)
     console.print(shown)
+
+
+def by_status(counts: Mapping[str, int]) -> str:
+    """How many trials ended how: `3 finished, 1 failed`; "" for none."""
+    return ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts.get(status))
 
 
 def cell(value: Any) -> str:

@@ -16,10 +16,10 @@ import pandas as pd
 from rich.console import Console
 
 from analysis.alike import find_alike
-from analysis.books import STATUSES, read_status
+from analysis.books import read_status
 from analysis.sources import open_campaign, open_folder
 from orchestrator.ledger import default_uri, is_running
-from orchestrator.tables import cell, print_table
+from orchestrator.tables import by_status, cell, print_table
 from trainables.errors import UserError, suggest
 
 SHORT_COLUMNS = {
@@ -67,10 +67,10 @@ def status_text(source: str | Path) -> str:
         if record.replicate_of is None:
             counts.setdefault(record.family, Counter())[record.status] += 1
     for family, of_family in counts.items():
-        lines.append(f"  {family}: {_by_status(of_family)}")
+        lines.append(f"  {family}: {by_status(of_family)}")
     if replicates:
         configurations = len({record.replicate_of for record in replicates})
-        ended = _by_status(Counter(record.status for record in replicates))
+        ended = by_status(Counter(record.status for record in replicates))
         lines.append(f"replicates: {ended} of {configurations} configuration{'s' * (configurations > 1)}")
     failures = Counter(record.failure_class for record in records if record.failure_class)
     if failures:
@@ -80,10 +80,6 @@ def status_text(source: str | Path) -> str:
         seen = f", val Spearman {value:.3f}" if value is not None else ""
         lines.append(f"  running {trial['name']}: epoch {trial['epoch']} of {trial['epochs']}{seen}")
     return "\n".join([*lines, *sharing_and_alike(folder), f"MLflow: {tracking_uri(folder)}"])
-
-
-def _by_status(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts.get(status))
 
 
 def sharing_and_alike(folder: Path) -> list[str]:

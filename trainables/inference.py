@@ -14,6 +14,7 @@ from trainables import checkpoint
 from trainables.config import TrialConfig
 from trainables.data.sequences import to_tokens
 from trainables.errors import UserError
+from trainables.files import BEST
 from trainables.model import Model
 from trainables.predictions import Predicted
 from trainables.scoring import predict
@@ -55,7 +56,7 @@ def load_model(path: str | os.PathLike[str], *, device: str = "cpu") -> Sequence
     """Load the best.pt of a trial, or of the folder that holds it. Raises UserError for anything else."""
     path = Path(path)
     if path.is_dir():
-        path = path / "best.pt"
+        path = path / BEST
     content = checkpoint.load(path, device)
     if "state" not in content:
         raise UserError(f"{path}: is a training checkpoint, not a trained model; load best.pt")

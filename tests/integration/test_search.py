@@ -14,7 +14,7 @@ from books import check_agreement, mlflow_runs, steps
 
 from analysis import USE_CASES, open_campaign
 from analysis.books import read_references
-from orchestrator import cli, views
+from orchestrator import cli_answers, views
 from orchestrator.family_search import open_storage
 from orchestrator.search import Search
 from orchestrator.settings import Settings, load_settings
@@ -186,7 +186,7 @@ def test_resume_knows_the_settings(campaign, monkeypatch, tmp_path):
 
 def test_answers_on_the_command_line(campaign, capsys):
     _, folder = campaign
-    print_best = cli._print_best
+    print_best = cli_answers.print_best
     print_best(folder, "all", as_json=True)
     winners = json.loads(capsys.readouterr().out)
     assert set(winners) == set(USE_CASES)
