@@ -37,7 +37,7 @@ def import_published(table: Path, out: Path) -> int:
             if not tracker.is_closed(record.fingerprint):
                 proposal = Proposal(**{name: getattr(record, name) for name in Proposal._fields})
                 tracker.start(proposal, {key: str(value) for key, value in record.config.items() if "." not in key})
-                tracker.finish(record, [], None)
+                tracker.finish(record, (), [], None)
         counts = Counter(record.status for record in records)
         ledger.write_status(FINISHED, COMMAND, [])
         tracker.close(FINISHED, {f"trials/{status}": float(n) for status, n in counts.items()})

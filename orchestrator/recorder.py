@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -20,10 +20,10 @@ from orchestrator.family_search import Objective, Proposal, Proposer
 from orchestrator.faults import CRASHED, Failure, classify
 from orchestrator.ledger import Ledger, now
 from orchestrator.progress import Progress
+from orchestrator.publisher import Publisher
 from orchestrator.retries import Outcomes, Retries
 from orchestrator.schedulers import Curve
 from orchestrator.tracking import Tracker
-from trainables.errors import one_line
 from trainables.files import BEST, HISTORY, LAST, TEST_PREDICTIONS, VARIANT_PREDICTIONS
 
 ARTIFACTS = (TEST_PREDICTIONS, VARIANT_PREDICTIONS)
@@ -32,9 +32,6 @@ STATUS_SECONDS = 2.0
 
 LOG_SECONDS = 5.0
 """A trial's epochs go to MLflow at most so often, together: that costs a quarter of one call each."""
-
-AWAY_SECONDS = 30.0
-"""MLflow is not called for so long after a failure."""
 
 
 class Recorder(Callback):
@@ -59,7 +56,7 @@ class Recorder(Callback):
         self.again: dict[str, _Running] = {}  # by fingerprint, trials that wait for another attempt
         self.stop_asked = self.stepping = False
         self._status_written = 0.0
-        self._tracker_away_until = 0.0
+        self.publisher = Publisher(self._publish_missing, progress.say)
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Ray Tune pickles its parts for a restore of its own, which a restart over the books does without."""
@@ -71,15 +68,8 @@ class Recorder(Callback):
             study.reconcile(self.ledger.records, self.objective)
         for fingerprint in self.ledger.everything():
             (self.ledger.trial_folder(fingerprint) / LAST).unlink(missing_ok=True)
-        self._track(lambda: self.tracker.interrupt(self.tracker.unfinished()))
-        self.publish_missing()
-
-    def publish_missing(self) -> None:
-        """Write to MLflow what the books have and MLflow has not, after a crash or while it did not answer."""
-        self._track(lambda: self.tracker.log_references(read_references(self.ledger.folder)))
-        for record in self.ledger.everything().values():
-            if not self.tracker.is_closed(record.fingerprint):
-                self._track(partial(self._publish, record))
+        self.publisher.put(lambda: self.tracker.interrupt(self.tracker.unfinished()))
+        self.publisher.put(self._publish_missing)
 
     def close_family(self, family: str, why: str) -> None:
         """Note that a family is asked no more."""
@@ -98,7 +88,7 @@ class Recorder(Callback):
         running = self.again.pop(proposal.fingerprint, None) or _Running(proposal)
         running.start(trial.config["resources"])
         self.running[trial.trial_id] = running
-        self._track(lambda: self.tracker.start(proposal, self.tags_of(proposal)))
+        self.publisher.put(lambda: self.tracker.start(proposal, self.tags_of(proposal)))
         self._show()
 
     def on_trial_result(
@@ -139,7 +129,7 @@ class Recorder(Callback):
             self._end(running, PRUNED)
         else:  # the time budget is spent: the trial is taken up again by the next search
             self._log_running(running)
-            self._track(lambda: self.tracker.interrupt([running.proposal.fingerprint]))
+            self.publisher.put(lambda: self.tracker.interrupt([running.proposal.fingerprint]))
         del self.running[trial.trial_id]
         self._show()
 
@@ -159,7 +149,7 @@ class Recorder(Callback):
             self._log_running(running)
         fingerprints = [running.proposal.fingerprint for running in (*self.running.values(), *self.again.values())]
         ended = self.ledger.everything()
-        self._track(lambda: self.tracker.interrupt(f for f in fingerprints if f not in ended))
+        self.publisher.put(lambda: self.tracker.interrupt(f for f in fingerprints if f not in ended))
         self.running.clear()
         self.again.clear()
 
@@ -178,18 +168,16 @@ class Recorder(Callback):
         for fingerprint in sweep.kept:
             path = self.ledger.trial_folder(fingerprint) / BEST
             if path.exists():
-                self._track(partial(self.tracker.log_model, fingerprint, path))
+                self.publisher.put(partial(self.tracker.log_model, fingerprint, path))
         sweep.carry_out()
 
     def close(self, state: str) -> None:
         """Write status.json and, with all that it missed, MLflow for the last time."""
         self.write_status(state)
-        self._tracker_away_until = 0.0
-        self.publish_missing()
         ended = Counter(f"trials/{record.status}" for record in self.ledger.records.values())
         ended.update(f"replicates/{record.status}" for record in self.ledger.replicates.values())
         counts = {name: float(count) for name, count in ended.items()}
-        self._track(lambda: self.tracker.close(state, counts))
+        self.publisher.close(lambda: self.tracker.close(state, counts))
 
     def write_status(self, state: str) -> None:
         """Write status.json."""
@@ -219,7 +207,7 @@ class Recorder(Callback):
             return
         self.progress.say(f"{proposal.name} {following} ({failure.failure_class}: {failure.message[:100]})")
         self.again[proposal.fingerprint] = running
-        self._track(lambda: self.tracker.interrupt([proposal.fingerprint]))
+        self.publisher.put(lambda: self.tracker.interrupt([proposal.fingerprint]))
 
     def _end(self, running: _Running, status: str) -> None:
         proposal = running.proposal
@@ -251,51 +239,47 @@ class Recorder(Callback):
         self.ledger.append(record)
         self.outcomes.note(record)
         self.studies[record.family].tell(record, self.objective(record))
-        self._track(lambda: self._publish(record, history))
+        self.publisher.put(lambda: self._publish(record, history))
         self.progress.ended(record)
         (self.ledger.trial_folder(record.fingerprint) / LAST).unlink(missing_ok=True)
-
-    def _track(self, write: Callable[[], None]) -> None:
-        """Write to MLflow, which only shows what the ledger holds: where it fails, the search goes on without it.
-
-        It is left alone for a while then; what it missed is written when it answers again, or at the next start.
-        """
-        if time.monotonic() < self._tracker_away_until:
-            return
-        try:
-            write()
-            if self._tracker_away_until:
-                self._tracker_away_until = 0.0
-                self.progress.say("MLflow can be written again")
-                self.publish_missing()
-        except Exception as error:  # MLflow, SQLAlchemy, HTTP and file systems raise many kinds
-            self._tracker_away_until = time.monotonic() + AWAY_SECONDS
-            self.progress.say(
-                f"MLflow can't be written ({type(error).__name__}: {one_line(error)}); the search goes on"
-            )
 
     def _log_running(self, running: _Running) -> None:
         """Write what MLflow does not have yet of a running trial's epochs."""
         running.logged = time.monotonic()
-        self._track(lambda: self._log_epochs(running.proposal, running.history))
+        proposal, history = running.proposal, tuple(running.history)
 
-    def _log_epochs(self, proposal: Proposal, history: Iterable[Mapping[str, float]]) -> None:
-        """Write epochs to a trial's run, opened now if MLflow was away when the trial began."""
-        if not self.tracker.has_run(proposal.fingerprint):
-            self.tracker.start(proposal, self.tags_of(proposal))
-        self.tracker.log_history(proposal.fingerprint, history)
+        def write() -> None:
+            self._open_run(proposal)
+            self.tracker.log_history(proposal.fingerprint, history)
 
-    def _publish(self, record: TrialRecord, history: list[dict[str, float]] | None = None) -> None:
-        """Bring a trial's MLflow run to its end, whatever it has of it already."""
-        folder = self.ledger.trial_folder(record.fingerprint)
-        proposal = Proposal(**{name: getattr(record, name) for name in Proposal._fields})
-        self._log_epochs(proposal, history or _read_history(folder / HISTORY))
-        self.tracker.finish(record, [folder / name for name in ARTIFACTS], self.objective(record))
+        self.publisher.put(write)
 
     def _show(self) -> None:
         self.progress.running([(r.proposal, r.epoch, r.history) for r in self.running.values()])
         if time.monotonic() - self._status_written > STATUS_SECONDS:
             self.write_status("running")
+
+    # What follows runs in the publisher's thread.
+
+    def _publish_missing(self) -> None:
+        """Write to MLflow what the books have and MLflow has not, after a crash or while it did not answer."""
+        self.tracker.log_references(read_references(self.ledger.folder))
+        for record in self.ledger.everything().values():
+            self._publish(record)
+
+    def _publish(self, record: TrialRecord, history: Sequence[Mapping[str, float]] = ()) -> None:
+        """Bring a trial's MLflow run to its end, whatever it has of it already."""
+        if self.tracker.is_closed(record.fingerprint):
+            return
+        folder = self.ledger.trial_folder(record.fingerprint)
+        self._open_run(Proposal(**{name: getattr(record, name) for name in Proposal._fields}))
+        history = history or _read_history(folder / HISTORY)
+        self.tracker.finish(record, history, [folder / name for name in ARTIFACTS], self.objective(record))
+
+    def _open_run(self, proposal: Proposal) -> None:
+        """Open a trial's run now if MLflow was away when the trial began."""
+        if not self.tracker.has_run(proposal.fingerprint):
+            self.tracker.start(proposal, self.tags_of(proposal))
 
 
 class _Running:

@@ -74,7 +74,10 @@ def runs_page(uri: str) -> str:
 
 
 class Tracker:
-    """The MLflow side of one campaign. Every method may be repeated after a crash without doubling anything."""
+    """The MLflow side of one campaign.
+
+    Every method may be repeated after a crash without doubling anything; a run that was closed stays closed.
+    """
 
     def __init__(self, uri: str, folder: Path, manifest: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
         for name in ("mlflow", "alembic"):
@@ -101,6 +104,8 @@ class Tracker:
 
     def start(self, proposal: Proposal, tags: Mapping[str, str]) -> None:
         """Open the trial's run, or take up the one it had before an interruption."""
+        if self.is_closed(proposal.fingerprint):
+            return
         run = self._runs.get(proposal.fingerprint)
         if run is None:
             all_tags = {
@@ -128,32 +133,29 @@ class Tracker:
 
     def log_history(self, fingerprint: str, history: Iterable[Mapping[str, float]]) -> None:
         """Log epochs' metrics, each with its `epoch` as the step; epochs that are there already are skipped."""
-        run_id = self._runs[fingerprint].info.run_id
-        logged = self._steps(fingerprint)
-        timestamp = int(time.time() * 1000)
-        missing = {int(entry["epoch"]): entry for entry in history if int(entry["epoch"]) not in logged}
-        metrics = [
-            Metric(key, float(value), timestamp, step)
-            for step, entry in missing.items()
-            for key, value in entry.items()
-            if key != "epoch" and math.isfinite(value)
-        ]
-        self._log(run_id, metrics)
-        logged.update(missing)
+        missing = self._missing(fingerprint, history)
+        self._log(self._runs[fingerprint].info.run_id, _curves(missing))
+        self._steps(fingerprint).update(missing)
 
-    def finish(self, record: TrialRecord, artifacts: Sequence[Path], objective: Objectives | None) -> None:
-        """Write a trial's final metrics, tags and artifacts, and close its run.
+    def finish(
+        self,
+        record: TrialRecord,
+        history: Iterable[Mapping[str, float]],
+        artifacts: Sequence[Path],
+        objective: Objectives | None,
+    ) -> None:
+        """Write what is missing of a trial's epochs, its final metrics, tags and artifacts, and close its run.
 
         objective: shown under that name; of several each is a metric of its own already.
         """
         run_id = self._runs[record.fingerprint].info.run_id
+        missing = self._missing(record.fingerprint, history)
         # The trial's own time: written again after a crash, MLflow knows the same value for the same.
         timestamp = int(datetime.datetime.fromisoformat(record.ended).timestamp() * 1000)
         # val/… of the best epoch would come after the curve's own last point: final values have their own names.
         final = {f"{FINAL}{key}" if key.startswith("val/") else key: value for key, value in record.metrics.items()}
         if isinstance(objective, float):
             final["objective"] = objective
-        self._log(run_id, [Metric(key, value, timestamp, record.epochs_trained) for key, value in final.items()])
         for path in artifacts:
             if path.exists():
                 self.client.log_artifact(run_id, str(path))
@@ -161,7 +163,9 @@ class Tracker:
         tags = {STATUS_TAG: record.status, RECORD_TAG: rest}
         if record.failure_class:
             tags |= {"failure_class": record.failure_class, "failure": (record.failure or "")[:500]}
-        self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        ends = [Metric(key, value, timestamp, record.epochs_trained) for key, value in final.items()]
+        self._log(run_id, [*_curves(missing), *ends], tags)
+        self._steps(record.fingerprint).update(missing)
         self.client.set_terminated(run_id, status=_RUN_STATUS.get(record.status, "FAILED"))
         self._closed.add(record.fingerprint)
 
@@ -191,7 +195,7 @@ class Tracker:
     def interrupt(self, fingerprints: Iterable[str]) -> None:
         """Mark runs whose trials were interrupted: they are not running, and will be taken up again."""
         for fingerprint in fingerprints:
-            if fingerprint in self._runs:
+            if fingerprint in self._runs and not self.is_closed(fingerprint):
                 run_id = self._runs[fingerprint].info.run_id
                 self.client.set_tag(run_id, STATUS_TAG, "interrupted")
                 self.client.set_terminated(run_id, status="KILLED")
@@ -240,6 +244,26 @@ class Tracker:
             self._logged[fingerprint] = {metric.step for metric in history}
         return self._logged[fingerprint]
 
-    def _log(self, run_id: str, metrics: Sequence[Metric]) -> None:
-        for start in range(0, len(metrics), BATCH):
-            self.client.log_batch(run_id, metrics=metrics[start : start + BATCH])
+    def _missing(self, fingerprint: str, history: Iterable[Mapping[str, float]]) -> dict[int, Mapping[str, float]]:
+        """The epochs whose metrics the trial's run does not have."""
+        logged = self._steps(fingerprint)
+        return {int(entry["epoch"]): entry for entry in history if int(entry["epoch"]) not in logged}
+
+    def _log(self, run_id: str, metrics: Sequence[Metric], tags: Mapping[str, str] | None = None) -> None:
+        """Log metrics in few calls, tags with the last of them."""
+        batches = [metrics[start : start + BATCH] for start in range(0, len(metrics), BATCH)]
+        for batch in batches[:-1]:
+            self.client.log_batch(run_id, metrics=batch)
+        if metrics or tags:
+            last = [RunTag(key, value) for key, value in (tags or {}).items()]
+            self.client.log_batch(run_id, metrics=batches[-1] if batches else (), tags=last)
+
+
+def _curves(epochs: Mapping[int, Mapping[str, float]]) -> list[Metric]:
+    timestamp = int(time.time() * 1000)
+    return [
+        Metric(key, float(value), timestamp, epoch)
+        for epoch, entry in epochs.items()
+        for key, value in entry.items()
+        if key != "epoch" and math.isfinite(value)
+    ]

@@ -324,13 +324,12 @@ def test_mlflow_is_written_once_whatever_the_crash(tmp_path):
     first.log_history("f", [{"epoch": 1.0, "train/loss": 2.0}])
     first.client.set_terminated = lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
-        first.finish(ended, [], 0.5)
+        first.finish(ended, (), [], 0.5)
     second = tracker()
     assert not second.is_closed("f")
     assert second.unfinished() == ["f"]
     second.start(proposal, {})
-    second.log_history("f", [{"epoch": 1.0, "train/loss": 2.0}, {"epoch": 2.0, "train/loss": 1.0}])
-    second.finish(ended, [], 0.5)
+    second.finish(ended, [{"epoch": 1.0, "train/loss": 2.0}, {"epoch": 2.0, "train/loss": 1.0}], [], 0.5)
     third = tracker()
     assert third.is_closed("f")
     run = third.client.get_run(run_id)
@@ -339,6 +338,18 @@ def test_mlflow_is_written_once_whatever_the_crash(tmp_path):
     assert (run.data.tags["published"], run.data.tags["also_published"]) == ("X1", "Y2")
     assert [m.value for m in third.client.get_metric_history(run_id, "test/spearman")] == [0.5]
     assert [m.value for m in third.client.get_metric_history(run_id, "train/loss")] == [2.0, 1.0]
+
+
+def test_a_closed_run_stays_closed_whatever_comes_late(tmp_path):
+    manifest = {"id": "x", "name": "c"}
+    tracker = Tracker(default_uri(tmp_path), tmp_path, manifest, {"seed": 0})
+    proposal = Proposal("T-001", "baseline", 0, {"lr": 0.1}, "f", None, {})
+    tracker.start(proposal, {})
+    tracker.finish(record("f", metrics={"test/spearman": 0.5}), (), [], 0.5)
+    tracker.start(proposal, {})
+    tracker.interrupt(["f"])
+    run = tracker.client.get_run(tracker._runs["f"].info.run_id)
+    assert (run.info.status, run.data.tags["nrtune.status"]) == ("FINISHED", "finished")
 
 
 def test_a_study_of_another_campaign_is_refused(tmp_path):

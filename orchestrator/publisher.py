@@ -1,0 +1,58 @@
+"""Writes to MLflow from a thread of its own: it only shows what the ledger holds, so no trial waits for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from queue import SimpleQueue
+from threading import Thread
+
+from trainables.errors import one_line
+
+AWAY_SECONDS = 30.0
+"""MLflow is not called for so long after a failure."""
+
+
+class Publisher:
+    """Carries out writes one after the other, in the order in which they were put.
+
+    Where one fails, MLflow is left alone for a while, and what is put meanwhile is dropped: `catch_up` writes what it
+    missed, from the books, once it answers again. say: told when MLflow goes and comes.
+    """
+
+    def __init__(self, catch_up: Callable[[], None], say: Callable[[str], None]) -> None:
+        self._catch_up, self._say = catch_up, say
+        self._away_until = 0.0
+        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        # A daemon: a second Ctrl-C ends the process even where a server takes minutes to answer.
+        self._thread = Thread(target=self._work, name="nrtune-mlflow", daemon=True)
+        self._thread.start()
+
+    def put(self, write: Callable[[], None]) -> None:
+        """Have something written, soon."""
+        self._queue.put(write)
+
+    def close(self, last: Callable[[], None]) -> None:
+        """Wait until all is written, then write what was missed, and one thing at the very end."""
+        self._queue.put(None)
+        self._thread.join()
+        self._away_until = 0.0
+        for write in (self._catch_up, last):
+            self._write(write)
+
+    def _work(self) -> None:
+        while (write := self._queue.get()) is not None:
+            self._write(write)
+
+    def _write(self, write: Callable[[], None]) -> None:
+        if time.monotonic() < self._away_until:
+            return
+        try:
+            write()
+            if self._away_until:
+                self._away_until = 0.0
+                self._say("MLflow can be written again")
+                self._catch_up()
+        except Exception as error:  # MLflow, SQLAlchemy, HTTP and file systems raise many kinds
+            self._away_until = time.monotonic() + AWAY_SECONDS
+            self._say(f"MLflow can't be written ({type(error).__name__}: {one_line(error)}); the search goes on")
