@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -11,6 +12,10 @@ from trainables.errors import one_line
 
 AWAY_SECONDS = 30.0
 """MLflow is not called for so long after a failure."""
+
+SWITCH_SECONDS = 0.0002
+"""How long the thread may keep Python's lock from the search, which wakes for a millisecond at a time: at Python's own
+5 ms it waits for the lock longer than it works."""
 
 
 class Publisher:
@@ -25,6 +30,8 @@ class Publisher:
         self._away_until = 0.0
         self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         # A daemon: a second Ctrl-C ends the process even where a server takes minutes to answer.
+        self._switch_before = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_SECONDS)
         self._thread = Thread(target=self._work, name="nrtune-mlflow", daemon=True)
         self._thread.start()
 
@@ -36,7 +43,8 @@ class Publisher:
         """Wait until all is written, then write what was missed, and one thing at the very end."""
         self._queue.put(None)
         self._thread.join()
-        self._away_until = 0.0
+        sys.setswitchinterval(self._switch_before)
+        self._away_until = min(self._away_until, time.monotonic())
         for write in (self._catch_up, last):
             self._write(write)
 

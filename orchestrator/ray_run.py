@@ -187,6 +187,7 @@ def start_ray(address: str | None) -> None:
     Ray itself would join whatever cluster runs here. Raises UserError where none answers.
     """
     logging.getLogger("ray").setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it logs a traceback for every worker that dies
     address = address_of(address)
     try:
         ray.init(

@@ -26,6 +26,7 @@ from orchestrator.schedulers import Curve
 from orchestrator.tracking import Tracker
 from trainables.files import BEST, HISTORY, LAST, TEST_PREDICTIONS, VARIANT_PREDICTIONS
 
+ERROR = "error.txt"
 ARTIFACTS = (TEST_PREDICTIONS, VARIANT_PREDICTIONS)
 STATUS_SECONDS = 2.0
 """status.json is written at most this often."""
@@ -99,10 +100,7 @@ class Recorder(Callback):
         running.epoch = result["epoch"]
         if result.get("failure_class"):
             running.failure = Failure(result["failure_class"], result["failure"], result["restartable"])
-            folder = self.ledger.trial_folder(running.proposal.fingerprint)
-            with suppress(OSError):  # the ledger has the class and the message
-                folder.mkdir(parents=True, exist_ok=True)
-                (folder / "error.txt").write_text(result["traceback"])
+            self._write_error(running.proposal, result["traceback"])
             return
         running.history += result["history"]
         running.metrics = result["metrics"]
@@ -138,7 +136,9 @@ class Recorder(Callback):
         proposal = Proposal(**trial.config["proposal"])
         running = self.running.get(trial.trial_id) or self.again.pop(proposal.fingerprint, None) or _Running(proposal)
         running.stop()
-        running.failure = _worker_failure(trial)
+        error = _worker_error(trial)
+        running.failure = Failure(CRASHED, "the worker died", restartable=True) if error is None else classify(error)
+        self._write_error(proposal, str(error or ""))
         self._fail(running)
         self.running.pop(trial.trial_id, None)
         self._show()
@@ -208,6 +208,13 @@ class Recorder(Callback):
         self.progress.say(f"{proposal.name} {following} ({failure.failure_class}: {failure.message[:100]})")
         self.again[proposal.fingerprint] = running
         self.publisher.put(lambda: self.tracker.interrupt([proposal.fingerprint]))
+
+    def _write_error(self, proposal: Proposal, text: str) -> None:
+        """Keep all that was said of a failure beside the trial; the ledger has the class and a line."""
+        folder = self.ledger.trial_folder(proposal.fingerprint)
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / ERROR).write_text(text)
 
     def _end(self, running: _Running, status: str) -> None:
         proposal = running.proposal
@@ -313,13 +320,14 @@ class _Running:
         self.resources = {}
 
 
-def _worker_failure(trial: Any) -> Failure:
-    """Why Ray Tune gave up a trial's worker; it keeps the error in a file of the driver's own."""
+def _worker_error(trial: Any) -> BaseException | None:
+    """What made Ray Tune give up a trial's worker; it keeps the error in a file of the driver's own."""
     path = trial.pickled_error_file
     if path is None or not Path(path).exists():
-        return Failure(CRASHED, "the worker died", restartable=True)
+        return None
     with Path(path).open("rb") as file:
-        return classify(cloudpickle.load(file))
+        error: BaseException = cloudpickle.load(file)
+    return error
 
 
 def _read_history(path: Path) -> list[dict[str, float]]:

@@ -345,7 +345,7 @@ def test_a_closed_run_stays_closed_whatever_comes_late(tmp_path):
     tracker = Tracker(default_uri(tmp_path), tmp_path, manifest, {"seed": 0})
     proposal = Proposal("T-001", "baseline", 0, {"lr": 0.1}, "f", None, {})
     tracker.start(proposal, {})
-    tracker.finish(record("f", metrics={"test/spearman": 0.5}), (), [], 0.5)
+    tracker.finish(record("f", metrics={"test/spearman": 0.5}, ended="2026-01-01T00:00:00+00:00"), (), [], 0.5)
     tracker.start(proposal, {})
     tracker.interrupt(["f"])
     run = tracker.client.get_run(tracker._runs["f"].info.run_id)
