@@ -18,6 +18,7 @@ from trainables.errors import UserError, one_line, suggest
 
 # A server that is away must not hold anybody up: MLflow's own seven tries last minutes.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nothing of a campaign goes elsewhere unasked
 
 with warnings.catch_warnings():
     # MLflow's own use of SQLAlchemy and pydantic warns at import; nothing here can mend it.

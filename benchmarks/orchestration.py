@@ -23,49 +23,18 @@ from typing import Any, NamedTuple
 import optuna
 import psutil
 import ray
+from no_op_trials import BareTrial, NoOpTrial
 from ray import tune
 from ray.air.integrations.mlflow import MLflowLoggerCallback
 
 from orchestrator import ray_run
 from orchestrator.search import Search
 from orchestrator.settings import Settings
-from orchestrator.tune_trainable import TrialTrainable
 from trainables.data.simulate import HDF5_NAME, simulate, write_simulated
 
-REPORTS, METRICS = 20, 12
+REPORTS = 20
 FEW = 8
 """Trials where each takes seconds: with fresh actors, and with Ray's MLflow callback."""
-
-
-class NoOpTrial(TrialTrainable):
-    """nrtune's trainable without a training."""
-
-    def _step(self) -> dict[str, Any]:
-        self.epoch += 1
-        last = self.epoch == self.trial["trial"]["epochs"]
-        entry = {"epoch": float(self.epoch), "val/spearman": 0.1, "train/loss": 1.0, "seconds": 0.0}
-        entry |= {f"val/metric_{number}": float(number) for number in range(METRICS - len(entry) + 1)}
-        metrics = {"cagi5/release/spearman/all/mean": 0.1, "test/spearman": 0.1} if last else None
-        return {"epoch": self.epoch, "val_spearman": 0.1, "history": [entry], "metrics": metrics, "final": last,
-                "pid": os.getpid(), "done": last}  # fmt: skip
-
-
-class BareTrial(tune.Trainable):
-    """The least that Ray Tune runs."""
-
-    def setup(self, config: dict[str, Any]) -> None:
-        """Take how many reports there are."""
-        self.reports = config["reports"]
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take another trial."""
-        self.reports = new_config["reports"]
-        return True
-
-    def step(self) -> dict[str, Any]:
-        """Report."""
-        metrics = {f"metric_{number}": float(number) for number in range(METRICS)}
-        return {**metrics, "done": self.iteration + 1 == self.reports}
 
 
 class Measured(NamedTuple):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ray
 import yaml
@@ -18,19 +19,50 @@ def address_of(given: str | None) -> str | None:
     return given or os.environ.get("RAY_ADDRESS")
 
 
+class Kind(NamedTuple):
+    """Nodes that the cluster may start: their resources, and how many of them."""
+
+    resources: dict[str, float]
+    most: int
+
+
 def nodes(*, joined: bool) -> list[dict[str, float]]:
     """Resources of each node that is there and, in a cluster that was joined, of each kind that it may start."""
-    there = [dict(node["Resources"]) for node in ray.nodes() if node["Alive"]]
-    return there + (startable_nodes() if joined else [])
+    return _there() + ([kind.resources for kind in startable()[0]] if joined else [])
 
 
-def startable_nodes(path: Path = BOOTSTRAP) -> list[dict[str, float]]:
-    """Resources of each kind of node that the cluster may start, as its settings on this machine say; none without them."""
+def trials_at_once(each: Mapping[str, float], *, joined: bool) -> int:
+    """How many trials run at once on the nodes that are there or, in a cluster that was joined, will be.
+
+    each: the CPUs and GPUs of a trial.
+    """
+    kinds, limit = startable() if joined else ([], 0)
+    largest = sorted((_fit(each, kind.resources) for kind in kinds for _ in range(kind.most)), reverse=True)
+    return max(sum(_fit(each, node) for node in _there()), sum(largest[:limit]))
+
+
+def startable(path: Path = BOOTSTRAP) -> tuple[list[Kind], int]:
+    """What the cluster may start, as its settings on this machine say, and how many in all; nothing without them."""
     try:
         config = yaml.safe_load(path.expanduser().read_text())
         types: dict[str, Any] = config["available_node_types"]
-        kinds = [kind for name, kind in types.items() if name != config["head_node_type"]]
+        limit = int(config["max_workers"])
         # A kind without a limit of its own has the cluster's.
-        return [dict(kind["resources"]) for kind in kinds if kind.get("max_workers", 1) and kind.get("resources")]
-    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError):
-        return []
+        kinds = [
+            Kind(dict(kind["resources"]), int(kind.get("max_workers", limit)))
+            for name, kind in types.items()
+            if name != config["head_node_type"] and kind.get("resources")
+        ]
+        return [kind for kind in kinds if kind.most], limit
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError):
+        return [], 0
+
+
+def _there() -> list[dict[str, float]]:
+    return [dict(node["Resources"]) for node in ray.nodes() if node["Alive"]]
+
+
+def _fit(each: Mapping[str, float], node: Mapping[str, float]) -> int:
+    """How many times a node has what a trial gets, as far as it gets any."""
+    # Ray's amounts have four decimals.
+    return min(int(node.get(name.upper(), 0) / amount + 1e-6) for name, amount in each.items() if amount)

@@ -7,6 +7,8 @@ never ended are proposed again first, with the same parameters.
 from __future__ import annotations
 
 import itertools
+import math
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
@@ -29,6 +31,9 @@ from trainables.randomness import derive_seed
 JOURNAL = "optuna.journal"
 ASK_AGAIN = 20
 """Proposals that repeat a trial are asked anew so often before the family counts as exhausted."""
+
+REPORT_SECONDS = 1.0
+"""A trial's epochs are reported to Optuna at most so often."""
 
 CONFIG, FINGERPRINT, NAME, PUBLISHED = "config", "fingerprint", "name", "published"
 
@@ -132,6 +137,8 @@ class FamilyStudy:
         self._has_curves = study.directions == [StudyDirection.MAXIMIZE]
         self._live: dict[int, optuna.trial.Trial] = {}
         self._reported: dict[int, set[int]] = {}
+        self._reported_at: dict[int, float] = {}
+        self._newest: dict[int, tuple[int, float]] = {}  # epochs that were not reported yet, and their values
         self._interrupted: list[FrozenTrial] = []
         for published, values in family.starting_points():
             study.enqueue_trial(values, user_attrs={PUBLISHED: published}, skip_if_exists=True)
@@ -198,14 +205,18 @@ class FamilyStudy:
         """Note a running trial's validation metric after an epoch; a second value for an epoch is dropped.
 
         Optuna shows it as a curve, and takes it for values of a single objective that is maximised; TPE puts what was
-        pruned behind all that finished, whatever its curve.
+        pruned behind all that finished, whatever its curve. Of epochs shorter than REPORT_SECONDS it gets some, the last
+        included: each costs a write that is forced to disk, or a transaction.
         """
-        if self._has_curves and epoch not in self._reported.setdefault(number, set()):
-            self._reported[number].add(epoch)
-            self._live[number].report(value, step=epoch)
+        if not self._has_curves or epoch in self._reported.setdefault(number, set()):
+            return
+        self._newest[number] = epoch, value
+        if time.monotonic() - self._reported_at.get(number, -math.inf) >= REPORT_SECONDS:
+            self._report_newest(number)
 
     def tell(self, record: TrialRecord, objective: Objectives | None) -> None:
         """Tell how a trial ended; finished without an objective counts as failed. Telling it twice does nothing."""
+        self._report_newest(record.number)
         self._live.pop(record.number, None)
         if record.status == FINISHED and objective is not None:
             self.study.tell(record.number, objective, skip_if_finished=True)
@@ -213,6 +224,13 @@ class FamilyStudy:
             self.study.tell(record.number, state=TrialState.PRUNED, skip_if_finished=True)
         else:
             self.study.tell(record.number, state=TrialState.FAIL, skip_if_finished=True)
+
+    def _report_newest(self, number: int) -> None:
+        if number in self._newest:
+            epoch, value = self._newest.pop(number)
+            self._live[number].report(value, step=epoch)
+            self._reported[number].add(epoch)
+            self._reported_at[number] = time.monotonic()
 
     def _enqueue(self, grid: Iterator[dict[str, Value]], taken: Collection[str]) -> bool:
         """See that a proposal waits to be asked: a starting point, or the next of the grid that is not taken."""

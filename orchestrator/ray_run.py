@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import threading
+import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +23,7 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
 os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
 os.environ["TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S"] = "0"
+os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = "10000"  # the searcher says how many; else workers start one by one
 os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"
 os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # its banner ignores verbose=0
 
@@ -43,12 +47,16 @@ from trainables.registry import plugin_folders
 if TYPE_CHECKING:
     from orchestrator.campaign import CampaignRun
 
+NODES_SECONDS = 5.0
+"""How often the cluster is asked for its nodes."""
+
 
 class FamilySearcher(Searcher):
     """Hands Ray Tune the next proposal of the family whose turn it is.
 
     ended: by fingerprint, what has ended of the trials that count as this run's. resources: what a trial gets, and what
-    one gets that runs alone. Trials that go on after a failure come before new ones.
+    one gets that runs alone. most: how many trials may be proposed at a time; it is asked again as nodes come and go.
+    Trials that go on after a failure come before new ones.
     """
 
     def __init__(
@@ -59,9 +67,11 @@ class FamilySearcher(Searcher):
         allocation: Allocation,
         options: dict[str, Any],
         resources: Resources,
+        most: Callable[[], int],
         recorder: Recorder,
     ) -> None:
         super().__init__()
+        self._ask_most, self._most, self._asked = most, 0, -math.inf
         self.studies, self.ledger, self.allocation = list(studies), ledger, allocation
         self.options, self.resources, self.recorder = options, resources, recorder
         self.live: set[str] = set()
@@ -75,11 +85,18 @@ class FamilySearcher(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next trial's configuration; FINISHED, or None while a running trial may yet come back."""
+        if len(self.live) >= self._most_now():
+            return None
         proposal = self.recorder.retries.pop() or self._new()
         if proposal is not None:
             self.live.add(trial_id)
             return self._config(proposal)
         return None if self.live or self.recorder.running or self.recorder.retries else Searcher.FINISHED
+
+    def _most_now(self) -> int:
+        if time.monotonic() - self._asked > NODES_SECONDS:
+            self._most, self._asked = self._ask_most(), time.monotonic()
+        return self._most
 
     def _new(self) -> Proposal | None:
         while (study := self.allocation.choose(self.studies, self.started)) is not None:
@@ -144,7 +161,10 @@ def run_trials(
             "plugins": os.pathsep.join(str(folder.resolve()) for folder in plugin_folders()),
             "time_limit": None if settings.trial_time_limit is None else settings.trial_time_limit * 60,
         }
-        searcher = FamilySearcher(studies, ledger, campaign.ended(ledger), allocation, options, resources, recorder)
+        most = partial(resources.proposed, settings)
+        searcher = FamilySearcher(
+            studies, ledger, campaign.ended(ledger), allocation, options, resources, most, recorder
+        )
         trainable = tune.with_resources(
             tune.with_parameters(TrialTrainable, data=campaign.data),
             lambda config: tune.PlacementGroupFactory([{k.upper(): v for k, v in config["resources"].items()}]),
@@ -163,7 +183,6 @@ def _run(searcher: FamilySearcher, scheduler: Any, recorder: Recorder, trainable
             search_alg=searcher,
             scheduler=scheduler,
             num_samples=-1,  # the searcher says when there are enough
-            max_concurrent_trials=settings.max_concurrent,
             time_budget_s=None if settings.time_budget is None else settings.time_budget * 60,
             reuse_actors=True,
         ),

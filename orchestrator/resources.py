@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator import cluster
 from orchestrator.packing import packed
-from orchestrator.settings import AUTO
+from orchestrator.settings import AUTO, RunSettings
 from trainables.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,6 +19,15 @@ class Resources(NamedTuple):
 
     each: dict[str, float]
     alone: dict[str, float]
+
+    def proposed(self, settings: RunSettings) -> int:
+        """How many trials are handed to Ray at a time: as many as run at once, now or on nodes that it will start.
+
+        Without a limit of the user's, one more: it waits for the first that ends, and shows an autoscaler that more could
+        run.
+        """
+        joined = cluster.address_of(settings.address) is not None
+        return settings.max_concurrent or cluster.trials_at_once(self.each, joined=joined) + 1
 
 
 def find_resources(campaign: CampaignRun, say: Callable[[str], None]) -> Resources:

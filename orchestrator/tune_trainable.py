@@ -63,6 +63,12 @@ class TrialTrainable(tune.Trainable):
                 self.left -= time.monotonic() - started
         return result
 
+    def get_auto_filled_metrics(self, *arguments: Any, **options: Any) -> dict[str, Any]:
+        """Ray Tune's own, less the configuration: the driver has it, and would flatten it once a report."""
+        metrics = super().get_auto_filled_metrics(*arguments, **options)
+        metrics.pop("config", None)
+        return metrics
+
     def cleanup(self) -> None:
         """Let go of the model and the data."""
         self.training = None

@@ -139,7 +139,7 @@ def test_optuna_maximises_what_selection_may_see(campaign):
         ):
             record = records[family, trial.number]
             assert trial.value == record.metrics["cagi5/release/spearman/all/mean"]
-            assert sorted(trial.intermediate_values) == list(range(1, EPOCHS + 1))
+            assert {1, EPOCHS} <= set(trial.intermediate_values) <= set(range(1, EPOCHS + 1))
 
 
 def test_the_best_trial_can_be_used(campaign):

@@ -214,6 +214,18 @@ def test_interrupted_proposals_come_first_after_a_restart(tmp_path):
     assert again.study.get_trials()[proposals[1].number].intermediate_values == {1: 0.5, 2: 0.6}
 
 
+def test_optuna_gets_some_of_short_epochs_and_the_last(tmp_path, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    family = open_family(tmp_path)
+    proposal = family.propose(set())
+    for epoch in range(1, 8):
+        family.report(proposal.number, epoch, epoch / 10)
+        clock[0] += 0.4
+    family.tell(record(proposal.fingerprint, number=proposal.number), 0.7)
+    assert family.study.get_trials()[0].intermediate_values == {1: 0.1, 4: 0.4, 7: 0.7}
+
+
 def test_a_restart_does_not_change_what_is_proposed(tmp_path):
     whole, known = open_family(tmp_path / "a"), set()
     expected = [whole.propose(known) for _ in range(8)]
