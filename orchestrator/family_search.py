@@ -7,6 +7,7 @@ never ended are proposed again first, with the same parameters.
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -35,7 +36,9 @@ ASK_AGAIN = 20
 REPORT_SECONDS = 1.0
 """A trial's epochs are reported to Optuna at most so often."""
 
-CONFIG, FINGERPRINT, NAME, PUBLISHED = "config", "fingerprint", "name", "published"
+CONFIG, FINGERPRINT, NAME, PUBLISHED, REPEATS = "config", "fingerprint", "name", "published", "repeats"
+_SETTLED = {FINGERPRINT, REPEATS}
+"""A trial without either was cut off while it was proposed."""
 
 
 Direction = Literal["maximize", "minimize"]
@@ -63,6 +66,15 @@ class Proposal(NamedTuple):
     published: str | None
     also: Mapping[str, str]
     replicate_of: str | None = None
+
+    def to_json(self) -> str:
+        """As one text: Ray Tune copies, flattens and keeps every entry of a trial's configuration."""
+        return json.dumps(self._asdict())
+
+    @classmethod
+    def from_json(cls, text: str) -> Proposal:
+        """What `to_json` wrote."""
+        return cls(**json.loads(text))
 
 
 class Proposer(Protocol):
@@ -140,8 +152,6 @@ class FamilyStudy:
         self._reported_at: dict[int, float] = {}
         self._newest: dict[int, tuple[int, float]] = {}  # epochs that were not reported yet, and their values
         self._interrupted: list[FrozenTrial] = []
-        for published, values in family.starting_points():
-            study.enqueue_trial(values, user_attrs={PUBLISHED: published}, skip_if_exists=True)
 
     def reconcile(self, records: Mapping[str, TrialRecord], objective: Objective) -> None:
         """Bring the study in line with the records: tell what ended, keep what was interrupted to propose it again."""
@@ -154,11 +164,7 @@ class FamilyStudy:
             )
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             fingerprint = trial.user_attrs.get(FINGERPRINT)
-            if fingerprint is None:  # killed in the middle of a proposal; if it was the study's own, propose it again
-                if PUBLISHED in trial.user_attrs:
-                    published = trial.user_attrs[PUBLISHED]
-                    values = dict(self.family.starting_points())[published]
-                    self.study.enqueue_trial(values, user_attrs=trial.user_attrs)
+            if fingerprint is None:  # killed in the middle of a proposal; a starting point is proposed again
                 self.study.tell(trial.number, state=TrialState.FAIL)
             elif fingerprint not in records:
                 self._interrupted.append(trial)
@@ -182,7 +188,7 @@ class FamilyStudy:
                 return self._again(frozen)
             self.study.tell(frozen.number, state=TrialState.FAIL)
         for attempt in range(ASK_AGAIN) if self._grid is None else itertools.count():
-            if self._grid is not None and not self._enqueue(self._grid, {*known, *reserved}):
+            if not self._fill_queue({*known, *reserved}):
                 break
             # A sampler of its own for each proposal: what it draws does not depend on restarts between proposals.
             made = sum(FINGERPRINT in trial.user_attrs for trial in self.study.get_trials(deepcopy=False))
@@ -191,6 +197,7 @@ class FamilyStudy:
             config = self.make_config(self.family.flat(self._suggest(trial)))
             fingerprint = self.fingerprint_of(config)
             if fingerprint in known or fingerprint in reserved:
+                trial.set_user_attr(REPEATS, fingerprint)
                 self.study.tell(trial, state=TrialState.FAIL)
                 continue
             enrol(self.study, trial.number)
@@ -232,11 +239,23 @@ class FamilyStudy:
             self._reported[number].add(epoch)
             self._reported_at[number] = time.monotonic()
 
-    def _enqueue(self, grid: Iterator[dict[str, Value]], taken: Collection[str]) -> bool:
-        """See that a proposal waits to be asked: a starting point, or the next of the grid that is not taken."""
+    def _fill_queue(self, taken: Collection[str]) -> bool:
+        """See that the right proposal waits to be asked: a starting point, or the next of the grid that is not taken.
+
+        Starting points are enqueued one by one: one that a crash cut off keeps its place before the others.
+        """
         if self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
             return True
-        for values in grid:
+        settled = {
+            t.user_attrs.get(PUBLISHED) for t in self.study.get_trials(deepcopy=False) if _SETTLED & {*t.user_attrs}
+        }
+        for published, values in self.family.starting_points():
+            if published not in settled:
+                self.study.enqueue_trial(values, user_attrs={PUBLISHED: published})
+                return True
+        if self._grid is None:
+            return True
+        for values in self._grid:
             if self.fingerprint_of(self.make_config(self.family.flat(values))) not in taken:
                 self.study.enqueue_trial(values)
                 return True

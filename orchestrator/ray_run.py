@@ -31,7 +31,7 @@ import ray
 from ray import tune
 from ray.tune.search import Searcher
 
-from analysis.books import TrialRecord
+from analysis.books import TRIALS, TrialRecord
 from orchestrator.allocation import Allocation
 from orchestrator.checkpoints import RAY_FOLDER
 from orchestrator.cluster import address_of
@@ -62,18 +62,16 @@ class FamilySearcher(Searcher):
     def __init__(
         self,
         studies: Sequence[Proposer],
-        ledger: Ledger,
         ended: Mapping[str, TrialRecord],
         allocation: Allocation,
-        options: dict[str, Any],
         resources: Resources,
         most: Callable[[], int],
         recorder: Recorder,
     ) -> None:
         super().__init__()
         self._ask_most, self._most, self._asked = most, 0, -math.inf
-        self.studies, self.ledger, self.allocation = list(studies), ledger, allocation
-        self.options, self.resources, self.recorder = options, resources, recorder
+        self.studies, self.allocation = list(studies), allocation
+        self.resources, self.recorder = resources, recorder
         self.live: set[str] = set()
         self.started = Counter(record.family for record in ended.values())
         self.proposed = set(ended)
@@ -126,13 +124,11 @@ class FamilySearcher(Searcher):
     def _config(self, proposal: Proposal) -> dict[str, Any]:
         attempt = self.recorder.retries.attempt(proposal.fingerprint)
         return {
-            **self.options,
+            "proposal": proposal.to_json(),
+            "fingerprint": proposal.fingerprint,
+            "protected": proposal.published is not None,
             "resources": self.resources.alone if attempt.alone else self.resources.each,
             "micro_batches": attempt.micro_batches,
-            "proposal": proposal._asdict(),
-            "trial": proposal.config,
-            "folder": str(self.ledger.trial_folder(proposal.fingerprint)),
-            "protected": proposal.published is not None,
         }
 
 
@@ -159,14 +155,13 @@ def run_trials(
             "score_at": rungs(epochs, stopping),
             "threads": int(resources.each["cpu"]),
             "plugins": os.pathsep.join(str(folder.resolve()) for folder in plugin_folders()),
+            "folder": str(campaign.folder / TRIALS),
             "time_limit": None if settings.trial_time_limit is None else settings.trial_time_limit * 60,
         }
         most = partial(resources.proposed, settings)
-        searcher = FamilySearcher(
-            studies, ledger, campaign.ended(ledger), allocation, options, resources, most, recorder
-        )
+        searcher = FamilySearcher(studies, campaign.ended(ledger), allocation, resources, most, recorder)
         trainable = tune.with_resources(
-            tune.with_parameters(TrialTrainable, data=campaign.data),
+            tune.with_parameters(TrialTrainable, data=campaign.data, options=options),
             lambda config: tune.PlacementGroupFactory([{k.upper(): v for k, v in config["resources"].items()}]),
         )
         _run(searcher, scheduler, recorder, trainable, campaign)

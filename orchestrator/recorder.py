@@ -24,6 +24,7 @@ from orchestrator.publisher import Publisher
 from orchestrator.retries import Outcomes, Retries
 from orchestrator.schedulers import Curve
 from orchestrator.tracking import Tracker
+from orchestrator.tune_trainable import REPORT
 from trainables.files import BEST, HISTORY, LAST, TEST_PREDICTIONS, VARIANT_PREDICTIONS
 
 ERROR = "error.txt"
@@ -85,7 +86,7 @@ class Recorder(Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Open the trial's run."""
-        proposal = Proposal(**trial.config["proposal"])
+        proposal = Proposal.from_json(trial.config["proposal"])
         running = self.again.pop(proposal.fingerprint, None) or _Running(proposal)
         running.start(trial.config["resources"])
         self.running[trial.trial_id] = running
@@ -97,19 +98,20 @@ class Recorder(Callback):
     ) -> None:
         """Log an epoch."""
         running = self.running[trial.trial_id]
+        report = result.pop(REPORT)  # Ray Tune would keep it
         running.epoch = result["epoch"]
-        if result.get("failure_class"):
-            running.failure = Failure(result["failure_class"], result["failure"], result["restartable"])
-            self._write_error(running.proposal, result["traceback"])
+        if report.get("failure"):
+            running.failure = Failure(**report["failure"])
+            self._write_error(running.proposal, report["traceback"])
             return
-        running.history += result["history"]
-        running.metrics = result["metrics"]
-        running.final = result["final"]
+        running.history += report["history"]
+        running.metrics = report["metrics"]
+        running.final = report["final"]
         running.pid = result["pid"]
         if time.monotonic() - running.logged > LOG_SECONDS:
             self._log_running(running)
         study = self.studies[running.proposal.family]
-        for entry in result["history"]:
+        for entry in report["history"]:
             study.report(running.proposal.number, int(entry["epoch"]), entry["val/spearman"])
         self._show()
 
@@ -133,7 +135,7 @@ class Recorder(Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Record a trial whose worker died."""
-        proposal = Proposal(**trial.config["proposal"])
+        proposal = Proposal.from_json(trial.config["proposal"])
         running = self.running.get(trial.trial_id) or self.again.pop(proposal.fingerprint, None) or _Running(proposal)
         running.stop()
         error = _worker_error(trial)

@@ -100,7 +100,7 @@ class EarlyStopper(TrialScheduler):
     def replay(self, past: Iterable[Curve]) -> None:
         """Show the curves of trials that ended before a restart; what would be decided of them does not matter any more."""
         for curve in past:
-            trial = _Past(curve.fingerprint, {"proposal": {"fingerprint": curve.fingerprint}})
+            trial = _Past(curve.fingerprint, {"fingerprint": curve.fingerprint})
             self.on_trial_add(None, trial)
             for epoch, value in curve.values:
                 self._measure(trial, {TIME: epoch, METRIC: value}, judge=False)
@@ -166,7 +166,7 @@ class Hyperband(Asha):
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         """Choose the trial's bracket."""
-        self._trial_info[trial.trial_id] = self._brackets[self._bracket_of(trial.config["proposal"]["fingerprint"])]
+        self._trial_info[trial.trial_id] = self._brackets[self._bracket_of(trial.config["fingerprint"])]
 
     def _bracket_of(self, fingerprint: str) -> int:
         shares = np.exp(-np.arange(len(self._brackets), dtype=float))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import signal
@@ -18,18 +19,25 @@ from orchestrator.faults import CRASHED, TrialTimeout, classify
 from trainables.errors import UserError
 from trainables.registry import PLUGIN_VARIABLE
 
+REPORT = "report"
+"""The entry of a result that is the recorder's alone: history and metrics, or failure and traceback."""
+
+TUNE_NEEDS = frozenset({"trial_id", "date", "time_this_iter_s", "pid", "hostname", "node_ip"})
+
 
 class TrialTrainable(tune.Trainable):
     """Steps a `trainables.training.Training`; whatever it raises becomes a result, so that the actor lives on.
 
-    config: trial (flat parameters), folder, score_at, device (None: a GPU if there is one), threads, micro_batches,
-    time_limit (seconds or None), plugins (folders).
+    config: proposal (as JSON) and micro_batches. options, of all trials: folder (theirs), score_at, device (None: a GPU if
+    there is one), threads, time_limit (seconds or None), plugins (folders).
     """
 
-    def setup(self, config: dict[str, Any], data: Any = None) -> None:
-        """Take the data, shared by all trials of the node; the training itself is built in the first step."""
+    def setup(self, config: dict[str, Any], data: Any = None, options: dict[str, Any] | None = None) -> None:
+        """Take what all trials of the node share; the training itself is built in the first step."""
         self.data = data
         self.training: Any = None
+        self.options = options or {}
+        os.environ[PLUGIN_VARIABLE] = self.options["plugins"]
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -38,7 +46,7 @@ class TrialTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train an epoch and return it, or the failure."""
+        """Train an epoch and return it, or the failure, as REPORT."""
         started = time.monotonic()
         try:
             with _TimeLimit(self.left):
@@ -48,26 +56,18 @@ class TrialTrainable(tune.Trainable):
             failure = classify(error)
             if failure.failure_class == CRASHED and "CUDA error" in failure.message:
                 raise  # the process can't use the device any more: it must not be given another trial
+            report = {"failure": failure._asdict(), "traceback": traceback.format_exc()}
             # Tune wants the scheduler's metric in every result.
-            return {
-                "failure_class": failure.failure_class,
-                "failure": failure.message,
-                "restartable": failure.restartable,
-                "traceback": traceback.format_exc(),
-                "epoch": self.epoch,
-                "val_spearman": math.nan,
-                "done": True,
-            }
+            return {"epoch": self.epoch, "val_spearman": math.nan, "done": True, REPORT: report}
         finally:
             if self.left is not None:
                 self.left -= time.monotonic() - started
         return result
 
     def get_auto_filled_metrics(self, *arguments: Any, **options: Any) -> dict[str, Any]:
-        """Ray Tune's own, less the configuration: the driver has it, and would flatten it once a report."""
+        """Only what Ray Tune itself needs: it keeps histories of every number, of every trial."""
         metrics = super().get_auto_filled_metrics(*arguments, **options)
-        metrics.pop("config", None)
-        return metrics
+        return {name: value for name, value in metrics.items() if name in TUNE_NEEDS}
 
     def cleanup(self) -> None:
         """Let go of the model and the data."""
@@ -75,11 +75,11 @@ class TrialTrainable(tune.Trainable):
         self.data = None
 
     def _begin(self, config: dict[str, Any]) -> None:
-        self.trial = config
+        self.proposal: dict[str, Any] = json.loads(config["proposal"])
+        self.micro_batches = config["micro_batches"]
         self.training = None
         self.epoch = 0
-        self.left: float | None = config["time_limit"]
-        os.environ[PLUGIN_VARIABLE] = config["plugins"]
+        self.left: float | None = self.options["time_limit"]
 
     def _step(self) -> dict[str, Any]:
         from trainables.config import TrialConfig
@@ -89,15 +89,20 @@ class TrialTrainable(tune.Trainable):
         if self.training is None:
             import torch
 
-            torch.set_num_threads(self.trial["threads"])
-            folder = Path(self.trial["folder"])
+            torch.set_num_threads(self.options["threads"])
+            folder = Path(self.options["folder"]) / self.proposal["fingerprint"]
             if not (folder.parents[1] / MANIFEST).exists():
                 raise UserError(
                     f"{folder.parents[1]} is not shared with this node: put --out on storage that all nodes see"
                 )
-            config = TrialConfig.from_flat(self.trial["trial"])
-            options = {name: self.trial[name] for name in ("device", "score_at", "micro_batches")}
-            training = Training(config, self.data, folder=folder, **options)
+            training = Training(
+                TrialConfig.from_flat(self.proposal["config"]),
+                self.data,
+                folder=folder,
+                device=self.options["device"],
+                score_at=self.options["score_at"],
+                micro_batches=self.micro_batches,
+            )
             # After a resume the driver may have missed the last epochs before the interruption: it gets them all.
             history = training.history[:-1] if training.done else training.history[:]
             self.training = training
@@ -106,11 +111,12 @@ class TrialTrainable(tune.Trainable):
         return {
             "epoch": report.epoch,
             "val_spearman": report.metrics["val/spearman"],
-            "history": [*history, report.metrics],
-            "metrics": report.score.defined() if report.score is not None else None,
-            "final": report.last,
-            "pid": os.getpid(),
             "done": report.last,
+            REPORT: {
+                "history": [*history, report.metrics],
+                "metrics": report.score.defined() if report.score is not None else None,
+                "final": report.last,  # Ray Tune sets its own `done` where it stops a trial early
+            },
         }
 
 

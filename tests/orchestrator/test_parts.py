@@ -245,6 +245,27 @@ def test_a_restart_does_not_change_what_is_proposed(tmp_path):
     assert [seeded.propose(known) for _ in range(8)] != expected
 
 
+def test_a_starting_point_that_was_cut_off_keeps_its_place(tmp_path):
+    whole = open_family(tmp_path / "a")
+    expected = [whole.propose(set()).published for _ in range(4)]
+    assert None not in expected
+    family, found = open_family(tmp_path / "b"), []
+    for _ in expected:
+        suggest = family._suggest
+
+        def strike(trial, suggest=suggest):
+            suggest(trial)
+            raise KeyboardInterrupt
+
+        family._suggest = strike
+        with pytest.raises(KeyboardInterrupt):
+            family.propose(set())
+        family = open_family(tmp_path / "b")
+        family.reconcile({}, lambda r: None)
+        found = [family.propose(set()).published for _ in range(len(found) + 1)]
+    assert found == expected
+
+
 def test_what_ended_but_was_not_told_is_told_after_a_restart(tmp_path):
     family = open_family(tmp_path)
     ends = {"finished": 0.3, "pruned": None, "failed": None}

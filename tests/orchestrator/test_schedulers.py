@@ -31,7 +31,7 @@ class Trial(SimpleNamespace):
 
 
 def trial(name: str, protected: bool = False) -> Trial:
-    return Trial(trial_id=name, config={"protected": protected, "proposal": {"fingerprint": name}})
+    return Trial(trial_id=name, config={"protected": protected, "fingerprint": name})
 
 
 def result(epoch, value, **more):
