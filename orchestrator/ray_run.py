@@ -39,6 +39,7 @@ from orchestrator.family_search import Proposal, Proposer
 from orchestrator.ledger import Ledger
 from orchestrator.recorder import Recorder
 from orchestrator.resources import Resources, find_resources
+from orchestrator.retries import Attempt
 from orchestrator.schedulers import EarlyStopper, build_scheduler, rungs
 from orchestrator.tune_trainable import TrialTrainable
 from trainables.errors import UserError, one_line
@@ -73,6 +74,8 @@ class FamilySearcher(Searcher):
         self.studies, self.allocation = list(studies), allocation
         self.resources, self.recorder = resources, recorder
         self.live: set[str] = set()
+        # Those that run alone: until one starts nothing new does, or others would take every part that becomes free.
+        self.alone: set[str] = set()
         self.started = Counter(record.family for record in ended.values())
         self.proposed = set(ended)
         self.reserved = {fingerprint for study in studies for fingerprint in study.interrupted()}
@@ -83,12 +86,15 @@ class FamilySearcher(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next trial's configuration; FINISHED, or None while a running trial may yet come back."""
-        if len(self.live) >= self._most_now():
+        if len(self.live) >= self._most_now() or self.alone - self.recorder.running.keys():
             return None
         proposal = self.recorder.retries.pop() or self._new()
         if proposal is not None:
             self.live.add(trial_id)
-            return self._config(proposal)
+            attempt = self.recorder.retries.attempt(proposal.fingerprint)
+            if attempt.alone and self.resources.alone != self.resources.each:
+                self.alone.add(trial_id)
+            return self._config(proposal, attempt)
         return None if self.live or self.recorder.running or self.recorder.retries else Searcher.FINISHED
 
     def _most_now(self) -> int:
@@ -114,6 +120,7 @@ class FamilySearcher(Searcher):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """The trial may be followed by others; the recorder tells the studies, after the ledger."""
         self.live.discard(trial_id)
+        self.alone.discard(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the studies and the ledger are the searcher's state."""
@@ -121,8 +128,7 @@ class FamilySearcher(Searcher):
     def restore(self, checkpoint_path: str) -> None:
         """Nothing: a restart opens the same books."""
 
-    def _config(self, proposal: Proposal) -> dict[str, Any]:
-        attempt = self.recorder.retries.attempt(proposal.fingerprint)
+    def _config(self, proposal: Proposal, attempt: Attempt) -> dict[str, Any]:
         return {
             "proposal": proposal.to_json(),
             "fingerprint": proposal.fingerprint,

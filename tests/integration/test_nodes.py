@@ -15,8 +15,36 @@ from ray.cluster_utils import Cluster
 
 from analysis.books import read_records, read_status
 from orchestrator.settings import Settings
+from trainables.registry import PLUGIN_VARIABLE
 
 EPOCHS = 25
+
+HUNGRY = """
+import dataclasses, ray
+from trainables.losses import Loss
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Hungry(Loss):
+    \"\"\"Mean squared error that needs a GPU of its own.\"\"\"
+    def __call__(self, prediction, target, progress):
+        if ray.get_runtime_context().get_assigned_resources().get("GPU", 0) < 1:
+            raise MemoryError("out of memory")
+        return (prediction.mean - target.activity).square().mean()
+"""
+HUNGRY_FAMILY = """
+from search_spaces import Choice, Family, Float, Published
+FAMILY = Family(
+    code="HUN", title="Hungry", fixed={"encoder": "dream_rnn", "head": "point", "sampler": "uniform"},
+    space=(
+        Choice(name="loss", values=("mse", "hungry"), default="mse"),
+        Float(name="lr", low=0.0001, high=0.1, default=0.005, log=True),
+    ),
+    published=tuple(
+        Published(name=f"HUN{n}", seed=0, parameters={"lr": 0.001 * n, "loss": "hungry" if n == 1 else "mse"})
+        for n in range(1, 9)
+    ),
+)
+"""
 
 
 @dataclasses.dataclass
@@ -37,6 +65,16 @@ def nodes() -> Iterator[Nodes]:
         yield Nodes(cluster, [cluster.add_node(num_cpus=1, num_gpus=1, wait=True) for _ in range(2)])
     finally:
         cluster.shutdown()
+
+
+@pytest.fixture
+def hungry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A family whose first trial finds memory only where it has a GPU to itself."""
+    for name, text in {"losses/hungry.py": HUNGRY, "search_spaces/hungry.py": HUNGRY_FAMILY}.items():
+        path = tmp_path / "plugins" / name
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    monkeypatch.setenv(PLUGIN_VARIABLE, str(tmp_path / "plugins"))
 
 
 def wait(when: Callable[[], bool], seconds: float = 120) -> None:
@@ -69,3 +107,34 @@ def test_a_lost_node_costs_no_trial(nodes: Nodes, settings: Settings, tmp_path: 
     check_agreement(out, ("baseline",), 2)
     CommandLine(wanted.model_copy(update={"gpus_per_trial": None}), tmp_path).finish()
     assert numbers(out) == numbers(Path(str(wanted.out)))
+
+
+def test_trials_share_a_gpu_and_one_that_lacks_memory_gets_it_alone(hungry, settings: Settings, tmp_path: Path):
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    try:
+        cluster.add_node(num_cpus=2, num_gpus=1, wait=True)
+        shared = settings.model_copy(
+            update={
+                "families": ("hungry",),
+                "trials": 8,
+                "epochs": 4,
+                "grace_epochs": 4,
+                "gpus_per_trial": 0.5,
+                "address": cluster.address,
+            }
+        )
+        out = Path(str(shared.out))
+        process = CommandLine(shared, tmp_path).start()
+        wait(lambda: len(read_status(out)["running"]) == 2 if (out / "status.json").exists() else False)
+        _, err = process.communicate(timeout=240)
+    finally:
+        cluster.shutdown()
+    assert process.returncode == 0, err
+    records = read_records(out)
+    assert {r.status for r in records} == {"finished"}
+    alone = next(r for r in records if r.published == "HUN1")
+    assert {r.attempts for r in records if r is not alone} == {1}
+    assert (alone.attempts, alone.micro_batches) == (2, 1)
+    assert "HUN-001 runs again, alone" in err
+    # It did not wait for a GPU that others shared until they were all done.
+    assert records.index(alone) < len(records) - 2
