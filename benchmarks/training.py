@@ -1,0 +1,251 @@
+"""How fast a training epoch is: nrtune, a loop as the study's was, and the floor that the model itself sets.
+
+    python benchmarks/training.py [--cases small:64,small:1024] [--losses all] [--precisions float32] [--device cpu]
+
+A case is a preset and a batch size. Each row is a loss, in sequences a second:
+
+- nrtune: an epoch of `trainables.training.Training`, sampler, optimiser and schedule included.
+- floor: forward and backward of the same model with mse, on one batch that lies on the device; no optimiser.
+- reference: the literal architecture in plain modules (a norm, a ReLU and a dropout a branch, a 1×1 convolution), one-hot
+  sequences in float32, a DataLoader over a TensorDataset, a copy a batch, each loss read back, predictions in a list.
+- literal floor: forward and backward of that architecture alone.
+
+Rounds go through all four in turn, so that a slow moment of the machine strikes them alike; printed are medians, and
+ratios of medians. Peak memory is that of a process of its own, less what it had before the first batch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import platform
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from trainables.config import TrialConfig, preset
+from trainables.data.dataset import Dataset
+from trainables.data.simulate import simulate
+from trainables.encoders.dream_rnn import KERNELS, DreamRNN
+from trainables.losses import LOSSES, Progress, Target
+from trainables.model import ONE_HOT_OF_TOKEN, Model, Prediction
+from trainables.training import Training, TrainingData
+
+STEPS = 6
+"""Batches of a round, about."""
+
+PROGRESS = Progress(0, 1)
+
+
+class Case(NamedTuple):
+    """What is trained: a preset, a batch size, a loss, a precision, a device."""
+
+    preset: str
+    batch: int
+    loss: str
+    precision: str
+    device: str
+
+    def config(self) -> TrialConfig:
+        """The trial."""
+        head = "dual" if LOSSES.get(self.loss).needs_log_variance else "point"
+        chosen = {"batch_size": self.batch, "epochs": 1000, "loss": self.loss, "head": head}
+        return TrialConfig.from_flat({**preset(self.preset), **chosen, "precision": self.precision})
+
+    @property
+    def bf16(self) -> bool:
+        """Whether autocast is on."""
+        return self.precision == "bf16"
+
+
+class LiteralDreamRNN(nn.Module):
+    """DREAM-RNN as its description reads, with a head."""
+
+    def __init__(self, spec: DreamRNN, outputs: int) -> None:
+        super().__init__()
+        half = spec.channels // 2
+
+        def branches(inputs: int) -> nn.ModuleList:
+            return nn.ModuleList(
+                nn.Sequential(nn.Conv1d(inputs, half, kernel, padding="same"), nn.BatchNorm1d(half), nn.ReLU(),
+                              nn.Dropout(spec.conv_dropout))
+                for kernel in KERNELS
+            )  # fmt: skip
+
+        self.first, self.second = branches(4), branches(2 * spec.lstm_units)
+        self.pool = nn.MaxPool1d(spec.pool, ceil_mode=True)
+        self.lstm = nn.LSTM(spec.channels, spec.lstm_units, batch_first=True, bidirectional=True)
+        self.dropout = nn.Dropout(spec.dropout)
+        self.project = nn.Conv1d(spec.channels, spec.embedding, 1)
+        self.head = nn.Linear(spec.embedding, outputs)
+
+    def forward(self, one_hot: Tensor) -> Prediction:
+        """Predict for (n, 4, length)."""
+        features = self.pool(torch.cat([branch(one_hot) for branch in self.first], dim=1))
+        recurrent, _ = self.lstm(features.transpose(1, 2))
+        recurrent = recurrent.transpose(1, 2)
+        features = self.dropout(torch.cat([branch(recurrent) for branch in self.second], dim=1))
+        embedding = self.project(features).mean(dim=2)
+        found = self.head(embedding)
+        return Prediction(found[:, 0], found[:, 1] if found.shape[1] > 1 else None, embedding, {})
+
+
+Round = Callable[[], float]
+"""Trains for a while, and returns sequences a second."""
+
+
+def nrtune(case: Case, dataset: Dataset) -> Round:
+    """Epochs of nrtune's own."""
+    training = Training(case.config(), TrainingData(dataset), device=case.device)
+    return lambda: training.run_epoch().metrics["samples_per_second"]
+
+
+def floor(case: Case, dataset: Dataset, model: nn.Module, batch: Tensor) -> Round:
+    """Forward and backward alone, on a batch that lies there."""
+    model.to(case.device).train()
+    batch, activity = batch.to(case.device), torch.from_numpy(dataset.activity[: case.batch]).to(case.device)
+
+    def run() -> float:
+        started = time.perf_counter()
+        for _ in range(STEPS):
+            model.zero_grad(set_to_none=True)
+            with torch.autocast(case.device, torch.bfloat16, enabled=case.bf16):
+                prediction = model(batch)
+            (prediction.mean.float() - activity).square().mean().backward()
+        _wait(case.device)
+        return STEPS * case.batch / (time.perf_counter() - started)
+
+    return run
+
+
+def reference(case: Case, dataset: Dataset) -> Round:
+    """An epoch as the study's loop had it, always in float32."""
+    config, rows = case.config(), dataset.rows("train")
+    one_hot = _one_hot(dataset, rows)
+    activity, std = torch.from_numpy(dataset.activity[rows]), torch.from_numpy(_std(dataset)[rows])
+    loader = DataLoader(TensorDataset(one_hot, activity, std), batch_size=case.batch, shuffle=True)
+    model = _literal(config).to(case.device).train()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=False)
+
+    def run() -> float:
+        started, losses, predictions = time.perf_counter(), [], []
+        for batch in loader:
+            sequences, measured, deviation = (tensor.to(case.device) for tensor in batch)
+            optimiser.zero_grad()
+            prediction = model(sequences)
+            loss = config.loss(prediction, Target(measured, deviation), PROGRESS)
+            loss.backward()
+            optimiser.step()
+            losses.append(loss.item())
+            predictions.extend(prediction.mean.detach().cpu().numpy().tolist())
+        return len(rows) / (time.perf_counter() - started)
+
+    return run
+
+
+def rounds_of(case: Case, dataset: Dataset) -> dict[str, Round]:
+    """All that is measured side by side."""
+    config = case.config()
+    tokens = torch.from_numpy(dataset.tokens[: case.batch])
+    one_hot = _one_hot(dataset, slice(case.batch))
+    return {
+        "nrtune": nrtune(case, dataset),
+        "floor": floor(case, dataset, Model(config), tokens),
+        "reference": reference(case, dataset),
+        "literal floor": floor(case, dataset, _literal(config), one_hot),
+    }
+
+
+def peak_memory(case: Case, dataset: Dataset, name: str) -> float:
+    """MB on top of what was there before the first batch, in a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:
+        return pool.apply(_peak, (case, dataset, name))
+
+
+def _peak(case: Case, dataset: Dataset, name: str) -> float:
+    if case.device == "cuda":
+        run = rounds_of(case, dataset)[name]
+        torch.cuda.reset_peak_memory_stats()
+        run()
+        return torch.cuda.max_memory_allocated() / 1e6
+    before = _resident_kb("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # Linux: forget the peak so far
+    rounds_of(case, dataset)[name]()
+    return (_resident_kb("VmHWM") - before) / 1e3
+
+
+def _resident_kb(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
+
+
+def _literal(config: TrialConfig) -> LiteralDreamRNN:
+    assert isinstance(config.encoder, DreamRNN)
+    return LiteralDreamRNN(config.encoder, 1 if config.head == "point" else 2)
+
+
+def _one_hot(dataset: Dataset, rows: object) -> Tensor:
+    return torch.tensor(ONE_HOT_OF_TOKEN)[torch.from_numpy(dataset.tokens[rows]).int()].transpose(1, 2).contiguous()
+
+
+def _std(dataset: Dataset) -> object:
+    assert dataset.aleatoric_std is not None
+    return dataset.aleatoric_std
+
+
+def _wait(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def measure(case: Case, dataset: Dataset, rounds: int) -> dict[str, float]:
+    """Median sequences a second of each, the first round not counted."""
+    runs = rounds_of(case, dataset)
+    seen: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds + 1):
+        for name, run in runs.items():
+            seen[name].append(run())
+    return {name: statistics.median(values[1:]) for name, values in seen.items()}
+
+
+def main() -> None:
+    """Measure and print Markdown tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", default="small:64,small:1024")
+    parser.add_argument("--losses", default="all", help="names, or all")
+    parser.add_argument("--precisions", default="float32")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--rounds", type=int, default=5)
+    chosen, write = parser.parse_args(), sys.stdout.write
+    warnings.simplefilter("ignore")
+    losses = sorted(LOSSES) if chosen.losses == "all" else chosen.losses.split(",")
+    device = torch.cuda.get_device_name() if chosen.device == "cuda" else f"{torch.get_num_threads()} threads"
+    write(f"{platform.machine()}, {device}, torch {torch.__version__}, {time.strftime('%Y-%m-%d')}\n")
+    for size in chosen.cases.split(","):
+        name, batch = size.split(":")
+        dataset = simulate(max(400, int(1.3 * STEPS * int(batch)))).dataset
+        for precision in chosen.precisions.split(","):
+            write(f"\n{name}, batches of {batch}, {precision}; sequences a second\n\n")
+            write("| loss | nrtune | floor | of the floor | reference | of the reference | floor / literal floor |\n")
+            write("|---|---|---|---|---|---|---|\n")
+            for loss in losses:
+                found = measure(Case(name, int(batch), loss, precision, chosen.device), dataset, chosen.rounds)
+                ours, bare, plain, literal = found.values()
+                write(f"| {loss} | {ours:.0f} | {bare:.0f} | {bare / ours:.2f} times the time | {plain:.0f} |"
+                      f" {ours / plain:.2f} times as fast | {bare / literal:.2f} |\n")  # fmt: skip
+            case = Case(name, int(batch), "mse", precision, chosen.device)
+            peaks = {part: peak_memory(case, dataset, part) for part in ("nrtune", "reference")}
+            write("\npeak memory with mse: " + ", ".join(f"{part} {mb:.0f} MB" for part, mb in peaks.items()) + "\n")
+
+
+if __name__ == "__main__":
+    main()
