@@ -22,7 +22,7 @@ from trainables.registry import PLUGIN_VARIABLE
 REPORT = "report"
 """The entry of a result that is the recorder's alone: history and metrics, or failure and traceback."""
 
-TUNE_NEEDS = frozenset({"trial_id", "date", "time_this_iter_s", "pid", "hostname", "node_ip"})
+TUNE_NEEDS = frozenset({"trial_id", "date", "pid", "hostname", "node_ip"})
 
 
 class TrialTrainable(tune.Trainable):
@@ -57,7 +57,7 @@ class TrialTrainable(tune.Trainable):
             if failure.failure_class == CRASHED and "CUDA error" in failure.message:
                 raise  # the process can't use the device any more: it must not be given another trial
             report = {"failure": failure._asdict(), "traceback": traceback.format_exc()}
-            # Tune wants the scheduler's metric in every result.
+            # Tune wants what the scheduler looks at in every result.
             return {"epoch": self.epoch, "val_spearman": math.nan, "done": True, REPORT: report}
         finally:
             if self.left is not None:
