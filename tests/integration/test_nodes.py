@@ -96,7 +96,7 @@ def test_a_lost_node_costs_no_trial(nodes: Nodes, settings: Settings, tmp_path: 
     out = Path(str(on_nodes.out))
     process = CommandLine(on_nodes, tmp_path).start()
     wait(lambda: len(list(out.glob("trials/*/last.pt"))) == 2)
-    assert len(read_status(out)["running"]) == 2
+    wait(lambda: len(read_status(out)["running"]) == 2)
     nodes.lose_one()
     _, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
