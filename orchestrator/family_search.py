@@ -10,7 +10,7 @@ import itertools
 import json
 import math
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -122,6 +122,28 @@ class GivenOrder:
         """Nothing."""
 
 
+class _Live:
+    """A trial that was proposed and has not ended: the epochs of its curve that Optuna has, and the newest that it lacks."""
+
+    def __init__(self, trial: optuna.trial.Trial, reported: Iterable[int] = ()) -> None:
+        self.trial, self.reported, self.reported_at = trial, set(reported), -math.inf
+        self.newest: tuple[int, float] | None = None
+
+    def report(self, epoch: int, value: float) -> None:
+        if epoch in self.reported:
+            return
+        self.newest = epoch, value
+        if time.monotonic() - self.reported_at >= REPORT_SECONDS:
+            self.report_newest()
+
+    def report_newest(self) -> None:
+        if self.newest is not None:
+            epoch, value = self.newest
+            self.trial.report(value, step=epoch)
+            self.reported.add(epoch)
+            self.reported_at, self.newest = time.monotonic(), None
+
+
 class FamilyStudy:
     """One family's Optuna study.
 
@@ -147,10 +169,7 @@ class FamilyStudy:
         if sampler == "grid":
             self._grid = Grid(family).shuffled(derive_seed(seed, name))
         self._has_curves = study.directions == [StudyDirection.MAXIMIZE]
-        self._live: dict[int, optuna.trial.Trial] = {}
-        self._reported: dict[int, set[int]] = {}
-        self._reported_at: dict[int, float] = {}
-        self._newest: dict[int, tuple[int, float]] = {}  # epochs that were not reported yet, and their values
+        self._live: dict[int, _Live] = {}
         self._interrupted: list[FrozenTrial] = []
 
     def reconcile(self, records: Mapping[str, TrialRecord], objective: Objective) -> None:
@@ -204,7 +223,7 @@ class FamilyStudy:
             trial.set_user_attr(NAME, f"{self.family.code}-{trial.number + 1:03d}")
             trial.set_user_attr(CONFIG, config.to_flat())
             trial.set_user_attr(FINGERPRINT, fingerprint)  # last: with it, the proposal counts
-            self._live[trial.number] = trial
+            self._live[trial.number] = _Live(trial)
             return self._proposal(trial.number, trial.user_attrs)
         return None
 
@@ -215,16 +234,13 @@ class FamilyStudy:
         pruned behind all that finished, whatever its curve. Of epochs shorter than REPORT_SECONDS it gets some, the last
         included: each costs a write that is forced to disk, or a transaction.
         """
-        if not self._has_curves or epoch in self._reported.setdefault(number, set()):
-            return
-        self._newest[number] = epoch, value
-        if time.monotonic() - self._reported_at.get(number, -math.inf) >= REPORT_SECONDS:
-            self._report_newest(number)
+        if self._has_curves:
+            self._live[number].report(epoch, value)
 
     def tell(self, record: TrialRecord, objective: Objectives | None) -> None:
         """Tell how a trial ended; finished without an objective counts as failed. Telling it twice does nothing."""
-        self._report_newest(record.number)
-        self._live.pop(record.number, None)
+        if (live := self._live.pop(record.number, None)) is not None:
+            live.report_newest()
         if record.status == FINISHED and objective is not None:
             self.study.tell(record.number, objective, skip_if_finished=True)
         elif record.status == PRUNED:
@@ -232,23 +248,15 @@ class FamilyStudy:
         else:
             self.study.tell(record.number, state=TrialState.FAIL, skip_if_finished=True)
 
-    def _report_newest(self, number: int) -> None:
-        if number in self._newest:
-            epoch, value = self._newest.pop(number)
-            self._live[number].report(value, step=epoch)
-            self._reported[number].add(epoch)
-            self._reported_at[number] = time.monotonic()
-
     def _fill_queue(self, taken: Collection[str]) -> bool:
         """See that the right proposal waits to be asked: a starting point, or the next of the grid that is not taken.
 
         Starting points are enqueued one by one: one that a crash cut off keeps its place before the others.
         """
-        if self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+        trials = self.study.get_trials(deepcopy=False)
+        if any(trial.state == TrialState.WAITING for trial in trials):
             return True
-        settled = {
-            t.user_attrs.get(PUBLISHED) for t in self.study.get_trials(deepcopy=False) if _SETTLED & {*t.user_attrs}
-        }
+        settled = {trial.user_attrs.get(PUBLISHED) for trial in trials if _SETTLED & trial.user_attrs.keys()}
         for published, values in self.family.starting_points():
             if published not in settled:
                 self.study.enqueue_trial(values, user_attrs={PUBLISHED: published})
@@ -278,8 +286,8 @@ class FamilyStudy:
 
     def _again(self, frozen: FrozenTrial) -> Proposal:
         # Optuna has no public way to go on with a running trial; its own integrations use the id in this way too.
-        self._live[frozen.number] = optuna.trial.Trial(self.study, frozen._trial_id)
-        self._reported[frozen.number] = set(frozen.intermediate_values)
+        trial = optuna.trial.Trial(self.study, frozen._trial_id)
+        self._live[frozen.number] = _Live(trial, frozen.intermediate_values)
         return self._proposal(frozen.number, frozen.user_attrs)
 
     def _proposal(self, number: int, attributes: Mapping[str, Any]) -> Proposal:
