@@ -28,15 +28,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from literal_networks import LiteralDreamRNN
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from trainables.config import TrialConfig, preset
 from trainables.data.dataset import Dataset
 from trainables.data.simulate import simulate
-from trainables.encoders.dream_rnn import KERNELS, DreamRNN
+from trainables.encoders.dream_rnn import DreamRNN
 from trainables.losses import LOSSES, Progress, Target
-from trainables.model import ONE_HOT_OF_TOKEN, Model, Prediction
+from trainables.model import ONE_HOT_OF_TOKEN, Model
 from trainables.training import Training, TrainingData
 
 STEPS = 6
@@ -64,38 +65,6 @@ class Case(NamedTuple):
     def bf16(self) -> bool:
         """Whether autocast is on."""
         return self.precision == "bf16"
-
-
-class LiteralDreamRNN(nn.Module):
-    """DREAM-RNN as its description reads, with a head."""
-
-    def __init__(self, spec: DreamRNN, outputs: int) -> None:
-        super().__init__()
-        half = spec.channels // 2
-
-        def branches(inputs: int) -> nn.ModuleList:
-            return nn.ModuleList(
-                nn.Sequential(nn.Conv1d(inputs, half, kernel, padding="same"), nn.BatchNorm1d(half), nn.ReLU(),
-                              nn.Dropout(spec.conv_dropout))
-                for kernel in KERNELS
-            )  # fmt: skip
-
-        self.first, self.second = branches(4), branches(2 * spec.lstm_units)
-        self.pool = nn.MaxPool1d(spec.pool, ceil_mode=True)
-        self.lstm = nn.LSTM(spec.channels, spec.lstm_units, batch_first=True, bidirectional=True)
-        self.dropout = nn.Dropout(spec.dropout)
-        self.project = nn.Conv1d(spec.channels, spec.embedding, 1)
-        self.head = nn.Linear(spec.embedding, outputs)
-
-    def forward(self, one_hot: Tensor) -> Prediction:
-        """Predict for (n, 4, length)."""
-        features = self.pool(torch.cat([branch(one_hot) for branch in self.first], dim=1))
-        recurrent, _ = self.lstm(features.transpose(1, 2))
-        recurrent = recurrent.transpose(1, 2)
-        features = self.dropout(torch.cat([branch(recurrent) for branch in self.second], dim=1))
-        embedding = self.project(features).mean(dim=2)
-        found = self.head(embedding)
-        return Prediction(found[:, 0], found[:, 1] if found.shape[1] > 1 else None, embedding, {})
 
 
 Round = Callable[[], float]

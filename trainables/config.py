@@ -19,7 +19,7 @@ from trainables.registry import ClassRegistry
 from trainables.samplers import SAMPLERS, Sampler
 from trainables.samplers.uniform import Uniform
 
-RECIPE_VERSION = 2
+RECIPE_VERSION = 3
 """Raised when a change of the code alters the numbers of a trial: fingerprints of before then differ."""
 
 PRESETS: Mapping[str, Mapping[str, Value]] = {
@@ -38,7 +38,9 @@ class TrialConfig:
     """Encoder × head × loss × sampler, optimiser, budget and seed of one trial.
 
     `lr` is the one-cycle schedule's highest learning rate; `precision` auto means training under bf16 autocast on a
-    CUDA device that has it, float32 elsewhere; predictions are float32 always.
+    CUDA device that has it, float32 elsewhere; predictions are float32 always. With `reverse_complement`, each sequence
+    that is trained on is the other strand's by even chance. `compile` trains through torch.compile, whose own time, a
+    minute or so, a long training on a GPU may win back.
     """
 
     encoder: Encoder = dataclasses.field(default_factory=DreamRNN)
@@ -50,6 +52,8 @@ class TrialConfig:
     batch_size: int = param(1024, low=1)
     epochs: int = param(80, low=1)
     precision: str = "auto"
+    reverse_complement: bool = False
+    compile: bool = False
     seed: int = param(0, low=0)
 
     def __post_init__(self) -> None:

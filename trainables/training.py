@@ -6,14 +6,14 @@ import dataclasses
 import json
 import math
 import time
-import warnings
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from trainables import checkpoint, metrics
@@ -22,10 +22,11 @@ from trainables.data.cagi5 import Variants
 from trainables.data.dataset import Dataset
 from trainables.errors import UserError
 from trainables.files import BEST, HISTORY, LAST, write_atomically
-from trainables.losses import Progress, Target
+from trainables.losses import Progress
 from trainables.model import Model
 from trainables.predictions import Score, store_predictions
 from trainables.randomness import derive_generator, derive_seed
+from trainables.resident import ResidentData
 from trainables.samplers import TrainRows
 from trainables.scoring import predict, score
 
@@ -174,7 +175,7 @@ class Training:
         """Score the best validation epoch; the model keeps its weights if the training is done."""
         current = None if self.done else _copy(self.model)
         self.model.load_state_dict(self.best)
-        found = score(self.model, self.data.dataset, self.tokens, self.data.variants)
+        found = score(self.model, self.data.dataset, self.resident.tokens, self.data.variants)
         if current is not None:
             self.model.load_state_dict(current)
         found.metrics["best_epoch"] = float(self.best_epoch)
@@ -184,19 +185,18 @@ class Training:
 
     def _prepare_data(self) -> None:
         dataset = self.data.dataset
-        self.tokens = _resident(dataset.tokens, self.device)
-        self.activity = _resident(dataset.activity, self.device)
-        self.std = None if dataset.aleatoric_std is None else _resident(dataset.aleatoric_std, self.device)
+        self.resident = ResidentData(dataset, self.device)
         self.train_rows, self.val_rows = dataset.rows("train"), dataset.rows("val")
         std = dataset.aleatoric_std
         self.sampled = TrainRows(dataset.activity[self.train_rows], None if std is None else std[self.train_rows])
-        self.val_tokens = self.tokens[torch.from_numpy(self.val_rows).to(self.device)]
+        self.val_tokens = self.resident.tokens[torch.from_numpy(self.val_rows).to(self.device)]
 
     def _prepare_model(self) -> None:
         config = self.config
         with torch.random.fork_rng(devices=self._cuda_devices()):
             torch.manual_seed(derive_seed(config.seed, "weights"))
             self.model = Model(config).to(self.device)
+        self.trained = torch.compile(self.model) if config.compile else self.model
         self.optimiser = torch.optim.AdamW(
             self.model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
         )
@@ -232,9 +232,7 @@ class Training:
 
     def _train(self) -> dict[str, float]:
         """One pass over the sampler's rows; nothing in it waits for the device."""
-        generator = derive_generator(self.config.seed, "sampler", self.epoch)
-        rows = self.config.sampler.epoch_rows(self.sampled, self.epoch, self.config.epochs, generator)
-        order = torch.from_numpy(self.train_rows[rows]).to(self.device)
+        order = torch.from_numpy(self._epoch_rows()).to(self.device)
         progress = Progress(self.epoch, self.config.epochs)
         totals: dict[str, Tensor] = {}
         self.model.train()
@@ -243,6 +241,15 @@ class Training:
                 totals[name] = totals.get(name, 0) + value
             self.schedule.step()
         return {name: float(total) / len(order) for name, total in totals.items()}
+
+    def _epoch_rows(self) -> NDArray[np.int64]:
+        """The data set's rows that the sampler draws for this epoch; ~row for the other strand of a row's sequence."""
+        generator = derive_generator(self.config.seed, "sampler", self.epoch)
+        rows = self.train_rows[self.config.sampler.epoch_rows(self.sampled, self.epoch, self.config.epochs, generator)]
+        if not self.config.reverse_complement:
+            return rows
+        is_other = derive_generator(self.config.seed, "strand", self.epoch).random(len(rows)) < 0.5
+        return np.where(is_other, ~rows, rows)
 
     def _step(self, chosen: Tensor, progress: Progress) -> dict[str, Tensor]:
         """One step of the optimiser on a batch; returns each term of the loss, summed over its rows."""
@@ -256,9 +263,10 @@ class Training:
 
     def _backward(self, rows: Tensor, share: float, progress: Progress) -> dict[str, Tensor]:
         """Add the gradients of rows that are a share of their batch; returns the terms of the loss."""
+        gather = self.resident.batch_of_strands if self.config.reverse_complement else self.resident.batch
+        tokens, target = gather(rows)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            prediction = self.model(self.tokens[rows])
-        target = Target(self.activity[rows], None if self.std is None else self.std[rows])
+            prediction = self.trained(tokens)
         terms = {"train/loss": self.config.loss(prediction, target, progress)}
         terms |= {f"train/{name}": value for name, value in prediction.auxiliary.items()}
         total = torch.stack(list(terms.values())).sum()
@@ -309,15 +317,6 @@ class Training:
 
 def _copy(model: Model) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
-
-
-def _resident(array: np.ndarray[Any, Any], device: torch.device) -> Tensor:
-    """A tensor of an array on the device; on a CPU it shares the array's memory, so nothing may write to it."""
-    with warnings.catch_warnings():
-        # Arrays from Ray's object store are read-only; torch warns that writing would be undefined. Nothing writes:
-        # the tensors are only indexed.
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(array).to(device)
 
 
 def _use_bf16(precision: str, device: torch.device) -> bool:

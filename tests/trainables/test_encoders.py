@@ -78,8 +78,9 @@ def adversary(module: torch.nn.Module, inputs: torch.Tensor) -> tuple[torch.Tens
     """
     module, inputs = module.double(), inputs.double()
     loss = module.train()(inputs).auxiliary["gc_adversary"]
-    motif = torch.relu(module.motif_out(module.motif(inputs).amax(dim=2)))
-    grammar = torch.relu(module.grammar_out(module.grammar(inputs).mean(dim=2)))
+    bases = inputs.transpose(1, 2)
+    motif = torch.relu(module.motif_out(module.motif(bases).amax(dim=1)))
+    grammar = torch.relu(module.grammar_out(module.grammar(bases).mean(dim=1)))
     return loss, module.gc_classifier(torch.cat([motif, grammar], dim=1)).float()
 
 

@@ -35,8 +35,8 @@ def config(**flat: object) -> TrialConfig:
 )
 def test_trials_run_on_the_device(flat, precision, simulated_data: TrainingData):
     training = Training(config(precision=precision, **flat), simulated_data)
-    assert training.tokens.is_cuda
-    assert training.tokens.dtype == torch.uint8
+    assert training.resident.tokens.is_cuda
+    assert training.resident.tokens.dtype == torch.uint8
     assert training.bf16 == (precision == "bf16")
     while not training.done:
         report = training.run_epoch()

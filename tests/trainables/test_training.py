@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
 
 from trainables.config import TrialConfig, preset
+from trainables.data.sequences import reverse_complement
 from trainables.encoders import ENCODERS
 from trainables.errors import UserError
 from trainables.files import BEST, HISTORY, LAST, TEST_PREDICTIONS, VARIANT_PREDICTIONS, write_atomically
@@ -74,12 +78,60 @@ def test_the_callers_random_state_is_left_alone(simulated_data):
     assert (torch.rand(3) == expected).all()
 
 
+def test_the_other_strand_is_trained_on_by_even_chance(simulated_data, monkeypatch):
+    dataset, seen = simulated_data.dataset, []
+    training = Training(config(reverse_complement=True, epochs=2), simulated_data)
+    gather = training.resident.batch_of_strands
+
+    def watched(rows):
+        seen.append((rows, *gather(rows)))
+        return seen[-1][1:]
+
+    monkeypatch.setattr(training.resident, "batch_of_strands", watched)
+    training.run_epoch()
+    rows, tokens = (torch.cat([batch[i] for batch in seen]).numpy() for i in (0, 1))
+    activity = torch.cat([batch[2].activity for batch in seen]).numpy()
+    is_other = rows < 0
+    row = np.where(is_other, ~rows, rows)
+    assert abs(is_other.mean() - 0.5) < 5 * 0.5 / len(rows) ** 0.5
+    assert (np.sort(row) == np.sort(dataset.rows("train"))).all()
+    assert (activity == dataset.activity[row]).all()
+    assert (tokens[~is_other] == dataset.tokens[row[~is_other]]).all()
+    assert (tokens[is_other] == reverse_complement(dataset.tokens[row[is_other]])).all()
+    first, seen[:] = rows, []
+    training.run_epoch()
+    again = torch.cat([batch[0] for batch in seen]).numpy()
+    assert set(first.tolist()) != set(again.tolist())
+
+
+COMPILED_AND_NOT = """
+import json
+from trainables import TrainingData, TrialConfig, fit, preset, simulate
+small = {**preset("small"), "epochs": 2, "encoder.channels": 8, "encoder.lstm_units": 4}
+# Without dropout, whose random numbers differ.
+small |= {"encoder.conv_dropout": 0.0, "encoder.dropout": 0.0}
+data = TrainingData(simulate(400).dataset)
+print(json.dumps([fit(TrialConfig.from_flat({**small, "compile": on}), data).history for on in (False, True)]))
+"""
+
+
+@pytest.mark.slow
+def test_a_compiled_training_learns_the_same():
+    """In a process of its own: torch can't compile functions whose arguments' types are checked, as all are here."""
+    found = subprocess.run([sys.executable, "-c", COMPILED_AND_NOT], capture_output=True, text=True, check=True)
+    plain, compiled = json.loads(found.stdout)
+    for one, other in zip(plain, compiled, strict=True):
+        assert other["train/loss"] == pytest.approx(one["train/loss"], rel=1e-3)
+        assert other["val/spearman"] == pytest.approx(one["val/spearman"], abs=0.02)
+
+
 @pytest.mark.parametrize("stop_after", [1, 2])
 @pytest.mark.parametrize(
     "flat",
     [
         *({"sampler": name} for name in SAMPLERS),
         {"loss": "adaptive_noise_gated", "head": "distributional"},
+        {"reverse_complement": True},
         {"encoder": "factorized", "encoder.vib_beta": 0.01, "encoder.gc_bins": 10, "encoder.embedding_dropout": 0.2},
     ],
     ids=lambda flat: next(iter(flat.values())),

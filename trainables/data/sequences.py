@@ -17,7 +17,8 @@ _TOKEN_OF_BYTE = np.full(256, _INVALID, np.uint8)
 for _token, _base in enumerate(BASES):
     _TOKEN_OF_BYTE[[ord(_base), ord(_base.lower())]] = _token
 
-_COMPLEMENT = np.array([3, 2, 1, 0, 4], np.uint8)
+COMPLEMENT = np.array([3, 2, 1, 0, 4], np.uint8)
+"""The token of the base opposite each token's."""
 _BYTE_OF_TOKEN = np.frombuffer(BASES.encode(), np.uint8)
 
 
@@ -54,4 +55,4 @@ def to_text(tokens: NDArray[np.uint8]) -> str:
 
 def reverse_complement(tokens: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the other strand of tokens (..., length); N stays N."""
-    return np.ascontiguousarray(_COMPLEMENT[tokens[..., ::-1]])
+    return np.ascontiguousarray(COMPLEMENT[tokens[..., ::-1]])

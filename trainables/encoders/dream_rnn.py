@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from trainables.component import Value, param
 from trainables.encoders import Encoded, Encoder, EncoderModule
 from trainables.errors import UserError
+from trainables.layers import BatchNorm, Convolution, ReluDropoutPool
 
 KERNELS = (9, 15)
 
@@ -49,28 +50,27 @@ class DreamRNN(Encoder):
 
 
 class _ConvPair(nn.Module):
-    """Two parallel convolutions (kernels 9 and 15, same padding), batch norm, ReLU; concatenated, then dropout."""
+    """Two parallel convolutions (kernels 9 and 15, same padding), batch norm, ReLU; concatenated, then dropout and pooling."""
 
-    def __init__(self, inputs: int, channels: int, dropout: float) -> None:
+    def __init__(self, inputs: int, channels: int, dropout: float, pool: int = 1) -> None:
         super().__init__()
         half = channels // 2
-        self.convs = nn.ModuleList(nn.Conv1d(inputs, half, kernel, padding=kernel // 2) for kernel in KERNELS)
+        self.convs = nn.ModuleList(Convolution(inputs, half, kernel, padding=kernel // 2) for kernel in KERNELS)
         # Batch norm, ReLU and dropout act on each channel alone: done once, on the concatenation, they are the same.
-        self.norm = nn.BatchNorm1d(channels)
-        self.dropout = nn.Dropout(dropout)
+        self.norm = BatchNorm(channels)
+        self.rest = ReluDropoutPool(dropout, pool)
 
-    def forward(self, features: Float[Tensor, "n c length"]) -> Float[Tensor, "n c2 length"]:
-        joined = torch.cat([conv(features) for conv in self.convs], dim=1)
-        dropped: Tensor = self.dropout(torch.relu(self.norm(joined)))
-        return dropped
+    def forward(self, features: Float[Tensor, "n length c"]) -> Float[Tensor, "n length2 c2"]:
+        joined = torch.cat([conv(features) for conv in self.convs], dim=2)
+        pooled: Tensor = self.rest(self.norm(joined))
+        return pooled
 
 
 class _DreamRNNModule(EncoderModule):
     def __init__(self, spec: DreamRNN) -> None:
         super().__init__()
         self.embedding_size = spec.embedding
-        self.first = _ConvPair(4, spec.channels, spec.conv_dropout)
-        self.pool = nn.MaxPool1d(spec.pool, ceil_mode=True) if spec.pool > 1 else nn.Identity()
+        self.first = _ConvPair(4, spec.channels, spec.conv_dropout, spec.pool)
         self.lstm = nn.LSTM(spec.channels, spec.lstm_units, batch_first=True, bidirectional=True)
         # The pair's own dropout and the one behind it are one dropout that keeps the product of both.
         keep = (1 - spec.conv_dropout) * (1 - spec.dropout)
@@ -78,8 +78,7 @@ class _DreamRNNModule(EncoderModule):
         self.project = nn.Linear(spec.channels, spec.embedding)
 
     def forward(self, one_hot: Float[Tensor, "n 4 length"]) -> Encoded:
-        features = self.pool(self.first(one_hot))
-        recurrent, _ = self.lstm(features.transpose(1, 2))
-        features = self.second(recurrent.transpose(1, 2))
+        recurrent, _ = self.lstm(self.first(one_hot.transpose(1, 2)))
+        features = self.second(recurrent.contiguous())
         # A 1×1 convolution and a mean over positions are both linear: the mean first costs 1/length of the work.
-        return Encoded(self.project(features.mean(dim=2)), {})
+        return Encoded(self.project(features.mean(dim=1)), {})

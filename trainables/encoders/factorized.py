@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 from trainables.component import Value, param
 from trainables.encoders import Encoded, Encoder, EncoderModule
 from trainables.errors import UserError
+from trainables.layers import BatchNorm, Convolution
 
 MOTIF_KERNEL, GRAMMAR_KERNEL, DILATIONS = 8, 5, (1, 2, 4)
 MOTIF_SIZE, GRAMMAR_SIZE, COMPOSITION_SIZE, BOTTLENECK = 64, 64, 32, 16
@@ -58,9 +59,9 @@ def _convolutions(channels: int, kernel: int, dilations: tuple[int, ...]) -> nn.
     for number, dilation in enumerate(dilations):
         inputs = channels if number else 4
         layers += [
-            nn.Conv1d(inputs, channels, kernel, padding=dilation * (kernel - 1) // 2, dilation=dilation),
-            nn.BatchNorm1d(channels),
-            nn.ReLU(),
+            Convolution(inputs, channels, kernel, padding=dilation * (kernel - 1) // 2, dilation=dilation),
+            BatchNorm(channels),
+            nn.ReLU(inplace=True),
         ]
     return nn.Sequential(*layers)
 
@@ -86,9 +87,10 @@ class _FactorizedModule(EncoderModule):
         self.embedding_size = MOTIF_SIZE + GRAMMAR_SIZE + size
 
     def forward(self, one_hot: Float[Tensor, "n 4 length"]) -> Encoded:
-        motif = torch.relu(self.motif_out(self.motif(one_hot).amax(dim=2)))
-        grammar = torch.relu(self.grammar_out(self.grammar(one_hot).mean(dim=2)))
-        frequencies = one_hot.mean(dim=2)
+        bases = one_hot.transpose(1, 2)
+        motif = torch.relu(self.motif_out(self.motif(bases).amax(dim=1)))
+        grammar = torch.relu(self.grammar_out(self.grammar(bases).mean(dim=1)))
+        frequencies = bases.mean(dim=1)
         composition = self.composition(frequencies)
         auxiliary: dict[str, Tensor] = {}
         if self.spec.vib_beta > 0:
