@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from analysis.books import FINISHED, SCORED
 from analysis.bootstrap import Floats
@@ -21,6 +20,7 @@ from analysis.trials import BestTrial, Campaign, Trials, table_of
 from analysis.winners import ENOUGH, USE_CASES, Field, UseCase, Winner, field_of, find_winner, selection_values
 from trainables.errors import UserError
 from trainables.files import write_atomically
+from trainables.metrics import ranks
 
 FORMAT = 1
 KEPT = 8
@@ -235,10 +235,10 @@ def _mean_rank(parts: Sequence[Resampled]) -> Resampled:
     A rank is relative to the other trials: a single seed's mean rank is not defined, and its part is not told apart.
     """
     count = len(parts[0].estimate)
-    estimate = np.mean([stats.rankdata(part.estimate) / count for part in parts], axis=0)
+    estimate = np.mean([ranks(part.estimate) / count for part in parts], axis=0)
     samples = np.zeros_like(parts[0].samples)
     for part in parts:
-        samples += stats.rankdata(_lowest_where_undefined(part.samples), axis=0) / count / len(parts)
+        samples += ranks(_lowest_where_undefined(part.samples)) / count / len(parts)
     alone = tuple(np.array([value]) for value in estimate)
     return Resampled(estimate, samples, alone, parts[0].seeds, min(part.block_freedom for part in parts), bound=1.0)
 
@@ -262,11 +262,11 @@ def _compare(table: pd.DataFrame, resampler: Resampler, values: _Values, winner:
         table["p"] = told.p
         table["p_holm"] = holm(np.where(candidate & (table["name"] != winner.baseline), told.p, np.nan))
     tail = (1 - resampler.how.level) / 2
-    ranks = stats.rankdata(-_lowest_where_undefined(values.oriented.samples[candidate]), method="min", axis=0)
-    low, high = np.quantile(ranks, [tail, 1 - tail], axis=1, method="inverted_cdf")
-    table.loc[candidate, "rank"] = stats.rankdata(-values.oriented.estimate[candidate], method="min").astype(float)
+    place = ranks(-_lowest_where_undefined(values.oriented.samples[candidate]), "min")
+    low, high = np.quantile(place, [tail, 1 - tail], axis=1, method="inverted_cdf")
+    table.loc[candidate, "rank"] = ranks(-values.oriented.estimate[candidate], "min")
     table.loc[candidate, ["rank_low", "rank_high"]] = np.stack([low, high], axis=1).astype(float)
-    first = ranks == 1  # twins share the first rank
+    first = place == 1  # twins share the first rank
     table.loc[candidate, "probability_best"] = (first / first.sum(axis=0)).mean(axis=1)
     half_widths = (told.high - told.estimate)[candidate]
     half_widths = half_widths[half_widths > 0]

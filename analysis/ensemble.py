@@ -9,15 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
-from analysis.bootstrap import Floats
 from analysis.intervals import Configuration, Interval, Resampler, Resampling
 from analysis.predictions import Predictions
 from analysis.trials import Trials
 from analysis.winners import USE_CASES, UseCase, finalists
 from trainables.errors import UserError
 from trainables.files import TEST_PREDICTIONS, VARIANT_PREDICTIONS, write_atomically
+from trainables.metrics import ranks
 
 MEAN, RANKS = "mean", "rank_average"
 WAYS = (MEAN, RANKS)
@@ -122,13 +121,8 @@ def _combined(tables: Sequence[pd.DataFrame], column: str, way: str, within: Seq
     if way == RANKS:
         groups = first.groupby(list(within)).indices.values() if within else [np.arange(len(first))]
         for rows in groups:
-            values[:, rows] = _ranks(values[:, rows])
+            values[:, rows] = ranks(values[:, rows].T).T / len(rows)
     return first.assign(**{column: values.mean(axis=0)})
-
-
-def _ranks(values: Floats) -> Floats:
-    ranks: Floats = rankdata(values, axis=1) / values.shape[1]
-    return ranks
 
 
 def _ensemble(

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtr, stdtrit
 
 from analysis.bootstrap import (
     Floats,
@@ -166,9 +166,9 @@ class Resampler:
             )
         freedom = np.where(np.isfinite(freedom), freedom, max(resampled.block_freedom, 1))
         error = np.sqrt(variance)
-        half = stats.t.ppf((1 + self.how.level) / 2, freedom) * error
+        half = stdtrit(freedom, (1 + self.how.level) / 2) * error
         with np.errstate(invalid="ignore", divide="ignore"):
-            p = 2 * stats.t.sf(np.abs(estimate) / error, freedom)
+            p = 2 * stdtr(freedom, -np.abs(estimate) / error)
         p = np.where(estimate == 0, 1.0, p)
         return Interval(estimate, estimate - half, estimate + half, p)
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtr
 
 from analysis.books import TrialRecord
 from orchestrator.family_search import Proposer
@@ -111,4 +111,4 @@ def _chance(values: Sequence[float], best: float, common: float) -> float:
     own = float(np.var(values, ddof=1)) if n >= LEAST else 0.0
     freedom = n - 1 + PRIOR
     variance = ((n - 1) * own + PRIOR * common) / freedom
-    return float(stats.t.sf((best - float(np.mean(values))) / math.sqrt(variance * (1 + 1 / n)), freedom))
+    return float(stdtr(freedom, (float(np.mean(values)) - best) / math.sqrt(variance * (1 + 1 / n))))

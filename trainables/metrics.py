@@ -1,13 +1,14 @@
-"""Metrics of a trial, in NumPy and SciPy alone. A correlation that is undefined (a constant, too few rows) is NaN."""
+"""Metrics of a trial, in NumPy and pandas alone. A correlation that is undefined (a constant, too few rows) is NaN."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 MIN_STRATUM = 11
 """A CAGI5 stratum of 10 variants or fewer is NaN."""
@@ -30,12 +31,19 @@ def pearson(a: ArrayLike, b: ArrayLike) -> float:
     return float(np.clip(float(x @ y) / scale, -1, 1)) if scale > 0 else math.nan
 
 
+def ranks(values: ArrayLike, method: Literal["average", "min"] = "average") -> NDArray[np.float64]:
+    """Rank (n,) or each column of (n, m) from 1; ties get their mean rank, or the least. SciPy's takes 0.5 s to import."""
+    array = np.asarray(values)
+    frame = pd.Series(array) if array.ndim == 1 else pd.DataFrame(array)
+    return np.asarray(frame.rank(method=method), np.float64)
+
+
 def spearman(a: ArrayLike, b: ArrayLike) -> float:
     """Spearman correlation with average ranks for ties; NaN where `pearson` is."""
     x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         return math.nan
-    return pearson(rankdata(x), rankdata(y))
+    return pearson(ranks(x), ranks(y))
 
 
 def in_distribution(mean: NDArray[np.floating], activity: NDArray[np.floating]) -> dict[str, float]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import ndtr
 
 from trainables.data.cagi5 import ELEMENTS_OF_CELL_LINE
 from trainables.data.dataset import SPLITS, Dataset
@@ -186,7 +186,7 @@ def _element(generator: np.random.Generator, noise: float) -> SimulatedElement:
     truth = noise_free_activity(mutants) - noise_free_activity(construct[None])[0]
     std = 0.05 * noise * np.exp(0.5 * generator.standard_normal(len(offset)))
     value = truth + std * generator.standard_normal(len(offset))
-    p = 2 * stats.norm.sf(np.abs(value) / np.maximum(std, 1e-9))
+    p = 2 * ndtr(-np.abs(value) / np.maximum(std, 1e-9))
     confidence = np.clip(-np.log10(np.maximum(p, 1e-300)) / 50, 0, 1)
     return SimulatedElement(
         reference=sequence, offset=offset, alt=alt, value=value, confidence=confidence, noise_free=truth
