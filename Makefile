@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-all lint format docs dist clean
+.PHONY: demo test test-all lint format docs bench dist clean
 
 demo: $(READY)  ## run the main job on simulated data
 	$(BIN)/nrtune demo
@@ -27,6 +27,9 @@ format: $(READY)
 
 docs: $(READY)  ## write docs/methods.md from the code
 	$(BIN)/python docs/methods.py
+
+bench: $(READY)  ## run all benchmarks at a small size and write docs/benchmarks.md
+	$(BIN)/python benchmarks/run_all.py
 
 dist: $(READY)  ## build the wheel that the nodes of a cluster install
 	rm -rf dist

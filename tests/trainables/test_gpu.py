@@ -59,6 +59,25 @@ def test_a_training_resumes_on_the_device(simulated_data: TrainingData, tmp_path
     assert np.isfinite(resumed.run_epoch().metrics["train/loss"])
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_nothing_in_an_epoch_waits_for_the_device(loss, simulated_data: TrainingData, monkeypatch):
+    """Between the draw of its rows and its sums. What reads a tensor of the device, or waits for a copy, raises."""
+    head = "dual" if LOSSES.get(loss).needs_log_variance else "point"
+    training = Training(config(loss=loss, head=head, reverse_complement=True), simulated_data)
+    training.run_epoch()  # the first use of a kernel may wait
+    step = training._step
+
+    def watched(*arguments):
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            return step(*arguments)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    monkeypatch.setattr(training, "_step", watched)
+    training.run_epoch()
+
+
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("n", [1, 7, 1024])
 def test_losses_are_those_of_the_cpu(name, n):

@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from trainables.config import TrialConfig, preset
 from trainables.errors import UserError
@@ -179,6 +180,15 @@ def test_one_block_is_as_good_as_many(name, monkeypatch):
     whole = call(name, {}, made)
     assert whole[0].item() == pytest.approx(blocks[0].item(), rel=1e-12)
     assert torch.allclose(whole[1], blocks[1], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_nothing_waits_for_a_gpu(name, monkeypatch):
+    """Tensors without values: what would have to look at one, and thus wait until a device has it, raises."""
+    monkeypatch.setattr(anchors, "_is_banded", lambda device: False)
+    made = batch(300)
+    with FakeTensorMode():
+        call(name, {}, made)
 
 
 MEMORY = """

@@ -1,0 +1,89 @@
+"""Run every benchmark of this folder at a small size and write what they print to docs/benchmarks.md.
+
+    python benchmarks/run_all.py [NAME…]
+
+With names, only those are run, and printed alone. Without a GPU those of training measure a CPU.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import torch
+
+HERE = Path(__file__).parent
+REPORT = HERE.parent / "docs" / "benchmarks.md"
+TRAINING = "--cases small:64,small:1024,study:4 --losses mse,rank_stability --rounds 3 --steps 4"
+PACKED = "--preset small --batch 64 --counts 1,2 --seconds 5"
+if torch.cuda.is_available():
+    TRAINING = "--cases small:64,small:1024,study:1024 --precisions float32,bf16"
+    PACKED = "--counts 1,2,4,8"
+SMALL = {
+    "training": TRAINING,
+    "losses": "--sizes 128,1024 --no-loops",
+    "packed_trials": PACKED,
+    "node_memory": "--sequences 50000",
+    "start_up": "",
+    "orchestration": "--trials 40 --most 200",
+    "intervals": "--trials 20 --resamples 2000",
+    "simulated_truth": "--seeds 2 --epochs 2",
+}
+"""Options of each. One thread is used where a benchmark does not say otherwise."""
+
+PACKAGES = ("torch", "ray", "optuna", "mlflow", "numpy", "pandas", "scipy")
+
+
+def machine() -> str:
+    """What the figures were measured on."""
+    processor = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        platform.machine(),
+    )
+    memory = psutil.virtual_memory().total / 2**30
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
+    return (
+        f"{time.strftime('%Y-%m-%d')}; {processor}, {os.cpu_count()} cores, {memory:.0f} GiB, {gpu}; "
+        f"{platform.system()}, Python {platform.python_version()}, {versions}."
+    )
+
+
+def run(name: str) -> str:
+    """What a benchmark prints. Raises CalledProcessError where it fails."""
+    command = [sys.executable, str(HERE / f"{name}.py"), *SMALL[name].split()]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "disabled"}
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment).stdout.strip()
+
+
+def main() -> None:
+    """Run and write."""
+    chosen = sys.argv[1:] or list(SMALL)
+    parts = [
+        "# Benchmarks",
+        "`make bench` writes this page. Machines are noisy: compare ratios, which are taken within one run, not seconds.",
+        machine(),
+    ]
+    for name in chosen:
+        started = time.monotonic()
+        found = run(name)
+        parts += [f"## {name}", f"`python benchmarks/{name}.py {SMALL[name]}`".replace(" `", "`"), found]
+        sys.stdout.write(f"{name}: {time.monotonic() - started:.0f} s\n")
+        if len(chosen) < len(SMALL):
+            sys.stdout.write(found + "\n")
+    if len(chosen) == len(SMALL):
+        REPORT.write_text("\n\n".join(parts) + "\n")
+
+
+if __name__ == "__main__":
+    main()
