@@ -20,22 +20,25 @@ import torch
 
 HERE = Path(__file__).parent
 REPORT = HERE.parent / "docs" / "benchmarks.md"
-TRAINING = "--cases small:64,small:1024,study:4 --losses mse,rank_stability --rounds 3 --steps 4"
-PACKED = "--preset small --batch 64 --counts 1,2 --seconds 5"
-if torch.cuda.is_available():
-    TRAINING = "--cases small:64,small:1024,study:1024 --precisions float32,bf16"
-    PACKED = "--counts 1,2,4,8"
-SMALL = {
-    "training": TRAINING,
-    "losses": "--sizes 128,1024 --no-loops",
-    "packed_trials": PACKED,
-    "node_memory": "--sequences 50000",
-    "start_up": "",
-    "orchestration": "--trials 40 --most 200",
-    "intervals": "--trials 20 --resamples 2000",
-    "simulated_truth": "--seeds 2 --epochs 2",
-}
-"""Options of each. One thread is used where a benchmark does not say otherwise."""
+ON_A_CPU = (
+    ("training", "--cases small:64,small:1024 --rounds 3"),
+    ("training", "--cases study:4 --losses mse,rank_stability --rounds 2 --steps 4"),
+    ("packed_trials", "--preset small --batch 64 --counts 1,2 --seconds 5"),
+)
+ON_A_GPU = (
+    ("training", "--cases small:64,small:1024,study:1024 --precisions float32,bf16"),
+    ("packed_trials", "--counts 1,2,4,8"),
+)
+SMALL = (
+    *(ON_A_GPU if torch.cuda.is_available() else ON_A_CPU),
+    ("losses", "--sizes 128,1024 --no-loops"),
+    ("node_memory", "--sequences 50000"),
+    ("start_up", ""),
+    ("orchestration", "--trials 40 --most 200"),
+    ("intervals", "--trials 20 --resamples 2000"),
+    ("simulated_truth", "--seeds 2 --epochs 2"),
+)
+"""Each benchmark's name and options. One thread is used where a benchmark does not say otherwise."""
 
 PACKAGES = ("torch", "ray", "optuna", "mlflow", "numpy", "pandas", "scipy")
 
@@ -59,29 +62,32 @@ def machine() -> str:
     )
 
 
-def run(name: str) -> str:
+def run(name: str, options: str) -> str:
     """What a benchmark prints. Raises CalledProcessError where it fails."""
-    command = [sys.executable, str(HERE / f"{name}.py"), *SMALL[name].split()]
+    command = [sys.executable, str(HERE / f"{name}.py"), *options.split()]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "disabled"}
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment).stdout.strip()
 
 
 def main() -> None:
     """Run and write."""
-    chosen = sys.argv[1:] or list(SMALL)
+    names = sys.argv[1:]
     parts = [
         "# Benchmarks",
         "`make bench` writes this page. Machines are noisy: compare ratios, which are taken within one run, not seconds.",
         machine(),
     ]
-    for name in chosen:
+    for name, options in SMALL:
+        if names and name not in names:
+            continue
         started = time.monotonic()
-        found = run(name)
-        parts += [f"## {name}", f"`python benchmarks/{name}.py {SMALL[name]}`".replace(" `", "`"), found]
-        sys.stdout.write(f"{name}: {time.monotonic() - started:.0f} s\n")
-        if len(chosen) < len(SMALL):
+        found = run(name, options)
+        command = f"python benchmarks/{name}.py {options}".rstrip()
+        parts += [f"## {name}", f"`{command}`", found]
+        sys.stderr.write(f"{command}: {time.monotonic() - started:.0f} s\n")
+        if names:
             sys.stdout.write(found + "\n")
-    if len(chosen) == len(SMALL):
+    if not names:
         REPORT.write_text("\n\n".join(parts) + "\n")
 
 

@@ -122,10 +122,28 @@ def report(
     folder = out or (campaign.folder / "report" if isinstance(campaign, Campaign) else Path("report"))
     page = write_report(comparisons, folder)
     typer.echo(str(page))
+    if isinstance(campaign, Campaign):
+        from orchestrator.registry import log_report
+
+        log_report(campaign, folder)
     if open:
         import webbrowser
 
         webbrowser.open(page.resolve().as_uri())
+
+
+@app.command()
+def register(
+    folder: options.Folder,
+    name: Annotated[str, typer.Option(help="The registered model; a further version of one that is there.")],
+    use_case: Annotated[str, typer.Option(metavar="NAME", help="The use case whose winner it is.")] = "overall",
+    select_on: options.CampaignSelectOn = None,
+    use_cases: options.UseCases = None,
+) -> None:
+    """Put a use case's winner into MLflow's model registry, with its metrics, interval and data."""
+    from orchestrator.registry import register as put
+
+    typer.echo(put(_comparisons(str(folder), select_on, use_cases, use_case), use_case, name))
 
 
 @app.command()
@@ -200,11 +218,15 @@ def score(
 def ui(
     folder: options.Folder,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
+    optuna: Annotated[bool, typer.Option("--optuna", help="Optuna's dashboard instead: studies, importances.")] = False,
 ) -> None:
     """Serve the campaign's MLflow UI on loopback until Ctrl-C."""
-    from orchestrator.views import serve_mlflow
+    from orchestrator.serve import serve_mlflow, serve_optuna
 
-    raise typer.Exit(serve_mlflow(folder, port))
+    if optuna:
+        serve_optuna(folder, port)
+    else:
+        raise typer.Exit(serve_mlflow(folder, port))
 
 
 def print_best(

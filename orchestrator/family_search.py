@@ -303,18 +303,26 @@ class FamilyStudy:
 
 
 def open_storage(folder: Path, url: str | None) -> BaseStorage:
-    """The campaign's journal file, or the database of a URL. Raises UserError for one that can't be opened."""
-    if url is not None:
-        try:
-            return RDBStorage(url)
-        except Exception as error:  # SQLAlchemy and drivers raise many kinds
-            raise UserError(f"--optuna-storage {url}: cannot be opened ({one_line(error)})") from error
-    path = folder / JOURNAL
-    # A process killed while it wrote leaves half a line, to which Optuna would append, and a symbolic link as its lock;
-    # the campaign's lock is held, so nobody is writing now.
-    cut_torn_line(path)
-    Path(f"{path}.lock").unlink(missing_ok=True)
-    return JournalStorage(JournalFileBackend(str(path)))
+    """The campaign's journal file, or the database of a URL, to write to; the campaign's lock is held.
+
+    Raises UserError for one that can't be opened.
+    """
+    if url is None:
+        # A process killed while it wrote leaves half a line, to which Optuna would append, and a symbolic link as its
+        # lock; nobody is writing now.
+        cut_torn_line(folder / JOURNAL)
+        Path(f"{folder / JOURNAL}.lock").unlink(missing_ok=True)
+    return read_storage(folder, url)
+
+
+def read_storage(folder: Path, url: str | None) -> BaseStorage:
+    """The same to look at, while a search may be writing to it."""
+    if url is None:
+        return JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
+    try:
+        return RDBStorage(url)
+    except Exception as error:  # SQLAlchemy and drivers raise many kinds
+        raise UserError(f"--optuna-storage {url}: cannot be opened ({one_line(error)})") from error
 
 
 def open_study(

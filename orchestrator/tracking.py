@@ -29,6 +29,7 @@ from analysis.mlflow_trials import (
 )
 from orchestrator.family_search import Objectives, Proposal
 from orchestrator.ledger import default_uri
+from orchestrator.mlflow_models import log_model
 from trainables.errors import UserError, one_line
 
 with warnings.catch_warnings():
@@ -39,7 +40,6 @@ with warnings.catch_warnings():
     from mlflow.tracking import MlflowClient
 
 ARTIFACTS = "artifacts"
-MODEL_TAG = "nrtune.model"
 BATCH = 900
 """Metrics a call: MLflow takes at most 1000."""
 
@@ -93,6 +93,7 @@ class Tracker:
         except MlflowException as error:
             raise UserError(f"--tracking-uri {uri}: {one_line(error, 300)}") from error
         self._campaign = str(manifest["id"])
+        self._uri, self._length = uri, int(manifest.get("data", {}).get("length", 0))
         self._logged: dict[str, set[int]] = {}
         # The tag is written first, the end of the run last: a crash between them leaves a run that is still open.
         ended = {FINISHED, SCORED, PRUNED, FAILED}
@@ -170,11 +171,8 @@ class Tracker:
         self._closed.add(record.fingerprint)
 
     def log_model(self, fingerprint: str, path: Path) -> None:
-        """Log the checkpoint of a trial that is kept, once."""
-        run = self._runs[fingerprint]
-        if run.data.tags.get(MODEL_TAG) != path.name:
-            self.client.log_artifact(run.info.run_id, str(path))
-            self.client.set_tag(run.info.run_id, MODEL_TAG, path.name)
+        """Log the checkpoint of a trial that is kept as its run's model, once."""
+        log_model(self.client, self._uri, self._runs[fingerprint].info.run_id, path, self._length)
 
     def log_references(self, references: Mapping[str, Mapping[str, float]]) -> None:
         """Log the metrics of reference lines, by name, onto the campaign's own run; what it has already is skipped."""

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import signal
-import socket
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -154,38 +150,3 @@ def _status(row: Mapping[Any, Any]) -> str:
     if isinstance(row["same_as"], str):  # what is missing may be None or NaN
         return f"= {row['same_as'].partition('_')[0]}"
     return f"{row['status']}:{row['failure_class']}" if isinstance(row["failure_class"], str) else str(row["status"])
-
-
-def serve_mlflow(folder: Path, port: int) -> int:
-    """Serve the campaign's MLflow UI on 127.0.0.1 until it is ended; returns its exit code."""
-    uri = tracking_uri(folder)
-    if uri.startswith(("http://", "https://", "databricks")):
-        raise UserError(f"the campaign is tracked by a server: open {uri} in a browser")
-    from orchestrator.tracking import runs_page  # MLflow takes seconds to import
-
-    with socket.socket() as probe:
-        if probe.connect_ex(("127.0.0.1", port)) == 0:
-            raise UserError(f"port {port} is taken; choose another with --port")
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--backend-store-uri",
-        uri,
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-    ]
-    page = f"http://127.0.0.1:{port}{runs_page(uri)}"
-    sys.stderr.write(f"open {page} in a browser in about 10 s (Ctrl-C ends the server)\n{shlex.join(command)}\n")
-    process = subprocess.Popen(command)
-    # A polite kill must not leave the server behind; Ctrl-C reaches both anyway.
-    signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
-        process.terminate()
-        process.wait()
-    return 0

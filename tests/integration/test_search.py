@@ -86,11 +86,7 @@ def test_mlflow_holds_parameters_tags_curves_and_artifacts(campaign):
         for name in ("test/spearman", "cagi5/challenge/spearman/all/mean", "noise/corr"):
             assert run.data.metrics[name] == pytest.approx(record.metrics[name])
         artifacts = Path(run.info.artifact_uri.removeprefix("file://"))
-        assert {p.name for p in artifacts.iterdir()} == {
-            "best.pt",
-            "predictions_test.parquet",
-            "predictions_cagi5.parquet",
-        }
+        assert {p.name for p in artifacts.iterdir()} == {"predictions_test.parquet", "predictions_cagi5.parquet"}
 
 
 def test_predictions_give_the_metrics_again(campaign):

@@ -15,7 +15,7 @@ from mlflow.tracking import MlflowClient
 from servers import answers, free_port, mlflow_server, served
 
 from analysis import open_campaign
-from orchestrator import views
+from orchestrator import serve, views
 from orchestrator.search import Search
 from orchestrator.settings import Settings
 from trainables.errors import UserError
@@ -54,7 +54,7 @@ def test_a_campaign_is_recorded_by_a_server(shared_ray, settings: Settings, tmp_
     assert not (Path(str(remote.out)) / "mlflow.db").exists()
     assert views.tracking_uri(Path(str(remote.out))) == uri
     with pytest.raises(UserError, match="open http"):
-        views.serve_mlflow(Path(str(remote.out)), port)
+        serve.serve_mlflow(Path(str(remote.out)), port)
 
 
 def test_a_server_that_goes_away_does_not_end_the_search(shared_ray, settings: Settings, tmp_path: Path):
@@ -90,7 +90,7 @@ def test_the_ui_is_served_on_loopback_and_leaves_nothing_behind(shared_ray, sett
     command = [sys.executable, "-m", "orchestrator.cli", "ui", str(settings.out), "--port", str(port)]
     with served(command, port) as process:
         with pytest.raises(UserError, match=f"port {port} is taken"):
-            views.serve_mlflow(Path(str(settings.out)), port)
+            serve.serve_mlflow(Path(str(settings.out)), port)
         process.terminate()
         assert process.wait(30) == 0
         deadline = time.monotonic() + 20

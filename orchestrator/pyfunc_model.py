@@ -1,0 +1,33 @@
+"""The code of a logged model: MLflow copies this file, and `trainables` beside it, and runs it where the model is loaded.
+
+Nothing imports it: it needs trainables, torch and pandas, and no installation of nrtune.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel
+
+
+class ActivityModel(PythonModel):
+    """From a column `sequence` to `prediction`, log2(RNA/DNA), and where the model has one `log_variance`."""
+
+    def load_context(self, context: Any) -> None:
+        """Load the checkpoint."""
+        from trainables.inference import load_model
+
+        self.model = load_model(context.artifacts["checkpoint"])
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Predict n sequences of the trained length (ACGTN, either case). Raises UserError for any other."""
+        found = self.model.predict(model_input["sequence"].tolist())
+        columns = {"prediction": found.mean}
+        if found.log_variance is not None:
+            columns["log_variance"] = found.log_variance
+        return pd.DataFrame(columns)
+
+
+set_model(ActivityModel())

@@ -1,0 +1,69 @@
+"""The user interfaces of MLflow and Optuna over a campaign, on loopback until they are ended."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from analysis.sources import open_folder
+from orchestrator.views import tracking_uri
+from trainables.errors import UserError
+
+HOST = "127.0.0.1"
+
+
+def serve_mlflow(folder: Path, port: int) -> int:
+    """Serve the campaign's MLflow UI on 127.0.0.1 until it is ended; returns its exit code."""
+    uri = tracking_uri(folder)
+    if uri.startswith(("http://", "https://", "databricks")):
+        raise UserError(f"the campaign is tracked by a server: open {uri} in a browser")
+    from orchestrator.tracking import runs_page  # MLflow takes seconds to import
+
+    _check_free(port)
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        uri,
+        "--host",
+        HOST,
+        "--port",
+        str(port),
+    ]
+    page = f"http://{HOST}:{port}{runs_page(uri)}"
+    sys.stderr.write(f"open {page} in a browser in about 10 s (Ctrl-C ends the server)\n{shlex.join(command)}\n")
+    process = subprocess.Popen(command)
+    # A polite kill must not leave the server behind; Ctrl-C reaches both anyway.
+    signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+    return 0
+
+
+def serve_optuna(folder: Path, port: int) -> None:
+    """Serve optuna-dashboard over the campaign's studies until Ctrl-C."""
+    identity = open_folder(folder).manifest["identity"]
+    if identity["command"] != "search":
+        raise UserError(f"{folder}: is a {identity['command']}, which Optuna proposes nothing for")
+    from optuna_dashboard import run_server
+
+    from orchestrator.family_search import read_storage  # Optuna takes a second to import
+
+    _check_free(port)
+    sys.stderr.write(f"open http://{HOST}:{port} in a browser (Ctrl-C ends the server)\n")
+    run_server(read_storage(folder, identity["optuna_storage"]), host=HOST, port=port)
+
+
+def _check_free(port: int) -> None:
+    with socket.socket() as probe:
+        if probe.connect_ex((HOST, port)) == 0:
+            raise UserError(f"port {port} is taken; choose another with --port")

@@ -1,0 +1,186 @@
+"""Trained trials as MLflow models: they predict without nrtune, and a winner goes into the registry."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModelStatus
+from typer.testing import CliRunner
+
+from analysis import open_campaign
+from orchestrator.cli import app
+from orchestrator.ledger import default_uri
+from orchestrator.search import Search
+from orchestrator.settings import Settings
+from trainables import load_model, read_dataset
+from trainables.data.sequences import to_text
+from trainables.data.simulate import HDF5_NAME
+
+ELSEWHERE = """
+import importlib.util, json, os, sys
+sys.path.append(os.environ["PACKAGES"])  # without its .pth files, by which nrtune's checkout would be found
+assert importlib.util.find_spec("trainables") is None
+uri, model, sequences = json.load(sys.stdin)
+import mlflow, pandas
+mlflow.set_tracking_uri(uri)
+loaded = mlflow.pyfunc.load_model(model)
+print(json.dumps(loaded.predict(pandas.DataFrame({"sequence": sequences})).to_dict("list")))
+"""
+
+
+@pytest.fixture(scope="module")
+def campaign(shared_ray, simulated_folder, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "campaign"
+    settings = Settings(
+        families=("baseline", "distributional"),
+        data=simulated_folder / HDF5_NAME,
+        cagi5=simulated_folder / "cagi5",
+        out=folder,
+        trials=1,
+        epochs=1,
+    )
+    assert Search(settings).run().state == "finished"
+    return folder
+
+
+@pytest.fixture
+def client(campaign: Path) -> MlflowClient:
+    return MlflowClient(tracking_uri=default_uri(campaign), registry_uri=default_uri(campaign))
+
+
+@pytest.fixture
+def sequences(simulated_folder: Path) -> list[str]:
+    dataset = read_dataset(simulated_folder / HDF5_NAME)
+    return [to_text(row) for row in dataset.tokens[:5]]
+
+
+def predict_elsewhere(uri: str, model: str, sequences: list[str], *python: object) -> pd.DataFrame:
+    """In a process, and a folder, that know nothing of nrtune."""
+    packages = "" if python else sysconfig.get_paths()["purelib"]
+    done = subprocess.run(
+        [*(python or (sys.executable, "-S")), "-c", ELSEWHERE],
+        input=json.dumps([uri, model, sequences]),
+        env={"PATH": os.environ["PATH"], "PACKAGES": packages, "HOME": os.environ["HOME"]},
+        capture_output=True,
+        text=True,
+        cwd="/",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
+    return pd.DataFrame(json.loads(done.stdout))
+
+
+def test_each_trial_has_a_model_that_predicts_without_nrtune(campaign, client, sequences):
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    models = {model.tags["nrtune.fingerprint"]: model for model in client.search_logged_models(experiments)}
+    records = {record.fingerprint: record for record in open_campaign(campaign).records()}
+    assert set(models) == set(records)
+    for fingerprint, model in models.items():
+        record = records[fingerprint]
+        assert model.status == LoggedModelStatus.READY
+        assert model.name == record.name
+        assert model.params["loss"] == record.config["loss"]
+        run = client.get_run(model.source_run_id)
+        assert run.info.run_name == record.name
+        assert [out.model_id for out in run.outputs.model_outputs] == [model.model_id]
+        found = predict_elsewhere(default_uri(campaign), model.model_uri, sequences)
+        expected = load_model(campaign / "trials" / fingerprint).predict(sequences)
+        assert found["prediction"].to_numpy() == pytest.approx(expected.mean, abs=1e-6)
+        if expected.log_variance is None:
+            assert list(found) == ["prediction"]
+        else:
+            assert found["log_variance"].to_numpy() == pytest.approx(expected.log_variance, abs=1e-6)
+
+
+def test_a_model_says_what_it_needs(campaign, client):
+    (folder, *_) = (campaign / "artifacts").glob("models/*/artifacts")
+    lines = (folder / "requirements.txt").read_text().splitlines()
+    assert all("==" in line and "+" not in line for line in lines)
+    assert {line.partition("==")[0] for line in lines} >= {"torch", "numpy", "pandas", "jaxtyping", "mlflow"}
+    example = json.loads((folder / "input_example.json").read_text())
+    assert example["columns"] == ["sequence"]
+
+
+@pytest.mark.slow
+def test_a_model_predicts_in_a_fresh_environment(campaign, client, sequences, tmp_path):
+    """Made of what the model says that it needs, and of nothing else."""
+    (folder, *_) = (campaign / "artifacts").glob("models/*/artifacts")
+    python = tmp_path / "fresh" / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "fresh"], check=True)
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", folder / "requirements.txt"], check=True)
+    found = predict_elsewhere(default_uri(campaign), f"models:/{folder.parent.name}", sequences, python)
+    fingerprint = client.get_logged_model(folder.parent.name).tags["nrtune.fingerprint"]
+    expected = load_model(campaign / "trials" / fingerprint).predict(sequences)
+    assert found["prediction"].to_numpy() == pytest.approx(expected.mean, abs=1e-6)
+
+
+def test_going_on_logs_no_model_twice(campaign, client):
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    before = {model.model_id for model in client.search_logged_models(experiments)}
+    manifest = json.loads((campaign / "campaign.json").read_text())
+    settings = Settings.model_validate({**manifest["settings"], "out": str(campaign)})
+    assert Search(settings).run().state == "finished"
+    assert {model.model_id for model in client.search_logged_models(experiments)} == before
+
+
+def run(*arguments: object) -> str:
+    found = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert found.exit_code == 0, found.output
+    return found.output
+
+
+def test_a_winner_is_registered_with_what_is_known_of_it(campaign, client):
+    winner = json.loads(run("best", campaign, "--use-case", "in_distribution", "--json"))
+    told = run("register", campaign, "--use-case", "in_distribution", "--name", "activity")
+    assert told.startswith(f"activity version 1: {winner['trial']} of ")
+    run("register", campaign, "--name", "activity")
+    first, second = sorted(client.search_model_versions("name='activity'"), key=lambda version: int(version.version))
+    assert (first.tags["use_case"], second.tags["use_case"]) == ("in_distribution", "overall")
+    manifest = json.loads((campaign / "campaign.json").read_text())["identity"]
+    assert first.tags["data_digest"] == manifest["data"]
+    assert first.tags["cagi5_digest"] == manifest["cagi5"]
+    assert first.tags["trial"] == winner["trial"]
+    assert float(first.tags["test/spearman"]) == pytest.approx(winner["reported"]["test/spearman"])
+    for bound in ("low", "high"):
+        assert float(first.tags[f"interval.{bound}"]) == pytest.approx(winner["interval"][bound])
+    assert winner["trial"] in first.description
+    assert client.get_run(first.run_id).info.run_name == winner["trial"]
+    found = predict_elsewhere(default_uri(campaign), "models:/activity/1", ["ACGTN" * 46])
+    assert np.isfinite(found["prediction"]).all()
+
+
+def test_the_report_is_on_the_campaigns_run(campaign, client):
+    run("report", campaign)
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    (parent,) = client.search_runs(experiments, "tags.`nrtune.kind` = 'campaign'")
+    there = {file.path for file in client.list_artifacts(parent.info.run_id, "report")}
+    assert "report/report.html" in there
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--use-case", "overal", "--name", "m"], "did you mean 'overall'?"),
+        (["--name", "a/b"], "Invalid model name"),
+    ],
+)
+def test_what_cannot_be_registered_is_said(arguments, sentence, campaign):
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator.cli", "register", str(campaign), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
