@@ -22,6 +22,7 @@ from orchestrator.settings import RunSettings
 from trainables.config import PRESETS, RECIPE_VERSION, TrialConfig, preset
 from trainables.data.cagi5 import Variants, cell_line_of, read_cagi5
 from trainables.data.lentimpra import read_dataset
+from trainables.data.satmut import read_satmut
 from trainables.errors import UserError, suggest
 from trainables.metrics import MIN_STRATUM
 from trainables.training import TrainingData
@@ -119,12 +120,13 @@ class CampaignRun:
 
     def identity(self) -> dict[str, Any]:
         """The settings that decide a campaign's numbers: a folder holds one campaign."""
-        variants = self.data.variants
+        variants, satmut = self.data.variants, self.data.satmut
         return {
             "command": self.settings.command,
             "recipe": RECIPE_VERSION,
             "data": self.data.dataset.digest,
             "cagi5": None if variants is None else variants.digest,
+            "satmut": None if satmut is None else satmut.digest,
             "preset": self.settings.preset,
             "epochs": self.epochs,
             "precision": self.settings.precision,
@@ -134,7 +136,7 @@ class CampaignRun:
 
     def about(self) -> dict[str, Any]:
         """What the manifest says beside the identity."""
-        dataset, variants = self.data
+        dataset, variants, satmut = self.data
         splits = {split: len(dataset.rows(split)) for split in ("train", "val", "test")}
         about: dict[str, Any] = {
             "settings": self._stored_settings(),
@@ -148,11 +150,18 @@ class CampaignRun:
                 "matched": list(variants.matched),
                 "counts": variants.counts().to_dict("records"),
             }
+        if satmut is not None:
+            about["satmut"] = {
+                "path": str(self.settings.satmut),
+                "assembly": satmut.assembly,
+                "matched": list(satmut.matched),
+                "counts": satmut.counts().to_dict("records"),
+            }
         return about
 
     def notes(self) -> list[str]:
         """What a user should know of the data before they are trained on."""
-        dataset, variants = self.data
+        dataset, variants, satmut = self.data
         notes = [f"{dataset.name}: {note}" for note in dataset.notes]
         if variants is not None:
             if self.select_on == "val" and self.settings.select_on is None:
@@ -165,6 +174,9 @@ class CampaignRun:
             if wrong:
                 names = ", ".join(dict.fromkeys(counts["element"][counts["ref_mismatch"] > 0]))
                 notes.append(f"{variants.name}: {wrong} variants' Ref differ from the reference ({names}); kept")
+        if satmut is not None:
+            means = f"{len(satmut)} variants ({satmut.assembly}); means are over {', '.join(satmut.matched)}"
+            notes += [f"{satmut.name}: {note}" for note in (means, *satmut.notes)]
         return notes
 
     def run(self) -> Outcome:
@@ -188,7 +200,7 @@ class CampaignRun:
     def _stored_settings(self) -> dict[str, Any]:
         """What --resume goes on with, from whatever folder it is called."""
         stored = self.settings.model_dump(mode="json", exclude={"resume"}, exclude_none=True)
-        paths = ("data", "cagi5", "out")
+        paths = ("data", "cagi5", "satmut", "out")
         return stored | {key: str(Path(stored[key]).resolve()) for key in paths if key in stored}
 
     def build(self, family: str, parameters: Mapping[str, Any], seed: int) -> TrialConfig:
@@ -260,7 +272,7 @@ class CampaignRun:
 
     def parent_parameters(self) -> dict[str, Any]:
         """What MLflow shows of the campaign itself."""
-        dataset, variants = self.data
+        dataset, variants, _ = self.data
         chosen = {"families": ",".join(self.families), "preset": self.settings.preset, "epochs": self.epochs,
                   "select_on": self.select_on, "data": dataset.name, "data_digest": dataset.digest}  # fmt: skip
         if variants is not None:
@@ -282,10 +294,13 @@ def _read_data(settings: RunSettings) -> TrainingData:
         noise=settings.noise,
         replicate_columns=settings.replicate_columns,
     )
-    if settings.cagi5 is None:
-        return TrainingData(dataset)
     cell_line = settings.cell_line or cell_line_of(settings.data.name) or DEFAULT_CELL_LINE
-    return TrainingData(dataset, read_cagi5(settings.cagi5, length=dataset.length, cell_line=cell_line))
+    length = dataset.length
+    return TrainingData(
+        dataset,
+        None if settings.cagi5 is None else read_cagi5(settings.cagi5, length=length, cell_line=cell_line),
+        None if settings.satmut is None else read_satmut(settings.satmut, length=length, cell_line=cell_line),
+    )
 
 
 def absolute(url: str | None) -> str | None:

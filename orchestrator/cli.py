@@ -79,6 +79,7 @@ def search(
     families: Annotated[str | None, typer.Option(help="Method families, separated by commas.")] = None,
     data: options.Data = None,
     cagi5: options.Cagi5 = None,
+    satmut: options.Satmut = None,
     out: options.Out = None,
     trials: Annotated[int | None, typer.Option(help="Trials a family. [default: 10]")] = None,
     allocation: Annotated[
@@ -148,6 +149,7 @@ def study(
     ] = None,
     data: options.Data = None,
     cagi5: options.Cagi5 = None,
+    satmut: options.Satmut = None,
     out: options.Out = None,
     epochs: options.Epochs = None,
     preset: options.Preset = None,

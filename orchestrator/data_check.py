@@ -8,11 +8,15 @@ import numpy as np
 
 from trainables.data.cagi5 import ELEMENTS_OF_CELL_LINE, cell_line_of, read_cagi5
 from trainables.data.lentimpra import read_dataset
+from trainables.data.satmut import TABLE, read_satmut
 
 
 def check_text(path: Path, cell_line: str | None) -> str:
-    """What a data file or CAGI5 folder holds. Raises UserError for what is wrong with it."""
-    return _check_cagi5(path, cell_line) if path.is_dir() else _check_dataset(path)
+    """What a data file, or a folder of variants, holds. Raises UserError for what is wrong with it."""
+    if not path.is_dir():
+        return _check_dataset(path)
+    has_table = (path / TABLE).exists() and not any(_holds(path, names) for names in ELEMENTS_OF_CELL_LINE.values())
+    return _check_satmut(path, cell_line) if has_table else _check_cagi5(path, cell_line)
 
 
 def cell_line_in(folder: Path) -> str:
@@ -52,6 +56,21 @@ def _check_cagi5(path: Path, cell_line: str | None) -> str:
                 f"    {row['ref_mismatch']} of {row['n']} variants' Ref differ from the reference; kept, counted as ref_mismatch"
             )
     return "\n".join([*lines, f"  digest {variants.digest}"])
+
+
+def _check_satmut(path: Path, cell_line: str | None) -> str:
+    chosen = cell_line or cell_line_of(path.name) or "K562"
+    variants = read_satmut(path, cell_line=chosen)
+    lines = [
+        f"{path}: {len(variants)} variants of {variants.assembly}, {len(variants.windows)} distinct windows of 230 bases",
+        f"matched to {chosen}: {', '.join(variants.matched)}",
+        "  data set          n   HC  deletions  Ref differs",
+    ]
+    lines += [
+        f"  {row['element']:<14} {row['n']:>4} {row['significant']:>4} {row['deletions']:>10} {row['ref_mismatch']:>12}"
+        for row in variants.counts().to_dict("records")
+    ]
+    return "\n".join([*lines, *(f"  note: {note}" for note in variants.notes), f"  digest {variants.digest}"])
 
 
 def _holds(path: Path, elements: tuple[str, ...]) -> bool:

@@ -11,13 +11,13 @@ import pandas as pd
 from analysis.pareto import Aim, default_aims, parse_aims
 from analysis.winners import selection_metric
 from trainables.errors import UserError, suggest
-from trainables.predictions import Predicted, score_predictions
+from trainables.predictions import Predicted, satmut_metrics, score_predictions
 from trainables.randomness import derive_generator
 
 if TYPE_CHECKING:
     from trainables.training import TrainingData
 
-_REPORTED = ("test/", "noise/", "cagi5/challenge/")
+_REPORTED = ("test/", "noise/", "cagi5/challenge/", "satmut/")
 _NO_RESULT = ("/n/", "/corr_constant")
 """In the names of metrics that are the same for every model."""
 
@@ -49,13 +49,15 @@ def checked_aims(texts: Sequence[str], data: TrainingData, select_on: str) -> tu
 
 def selectable(data: TrainingData, select_on: str) -> list[str]:
     """The metrics that a trial on these data can have and a search may optimise."""
-    dataset, variants = data
+    dataset, variants, satmut = data
     generator = derive_generator("selectable")  # a constant prediction would have no correlations
     sizes = {split: len(dataset.rows(split)) for split in ("val", "test")}
     drawn = {split: generator.normal(size=(2, n)).astype(np.float32) for split, n in sizes.items()}
     guesses = {split: Predicted(mean, log_variance) for split, (mean, log_variance) in drawn.items()}
     effects = None if variants is None else pd.DataFrame({"variant_effect": generator.normal(size=len(variants))})
     found = score_predictions(dataset, guesses, variants, effects).defined()
+    if satmut is not None:
+        found |= satmut_metrics(satmut, generator.normal(size=len(satmut)))
     allowed = [name for name in found if not any(part in name for part in _NO_RESULT)]
     return allowed if select_on == "challenge" else [name for name in allowed if not name.startswith(_REPORTED)]
 

@@ -27,6 +27,12 @@ UseCases = Annotated[
 ]
 Data = Annotated[Path | None, typer.Option(help="lentiMPRA data: .h5, or a Prix Fixe .tsv.")]
 Cagi5 = Annotated[Path | None, typer.Option(help="Folder of CAGI5 files and references.json.")]
+Satmut = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of the saturation mutagenesis study's elements.tsv.gz and references.json, to score on too."
+    ),
+]
 Out = Annotated[Path | None, typer.Option(help="The campaign's folder; the same again goes on with it.")]
 Epochs = Annotated[int | None, typer.Option(help="Epochs a trial. [default: the preset's]")]
 Preset = Annotated[str | None, typer.Option(help="Model size and budget: small or study. [default: small]")]

@@ -25,10 +25,10 @@ from orchestrator.retries import Outcomes, Retries
 from orchestrator.schedulers import Curve
 from orchestrator.tracking import Tracker
 from orchestrator.tune_trainable import REPORT
-from trainables.files import BEST, HISTORY, LAST, TEST_PREDICTIONS, VARIANT_PREDICTIONS
+from trainables.files import BEST, HISTORY, LAST, SATMUT_PREDICTIONS, TEST_PREDICTIONS, VARIANT_PREDICTIONS
 
 ERROR = "error.txt"
-ARTIFACTS = (TEST_PREDICTIONS, VARIANT_PREDICTIONS)
+ARTIFACTS = (TEST_PREDICTIONS, VARIANT_PREDICTIONS, SATMUT_PREDICTIONS)
 STATUS_SECONDS = 2.0
 """status.json is written at most this often."""
 

@@ -75,7 +75,8 @@ class Replication(CampaignRun):
     def read_data(self) -> TrainingData:
         """Read the campaign's data again. Raises UserError where they have changed."""
         data = super().read_data()
-        digests = {"data": data.dataset.digest, "cagi5": None if data.variants is None else data.variants.digest}
+        scored_on = {"cagi5": data.variants, "satmut": data.satmut}
+        digests = {"data": data.dataset.digest} | {name: of and of.digest for name, of in scored_on.items()}
         for name, digest in digests.items():
             if digest != self.manifest["identity"][name]:
                 raise UserError(

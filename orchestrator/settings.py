@@ -35,6 +35,7 @@ class RunSettings(BaseModel):
     # On what
     data: Path | None = None
     cagi5: Path | None = None
+    satmut: Path | None = None
     cell_line: str | None = None
     folds: dict[Literal["val", "test"], tuple[int, ...]] | None = None
     noise: Literal["auto", "orientation", "replicates", "none"] = "auto"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from trainables.config import preset as preset
     from trainables.data.cagi5 import read_cagi5 as read_cagi5
     from trainables.data.lentimpra import read_dataset as read_dataset
+    from trainables.data.satmut import read_satmut as read_satmut
     from trainables.data.simulate import simulate as simulate
     from trainables.errors import UserError as UserError
     from trainables.inference import load_model as load_model
@@ -31,6 +32,7 @@ _HOME = {
     "load_model": "inference",
     "preset": "config",
     "read_cagi5": "data.cagi5",
+    "read_satmut": "data.satmut",
     "read_dataset": "data.lentimpra",
     "simulate": "data.simulate",
 }

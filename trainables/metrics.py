@@ -101,12 +101,15 @@ def affine_fit(mean: NDArray[np.floating], activity: NDArray[np.floating]) -> tu
 def element_metrics(
     variant_effect: NDArray[np.floating], value: NDArray[np.floating], confidence: NDArray[np.floating]
 ) -> dict[str, float]:
-    """`spearman/S`, `pearson/S` and `n/S` of one element over the strata S = all, hc (≥ 0.1), lc (< 0.1)."""
-    strata = {
-        "all": np.ones(len(value), bool),
-        "hc": confidence >= HIGH_CONFIDENCE,
-        "lc": confidence < HIGH_CONFIDENCE,
-    }
+    """`stratified_metrics` with CAGI5's threshold of high confidence, 0.1."""
+    return stratified_metrics(variant_effect, value, confidence >= HIGH_CONFIDENCE)
+
+
+def stratified_metrics(
+    variant_effect: NDArray[np.floating], value: NDArray[np.floating], high: NDArray[np.bool_]
+) -> dict[str, float]:
+    """`spearman/S`, `pearson/S` and `n/S` of one element over the strata S = all, hc (high confidence), lc (the others)."""
+    strata = {"all": np.ones(len(value), bool), "hc": high, "lc": ~high}
     found: dict[str, float] = {}
     for stratum, rows in strata.items():
         enough = int(rows.sum()) >= MIN_STRATUM

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from trainables import metrics
 from trainables.data.cagi5 import PARTS, Variants
 from trainables.data.dataset import Dataset
-from trainables.files import TEST_PREDICTIONS, VARIANT_PREDICTIONS, write_atomically
+from trainables.data.satmut import SaturationVariants
+from trainables.files import SATMUT_PREDICTIONS, TEST_PREDICTIONS, VARIANT_PREDICTIONS, write_atomically
 
 
 class Predicted(NamedTuple):
@@ -25,11 +27,12 @@ class Predicted(NamedTuple):
 
 
 class Score(NamedTuple):
-    """Metrics by name; one row a test sequence; one row a variant (None without variants)."""
+    """Metrics by name; one row a test sequence; one row a variant of CAGI5, and of the study's table, where there are any."""
 
     metrics: dict[str, float]
     test: pd.DataFrame
-    variants: pd.DataFrame | None
+    variants: pd.DataFrame | None = None
+    satmut: pd.DataFrame | None = None
 
     def defined(self) -> dict[str, float]:
         """The metrics that are finite."""
@@ -69,19 +72,20 @@ def score_predictions(
         found["test/noise_free_spearman"] = metrics.spearman(test.mean, truth)
     table = _test_table(dataset, rows["test"], test)
     if variants is None or effects is None:
-        return Score(found, table, None)
+        return Score(found, table)
     return Score(found | variant_metrics(variants, effects["variant_effect"].to_numpy()), table, effects)
 
 
 def store_predictions(found: Score, folder: Path) -> None:
     """Write a score's tables into a folder, each whole or not at all."""
     write_atomically(folder / TEST_PREDICTIONS, lambda path: found.test.to_parquet(path, index=False))
-    if (variants := found.variants) is not None:
-        write_atomically(folder / VARIANT_PREDICTIONS, lambda path: variants.to_parquet(path, index=False))
+    for name, table in ((VARIANT_PREDICTIONS, found.variants), (SATMUT_PREDICTIONS, found.satmut)):
+        if table is not None:
+            write_atomically(folder / name, partial(table.to_parquet, index=False))
 
 
 def variant_table(
-    variants: Variants, ref_prediction: NDArray[np.floating], alt_prediction: NDArray[np.floating]
+    variants: Variants | SaturationVariants, ref_prediction: NDArray[np.floating], alt_prediction: NDArray[np.floating]
 ) -> pd.DataFrame:
     """The variants' table with ref_prediction, alt_prediction (V,) and variant_effect, their difference."""
     table = variants.table()
@@ -106,6 +110,18 @@ def variant_metrics(variants: Variants, variant_effect: NDArray[np.floating]) ->
         if of_element:
             found |= prefixed(f"cagi5/{part}", metrics.mean_over_elements(of_element, variants.matched))
     return found
+
+
+def satmut_metrics(variants: SaturationVariants, variant_effect: NDArray[np.floating]) -> dict[str, float]:
+    """Every metric of predicted effects (V,) on the study's own table: satmut/KIND/STRATUM/ELEMENT or /mean, satmut/hc_lc_gap."""
+    of_element = {}
+    for element in variants.elements:
+        rows = variants.rows(element)
+        of_element[element] = metrics.stratified_metrics(
+            variant_effect[rows], variants.value[rows], variants.significant[rows]
+        )
+    found = {f"satmut/{name}/{e}": value for e, one in of_element.items() for name, value in one.items()}
+    return found | prefixed("satmut", metrics.mean_over_elements(of_element, variants.matched))
 
 
 def prefixed(prefix: str, found: dict[str, float]) -> dict[str, float]:

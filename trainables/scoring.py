@@ -8,10 +8,11 @@ import torch
 
 from trainables.data.cagi5 import Variants
 from trainables.data.dataset import Dataset
+from trainables.data.satmut import SaturationVariants
 from trainables.model import Model
 from trainables.predictions import Predicted as Predicted
 from trainables.predictions import Score as Score
-from trainables.predictions import score_predictions, variant_table
+from trainables.predictions import satmut_metrics, score_predictions, variant_table
 from trainables.predictions import variant_metrics as variant_metrics
 
 PREDICT_ROWS = {"cpu": 256, "cuda": 4096}
@@ -40,18 +41,30 @@ def predict(model: Model, tokens: torch.Tensor) -> Predicted:
     return Predicted(mean, torch.cat(log_variances).cpu().numpy() if log_variances else None)
 
 
-def score(model: Model, dataset: Dataset, tokens: torch.Tensor, variants: Variants | None) -> Score:
-    """Score a model on validation, test and CAGI5. `tokens` are the data set's (N, length), on the model's device.
+def score(
+    model: Model,
+    dataset: Dataset,
+    tokens: torch.Tensor,
+    variants: Variants | None,
+    satmut: SaturationVariants | None = None,
+) -> Score:
+    """Score a model on validation, test, CAGI5 and the saturation mutagenesis study's table.
 
-    The metrics are those of `score_predictions`.
+    `tokens` are the data set's (N, length), on the model's device. The metrics are those of `score_predictions` and
+    `satmut_metrics`.
     """
     rows = {split: torch.from_numpy(dataset.rows(split)).to(tokens.device) for split in ("val", "test")}
     of_split = {split: predict(model, tokens[of]) for split, of in rows.items()}
     effects = None if variants is None else variant_effects(model, variants, tokens.device)
-    return score_predictions(dataset, of_split, variants, effects)
+    found = score_predictions(dataset, of_split, variants, effects)
+    if satmut is None:
+        return found
+    table = variant_effects(model, satmut, tokens.device)
+    more = satmut_metrics(satmut, table["variant_effect"].to_numpy())
+    return found._replace(metrics=found.metrics | more, satmut=table)
 
 
-def variant_effects(model: Model, variants: Variants, device: torch.device) -> pd.DataFrame:
+def variant_effects(model: Model, variants: Variants | SaturationVariants, device: torch.device) -> pd.DataFrame:
     """The variants' table with ref_prediction, alt_prediction and variant_effect; each distinct window predicted once."""
     predicted = predict(model, torch.tensor(variants.windows, device=device)).mean
     return variant_table(variants, predicted[variants.ref_window], predicted[variants.alt_window])

@@ -20,6 +20,7 @@ from trainables import checkpoint, metrics
 from trainables.config import TrialConfig
 from trainables.data.cagi5 import Variants
 from trainables.data.dataset import Dataset
+from trainables.data.satmut import SaturationVariants
 from trainables.errors import UserError
 from trainables.files import BEST, HISTORY, LAST, write_atomically
 from trainables.losses import Progress
@@ -35,14 +36,16 @@ COLLAPSED = 1e-6
 
 
 class TrainingData(NamedTuple):
-    """What a trial learns from and, where there are any, the variants that it is scored on."""
+    """What a trial learns from and, where there are any, the variants that it is scored on: CAGI5's, the study's own table."""
 
     dataset: Dataset
     variants: Variants | None = None
+    satmut: SaturationVariants | None = None
 
     def fingerprint_of(self, config: TrialConfig) -> str:
         """The fingerprint of a trial on these data."""
-        return config.fingerprint(self.dataset.digest, self.variants.digest if self.variants is not None else "none")
+        scored_on = ["none" if of is None else of.digest for of in (self.variants, self.satmut)]
+        return config.fingerprint(self.dataset.digest, *scored_on)
 
     def check_noise(self, config: TrialConfig) -> None:
         """Raise UserError where the configuration needs noise that was not measured."""
@@ -80,6 +83,7 @@ class FitResult(NamedTuple):
     history: list[dict[str, float]]
     test: pd.DataFrame
     variants: pd.DataFrame | None
+    satmut: pd.DataFrame | None
 
 
 def fit(
@@ -105,7 +109,14 @@ def fit(
         final = epoch.score or (training.score() if stop else None)
     training.model.load_state_dict(training.best)
     return FitResult(
-        config, training.fingerprint, training.model, final.metrics, training.history, final.test, final.variants
+        config,
+        training.fingerprint,
+        training.model,
+        final.metrics,
+        training.history,
+        final.test,
+        final.variants,
+        final.satmut,
     )
 
 
@@ -175,7 +186,7 @@ class Training:
         """Score the best validation epoch; the model keeps its weights if the training is done."""
         current = None if self.done else _copy(self.model)
         self.model.load_state_dict(self.best)
-        found = score(self.model, self.data.dataset, self.resident.tokens, self.data.variants)
+        found = score(self.model, self.data.dataset, self.resident.tokens, self.data.variants, self.data.satmut)
         if current is not None:
             self.model.load_state_dict(current)
         found.metrics["best_epoch"] = float(self.best_epoch)

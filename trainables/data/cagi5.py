@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,7 @@ ELEMENTS_OF_CELL_LINE: Mapping[str, tuple[str, ...]] = {
 }
 """The elements whose effects were measured in a cell line (Kircher et al. 2019, doi:10.1038/s41467-019-11526-w)."""
 
+REFERENCES = "references.json"
 _FILE_NAME = re.compile(r"^(release|challenge)_(.+)\.tsv$")
 _COLUMNS = ("Chrom", "Pos", "Ref", "Alt", "Value", "Confidence")
 
@@ -141,12 +143,12 @@ def read_cagi5(folder: str | os.PathLike[str], *, length: int = 230, cell_line: 
             f"{folder}: holds no element of {cell_line} ({', '.join(ELEMENTS_OF_CELL_LINE[cell_line])});"
             " its files are named challenge_ELEMENT.tsv and release_ELEMENT.tsv"
         )
-    references = _read_references(folder / "references.json")
+    references = read_references(folder / REFERENCES)
     elements = tuple(dict.fromkeys(name for name, _, _ in files))
     tables = []
     for name, part, path in files:
         if name not in references:
-            raise UserError(f"{folder / 'references.json'}: has no sequence for {name}, which {path.name} needs")
+            raise UserError(f"{folder / REFERENCES}: has no sequence for {name}, which {path.name} needs")
         table = _read_variants(path)
         table["element"], table["part"] = elements.index(name), PARTS.index(part)
         tables.append(table)
@@ -158,8 +160,7 @@ def read_cagi5(folder: str | os.PathLike[str], *, length: int = 230, cell_line: 
     both = np.concatenate([pair for _, pair, _ in built])  # (V, 2, length): ref and alt window
     mismatch = np.concatenate([wrong for *_, wrong in built])
     table = table.iloc[order].reset_index(drop=True)
-    windows, inverse = np.unique(both.reshape(-1, length), axis=0, return_inverse=True)
-    inverse = inverse.reshape(-1, 2)
+    windows, ref_window, alt_window = distinct_windows(both)
     return Variants(
         name=folder.name,
         cell_line=cell_line,
@@ -175,12 +176,26 @@ def read_cagi5(folder: str | os.PathLike[str], *, length: int = 230, cell_line: 
         confidence=table["Confidence"].to_numpy(np.float64),
         ref_mismatch=mismatch,
         windows=windows,
-        ref_window=np.ascontiguousarray(inverse[:, 0]),
-        alt_window=np.ascontiguousarray(inverse[:, 1]),
+        ref_window=ref_window,
+        alt_window=alt_window,
     )
 
 
-def _read_references(path: Path) -> dict[str, dict[str, object]]:
+def distinct_windows(both: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
+    """Of (V, 2, length) ref and alt windows each distinct one once, (W, length), and which of them each ref and alt is."""
+    windows, inverse = np.unique(both.reshape(-1, both.shape[2]), axis=0, return_inverse=True)
+    inverse = inverse.reshape(-1, 2)
+    return windows, np.ascontiguousarray(inverse[:, 0]), np.ascontiguousarray(inverse[:, 1])
+
+
+def padded_reference(tokens: NDArray[np.uint8], length: int) -> NDArray[np.uint8]:
+    """A reference with N around it: the window of `length` bases around base i begins at i, and has it at length // 2."""
+    ahead, behind = np.full(length // 2, N_TOKEN, np.uint8), np.full(length, N_TOKEN, np.uint8)
+    return np.concatenate([ahead, tokens, behind])
+
+
+def read_references(path: Path) -> dict[str, dict[str, Any]]:
+    """The sequence around each element: chrom, start (1-based) and its tokens. Raises UserError."""
     if not path.exists():
         raise UserError(f"{path}: no such file; it holds the reference sequence around each element")
     try:
@@ -226,12 +241,10 @@ def _read_variants(path: Path) -> pd.DataFrame:
 
 
 def _windows_of(
-    table: pd.DataFrame, name: str, reference: Mapping[str, object], length: int
+    table: pd.DataFrame, name: str, reference: Mapping[str, Any], length: int
 ) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.bool_]]:
     """Row numbers in the whole table, (V, 2, length) ref and alt windows, and (V,) whether Ref differs."""
     sequence, start = reference["tokens"], reference["start"]
-    assert isinstance(sequence, np.ndarray)
-    assert isinstance(start, int)
     offset = table["Pos"].to_numpy(np.int64) - start
     outside = (offset < 0) | (offset >= len(sequence))
     if outside.any():
@@ -240,8 +253,7 @@ def _windows_of(
     ref = to_tokens(table["Ref"].tolist(), f"{name}: Ref")[:, 0]
     alt = to_tokens(table["Alt"].tolist(), f"{name}: Alt")[:, 0]
     centre = length // 2
-    padded = np.concatenate([np.full(centre, N_TOKEN, np.uint8), sequence, np.full(length, N_TOKEN, np.uint8)])
-    window = padded[offset[:, None] + np.arange(length)]
+    window = padded_reference(sequence, length)[offset[:, None] + np.arange(length)]
     both = np.repeat(window[:, None], 2, axis=1)
     both[:, 0, centre], both[:, 1, centre] = ref, alt
     return table.index.to_numpy(np.int64), both, sequence[offset] != ref
