@@ -17,7 +17,17 @@ from analysis.books import FINISHED, SCORED
 from analysis.bootstrap import Floats
 from analysis.intervals import Configuration, Resampled, Resampler, Resampling, holm
 from analysis.trials import BestTrial, Campaign, Trials, table_of
-from analysis.winners import ENOUGH, USE_CASES, Field, UseCase, Winner, field_of, find_winner, selection_values
+from analysis.winners import (
+    ENOUGH,
+    USE_CASES,
+    Field,
+    UseCase,
+    Winner,
+    asked_of,
+    field_of,
+    find_winner,
+    selection_values,
+)
 from trainables.errors import UserError
 from trainables.files import write_atomically
 from trainables.metrics import ranks
@@ -119,7 +129,7 @@ class Comparisons:
         if path is not None and path.exists():
             return _read_kept(path)
         found, missing = {}, {}
-        for use_case in self.use_cases:
+        for use_case in asked_of(self.table, self.use_cases):
             try:
                 found[use_case] = self.compare(use_case)
             except UserError as error:

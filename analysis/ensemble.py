@@ -15,7 +15,7 @@ from analysis.predictions import Predictions
 from analysis.trials import Trials
 from analysis.winners import USE_CASES, UseCase, finalists
 from trainables.errors import UserError
-from trainables.files import TEST_PREDICTIONS, VARIANT_PREDICTIONS, write_atomically
+from trainables.files import PREDICTIONS, write_atomically
 from trainables.metrics import ranks
 
 MEAN, RANKS = "mean", "rank_average"
@@ -90,22 +90,24 @@ def combine(predictions: Sequence[Predictions], way: str) -> Predictions:
     """
     first = predictions[0]
     for other in predictions:
-        if (other.variants is None) != (first.variants is None) or (other.test is None) != (first.test is None):
+        if [one is None for one in other] != [one is None for one in first]:
             raise UserError("an ensemble's trials must all have the same kinds of predictions")
-    test = variants = None
+    test = variants = satmut = None
     if first.test is not None:
         test = _combined([one.test for one in predictions if one.test is not None], "prediction", way, [])
     if first.variants is not None:
         tables = [one.variants for one in predictions if one.variants is not None]
         variants = _combined(tables, "variant_effect", way, ["element", "part"])
-    return Predictions(test, variants)
+    if first.satmut is not None:
+        tables = [one.satmut for one in predictions if one.satmut is not None]
+        satmut = _combined(tables, "variant_effect", way, ["element"])
+    return Predictions(test, variants, satmut)
 
 
 def store(ensemble: Ensemble, folder: Path) -> list[Path]:
     """Write an ensemble's predictions into a folder, each file whole or not at all; returns their paths."""
-    tables = {TEST_PREDICTIONS: ensemble.predictions.test, VARIANT_PREDICTIONS: ensemble.predictions.variants}
     paths = []
-    for name, table in tables.items():
+    for name, table in zip(PREDICTIONS, ensemble.predictions, strict=True):
         if table is not None:
             write_atomically(folder / name, functools.partial(table.to_parquet, index=False))
             paths.append(folder / name)

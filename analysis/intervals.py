@@ -41,11 +41,15 @@ TEST_BLOCKS = 40
 KINDS = {"spearman": (spearman, spearman_samples), "pearson": (pearson, pearson_samples)}
 MEAN = "mean"
 _STATISTICS = {**KINDS, MEAN: (lambda rows, _: float(rows.mean()), mean_samples)}
-STRATA: Mapping[str, Callable[[Floats], NDArray[np.bool_]]] = {
-    "all": lambda confidence: np.ones(len(confidence), bool),
-    "hc": lambda confidence: confidence >= HIGH_CONFIDENCE,
-    "lc": lambda confidence: confidence < HIGH_CONFIDENCE,
+STRATA: Mapping[str, Callable[[NDArray[np.bool_]], NDArray[np.bool_]]] = {
+    "all": np.ones_like,
+    "hc": np.copy,
+    "lc": np.logical_not,
 }
+"""Which variants a stratum holds, by which are of high confidence."""
+
+SATMUT = "satmut"
+"""The saturation mutagenesis study's own table: one part, beside CAGI5's release and challenge."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -120,17 +124,19 @@ class Interval(NamedTuple):
 class Resampler:
     """Resamples metrics of configurations, each metric once.
 
-    `matched`: the elements that a mean is over. Raises UserError where the configurations were not scored on the same
-    rows.
+    `matched`: the CAGI5 elements that a mean is over. Raises UserError where the configurations were not scored on the
+    same rows.
     """
 
     def __init__(
         self, configurations: Sequence[Configuration], matched: Sequence[str], how: Resampling | None = None
     ) -> None:
-        self.configurations, self.matched, self.how = tuple(configurations), tuple(matched), how or Resampling()
+        self.configurations, self.how = tuple(configurations), how or Resampling()
         members = [predictions for configuration in self.configurations for predictions in configuration.predictions]
         self._test = _together(configurations, [member.test for member in members], "prediction")
-        self._variants = _together(configurations, [member.variants for member in members], "variant_effect")
+        variants = _together(configurations, [member.variants for member in members], "variant_effect")
+        satmut = _together(configurations, [member.satmut for member in members], "variant_effect")
+        self._parts = _parts_of(variants, tuple(matched), satmut)
         self._found: dict[str, Resampled | None] = {}
         self._of_element: dict[tuple[str, str, str, str], _Members | None] = {}
 
@@ -183,13 +189,18 @@ class Resampler:
             case ["noise", "corr"] if self._test is not None and "aleatoric_std" in self._test.rows:
                 errors = np.abs(self._test.predictions - self._test.rows["activity"].to_numpy(np.float64))
                 return self._of_test("pearson", errors, "aleatoric_std")
-            case ["cagi5", part, "hc_lc_gap"]:
-                high, low = (self._members(f"cagi5/{part}/spearman/{stratum}/mean") for stratum in ("hc", "lc"))
+            case [*_, "hc_lc_gap"]:
+                high, low = (
+                    self._members(name.removesuffix("hc_lc_gap") + f"spearman/{stratum}/{MEAN}")
+                    for stratum in ("hc", "lc")
+                )
                 if high is None or low is None:
                     return None
                 return _Members(high.estimate - low.estimate, high.samples - low.samples, high.block_freedom, 2.0)
             case ["cagi5", part, kind, stratum, element] if kind in KINDS and stratum in STRATA:
-                return self._of_variants(part, kind, stratum, self.matched if element == "mean" else (element,))
+                return self._of_variants(part, kind, stratum, element)
+            case [part, kind, stratum, element] if part == SATMUT and kind in KINDS and stratum in STRATA:
+                return self._of_variants(part, kind, stratum, element)
         return None
 
     def _of_test(self, kind: str, predicted: Floats, column: str) -> _Members:
@@ -198,8 +209,11 @@ class Resampler:
         generator = derive_generator(self.how.seed, "test blocks", len(value))
         return self._resample(kind, predicted, value, random_blocks(len(value), TEST_BLOCKS, generator), "test")
 
-    def _of_variants(self, part: str, kind: str, stratum: str, elements: Sequence[str]) -> _Members | None:
-        """The mean over elements, without those whose correlation is undefined."""
+    def _of_variants(self, part: str, kind: str, stratum: str, element: str) -> _Members | None:
+        """An element, or the mean over the matched ones without those whose correlation is undefined."""
+        if part not in self._parts:
+            return None
+        elements = self._parts[part].matched if element == MEAN else (element,)
         found = [m for e in elements if (m := self._element(part, kind, stratum, e)) is not None]
         if not found:
             return None
@@ -220,18 +234,17 @@ class Resampler:
         return self._of_element[key]
 
     def _of_one_element(self, part: str, kind: str, stratum: str, element: str) -> _Members | None:
-        if self._variants is None:
-            return None
-        table = self._variants.rows
-        here = ((table["element"] == element) & (table["part"] == part)).to_numpy()
+        variants = self._parts[part]
+        table = variants.rows
+        here = (table["element"] == element).to_numpy()
         if not here.any():
             return None
         block = position_blocks(table["pos"].to_numpy(np.int64)[here], self.how.block)
-        chosen = STRATA[stratum](table["confidence"].to_numpy(np.float64)[here])
+        chosen = STRATA[stratum](variants.high[here])
         if chosen.sum() < MIN_STRATUM:
             return None
         value = table["value"].to_numpy(np.float64)[here][chosen]
-        effects = self._variants.predictions[:, here][:, chosen]
+        effects = variants.predictions[:, here][:, chosen]
         return self._resample(kind, effects, value, block[chosen], f"{part}/{element}", int(block.max()) + 1)
 
     def _resample(
@@ -295,6 +308,29 @@ class _Together(NamedTuple):
 
     rows: pd.DataFrame
     predictions: Floats
+
+
+class _Part(NamedTuple):
+    """Variants that are scored together: rows, predictions (M, rows), high confidence (rows,), what means are over."""
+
+    rows: pd.DataFrame
+    predictions: Floats
+    high: NDArray[np.bool_]
+    matched: tuple[str, ...]
+
+
+def _parts_of(variants: _Together | None, matched: tuple[str, ...], satmut: _Together | None) -> dict[str, _Part]:
+    parts = {}
+    if variants is not None:
+        high = variants.rows["confidence"].to_numpy(np.float64) >= HIGH_CONFIDENCE
+        for name in variants.rows["part"].unique():
+            here = (variants.rows["part"] == name).to_numpy()
+            parts[str(name)] = _Part(variants.rows[here], variants.predictions[:, here], high[here], matched)
+    if satmut is not None:
+        rows = satmut.rows
+        means_over = tuple(rows["element"][rows["matched"]].unique())
+        parts[SATMUT] = _Part(rows, satmut.predictions, rows["significant"].to_numpy(bool), means_over)
+    return parts
 
 
 def _together(

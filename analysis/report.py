@@ -56,12 +56,14 @@ MAIN_COLUMNS: Mapping[str, str] = {
     "cagi5/challenge/spearman/lc/mean": "CAGI5 Spearman, LC",
     "cagi5/challenge/pearson/all/mean": "CAGI5 Pearson",
     "noise/corr": "Noise correlation",
+    "satmut/spearman/all/mean": "Saturation mutagenesis Spearman",
 }
 """Numbers of the table of all trials; those that no trial has are left out."""
 
 _INTERVALS = (
     *(f"cagi5/challenge/spearman/{stratum}/mean" for stratum in ("all", "hc", "lc")),
     *("cagi5/challenge/pearson/all/mean", "cagi5/challenge/hc_lc_gap", "test/spearman", "test/pearson", "noise/corr"),
+    "satmut/spearman/all/mean",
 )
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.books import TRIALS, TrialRecord, read_manifest, read_records, read_references
 from analysis.predictions import Predictions, read_predictions
-from analysis.winners import USE_CASES, UseCase, Winner, find_winner
+from analysis.winners import USE_CASES, UseCase, Winner, asked_of, find_winner
 from trainables.errors import UserError
 from trainables.files import BEST, TEST_PREDICTIONS, VARIANT_PREDICTIONS
 
@@ -111,7 +111,7 @@ class Trials:
         records = self.records()
         table = table_of(records)
         found, missing = {}, {}
-        for name in use_cases:
+        for name in asked_of(table, use_cases):
             try:
                 winner = find_winner(table, name, select_on or self.select_on, use_cases)
             except UserError as error:

@@ -62,6 +62,8 @@ def selection_metric(reported: str, select_on: str) -> str:
         raise UserError(f"unknown selection data {select_on!r}{suggest(select_on, SELECT_ON)}")
     if select_on == "challenge":
         return reported
+    if reported.startswith("satmut/"):  # CAGI5's release part is among these variants
+        select_on = "val"
     if reported.startswith("test/"):
         return "val/" + reported.removeprefix("test/")
     if reported.startswith("noise/"):
@@ -97,7 +99,15 @@ USE_CASES: Mapping[str, UseCase] = {
         magnitude=frozenset({"cagi5/challenge/hc_lc_gap"}),
         ties=(_OVERALL,),
     ),
+    "saturation_mutagenesis": UseCase(
+        title="Saturation mutagenesis Spearman",
+        metrics={"satmut/spearman/all/mean": "max"},
+        ties=("satmut/pearson/all/mean",),
+    ),
 }
+
+OPTIONAL = ("saturation_mutagenesis",)
+"""Use cases that are not spoken of where no trial was scored on their data."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -183,6 +193,11 @@ def _use_case(path: Path, name: str, rule: Any) -> UseCase:
         raise UserError(f"{where}: magnitude names metrics of the use case")
     title = str(rule.get("title", name))
     return UseCase(title=title, metrics=metrics, ties=tuple(ties), magnitude=frozenset(magnitude))
+
+
+def asked_of(trials: pd.DataFrame, use_cases: Mapping[str, UseCase]) -> dict[str, UseCase]:
+    """The use cases but the optional ones of which these trials have no metric."""
+    return {name: rule for name, rule in use_cases.items() if name not in OPTIONAL or set(rule.metrics) <= set(trials)}
 
 
 def find_winner(

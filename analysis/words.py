@@ -43,6 +43,13 @@ def words(metric: str) -> str:
         case ["cagi5", part, kind, stratum, element]:
             where = "" if element == "mean" else f", {element}"
             return f"CAGI5 {kind.capitalize()}, {'' if stratum == 'all' else stratum.upper() + ', '}{part}{where}"
+        case ["satmut", "hc_lc_gap"]:
+            return "Saturation mutagenesis HC − LC Spearman"
+        case ["satmut", kind, stratum, element]:
+            where = "" if element == "mean" else f", {element}"
+            return (
+                f"Saturation mutagenesis {kind.capitalize()}{'' if stratum == 'all' else ', ' + stratum.upper()}{where}"
+            )
         case ["val", kind]:
             return f"Validation {kind.capitalize()}"
         case ["test", kind]:

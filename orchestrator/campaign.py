@@ -272,12 +272,14 @@ class CampaignRun:
 
     def parent_parameters(self) -> dict[str, Any]:
         """What MLflow shows of the campaign itself."""
-        dataset, variants, _ = self.data
+        dataset, variants, satmut = self.data
         chosen = {"families": ",".join(self.families), "preset": self.settings.preset, "epochs": self.epochs,
                   "select_on": self.select_on, "data": dataset.name, "data_digest": dataset.digest}  # fmt: skip
         if variants is not None:
             chosen |= {"cagi5_digest": variants.digest, "cell_line": variants.cell_line,
                        "matched": ",".join(variants.matched)}  # fmt: skip
+        if satmut is not None:
+            chosen |= {"satmut_digest": satmut.digest, "satmut_matched": ",".join(satmut.matched)}
         return chosen
 
     def _tags(self, proposal: Proposal) -> dict[str, str]:

@@ -25,10 +25,9 @@ from orchestrator.retries import Outcomes, Retries
 from orchestrator.schedulers import Curve
 from orchestrator.tracking import Tracker
 from orchestrator.tune_trainable import REPORT
-from trainables.files import BEST, HISTORY, LAST, SATMUT_PREDICTIONS, TEST_PREDICTIONS, VARIANT_PREDICTIONS
+from trainables.files import BEST, HISTORY, LAST, PREDICTIONS
 
 ERROR = "error.txt"
-ARTIFACTS = (TEST_PREDICTIONS, VARIANT_PREDICTIONS, SATMUT_PREDICTIONS)
 STATUS_SECONDS = 2.0
 """status.json is written at most this often."""
 
@@ -283,7 +282,7 @@ class Recorder(Callback):
         folder = self.ledger.trial_folder(record.fingerprint)
         self._open_run(Proposal(**{name: getattr(record, name) for name in Proposal._fields}))
         history = history or _read_history(folder / HISTORY)
-        self.tracker.finish(record, history, [folder / name for name in ARTIFACTS], self.objective(record))
+        self.tracker.finish(record, history, [folder / name for name in PREDICTIONS], self.objective(record))
 
     def _open_run(self, proposal: Proposal) -> None:
         """Open a trial's run now if MLflow was away when the trial began."""

@@ -84,6 +84,7 @@ def _version_tags(record: Mapping[str, Any], use_case: str, identity: Mapping[st
         "replicates": record["replicates"],
         "data_digest": identity["data"],
         "cagi5_digest": identity["cagi5"],
+        "satmut_digest": identity.get("satmut"),
         "tied_with": ", ".join(record["tie_set"]),
         **record["reported"],
         **interval,

@@ -78,7 +78,7 @@ class Replication(CampaignRun):
         scored_on = {"cagi5": data.variants, "satmut": data.satmut}
         digests = {"data": data.dataset.digest} | {name: of and of.digest for name, of in scored_on.items()}
         for name, digest in digests.items():
-            if digest != self.manifest["identity"][name]:
+            if digest != self.manifest["identity"].get(name):
                 raise UserError(
                     f"{getattr(self.settings, name)}: is not what {self.settings.out} was trained and scored on any more;"
                     " put the data of then back"

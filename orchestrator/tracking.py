@@ -43,6 +43,21 @@ ARTIFACTS = "artifacts"
 BATCH = 900
 """Metrics a call: MLflow takes at most 1000."""
 
+NOTE_TAG = "mlflow.note.content"
+"""What MLflow's pages show as a run's description, in Markdown."""
+
+CAMPAIGN_NOTE = """A campaign of nrtune in `{folder}`; its trials are the runs below this one.
+
+- `cagi5/challenge/spearman/all/mean`: Spearman correlation of predicted and measured variant effects, mean over the
+  elements of the cell line; `hc` and `lc` of the variants of high and low confidence. Winners are reported by it.
+- `cagi5/release/…` and `final/val/…`: what they are selected by. `val/…` and `train/…`: curves, by epoch.
+- `noise/corr`: correlation of a trial's errors with the measured noise.
+
+`nrtune best {folder}` names the winners and what can be told from luck; `nrtune report` writes that into `report/`, here.
+"""
+TRIAL_NOTE = """A trial of the family {family} in the campaign {campaign}. Its scores are those of its best epoch (`best_epoch`);
+`val/…` and `train/…` are curves, by epoch."""
+
 _RUN_STATUS = {FINISHED: "FINISHED", SCORED: "FINISHED", PRUNED: "FINISHED"}
 
 
@@ -82,6 +97,7 @@ class Tracker:
     def __init__(self, uri: str, folder: Path, manifest: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.ERROR)
+        self._campaign, self._name, self._folder = str(manifest["id"]), str(manifest["name"]), folder
         local = uri == default_uri(folder)
         try:
             with warnings.catch_warnings():
@@ -92,7 +108,6 @@ class Tracker:
                 self._runs = {run.data.tags[FINGERPRINT_TAG]: run for run in self._children()}
         except MlflowException as error:
             raise UserError(f"--tracking-uri {uri}: {one_line(error, 300)}") from error
-        self._campaign = str(manifest["id"])
         self._uri, self._length = uri, int(manifest.get("data", {}).get("length", 0))
         self._logged: dict[str, set[int]] = {}
         # The tag is written first, the end of the run last: a crash between them leaves a run that is still open.
@@ -117,6 +132,7 @@ class Tracker:
                 FINGERPRINT_TAG: proposal.fingerprint,
                 STATUS_TAG: "running",
                 "family": proposal.family,
+                NOTE_TAG: TRIAL_NOTE.format(family=proposal.family.replace("_", " "), campaign=self._name),
             }
             if proposal.published:
                 all_tags["published"] = proposal.published
@@ -223,6 +239,7 @@ class Tracker:
             self.client.set_tag(run.info.run_id, STATUS_TAG, "running")
         else:
             tags = {CAMPAIGN_TAG: manifest["id"], KIND_TAG: "campaign", STATUS_TAG: "running"}
+            tags[NOTE_TAG] = CAMPAIGN_NOTE.format(folder=self._folder)
             run = self.client.create_run(self.experiment_id, tags=tags, run_name=manifest["name"])
         self._parameters(run, parameters)
         return str(run.info.run_id)

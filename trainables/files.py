@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-TEST_PREDICTIONS, VARIANT_PREDICTIONS = "predictions_test.parquet", "predictions_cagi5.parquet"
-SATMUT_PREDICTIONS = "predictions_satmut.parquet"
+PREDICTIONS = ("predictions_test.parquet", "predictions_cagi5.parquet", "predictions_satmut.parquet")
+TEST_PREDICTIONS, VARIANT_PREDICTIONS, _ = PREDICTIONS
 """What was predicted, a row a test sequence and a row a variant, in the folder of a trial or a reference line."""
 
 LAST, BEST, HISTORY = "last.pt", "best.pt", "history.json"

@@ -16,7 +16,7 @@ from trainables import metrics
 from trainables.data.cagi5 import PARTS, Variants
 from trainables.data.dataset import Dataset
 from trainables.data.satmut import SaturationVariants
-from trainables.files import SATMUT_PREDICTIONS, TEST_PREDICTIONS, VARIANT_PREDICTIONS, write_atomically
+from trainables.files import PREDICTIONS, write_atomically
 
 
 class Predicted(NamedTuple):
@@ -78,8 +78,7 @@ def score_predictions(
 
 def store_predictions(found: Score, folder: Path) -> None:
     """Write a score's tables into a folder, each whole or not at all."""
-    write_atomically(folder / TEST_PREDICTIONS, lambda path: found.test.to_parquet(path, index=False))
-    for name, table in ((VARIANT_PREDICTIONS, found.variants), (SATMUT_PREDICTIONS, found.satmut)):
+    for name, table in zip(PREDICTIONS, (found.test, found.variants, found.satmut), strict=True):
         if table is not None:
             write_atomically(folder / name, partial(table.to_parquet, index=False))
 

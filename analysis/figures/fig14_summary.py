@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from analysis.figures.data import FigureData, sentences
 from analysis.figures.panels import REFERENCES, legend
 from analysis.figures.style import PALE, family_title, look, new_figure
-from analysis.winners import BASELINE, Winner, find_winner
+from analysis.winners import BASELINE, Winner, asked_of, find_winner
 from analysis.words import count, listed, number
 from trainables.errors import UserError
 
@@ -25,6 +25,7 @@ _PURPOSE = {
     "in_distribution": "held-out sequences",
     "balance": "a balance of all",
     "hc_lc_gap": "a small gap between HC and LC",
+    "saturation_mutagenesis": "variant effects, by the public table",
 }
 
 
@@ -70,7 +71,7 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
 def _winners(data: FigureData) -> tuple[list[Winner], list[str]]:
     """The winners in the order of the use cases, and the use cases that have none."""
     winners, missing = [], []
-    for name in data.use_cases:
+    for name in asked_of(data.trials, data.use_cases):
         try:
             winners.append(find_winner(data.trials, name, data.select_on, data.use_cases))
         except (UserError, KeyError):

@@ -88,9 +88,13 @@ def small_test(generator: np.random.Generator) -> pd.DataFrame:
 
 
 def trained(table: pd.DataFrame, test: pd.DataFrame, generator: np.random.Generator) -> Predictions:
+    """Predictions with noise; the saturation mutagenesis study's table is the release part again, A being matched."""
     effect = table["value"] + generator.normal(size=len(table))
     prediction = test["activity"] + generator.normal(size=len(test))
-    return Predictions(test.assign(prediction=prediction), table.assign(variant_effect=effect))
+    variants = table.assign(variant_effect=effect)
+    satmut = variants[variants["part"] == "release"].reset_index(drop=True)
+    satmut = satmut.assign(significant=satmut["confidence"] >= 0.1, matched=satmut["element"] == "A")
+    return Predictions(test.assign(prediction=prediction), variants, satmut.drop(columns=["part", "confidence"]))
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +113,9 @@ def compared() -> tuple[list[Configuration], Resampler]:
 def literal_member(one: Predictions, metric: str, counts: dict[str, np.ndarray], number: int) -> float:
     """One training's metric in one resample, by repeating the rows that were drawn."""
     parts = metric.split("/")
-    if parts[0] != "cagi5":
+    if parts[0] == "satmut":
+        parts = ["cagi5", "release", *parts[1:]]
+    elif parts[0] != "cagi5":
         test = one.test
         assert test is not None
         block = random_blocks(len(test), 40, derive_generator(0, "test blocks", len(test)))
@@ -119,12 +125,14 @@ def literal_member(one: Predictions, metric: str, counts: dict[str, np.ndarray],
             return float(np.corrcoef((drawn["prediction"] - drawn["activity"]).abs(), drawn["aleatoric_std"])[0, 1])
         return float(stats.spearmanr(drawn["prediction"], drawn["activity"]).statistic)
     if parts[2] == "hc_lc_gap":
+        prefix = metric.removesuffix("hc_lc_gap")
         high, low = (
-            literal_member(one, f"cagi5/{parts[1]}/spearman/{stratum}/mean", counts, number) for stratum in ("hc", "lc")
+            literal_member(one, f"{prefix}spearman/{stratum}/mean", counts, number) for stratum in ("hc", "lc")
         )
         return high - low
     found = []
-    for element in ("A", "B"):
+    of_satmut = metric.startswith("satmut/")
+    for element in ("A",) if of_satmut else ("A", "B"):
         assert one.variants is not None
         rows = one.variants[(one.variants["element"] == element) & (one.variants["part"] == parts[1])]
         block = position_blocks(rows["pos"].to_numpy(), 10)
@@ -132,25 +140,27 @@ def literal_member(one: Predictions, metric: str, counts: dict[str, np.ndarray],
         chosen = wanted[parts[3]].to_numpy()
         if chosen.sum() <= 10:
             continue
-        times = counts[f"{parts[1]}/{element}"][number][block].astype(int) * chosen
+        times = counts[f"{'satmut' if of_satmut else parts[1]}/{element}"][number][block].astype(int) * chosen
         drawn = rows.iloc[np.repeat(np.arange(len(rows)), times)]
         found.append(stats.spearmanr(drawn["variant_effect"], drawn["value"]).statistic)
     return float(np.nanmean(found))
 
 
 @pytest.mark.parametrize(
-    "metric", [MEAN.format("all"), MEAN.format("hc"), "cagi5/release/hc_lc_gap", "test/spearman", "noise/corr"]
-)
+    "metric",
+    [MEAN.format("all"), MEAN.format("hc"), "cagi5/release/hc_lc_gap", "satmut/spearman/all/mean", "satmut/hc_lc_gap",
+     "test/spearman", "noise/corr"],
+)  # fmt: skip
 def test_resampling_equals_its_literal_version(compared, metric):
     configurations, resampler = compared
     table = configurations[0].predictions[0].variants
     assert table is not None
     counts = {}
-    for part in ("release", "challenge"):
+    for key, part in (("release", "release"), ("challenge", "challenge"), ("satmut", "release")):
         for element in ("A", "B"):
             rows = table[(table["element"] == element) & (table["part"] == part)]
             blocks = int(position_blocks(rows["pos"].to_numpy(), 10).max()) + 1
-            key = f"{part}/{element}"
+            key = f"{key.partition('/')[0]}/{element}"
             counts[key] = draw_counts(blocks, 200, derive_generator(0, "resample", key, blocks))
     counts["test"] = draw_counts(40, 200, derive_generator(0, "resample", "test", 40))
     resampled = resampler.metric(metric)

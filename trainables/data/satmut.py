@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from trainables.data.cagi5 import ELEMENTS_OF_CELL_LINE, REFERENCES, distinct_windows, padded_reference, read_references
 from trainables.data.dataset import array_digest
 from trainables.data.sequences import BASES, reverse_complement, to_tokens
-from trainables.errors import UserError
+from trainables.errors import UserError, suggest
 
 TABLE = "elements.tsv.gz"
 P_VALUE, BARCODES = 1e-5, 10
@@ -31,6 +31,22 @@ AGREEING = 0.9
 
 _ALIAS = {"GP1BA": "GP1BB"}
 """Names that differ from CAGI5's."""
+
+ELEMENTS: Mapping[str, tuple[str, ...]] = {
+    **ELEMENTS_OF_CELL_LINE,
+    "HEL92.1.7": ("BCL11A", "GP1BB", "HBB", "HBG1"),
+    "HEK293T": ("HNF4A", "MSMB", "MYCrs6983267", "TERT-HEK"),
+    "SF7996": ("TERT-GAa", "TERT-GBM", "TERT-GSc"),
+    "HeLa": ("FOXE1",),
+    "SK-MEL-28": ("IRF4",),
+    "HaCaT": ("IRF6",),
+    "LNCaP": ("MYCrs11986220",),
+    "Neuro-2a": ("RET", "UC88"),
+    "MIN6": ("TCF7L2", "ZFAND3"),
+    "NIH/3T3": ("ZRSh-13", "ZRSh-13h2"),
+}
+"""Elements, and data sets, measured in a cell line. For K562 and HepG2 those that CAGI5's are matched to: of K562's all but
+PKLR were measured in HEL 92.1.7, erythroid as well."""
 
 _COLUMNS = ("Chrom", "Pos", "Ref", "Alt", "Barcodes", "Coefficient", "pValue", "Element", "Release")
 _TYPES: dict[str, Any] = {"Chrom": str, "Pos": "Int64"}
@@ -79,15 +95,16 @@ class SaturationVariants:
     def counts(self) -> pd.DataFrame:
         """One row a data set: element, n, significant, deletions, ref_mismatch, matched."""
         table = self.table().assign(deletions=self.alt == DELETION, n=1)
-        counted = table.groupby("element", sort=False)[["n", "significant", "deletions", "ref_mismatch"]].sum()
-        counted["matched"] = counted.index.isin(self.matched)
-        return counted.reset_index()
+        of_element = table.groupby("element", sort=False)
+        counted = of_element[["n", "significant", "deletions", "ref_mismatch"]].sum()
+        return counted.assign(matched=of_element["matched"].first()).reset_index()
 
     def table(self) -> pd.DataFrame:
-        """One row a variant: element, pos, ref, alt, value, significant, ref_mismatch."""
+        """One row a variant: element, matched (whether means are over it), pos, ref, alt, value, significant, ref_mismatch."""
         columns = ("pos", "ref", "alt", "value", "significant", "ref_mismatch")
         names = np.array(self.elements)[self.element]
-        return pd.DataFrame({"element": names, **{column: getattr(self, column) for column in columns}})
+        of_each = {column: getattr(self, column) for column in columns}
+        return pd.DataFrame({"element": names, "matched": np.isin(names, self.matched), **of_each})
 
 
 def read_satmut(folder: str | os.PathLike[str], *, length: int = 230, cell_line: str = "K562") -> SaturationVariants:
@@ -99,6 +116,8 @@ def read_satmut(folder: str | os.PathLike[str], *, length: int = 230, cell_line:
 
     Raises UserError for a missing or malformed file, and where no data set belongs to `cell_line`.
     """
+    if cell_line not in ELEMENTS:
+        raise UserError(f"unknown cell line {cell_line!r}{suggest(cell_line, ELEMENTS)}")
     folder = Path(folder)
     table = _read_table(folder / TABLE)
     references = read_references(folder / REFERENCES)
@@ -114,9 +133,11 @@ def read_satmut(folder: str | os.PathLike[str], *, length: int = 230, cell_line:
     table = table[table["Element"].map(lambda name: key[name] is not None)]
     assembly, table = _of_one_assembly(table, key, references, folder)
     elements = tuple(str(name) for name in table["Element"].unique())
-    matched = tuple(name for name in elements if key[name] in ELEMENTS_OF_CELL_LINE.get(cell_line, ()))
+    matched = tuple(name for name in elements if {name, key[name]} & set(ELEMENTS[cell_line]))
     if not matched:
-        raise UserError(f"{folder}: holds no data set of {cell_line}; give --cell-line")
+        raise UserError(
+            f"{folder}: holds no data set of {cell_line} ({', '.join(ELEMENTS[cell_line])}); give --cell-line"
+        )
     built = [
         _windows_of(table[table["Element"] == name], name, references[str(key[name])], length) for name in elements
     ]
