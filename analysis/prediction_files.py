@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from analysis.bootstrap import Floats
 from trainables import metrics
 from trainables.data.cagi5 import Variants
+from trainables.data.satmut import SaturationVariants
 from trainables.errors import UserError, suggest
 
 VARIANT_COLUMNS = ("element", "pos", "ref", "alt", "variant_effect")
@@ -54,7 +55,7 @@ class ReadTest(NamedTuple):
     aleatoric_std: NDArray[np.floating] | None
 
 
-def read_effects(path: Path, variants: Variants) -> ReadEffects:
+def read_effects(path: Path, variants: Variants | SaturationVariants) -> ReadEffects:
     """Read predicted effects and match them to variants by element, pos, ref and alt.
 
     Variants that the folder lacks are left out and counted. Where the folder's ref is not the genome's, a row may have
@@ -87,7 +88,7 @@ def read_effects(path: Path, variants: Variants) -> ReadEffects:
             )
         raise UserError(
             f"{path}: none of {len(found)} variants is in {variants.name}, first {_named(found.iloc[0])} in row 1;"
-            " positions are 1-based hg19, alleles as in the folder"
+            f" positions are 1-based, on {variants.assembly}, alleles as in the folder"
         )
     if "chrom" in table:
         chrom = np.array(_texts(path, table, "chrom"), object)
@@ -129,7 +130,11 @@ def read_test(path: Path) -> ReadTest:
 
 
 def _check_chrom(
-    path: Path, chrom: NDArray[np.object_], element: NDArray[np.object_], rows: NDArray[np.bool_], variants: Variants
+    path: Path,
+    chrom: NDArray[np.object_],
+    element: NDArray[np.object_],
+    rows: NDArray[np.bool_],
+    variants: Variants | SaturationVariants,
 ) -> None:
     """Refuse a row, of those chosen, whose chromosome is not its element's."""
     of_element = dict(zip(variants.elements, variants.chrom, strict=True))

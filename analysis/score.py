@@ -14,9 +14,10 @@ from analysis.intervals import Configuration, Resampled, Resampler, Resampling
 from analysis.prediction_files import ReadEffects, ReadTest
 from analysis.predictions import Predictions
 from trainables import metrics
-from trainables.data.cagi5 import PARTS, Variants
+from trainables.data.cagi5 import Variants
+from trainables.data.satmut import SaturationVariants
 from trainables.errors import UserError
-from trainables.predictions import prefixed, variant_metrics
+from trainables.predictions import effect_metrics, prefixed
 
 SAME = 1e-6
 """Activities and noise of two files are the same within this, relative above 1: a text file may hold fewer digits."""
@@ -39,27 +40,28 @@ class Scores:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VariantScores(Scores):
-    """Scores on CAGI5 variants.
+    """Scores on CAGI5 variants, or on those of the saturation mutagenesis study.
 
     coverage: a row a file, part and element of the folder: file, part, element, n, missing, matched. averaged: by part
     that was scored, the elements that its means are over: matched to the cell line and wholly in every file. left_out: of
-    each file, how many of its variants the folder does not hold, and one of them.
+    each file, how many of its variants the folder does not hold, and one of them. prefixes: how each part's metrics begin.
     """
 
     cell_line: str
     coverage: pd.DataFrame
     averaged: Mapping[str, tuple[str, ...]]
     left_out: tuple[tuple[int, str], ...]
+    prefixes: Mapping[str, str]
 
 
 def score_variants(
     files: Sequence[ReadEffects],
-    variants: Variants,
+    variants: Variants | SaturationVariants,
     how: Resampling | None = None,
     *,
     resample: Callable[[str], bool] = lambda metric: True,
 ) -> VariantScores:
-    """Score one file's effects or two's, release and challenge apart, on the variants that every file holds.
+    """Score one file's effects or two's, part by part (CAGI5's release and challenge), on the variants that every file holds.
 
     resample: which metrics, by name, are to have intervals: these take nearly all of the time.
     Raises UserError where two files have no variant in common.
@@ -72,7 +74,7 @@ def score_variants(
         )
     rows: list[dict[str, float | str]] = []
     averaged: dict[str, tuple[str, ...]] = {}
-    for number, part in enumerate(PARTS):
+    for number, part in enumerate(variants.prefixes):
         of_part = variants.part == number
         chosen = of_part & shared
         if not chosen.any():
@@ -83,11 +85,11 @@ def score_variants(
             if len(here := variants.rows(element, part)) and bool(shared[here].all())
         )
         scored = _subset(variants, chosen, averaged[part])
-        values = [variant_metrics(scored, file.effect[chosen]) for file in files]
+        values = [effect_metrics(scored, file.effect[chosen]) for file in files]
         tables = [scored.table().assign(variant_effect=file.effect[chosen]) for file in files]
-        resampler = _resampler(
-            [file.path for file in files], [Predictions(None, t) for t in tables], averaged[part], how
-        )
+        kind = "variants" if isinstance(variants, Variants) else "satmut"
+        predictions = [Predictions(**{"test": None, "variants": None, kind: table}) for table in tables]
+        resampler = _resampler([file.path for file in files], predictions, averaged[part], how)
         for metric in values[0]:
             resampled = resampler.metric(metric) if resample(metric) and "/n/" not in metric else None
             rows.append(_row(metric, [of_file[metric] for of_file in values], resampler, resampled))
@@ -100,6 +102,7 @@ def score_variants(
         coverage=_coverage(files, variants),
         averaged=averaged,
         left_out=tuple((file.left_out, file.first_left_out) for file in files),
+        prefixes=variants.prefixes,
     )
 
 
@@ -168,12 +171,15 @@ def _resampler(
     return Resampler(configurations, matched, how)
 
 
-def _subset(variants: Variants, chosen: NDArray[np.bool_], matched: tuple[str, ...]) -> Variants:
-    names = ("element", "part", "pos", "ref", "alt", "value", "confidence", "ref_mismatch", "ref_window", "alt_window")
-    return dataclasses.replace(variants, matched=matched, **{name: getattr(variants, name)[chosen] for name in names})
+def _subset(
+    variants: Variants | SaturationVariants, chosen: NDArray[np.bool_], matched: tuple[str, ...]
+) -> Variants | SaturationVariants:
+    of_each = [f.name for f in dataclasses.fields(variants) if isinstance(getattr(variants, f.name), np.ndarray)]
+    columns = {name: getattr(variants, name)[chosen] for name in of_each if name != "windows"}
+    return dataclasses.replace(variants, matched=matched, **columns)
 
 
-def _coverage(files: Sequence[ReadEffects], variants: Variants) -> pd.DataFrame:
+def _coverage(files: Sequence[ReadEffects], variants: Variants | SaturationVariants) -> pd.DataFrame:
     records = [
         {
             "file": str(file.path),
@@ -184,7 +190,7 @@ def _coverage(files: Sequence[ReadEffects], variants: Variants) -> pd.DataFrame:
             "matched": element in variants.matched,
         }
         for file in files
-        for part in PARTS
+        for part in variants.prefixes
         for element in variants.elements
         if len(rows := variants.rows(element, part))
     ]

@@ -190,6 +190,7 @@ def score(
         Path | None, typer.Argument(metavar="OTHER", help="A second such file, to compare the first with.")
     ] = None,
     cagi5: options.Cagi5 = None,
+    satmut: options.Satmut = None,
     test: Annotated[bool, typer.Option("--test", help="Score a table of test predictions instead.")] = False,
     cell_line: Annotated[
         str | None, typer.Option(help="Cell line whose elements are averaged. [default: as the folder says, else K562]")
@@ -200,18 +201,22 @@ def score(
 ) -> None:
     """Score any model's predictions as nrtune scores its own, with 95 % intervals; two files are compared.
 
-    With --cagi5 columns element, pos, ref, alt, variant_effect and, if there, chrom; with --test prediction, activity and,
-    if there, aleatoric_std. Other columns do not matter.
+    With --cagi5 or --satmut columns element, pos, ref, alt, variant_effect and, if there, chrom; with --test prediction,
+    activity and, if there, aleatoric_std. Other columns do not matter.
     """
     from analysis.intervals import Resampling
-    from orchestrator.data_check import cell_line_in
-    from orchestrator.score_view import check_options, score_text
+    from orchestrator.data_check import read_variants_of_cagi5, read_variants_of_study
+    from orchestrator.score_view import check_options, score_tests, score_text
 
-    check_options(cagi5, test, cell_line)
+    check_options(cagi5, satmut, test, cell_line)
     how = Resampling(resamples=resamples, block=block)
-    line = cell_line or ("K562" if cagi5 is None else cell_line_in(cagi5))
     paths = [predictions] if other is None else [predictions, other]
-    typer.echo(score_text(paths, cagi5, line, how, as_json=json))
+    if cagi5 is not None:
+        typer.echo(score_text(paths, read_variants_of_cagi5(cagi5, cell_line), cagi5, how, as_json=json))
+    elif satmut is not None:
+        typer.echo(score_text(paths, read_variants_of_study(satmut, cell_line), satmut, how, as_json=json))
+    else:
+        typer.echo(score_tests(paths, how, as_json=json))
 
 
 @app.command()

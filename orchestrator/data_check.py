@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from trainables.data.cagi5 import ELEMENTS_OF_CELL_LINE, cell_line_of, read_cagi5
+from trainables.data.cagi5 import ELEMENTS_OF_CELL_LINE, Variants, cell_line_of, read_cagi5
 from trainables.data.lentimpra import read_dataset
-from trainables.data.satmut import TABLE, read_satmut
+from trainables.data.satmut import TABLE, SaturationVariants, read_satmut
 
 
 def check_text(path: Path, cell_line: str | None) -> str:
@@ -19,10 +19,15 @@ def check_text(path: Path, cell_line: str | None) -> str:
     return _check_satmut(path, cell_line) if has_table else _check_cagi5(path, cell_line)
 
 
-def cell_line_in(folder: Path) -> str:
-    """The cell line that a CAGI5 folder's name says, else the first whose elements it holds, else K562."""
+def read_variants_of_cagi5(folder: Path, cell_line: str | None) -> Variants:
+    """A CAGI5 folder; the cell line is the one given, else its name's, else the first whose elements it holds, else K562."""
     there = (line for line, names in ELEMENTS_OF_CELL_LINE.items() if _holds(folder, names))
-    return cell_line_of(folder.name) or next(there, "K562")
+    return read_cagi5(folder, cell_line=cell_line or cell_line_of(folder.name) or next(there, "K562"))
+
+
+def read_variants_of_study(folder: Path, cell_line: str | None) -> SaturationVariants:
+    """The saturation mutagenesis study's folder; the cell line is the one given, else its name's, else K562."""
+    return read_satmut(folder, cell_line=cell_line or cell_line_of(folder.name) or "K562")
 
 
 def _check_dataset(path: Path) -> str:
@@ -45,10 +50,9 @@ def _check_dataset(path: Path) -> str:
 
 
 def _check_cagi5(path: Path, cell_line: str | None) -> str:
-    chosen = cell_line or cell_line_in(path)
-    variants = read_cagi5(path, cell_line=chosen)
+    variants = read_variants_of_cagi5(path, cell_line)
     lines = [f"{path}: {len(variants)} variants, {len(variants.windows)} distinct windows of 230 bases"]
-    lines += [f"matched to {chosen}: {', '.join(variants.matched)}", "  element  part       n  HC"]
+    lines += [f"matched to {variants.cell_line}: {', '.join(variants.matched)}", "  element  part       n  HC"]
     for row in variants.counts().to_dict("records"):
         lines.append(f"  {row['element']:<8} {row['part']:<9} {row['n']:>4} {row['high_confidence']:>3}")
         if row["ref_mismatch"]:
@@ -59,11 +63,10 @@ def _check_cagi5(path: Path, cell_line: str | None) -> str:
 
 
 def _check_satmut(path: Path, cell_line: str | None) -> str:
-    chosen = cell_line or cell_line_of(path.name) or "K562"
-    variants = read_satmut(path, cell_line=chosen)
+    variants = read_variants_of_study(path, cell_line)
     lines = [
         f"{path}: {len(variants)} variants of {variants.assembly}, {len(variants.windows)} distinct windows of 230 bases",
-        f"matched to {chosen}: {', '.join(variants.matched)}",
+        f"matched to {variants.cell_line}: {', '.join(variants.matched)}",
         "  data set          n   HC  deletions  Ref differs",
     ]
     lines += [

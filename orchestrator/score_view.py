@@ -15,7 +15,8 @@ from analysis.intervals import Resampling
 from analysis.prediction_files import read_effects, read_test
 from analysis.score import Scores, VariantScores, score_test, score_variants
 from analysis.words import count, listed
-from trainables.data.cagi5 import PARTS, read_cagi5
+from trainables.data.cagi5 import Variants
+from trainables.data.satmut import SaturationVariants
 from trainables.errors import UserError
 
 WIDTH = 80
@@ -44,18 +45,22 @@ TEST_WORDS = {
 }
 
 
-def score_text(paths: Sequence[Path], cagi5: Path | None, cell_line: str, how: Resampling, *, as_json: bool) -> str:
-    """Scores of one file or two, on a CAGI5 folder's variants or, without one, on test rows. Raises UserError."""
-    if cagi5 is None:
-        test = score_test([read_test(path) for path in paths], how)
-        return _json(test, _common(test)) if as_json else "\n".join(_test_lines(test))
-    variants = read_cagi5(cagi5, cell_line=cell_line)
+def score_tests(paths: Sequence[Path], how: Resampling, *, as_json: bool) -> str:
+    """Scores of one file or two on test rows. Raises UserError."""
+    test = score_test([read_test(path) for path in paths], how)
+    return _json(test, _common(test)) if as_json else "\n".join(_test_lines(test))
+
+
+def score_text(
+    paths: Sequence[Path], variants: Variants | SaturationVariants, folder: Path, how: Resampling, *, as_json: bool
+) -> str:
+    """Scores of one file or two on the variants of a folder. Raises UserError."""
     effects = [read_effects(path, variants) for path in paths]
     found = score_variants(effects, variants, how, resample=_everything if as_json or len(paths) > 1 else _means)
     if not as_json:
         return "\n".join(_variant_lines(found))
     more = {
-        "cagi5": str(cagi5),
+        "satmut" if isinstance(variants, SaturationVariants) else "cagi5": str(folder),
         "cell_line": found.cell_line,
         "block": how.block,
         "mean_over": {part: list(elements) for part, elements in found.averaged.items()},
@@ -74,14 +79,18 @@ def _means(metric: str) -> bool:
     return metric.endswith("/mean")
 
 
-def check_options(cagi5: Path | None, test: bool, cell_line: str | None) -> None:
+def check_options(cagi5: Path | None, satmut: Path | None, test: bool, cell_line: str | None) -> None:
     """Refuse options that do not go together. Raises UserError."""
-    if test and cagi5 is not None:
-        raise UserError("--test and --cagi5 are two questions; give one of them")
-    if not test and cagi5 is None:
-        raise UserError("--cagi5 is missing: give the folder of CAGI5 files, or --test for a table of test predictions")
+    given = [name for name, there in (("--test", test), ("--cagi5", cagi5), ("--satmut", satmut)) if there]
+    if len(given) > 1:
+        raise UserError(f"{given[0]} and {given[1]} are two questions; give one of them")
+    if not given:
+        raise UserError(
+            "--cagi5 is missing: give the folder of CAGI5 files, --satmut for that of the saturation mutagenesis study,"
+            " or --test for a table of test predictions"
+        )
     if test and cell_line is not None:
-        raise UserError("--cell-line says which elements of --cagi5 are averaged; leave it out with --test")
+        raise UserError("--cell-line says which elements of --cagi5 or --satmut are averaged; leave it out with --test")
 
 
 def _common(found: Scores) -> dict[str, Any]:
@@ -131,28 +140,28 @@ def _variant_lines(found: VariantScores) -> list[str]:
         else:
             lines += _wrapped(f"No mean: no element matched to {found.cell_line} is wholly there.")
         if len(found.paths) == 2:
-            named = {f"mean {words}": f"cagi5/{part}/{name}/mean" for name, words in COMPARED.items()}
-            named["mean HC - LC"] = f"cagi5/{part}/hc_lc_gap"
-            for element in _elements(of_metric, part):
-                named[f"{element} Spearman"] = f"cagi5/{part}/spearman/all/{element}"
+            named = {f"mean {words}": f"{found.prefixes[part]}/{name}/mean" for name, words in COMPARED.items()}
+            named["mean HC - LC"] = f"{found.prefixes[part]}/hc_lc_gap"
+            for element in _elements(of_metric, found.prefixes[part]):
+                named[f"{element} Spearman"] = f"{found.prefixes[part]}/spearman/all/{element}"
             lines += ["", f"{part}: compared", *_comparison(found, named)]
     return [*lines, "", *_closing(found, f"variants drawn in blocks of {found.how.block} bp")]
 
 
 def _element_table(found: VariantScores, of_metric: pd.DataFrame, part: str, column: str) -> list[str]:
     rows, scored = [], of_metric[column].to_dict()
-    for element in _elements(of_metric, part):
-        n = str(round(scored[f"cagi5/{part}/n/all/{element}"]))
-        values = [_cell(of_metric.at[f"cagi5/{part}/{name}/{element}", column]) for name in SHOWN]
+    for element in _elements(of_metric, found.prefixes[part]):
+        n = str(round(scored[f"{found.prefixes[part]}/n/all/{element}"]))
+        values = [_cell(of_metric.at[f"{found.prefixes[part]}/{name}/{element}", column]) for name in SHOWN]
         rows.append([element, n, *values])
     low, high = ("low", "high") if column == "value" else ("other_low", "other_high")
     for heading, of in zip(("mean", *_ends(found)), (column, low, high), strict=True):
-        rows.append([heading, "", *(_cell(of_metric.at[f"cagi5/{part}/{name}/mean", of]) for name in SHOWN)])
+        rows.append([heading, "", *(_cell(of_metric.at[f"{found.prefixes[part]}/{name}/mean", of]) for name in SHOWN)])
     return _aligned(["element", "n", *SHOWN.values()], rows)
 
 
-def _elements(of_metric: pd.DataFrame, part: str) -> list[str]:
-    prefix = f"cagi5/{part}/n/all/"
+def _elements(of_metric: pd.DataFrame, prefix: str) -> list[str]:
+    prefix = f"{prefix}/n/all/"
     return [str(name).removeprefix(prefix) for name in of_metric.index if str(name).startswith(prefix)]
 
 
@@ -180,7 +189,7 @@ def _missing(found: VariantScores) -> list[str]:
     per_file = len(found.coverage) // len(found.paths)
     for number in range(len(found.paths)):
         of_file = found.coverage.iloc[number * per_file : (number + 1) * per_file]
-        for part in PARTS:
+        for part in found.prefixes:
             here = of_file[of_file["part"] == part]
             lacking = here[here["missing"] > 0]
             if lacking.empty:

@@ -123,6 +123,13 @@ def satmut_metrics(variants: SaturationVariants, variant_effect: NDArray[np.floa
     return found | prefixed("satmut", metrics.mean_over_elements(of_element, variants.matched))
 
 
+def effect_metrics(variants: Variants | SaturationVariants, variant_effect: NDArray[np.floating]) -> dict[str, float]:
+    """Every metric of predicted effects (V,) on CAGI5's variants, or on the study's own table."""
+    if isinstance(variants, Variants):
+        return variant_metrics(variants, variant_effect)
+    return satmut_metrics(variants, variant_effect)
+
+
 def prefixed(prefix: str, found: dict[str, float]) -> dict[str, float]:
     """Metrics under names that begin with `prefix/`."""
     return {f"{prefix}/{name}": value for name, value in found.items()}

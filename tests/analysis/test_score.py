@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from in_process import run
+from satmut_files import from_cagi5
 from scipy import stats
 
 from analysis.bootstrap import pearson_samples
@@ -21,9 +22,11 @@ from analysis.prediction_files import read_effects, read_test
 from analysis.score import score_test, score_variants
 from trainables.config import TrialConfig, preset
 from trainables.data.cagi5 import Variants, read_cagi5
+from trainables.data.satmut import read_satmut
 from trainables.errors import UserError
 from trainables.files import TEST_PREDICTIONS, VARIANT_PREDICTIONS
 from trainables.metrics import HIGH_CONFIDENCE
+from trainables.predictions import satmut_metrics
 from trainables.training import fit
 
 HOW = Resampling(resamples=200)
@@ -379,3 +382,39 @@ def test_mistakes_are_one_sentence_and_exit_2(arguments, message, dump, tmp_path
     assert err.startswith("nrtune: ")
     assert err.count("\n") == 1
     assert message in err
+
+
+def test_the_studys_own_table(simulated_folder, tmp_path, monkeypatch, capsys):
+    """One part, deletions among its variants, HC and LC by its own significance; scored as a trial is."""
+    folder = from_cagi5(simulated_folder / "cagi5", tmp_path / "satmut")
+    variants = read_satmut(folder, cell_line="simulated")
+    table = variants.table()
+    table["variant_effect"] = table["value"] + np.random.default_rng(2).normal(0, table["value"].std(), len(table))
+    path = csv_of(
+        table[["element", "pos", "ref", "alt", "variant_effect"]].sample(frac=1, random_state=0), tmp_path / "a.csv"
+    )
+    scores = score_variants([read_effects(path, variants)], variants, HOW)
+    assert values_of(scores) == pytest.approx(satmut_metrics(variants, table["variant_effect"].to_numpy()), nan_ok=True)
+    row = scores.table.set_index("metric").loc["satmut/spearman/all/mean"]
+    assert row["low"] < row["value"] < row["high"]
+    arguments = ("score", path, "--satmut", folder, "--cell-line", "simulated", "--resamples", 200)
+    code, out, _ = run(monkeypatch, capsys, *arguments)
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 80
+    assert f"{row['value']:.3f}" in out
+    code, out, _ = run(monkeypatch, capsys, *arguments, "--json")
+    found = json.loads(out)
+    assert (found["satmut"], found["mean_over"]) == (str(folder), {"satmut": ["SIM1", "SIM2", "SIM3", "SIM4"]})
+    assert found["metrics"]["satmut/spearman/all/mean"]["value"] == pytest.approx(row["value"])
+
+
+def test_one_target_at_a_time(tmp_path, monkeypatch, capsys):
+    for flags, message in (
+        (("--cagi5", "a", "--satmut", "b"), "--cagi5 and --satmut are two questions"),
+        (("--test", "--satmut", "b"), "--test and --satmut are two questions"),
+        (("--satmut", tmp_path / "nowhere"), "nrtune data fetch satmut downloads it"),
+        ((), "--cagi5 is missing: give the folder of CAGI5 files, --satmut"),
+    ):
+        code, _, err = run(monkeypatch, capsys, "score", tmp_path / "a.csv", *flags)
+        assert (code, err.count("\n")) == (2, 1)
+        assert message in err

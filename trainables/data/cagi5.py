@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -61,6 +61,10 @@ class Variants:
     windows: NDArray[np.uint8]
     ref_window: NDArray[np.int64]
     alt_window: NDArray[np.int64]
+
+    prefixes: ClassVar[Mapping[str, str]] = {part: f"cagi5/{part}" for part in PARTS}
+    """How the metrics of each part begin."""
+    assembly: ClassVar[str] = "hg19"
 
     def __len__(self) -> int:
         return len(self.pos)

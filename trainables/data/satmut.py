@@ -10,7 +10,7 @@ import functools
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from trainables.data.sequences import BASES, reverse_complement, to_tokens
 from trainables.errors import UserError, suggest
 
 TABLE = "elements.tsv.gz"
+PART = "satmut"
 P_VALUE, BARCODES = 1e-5, 10
 """High confidence, as the study has it: a p-value below this, from so many barcodes or more."""
 
@@ -56,9 +57,9 @@ _TYPES: dict[str, Any] = {"Chrom": str, "Pos": "Int64"}
 class SaturationVariants:
     """The variants of all data sets whose element has a reference, and the windows that predict them.
 
-    elements: names of the data sets. element: (V,) uint8, indices into it. pos: (V,) int64, 1-based on `assembly`. ref,
-    alt: (V,) bases, alt - for a deletion. value: (V,) float64, the coefficient, log2. significant: (V,) bool. ref_mismatch,
-    windows, ref_window, alt_window, matched: as in `trainables.data.cagi5.Variants`. notes: what was left out.
+    elements: names of the data sets. chrom: of each. element: (V,) uint8, indices into them. pos: (V,) int64, 1-based on
+    `assembly`. ref, alt: (V,) bases, alt - for a deletion. value: (V,) float64, the coefficient, log2. significant: (V,)
+    bool. ref_mismatch, windows, ref_window, alt_window, matched: as in `trainables.data.cagi5.Variants`. notes: what was left out.
     """
 
     name: str
@@ -66,6 +67,7 @@ class SaturationVariants:
     cell_line: str
     elements: tuple[str, ...]
     matched: tuple[str, ...]
+    chrom: tuple[str, ...]
     element: NDArray[np.uint8]
     pos: NDArray[np.int64]
     ref: NDArray[np.str_]
@@ -78,10 +80,18 @@ class SaturationVariants:
     alt_window: NDArray[np.int64]
     notes: tuple[str, ...]
 
+    prefixes: ClassVar[Mapping[str, str]] = {PART: PART}
+    """How metrics begin: as of CAGI5's parts, of which this is one more."""
+
     def __len__(self) -> int:
         return len(self.pos)
 
-    def rows(self, element: str) -> NDArray[np.int64]:
+    @property
+    def part(self) -> NDArray[np.uint8]:
+        """(V,) index of each variant's part, of one."""
+        return np.zeros(len(self), np.uint8)
+
+    def rows(self, element: str, part: str = PART) -> NDArray[np.int64]:
         """Indices of a data set's variants, in file order."""
         return np.flatnonzero(self.element == self.elements.index(element))
 
@@ -149,6 +159,7 @@ def read_satmut(folder: str | os.PathLike[str], *, length: int = 230, cell_line:
         cell_line=cell_line,
         elements=elements,
         matched=matched,
+        chrom=tuple(str(references[str(key[name])]["chrom"]) for name in elements),
         element=table["Element"].map({name: i for i, name in enumerate(elements)}).to_numpy().astype(np.uint8),
         pos=table["Pos"].to_numpy(np.int64),
         ref=table["Ref"].to_numpy(np.str_),
