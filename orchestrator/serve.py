@@ -21,7 +21,7 @@ def serve_mlflow(folder: Path, port: int) -> int:
     uri = tracking_uri(folder)
     if uri.startswith(("http://", "https://", "databricks")):
         raise UserError(f"the campaign is tracked by a server: open {uri} in a browser")
-    from orchestrator.tracking import runs_page  # MLflow takes seconds to import
+    from orchestrator.tracking import page_of  # MLflow takes seconds to import
 
     _check_free(port)
     command = [
@@ -36,7 +36,7 @@ def serve_mlflow(folder: Path, port: int) -> int:
         "--port",
         str(port),
     ]
-    page = f"http://{HOST}:{port}{runs_page(uri)}"
+    page = f"http://{HOST}:{port}{page_of(uri, open_folder(folder).manifest)}"
     sys.stderr.write(f"open {page} in a browser in about 10 s (Ctrl-C ends the server)\n{shlex.join(command)}\n")
     process = subprocess.Popen(command)
     # A polite kill must not leave the server behind; Ctrl-C reaches both anyway.

@@ -30,6 +30,7 @@ from analysis.mlflow_trials import (
 from orchestrator.family_search import Objectives, Proposal
 from orchestrator.ledger import default_uri
 from orchestrator.mlflow_models import log_model
+from orchestrator.mlflow_pages import NOTE_TAG, campaign_note, trial_note, trials_page, trials_view
 from trainables.errors import UserError, one_line
 
 with warnings.catch_warnings():
@@ -42,21 +43,6 @@ with warnings.catch_warnings():
 ARTIFACTS = "artifacts"
 BATCH = 900
 """Metrics a call: MLflow takes at most 1000."""
-
-NOTE_TAG = "mlflow.note.content"
-"""What MLflow's pages show as a run's description, in Markdown."""
-
-CAMPAIGN_NOTE = """A campaign of nrtune in `{folder}`; its trials are the runs below this one.
-
-- `cagi5/challenge/spearman/all/mean`: Spearman correlation of predicted and measured variant effects, mean over the
-  elements of the cell line; `hc` and `lc` of the variants of high and low confidence. Winners are reported by it.
-- `cagi5/release/…` and `final/val/…`: what they are selected by. `val/…` and `train/…`: curves, by epoch.
-- `noise/corr`: correlation of a trial's errors with the measured noise.
-
-`nrtune best {folder}` names the winners and what can be told from luck; `nrtune report` writes that into `report/`, here.
-"""
-TRIAL_NOTE = """A trial of the family {family} in the campaign {campaign}. Its scores are those of its best epoch (`best_epoch`);
-`val/…` and `train/…` are curves, by epoch."""
 
 _RUN_STATUS = {FINISHED: "FINISHED", SCORED: "FINISHED", PRUNED: "FINISHED"}
 
@@ -80,12 +66,12 @@ def check_uri(uri: str) -> None:
         raise UserError(f"--tracking-uri {uri}: cannot be opened ({one_line(error)})") from error
 
 
-def runs_page(uri: str) -> str:
-    """The path of the page that lists the campaign's runs: MLflow itself opens on another."""
+def page_of(uri: str, manifest: Mapping[str, Any]) -> str:
+    """The path of the page of MLflow that lists the campaign's trials."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = MlflowClient(tracking_uri=uri).get_experiment_by_name(EXPERIMENT)
-    return f"/#/experiments/{found.experiment_id}/runs" if found is not None else "/"
+    return trials_page(found.experiment_id, manifest) if found is not None else "/"
 
 
 class Tracker:
@@ -132,7 +118,7 @@ class Tracker:
                 FINGERPRINT_TAG: proposal.fingerprint,
                 STATUS_TAG: "running",
                 "family": proposal.family,
-                NOTE_TAG: TRIAL_NOTE.format(family=proposal.family.replace("_", " "), campaign=self._name),
+                NOTE_TAG: trial_note(proposal.family, self._name),
             }
             if proposal.published:
                 all_tags["published"] = proposal.published
@@ -239,8 +225,9 @@ class Tracker:
             self.client.set_tag(run.info.run_id, STATUS_TAG, "running")
         else:
             tags = {CAMPAIGN_TAG: manifest["id"], KIND_TAG: "campaign", STATUS_TAG: "running"}
-            tags[NOTE_TAG] = CAMPAIGN_NOTE.format(folder=self._folder)
+            tags[NOTE_TAG] = campaign_note(self._folder)
             run = self.client.create_run(self.experiment_id, tags=tags, run_name=manifest["name"])
+            self.client.set_experiment_tag(self.experiment_id, *trials_view(manifest))
         self._parameters(run, parameters)
         return str(run.info.run_id)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from html import unescape
 from pathlib import Path
 
 import pytest
+from browser import QUIET, chromium
 
 from analysis import open_campaign
 from analysis.comparison import Comparisons
@@ -17,9 +17,7 @@ from analysis.report import write_report
 
 pytestmark = pytest.mark.ui
 
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-         "--disable-background-networking", "--disable-component-update", "--virtual-time-budget=5000",
-         "--enable-logging=stderr", "--dump-dom")  # fmt: skip
+FLAGS = (*QUIET, "--headless", "--virtual-time-budget=5000", "--enable-logging=stderr", "--dump-dom")
 
 WATCH = """<script>window.seen = []; addEventListener("error", e => seen.push(String(e.message)), true);
 console.error = (...said) => seen.push(said.join(" "));</script>"""
@@ -45,15 +43,6 @@ addEventListener("load", () => {
   place.id = "probe"; place.textContent = JSON.stringify(out); document.body.append(place);
 });
 </script>"""
-
-
-def chromium() -> str:
-    """A Chromium's path; skips where there is none."""
-    found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
-    path = next((path for path in found if path), None)
-    if path is None:
-        pytest.skip("no Chromium on this machine")
-    return path
 
 
 def test_the_page_works(real_data, tmp_path: Path) -> None:
