@@ -242,7 +242,7 @@ def fetch_data(
     from orchestrator import fetch
 
     if show_list or not names:
-        typer.echo(fetch.list_text(fetch.load_catalogue()))
+        typer.echo(fetch.list_text())
         return
     try:
         fetch.run_fetch(names, to, mirror)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import typer
 
-from trainables.data.catalogue import Catalogue, load_catalogue
+from trainables.data.catalogue import load_catalogue
 from trainables.data.fetching import fetch
 from trainables.errors import UserError
 
 
-def list_text(catalogue: Catalogue) -> str:
+def list_text() -> str:
     """A table of the data sets, in at most 80 columns."""
-    rows = [("name", "size", "what"), *((name, data.size, data.about) for name, data in catalogue.data.items())]
+    rows = [("name", "size", "what"), *((name, data.size, data.about) for name, data in load_catalogue().data.items())]
     width = max(len(name) for name, *_ in rows)
     lines = [f"{name:<{width}}  {size:>8}  {about}" for name, size, about in rows]
     return "\n".join([*lines, "", "nrtune data fetch NAME… [--to DIR] [--mirror URL]"])

@@ -26,11 +26,13 @@ TIMEOUT = 30.0
 WAITS = (1.0, 4.0, 10.0)
 """Seconds before a request is made again that failed half-way; as many times in a row without a new byte as there are."""
 
+CHUNK = 1 << 14
+"""Bytes that pooch reads at a time; of what a broken connection sent, less than that is lost."""
+
 SMALL = 1 << 20
 """Bytes of the largest answer that is read into memory."""
 
 _TRY_AGAIN = (429, 500, 502, 503, 504)
-_CHUNK = 1 << 18
 _MIRROR = "or give --mirror URL of a server that has a copy"
 _LOST = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 
@@ -157,7 +159,7 @@ def _request(url: str, sink: _Sink, headers: dict[str, str]) -> None:
 
     # As it is stored: of a file that is compressed for the way, neither a rest nor a size would be the file's.
     headers = {"User-Agent": "nrtune", "Accept-Encoding": "identity", **headers}
-    fetch = pooch.HTTPDownloader(chunk_size=_CHUNK, timeout=TIMEOUT, headers=headers, hooks={"response": see})
+    fetch = pooch.HTTPDownloader(chunk_size=CHUNK, timeout=TIMEOUT, headers=headers, hooks={"response": see})
     try:
         fetch(url, sink, None)
     finally:

@@ -61,9 +61,7 @@ def _from_mirror(files: Iterable[File], shelf: Shelf, mirror: str, say: Callable
 def _from_sources(files: list[File], shelf: Shelf, catalogue: Catalogue, say: Callable[[str], object]) -> None:
     for file in files:
         if not file.has_source:
-            raise UserError(
-                f"{file.path}: no public source is known; give --mirror URL of a server that has {file.mirror_paths[0]}"
-            )
+            raise UserError(f"{file.path}: no public source has it; give --mirror URL of a server that does")
     for file in files:
         if file.urls:
             _one_file(file, list(file.urls), shelf, say)

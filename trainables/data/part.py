@@ -88,8 +88,10 @@ class Part:
         """Nothing to do: nothing is held back."""
 
     def finish(self) -> None:
-        """Note the size of a part that is whole, where the server had not said it. Raises RefusedError for a wrong one."""
+        """Note the size of a whole part where the server had not said it. Raises RefusedError for none or a wrong one."""
         size = part_size(self.path)
+        if not size:
+            raise RefusedError(f"{self._url}: is empty, so not the file it should be")
         if self._total is None:
             self._check_size(size)
             known = read_note(self.path)

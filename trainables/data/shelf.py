@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pooch
+from pooch.hashes import file_hash, hash_algorithm, hash_matches
 
 from trainables.data.catalogue import File
 from trainables.data.part import discard, keep
@@ -34,9 +34,9 @@ class Shelf:
         path = self.path(file)
         if not path.exists():
             return False
-        digest, recorded = pooch.file_hash(path), self._sums().get(file.path)
+        digest, recorded = file_hash(path), self._sums().get(file.path)
         if recorded is None:
-            if file.checksum is None or not pooch.hash_matches(path, file.checksum):
+            if file.checksum is None or not hash_matches(path, file.checksum):
                 raise UserError(f"{path}: is there, but nrtune did not fetch it; move it away, or give another --to")
             self._record(file.path, digest)
         elif digest != recorded:
@@ -51,7 +51,7 @@ class Shelf:
         Raises UserError where it is not what the catalogue, or an earlier fetch, has.
         """
         check(content, file.checksum, where)
-        digest, recorded = pooch.file_hash(content), self._sums().get(file.path)
+        digest, recorded = file_hash(content), self._sums().get(file.path)
         if recorded not in (None, digest):
             raise UserError(
                 f"{where}: differs from what was fetched as {path} before, so it isn't kept;"
@@ -87,8 +87,8 @@ class Shelf:
 
 def check(content: Path, checksum: str | None, where: str) -> None:
     """Compare a file with a published checksum, `md5:…` or `sha256:…`. Raises UserError where they differ."""
-    if not pooch.hash_matches(content, checksum):
-        kind = pooch.hashes.hash_algorithm(checksum).upper()
+    if not hash_matches(content, checksum):
+        kind = hash_algorithm(checksum).upper()
         raise UserError(
             f"{where}: its {kind} is not the published one, so it isn't kept; fetch it again, or from elsewhere"
         )
