@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tarfile
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -330,9 +331,8 @@ def test_a_terminal_shows_how_far_a_download_is(server, tmp_path):
     server.serve("/lentimpra/WTC11_clean.tsv.gz", CONTENT)
     command = [sys.executable, "-m", "orchestrator.cli", "data", "fetch", "prixfixe-wtc11"]
     master, terminal = os.openpty()
-    subprocess.run(
-        [*command, "--mirror", server.url, "--to", tmp_path], check=True, stderr=terminal, capture_output=False
-    )
+    termios.tcsetwinsize(terminal, (24, 80))
+    subprocess.run([*command, "--mirror", server.url, "--to", tmp_path], check=True, stderr=terminal)
     os.close(terminal)
     shown = os.read(master, 1 << 16).decode()
     os.close(master)
