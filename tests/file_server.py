@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gzip
 import re
 import threading
 from collections.abc import Iterator
@@ -12,7 +13,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclasses.dataclass
 class Served:
-    """A file and how it is served. cuts: bytes after which the next answers break off. statuses: of the next answers."""
+    """A file and how it is served.
+
+    encoding: what is said of it; compresses: on the way to those who take that. cuts: bytes after which the next answers
+    break off. statuses: of the next answers. stall: bytes after which an answer stops.
+    """
 
     content: bytes
     etag: str | None = '"1"'
@@ -20,6 +25,7 @@ class Served:
     heeds_if_range: bool = True
     length: bool = True
     encoding: str | None = None
+    compresses: bool = False
     cuts: list[int] = dataclasses.field(default_factory=list)
     statuses: list[int] = dataclasses.field(default_factory=list)
     stall: int | None = None
@@ -85,7 +91,9 @@ def _answer(handler: BaseHTTPRequestHandler, server: FileServer, request: Reques
     if file is None or status != 200:
         handler.send_error(status)
         return
-    content, first = file.content, 0
+    content, first, encoding = file.content, 0, file.encoding
+    if file.compresses and "gzip" in handler.headers.get("Accept-Encoding", ""):
+        content, encoding = gzip.compress(content), "gzip"
     asked = re.fullmatch(r"bytes=(\d+)-", request.range or "")
     same = not file.heeds_if_range or handler.headers.get("If-Range") in (None, file.etag)
     if asked and file.ranges and same:
@@ -99,7 +107,7 @@ def _answer(handler: BaseHTTPRequestHandler, server: FileServer, request: Reques
         handler.send_response(200)
     if file.length:
         handler.send_header("Content-Length", str(len(content) - first))
-    for name, value in (("ETag", file.etag), ("Content-Encoding", file.encoding)):
+    for name, value in (("ETag", file.etag), ("Content-Encoding", encoding)):
         if value is not None:
             handler.send_header(name, value)
     handler.end_headers()
