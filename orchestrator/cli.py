@@ -229,7 +229,7 @@ def check(
 def fetch_data(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="Data sets; without any, or with --list, their list."),
+        typer.Argument(metavar="NAME", help="Data sets; without any, or with --list, their list."),
     ] = None,
     to: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write to.")] = Path("data"),
     mirror: Annotated[
