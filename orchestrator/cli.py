@@ -30,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(cli_answers.app)
-data_app = typer.Typer(help="Check data files, or simulate some.", no_args_is_help=True, rich_markup_mode=None)
+data_app = typer.Typer(help="Check data files, fetch or simulate some.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data_app, name="data")
 
 INTERRUPTED = 130
@@ -223,6 +223,32 @@ def check(
     from orchestrator.data_check import check_text
 
     typer.echo(check_text(path, cell_line))
+
+
+@data_app.command("fetch")
+def fetch_data(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME", help="Data sets; without any, or with --list, their list."),
+    ] = None,
+    to: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write to.")] = Path("data"),
+    mirror: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="A server of the same files: a folder that was fetched to, served as it is."),
+    ] = None,
+    show_list: Annotated[bool, typer.Option("--list", help="List the data sets and stop.")] = False,
+) -> None:
+    """Fetch public data; the same command again goes on where it was interrupted, and does nothing once all is there."""
+    from orchestrator import fetch
+
+    if show_list or not names:
+        typer.echo(fetch.list_text())
+        return
+    try:
+        fetch.run_fetch(names, to, mirror)
+    except KeyboardInterrupt:
+        typer.echo("interrupted: the same command again goes on from here", err=True)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 @data_app.command("simulate")
