@@ -201,7 +201,9 @@ def padded_reference(tokens: NDArray[np.uint8], length: int) -> NDArray[np.uint8
 def read_references(path: Path) -> dict[str, dict[str, Any]]:
     """The sequence around each element: chrom, start (1-based) and its tokens. Raises UserError."""
     if not path.exists():
-        raise UserError(f"{path}: no such file; it holds the reference sequence around each element")
+        raise UserError(
+            f"{path}: no such file; it holds the sequence around each element: nrtune data fetch hg19-windows has hg19's"
+        )
     try:
         references = json.loads(path.read_text())
         for name, record in references.items():
