@@ -6,7 +6,7 @@ import socket
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analysis.books import TrialRecord
 from analysis.pareto import Aim, default_aims
@@ -26,6 +26,9 @@ from trainables.data.satmut import read_satmut
 from trainables.errors import UserError, suggest
 from trainables.metrics import MIN_STRATUM
 from trainables.training import TrainingData
+
+if TYPE_CHECKING:
+    from orchestrator.ray_ahead import RayAhead
 
 DEFAULT_CELL_LINE = "K562"
 DEFAULT_ENCODER = "dream_rnn"
@@ -226,16 +229,37 @@ class CampaignRun:
         proposers, wanted, allocation = self.proposers(ledger), self.wanted(ledger), self.allocation(ledger)
         progress = Progress(wanted, self.ended(ledger).values())
         uri = self.tracking_uri or default_uri(self.folder)
-        tracker = Tracker(uri, self.folder, ledger.manifest, self.parent_parameters())
-        recorder = Recorder(ledger, tracker, proposers, self.objective, self._tags, progress, self.settings.command)
+        ray = None
+        if left := self._left(ledger, allocation):
+            from orchestrator.ray_ahead import RayAhead  # with Ray, which takes seconds
+
+            progress.say(f"starting Ray for {left} trials")
+            ray = RayAhead(self.settings.address)
+        try:
+            tracker = Tracker(uri, self.folder, ledger.manifest, self.parent_parameters())
+            recorder = Recorder(ledger, tracker, proposers, self.objective, self._tags, progress, self.settings.command)
+            return self._record(ledger, recorder, proposers, allocation, ray)
+        finally:
+            if ray is not None:
+                ray.stop()
+
+    def _record(
+        self,
+        ledger: Ledger,
+        recorder: Any,
+        proposers: Mapping[str, Proposer],
+        allocation: Allocation,
+        ray: RayAhead | None,
+    ) -> Outcome:
+        """Bring the books up to date and run what is left; the books are closed however that ends."""
         state = "interrupted"  # unless it ends otherwise: an error must leave no run that looks alive
         try:
-            add_references(self.folder, self.data, progress.say)
+            add_references(self.folder, self.data, recorder.progress.say)
             recorder.reconcile()
             outcome = self._outcome("finished", ledger)
-            if self._left(ledger, allocation):
-                with progress:
-                    outcome = self._tune(ledger, recorder, [proposers[f] for f in self.families], allocation)
+            if ray is not None:
+                with recorder.progress:
+                    outcome = self._tune(ledger, recorder, [proposers[f] for f in self.families], allocation, ray)
             state = outcome.state
             if state == "finished":
                 recorder.keep_models(
@@ -247,16 +271,19 @@ class CampaignRun:
             recorder.close(state)
         return outcome
 
-    def _tune(self, ledger: Ledger, recorder: Any, proposers: list[Proposer], allocation: Allocation) -> Outcome:
-        """Start Ray, run the trials that are left, and stop Ray."""
-        recorder.progress.say(f"starting Ray for {self._left(ledger, allocation)} trials")
+    def _tune(
+        self, ledger: Ledger, recorder: Any, proposers: list[Proposer], allocation: Allocation, ray: RayAhead
+    ) -> Outcome:
+        """Run the trials that are left, once Ray is there, and stop Ray."""
         from orchestrator.ray_run import run_trials
 
         try:
+            ray.wait()
             run_trials(self, ledger, recorder, proposers, allocation)
         except KeyboardInterrupt:
             return self._outcome("interrupted", ledger, "interrupted")
         finally:
+            ray.stop()
             # Ray Tune ends what still runs when the time is up without a word to its callbacks.
             recorder.interrupt()
         if self._left(ledger, allocation, closed=recorder.closed_families):

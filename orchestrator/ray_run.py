@@ -141,39 +141,32 @@ class FamilySearcher(Searcher):
 def run_trials(
     campaign: CampaignRun, ledger: Ledger, recorder: Recorder, studies: Sequence[Proposer], allocation: Allocation
 ) -> None:
-    """Run trials until all that the allocation has to give have ended.
+    """Run trials until all that the allocation has to give have ended, on the Ray that runs.
 
-    Raises KeyboardInterrupt on Ctrl-C, UserError where no cluster answers.
+    Raises KeyboardInterrupt on Ctrl-C.
     """
     settings, epochs, stopping = campaign.settings, campaign.epochs, campaign.early_stopping
-    ours = not ray.is_initialized()  # in a notebook or a test, a Ray that runs already is used and left running
-    if ours:
-        start_ray(settings.address)
-    try:
-        scheduler = build_scheduler(epochs=epochs, stopping=stopping, past=recorder.curves())
-        if isinstance(scheduler, EarlyStopper):
-            recorder.stopped_early = scheduler.stopped.__contains__
-        resources = find_resources(campaign, recorder.progress.say)
-        recorder.retries.shared = resources.each != resources.alone
-        options = {
-            # Ray leaves GPUs visible to an actor that was given none.
-            "device": None if resources.each["gpu"] else "cpu",
-            "score_at": rungs(epochs, stopping),
-            "threads": int(resources.each["cpu"]),
-            "plugins": os.pathsep.join(str(folder.resolve()) for folder in plugin_folders()),
-            "folder": str(campaign.folder / TRIALS),
-            "time_limit": None if settings.trial_time_limit is None else settings.trial_time_limit * 60,
-        }
-        most = partial(resources.proposed, settings)
-        searcher = FamilySearcher(studies, campaign.ended(ledger), allocation, resources, most, recorder)
-        trainable = tune.with_resources(
-            tune.with_parameters(TrialTrainable, data=campaign.data, options=options),
-            lambda config: tune.PlacementGroupFactory([{k.upper(): v for k, v in config["resources"].items()}]),
-        )
-        _run(searcher, scheduler, recorder, trainable, campaign)
-    finally:
-        if ours:
-            ray.shutdown()
+    scheduler = build_scheduler(epochs=epochs, stopping=stopping, past=recorder.curves())
+    if isinstance(scheduler, EarlyStopper):
+        recorder.stopped_early = scheduler.stopped.__contains__
+    resources = find_resources(campaign, recorder.progress.say)
+    recorder.retries.shared = resources.each != resources.alone
+    options = {
+        # Ray leaves GPUs visible to an actor that was given none.
+        "device": None if resources.each["gpu"] else "cpu",
+        "score_at": rungs(epochs, stopping),
+        "threads": int(resources.each["cpu"]),
+        "plugins": os.pathsep.join(str(folder.resolve()) for folder in plugin_folders()),
+        "folder": str(campaign.folder / TRIALS),
+        "time_limit": None if settings.trial_time_limit is None else settings.trial_time_limit * 60,
+    }
+    most = partial(resources.proposed, settings)
+    searcher = FamilySearcher(studies, campaign.ended(ledger), allocation, resources, most, recorder)
+    trainable = tune.with_resources(
+        tune.with_parameters(TrialTrainable, data=campaign.data, options=options),
+        lambda config: tune.PlacementGroupFactory([{k.upper(): v for k, v in config["resources"].items()}]),
+    )
+    _run(searcher, scheduler, recorder, trainable, campaign)
 
 
 def _run(searcher: FamilySearcher, scheduler: Any, recorder: Recorder, trainable: Any, campaign: CampaignRun) -> None:

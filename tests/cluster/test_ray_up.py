@@ -153,8 +153,9 @@ def test_a_search_on_machines_of_ones_own(network: Network, laptop: Laptop, tmp_
 
     # The MLflow server has it, and keeps it whatever is killed.
     with tunnel(laptop, 5000, "ray", "exec", CLUSTER, "-p", "5000", "sleep 1d") as server:
+        # The campaign and its four trials; kept trials become models there before the campaign's own run ends.
+        wait_for("MLflow's runs", lambda: list(runs(laptop, server).values()) == ["FINISHED"] * 5)
         recorded = runs(laptop, server)
-        assert list(recorded.values()) == ["FINISHED"] * 5  # the campaign and its four trials
         assert families <= set(laptop.run("nrtune", "status", server).splitlines())
         assert len(list((network.shared / "mlflow").rglob("best.pt"))) == 4
         units = ("nrtune-mlflow", "postgresql@15-main")
