@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from trainables.errors import UserError, suggest
 
 if TYPE_CHECKING:
     from analysis.comparison import Comparisons
+    from analysis.winners import UseCase
 
 app = typer.Typer()
 
@@ -171,6 +173,57 @@ def ensemble(
             typer.echo(str(path))
 
 
+@app.command()
+def predict(
+    folder: options.Folder,
+    use_case: Annotated[str, typer.Option(metavar="NAME", help="The use case whose winner predicts.")] = "overall",
+    vcf: Annotated[Path | None, typer.Option(help="Variants: a VCF, plain or bgzipped.")] = None,
+    fasta: Annotated[Path | None, typer.Option(help="The genome that they are on: FASTA, plain or bgzipped.")] = None,
+    fasta_sequences: Annotated[
+        Path | None, typer.Option(help="Plain sequences instead: FASTA, a record a sequence.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="A .vcf or .vcf.gz, with a .parquet beside it; of sequences a .csv or .parquet."
+            " [default: NAME.nrtune.vcf.gz or NAME.nrtune.csv]"
+        ),
+    ] = None,
+    both_strands: Annotated[bool, typer.Option("--both-strands", help="Mean of both strands' predictions.")] = False,
+    trial: Annotated[str | None, typer.Option(help="This trial predicts, whatever won.")] = None,
+    ensemble: Annotated[
+        int | None, typer.Option(min=2, help="Mean of so many of the use case's best trials, by selection data.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda. [default: a GPU if there is one]")] = None,
+    select_on: options.CampaignSelectOn = None,
+    use_cases: options.UseCases = None,
+) -> None:
+    """Predict effects of the variants of a VCF, or the activity of sequences, with a use case's winner.
+
+    An effect is log2 activity with the alternative less that with the reference, each in a window with the variant in the
+    middle. After `nrtune replicate` it is the mean over the winner's replicates, with a 95 % interval of their spread; so
+    with --ensemble over the trials. Alleles that can't be predicted are counted, by reason.
+    """
+    from orchestrator.predict import check_options, run_sequences, run_vcf
+    from orchestrator.predictor import predictor_of
+
+    check_options(vcf, fasta, fasta_sequences, out)
+    predictor = predictor_of(
+        folder,
+        use_case,
+        trial=trial,
+        ensemble=ensemble,
+        select_on=select_on,
+        use_cases=_use_cases(use_cases),
+        both_strands=both_strands,
+        device=device,
+    )
+    if vcf is not None and fasta is not None:
+        run_vcf(vcf, fasta, out, predictor)
+    elif fasta_sequences is not None:
+        run_sequences(fasta_sequences, out, predictor)
+
+
 @app.command("import-published")
 def import_published(
     table: Annotated[Path, typer.Argument(metavar="published_trials.csv", help="The study's table.")],
@@ -253,12 +306,17 @@ def _comparisons(source: str, select_on: str | None, own: Path | None, use_case:
     """What compares a source's trials; own: a file of further use cases. Raises UserError for an unknown use case."""
     from analysis import open_campaign
     from analysis.comparison import Comparisons
-    from analysis.winners import USE_CASES, load_use_cases
 
-    use_cases = USE_CASES if own is None else load_use_cases(own)
+    use_cases = _use_cases(own)
     if use_case != "all" and use_case not in use_cases:
         raise UserError(f"unknown use case {use_case!r}{suggest(use_case, [*use_cases, 'all'])}")
     return Comparisons(open_campaign(source), select_on=select_on, use_cases=use_cases)
+
+
+def _use_cases(own: Path | None) -> Mapping[str, UseCase]:
+    from analysis.winners import USE_CASES, load_use_cases
+
+    return USE_CASES if own is None else load_use_cases(own)
 
 
 def _print_front(source: str, objectives: list[str], *, as_json: bool) -> None:

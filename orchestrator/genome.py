@@ -1,0 +1,78 @@
+"""A genome in a FASTA file, read where it is asked for."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pysam
+from pysam.utils import SamtoolsError
+
+from trainables.errors import UserError, one_line
+
+
+class Genome:
+    """Contigs of an indexed FASTA file, plain or bgzipped; an index is made beside it, or elsewhere where that can't be.
+
+    Raises UserError for what is no such file, and for an index that is older than its file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.is_file():
+            raise UserError(f"{path}: no such file; --fasta takes the genome that the VCF is on")
+        index = path.with_name(path.name + ".fai")
+        if index.exists() and index.stat().st_mtime < path.stat().st_mtime:
+            raise UserError(f"{index}: is older than the FASTA file that it is of; delete it, and it is made anew")
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        try:
+            self._file = self._open(index)
+        except (OSError, ValueError, SamtoolsError) as error:
+            raise UserError(
+                f"{path}: can't be read as a FASTA file, plain or bgzipped ({one_line(error, 100)})"
+            ) from error
+        if not self._file.references:
+            raise UserError(f"{path}: holds no sequence; --fasta takes the genome that the VCF is on")
+        self._lengths = dict(zip(self._file.references, self._file.lengths, strict=True))
+        self.renamed: dict[str, str] = {}
+
+    def length(self, contig: str) -> int | None:
+        """Bases of a contig; None where the file has none of that name, with or without chr."""
+        name = self._name(contig)
+        return None if name is None else self._lengths[name]
+
+    def fetcher(self, contig: str) -> Callable[[int, int], str]:
+        """What gives bases [from, to) of a contig that is there, in the letters of the file."""
+        name = self._name(contig)
+        return lambda start, end: self._file.fetch(name, start, end) if end > start else ""
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def _name(self, contig: str) -> str | None:
+        if contig in self._lengths:
+            return contig
+        other = contig.removeprefix("chr") if contig.startswith("chr") else f"chr{contig}"
+        if other in self._lengths:
+            self.renamed[contig] = other
+            return other
+        return None
+
+    def _open(self, index: Path) -> pysam.FastaFile:
+        if index.exists():
+            return pysam.FastaFile(str(self.path))
+        try:
+            pysam.faidx(str(self.path))
+            return pysam.FastaFile(str(self.path))
+        except (OSError, SamtoolsError):
+            if index.exists():
+                raise
+        self._folder = tempfile.TemporaryDirectory()
+        there = {name: str(Path(self._folder.name) / f"index.{name}") for name in ("fai", "gzi")}
+        pysam.faidx(str(self.path), "--fai-idx", there["fai"], "--gzi-idx", there["gzi"])
+        compressed = there["gzi"] if Path(there["gzi"]).exists() else None
+        return pysam.FastaFile(str(self.path), filepath_index=there["fai"], filepath_index_compressed=compressed)

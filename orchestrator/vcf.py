@@ -1,0 +1,279 @@
+"""Effects of a VCF's variants: the file again with INFO fields, and a Parquet table, a row an alternative allele."""
+
+from __future__ import annotations
+
+import collections
+import importlib.metadata
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pysam
+from numpy.typing import NDArray
+
+from orchestrator.genome import Genome
+from orchestrator.predictor import LEVEL, Predictor, means_of
+from trainables.data.alleles import LONGEST, allele_windows, trim
+from trainables.errors import UserError, one_line
+from trainables.files import write_atomically
+
+BATCH = 2048
+"""Alleles that are predicted together; no more are held."""
+
+REASONS = {
+    "no_alternative": "no alternative allele",
+    "star": "alternative * (deleted upstream)",
+    "symbolic": "symbolic alternative or breakend",
+    "not_acgt": "letters other than A C G T",
+    "same": "alternative equal to the reference",
+    "too_long": f"over {LONGEST} bases",
+    "contig_missing": "contig not in the FASTA file",
+    "outside_contig": "outside the contig",
+    "reference_mismatch": "REF is not the FASTA file's",
+}
+"""Why an allele has no prediction, as the files have it, and in words."""
+
+_FLOATS = {
+    "NRTUNE_REF": ("ref_prediction", "Predicted activity of the window with REF, log2(RNA/DNA)"),
+    "NRTUNE_ALT": ("alt_prediction", "Predicted activity of the window with ALT, log2(RNA/DNA)"),
+    "NRTUNE_EFFECT": ("variant_effect", "NRTUNE_ALT less NRTUNE_REF"),
+    "NRTUNE_LOW": ("low", "Lower end of the interval of NRTUNE_EFFECT over trainings, 95 %"),
+    "NRTUNE_HIGH": ("high", "Upper end of the interval of NRTUNE_EFFECT over trainings, 95 %"),
+}
+_SKIPPED = "NRTUNE_SKIPPED"
+SCHEMA = pa.schema(
+    [("chrom", pa.string()), ("pos", pa.int64()), ("id", pa.string()), ("ref", pa.string()), ("alt", pa.string()),
+     *((column, pa.float64()) for column, _ in _FLOATS.values()), ("skipped", pa.string())]
+)  # fmt: skip
+
+
+class Counts(NamedTuple):
+    """Alleles that were predicted, those that were not by reason, and contigs that the FASTA file calls otherwise."""
+
+    predicted: int
+    skipped: dict[str, int]
+    renamed: dict[str, str]
+
+
+class _Allele(NamedTuple):
+    """An allele of a record: why it has no prediction, or its windows."""
+
+    alt: str | None
+    skipped: str | None
+    windows: tuple[NDArray[np.uint8], NDArray[np.uint8]] | None = None
+
+
+def predict_vcf(
+    vcf: Path, fasta: Path, out: Path, predictor: Predictor, *, say: Callable[[str], object] = lambda sentence: None
+) -> Counts:
+    """Write `out` (.vcf, or .vcf.gz: bgzipped) and a Parquet table beside it, both whole or not at all.
+
+    Records stay in their order, with all that they hold. What an allele's prediction is: `trainables.data.alleles`.
+
+    Raises UserError for files that can't be read as what they should be; nothing is written then.
+    """
+    if not out.name.endswith((".vcf", ".vcf.gz")):
+        raise UserError(f"--out {out}: give a name that ends in .vcf or .vcf.gz")
+    table = table_path(out)
+    if vcf.resolve() in (out.resolve(), table.resolve()):
+        raise UserError(f"--out {out}: is the VCF itself; give another name")
+    pysam.set_verbosity(0)  # htslib's own messages: what matters is said here
+    header, records = _survey(vcf)
+    genome = Genome(fasta)
+    try:
+        say(f"{vcf}: {records} records")
+        counts: list[Counts] = []
+
+        def write(first: Path, second: Path) -> None:
+            counts.append(_write(vcf, header, genome, predictor, first, second, packed=out.suffix == ".gz"))
+
+        write_atomically(out, lambda first: write_atomically(table, lambda second: write(first, second)))
+    except OSError as error:
+        raise UserError(f"{out}: can't be written ({one_line(error)})") from error
+    finally:
+        genome.close()
+    return counts[0]
+
+
+def table_path(out: Path) -> Path:
+    """The Parquet table beside a VCF."""
+    return out.with_name(out.name.removesuffix(".gz").removesuffix(".vcf") + ".parquet")
+
+
+class _Reader:
+    """A VCF's records, and its header's text. Raises UserError wherever the file turns out to be none, or torn."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_file():
+            raise UserError(f"{path}: no such file; --vcf takes a VCF, plain or bgzipped")
+        self._path, self.header = path, ""
+
+    def __iter__(self) -> Iterator[pysam.VariantRecord]:
+        try:
+            with pysam.VariantFile(str(self._path)) as file:
+                yield from file
+                self.header = str(file.header)
+        except (OSError, ValueError) as error:
+            why = one_line(error, 120)
+            raise UserError(f"{self._path}: can't be read as a VCF, plain or bgzipped ({why})") from error
+
+
+def _survey(path: Path) -> tuple[str, int]:
+    """Read a VCF to its end, so that nothing is written of one that is torn.
+
+    Returns its header's text, which by then has every contig and field that records name without one, and how many
+    records there are.
+    """
+    reader = _Reader(path)
+    records = sum(1 for _ in reader)
+    return reader.header, records
+
+
+def _described(header: str, predictor: Predictor) -> str:
+    """A header's text with the fields that are added, and how they came to be."""
+    lines = header.splitlines()
+    ours = [f'##INFO=<ID={name},Number=A,Type=Float,Description="{text}">' for name, (_, text) in _FLOATS.items()]
+    why = f"Why there is no prediction: {', '.join(REASONS)}"
+    ours.append(f'##INFO=<ID={_SKIPPED},Number=A,Type=String,Description="{why}">')
+    what = f"nrtune {importlib.metadata.version('nrtune')}, campaign {predictor.campaign}, {predictor.what}"
+    strands = ", both strands" if predictor.both_strands else ""
+    ours.append(f"##nrtune_predict={what} ({' '.join(predictor.trials)}){strands}")
+    kept = [line for line in lines[:-1] if not line.startswith(("##INFO=<ID=NRTUNE_", "##nrtune_predict="))]
+    return "\n".join([*kept, *ours, lines[-1], ""])
+
+
+def _write(
+    vcf: Path, header: str, genome: Genome, predictor: Predictor, out: Path, table: Path, packed: bool
+) -> Counts:
+    predicted, skipped = 0, collections.Counter[str]()
+    about = {"campaign": predictor.campaign, "what": predictor.what, "trials": predictor.trials, "level": LEVEL,
+             "both_strands": predictor.both_strands, "version": importlib.metadata.version("nrtune")}  # fmt: skip
+    schema = SCHEMA.with_metadata({b"nrtune": json.dumps(about).encode()})
+    with (
+        pysam.BGZFile(str(out), "wb", None) if packed else out.open("wb") as written,
+        pq.ParquetWriter(str(table), schema) as rows,
+    ):
+        written.write(_described(header, predictor).encode())
+        for batch in _batches(_Reader(vcf), genome, predictor.length):
+            effects = iter(_effects([a.windows for _, alleles in batch for a in alleles if a.windows], predictor).T)
+            columns = collections.defaultdict[str, list[Any]](list)
+            for record, alleles in batch:
+                values = [None if allele.windows is None else _known(next(effects)) for allele in alleles]
+                for allele, of_allele in zip(alleles, values, strict=True):
+                    predicted += of_allele is not None
+                    skipped[str(allele.skipped)] += of_allele is None
+                    _add_row(columns, record, allele, of_allele or (None,) * len(_FLOATS))
+                written.write(_annotated(record, alleles, values).encode())
+            rows.write_table(pa.table(dict(columns), schema=schema))
+    return Counts(predicted, {name: skipped[name] for name in REASONS if skipped[name]}, dict(genome.renamed))
+
+
+def _known(row: NDArray[np.float64]) -> tuple[float | None, ...]:
+    """A row's numbers, None for those that are undefined."""
+    return tuple(None if math.isnan(value) else float(value) for value in row)
+
+
+def _batches(
+    records: Iterable[pysam.VariantRecord], genome: Genome, length: int
+) -> Iterator[list[tuple[pysam.VariantRecord, list[_Allele]]]]:
+    batch: list[tuple[pysam.VariantRecord, list[_Allele]]] = []
+    held = 0
+    for record in records:
+        alleles = _alleles(record, genome, length)
+        batch.append((record.copy(), alleles))
+        held += len(alleles)
+        if held >= BATCH:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch
+
+
+def _alleles(record: pysam.VariantRecord, genome: Genome, length: int) -> list[_Allele]:
+    """A record's alternatives; one without an allele where it has none."""
+    if not record.alts or record.alts == (".",):
+        return [_Allele(None, "no_alternative")]
+    ref = str(record.ref).upper()
+    of_record, contig_length = _why_not(record, ref, genome), genome.length(record.contig)
+    found = []
+    for alt in record.alts:
+        reason = _why_not_alt(ref, alt) or of_record
+        if reason is not None:
+            found.append(_Allele(alt, reason))
+            continue
+        assert contig_length is not None
+        fetch = genome.fetcher(record.contig)
+        found.append(_Allele(alt, None, allele_windows(fetch, contig_length, record.start, ref, alt, length)))
+    return found
+
+
+def _why_not(record: pysam.VariantRecord, ref: str, genome: Genome) -> str | None:
+    if set(ref) - set("ACGT"):
+        return "not_acgt"
+    contig_length = genome.length(record.contig)
+    if contig_length is None:
+        return "contig_missing"
+    if record.start < 0 or record.start + len(ref) > contig_length:
+        return "outside_contig"
+    there = genome.fetcher(record.contig)(record.start, record.start + len(ref))
+    return None if there.upper() == ref else "reference_mismatch"
+
+
+def _why_not_alt(ref: str, alt: str) -> str | None:
+    if alt == "*":
+        return "star"
+    if alt.startswith("<") or set("[].") & set(alt):
+        return "symbolic"
+    if set(alt.upper()) - set("ACGT"):
+        return "not_acgt"
+    _, left, changed = trim(0, ref, alt.upper())
+    if not left and not changed:
+        return "same"
+    return "too_long" if max(len(left), len(changed)) > LONGEST else None
+
+
+def _effects(
+    windows: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]], predictor: Predictor
+) -> NDArray[np.float64]:
+    """Rows ref_prediction, alt_prediction, variant_effect, low, high; each distinct window is predicted once."""
+    if not windows:
+        return np.empty((len(_FLOATS), 0))
+    every = np.array(windows).reshape(-1, predictor.length)
+    distinct, inverse = np.unique(every, axis=0, return_inverse=True)
+    values = predictor.predict(distinct)[:, inverse.reshape(-1)]
+    ref, alt = values[:, ::2], values[:, 1::2]
+    effect = means_of(alt - ref)
+    return np.stack([ref.mean(axis=0), alt.mean(axis=0), *effect])
+
+
+def _add_row(
+    columns: dict[str, list[Any]], record: pysam.VariantRecord, allele: _Allele, row: Sequence[float | None]
+) -> None:
+    named = (record.contig, record.pos, record.id, record.ref, allele.alt, *row, allele.skipped)
+    for name, value in zip(SCHEMA.names, named, strict=True):
+        columns[name].append(value)
+
+
+def _annotated(
+    record: pysam.VariantRecord, alleles: Sequence[_Allele], values: Sequence[tuple[float | None, ...] | None]
+) -> str:
+    """A record's line with its fields; those of an earlier prediction go.
+
+    As text: htslib ends the whole program where it is to write a field that the header does not know.
+    """
+    columns = str(record).rstrip("\r\n").split("\t")
+    info = [field for field in columns[7].split(";") if field not in ("", ".") and not field.startswith("NRTUNE_")]
+    if alleles[0].alt is not None:  # a field with a value an alternative has none there
+        for number, name in enumerate(_FLOATS):
+            of_alleles = [None if row is None else row[number] for row in values]
+            if any(value is not None for value in of_alleles):
+                info.append(f"{name}={','.join('.' if value is None else f'{value:.6g}' for value in of_alleles)}")
+        if any(allele.skipped for allele in alleles):
+            info.append(f"{_SKIPPED}={','.join(allele.skipped or '.' for allele in alleles)}")
+    columns[7] = ";".join(info) or "."
+    return "\t".join(columns) + "\n"
