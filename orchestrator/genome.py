@@ -25,15 +25,18 @@ class Genome:
         index = path.with_name(path.name + ".fai")
         if index.exists() and index.stat().st_mtime < path.stat().st_mtime:
             raise UserError(f"{index}: is older than the FASTA file that it is of; delete it, and it is made anew")
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder = tempfile.TemporaryDirectory()
         try:
             self._file = self._open(index)
+            if not self._file.references:
+                raise UserError(f"{path}: holds no sequence; --fasta takes the genome that the VCF is on")
         except (OSError, ValueError, SamtoolsError) as error:
+            self._folder.cleanup()
+            if isinstance(error, UserError):
+                raise
             raise UserError(
                 f"{path}: can't be read as a FASTA file, plain or bgzipped ({one_line(error, 100)})"
             ) from error
-        if not self._file.references:
-            raise UserError(f"{path}: holds no sequence; --fasta takes the genome that the VCF is on")
         self._lengths = dict(zip(self._file.references, self._file.lengths, strict=True))
         self.renamed: dict[str, str] = {}
 
@@ -50,8 +53,7 @@ class Genome:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-        if self._folder is not None:
-            self._folder.cleanup()
+        self._folder.cleanup()
 
     def _name(self, contig: str) -> str | None:
         if contig in self._lengths:
@@ -71,7 +73,6 @@ class Genome:
         except (OSError, SamtoolsError):
             if index.exists():
                 raise
-        self._folder = tempfile.TemporaryDirectory()
         there = {name: str(Path(self._folder.name) / f"index.{name}") for name in ("fai", "gzi")}
         pysam.faidx(str(self.path), "--fai-idx", there["fai"], "--gzi-idx", there["gzi"])
         compressed = there["gzi"] if Path(there["gzi"]).exists() else None

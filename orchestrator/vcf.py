@@ -118,6 +118,8 @@ class _Reader:
             with pysam.VariantFile(str(self._path)) as file:
                 yield from file
                 self.header = str(file.header)
+        except NotImplementedError as error:  # htslib seeks in what it reads
+            raise UserError(f"{self._path}: is gzipped, not bgzipped; give it plain, or as bgzip writes it") from error
         except (OSError, ValueError) as error:
             why = one_line(error, 120)
             raise UserError(f"{self._path}: can't be read as a VCF, plain or bgzipped ({why})") from error
