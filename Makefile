@@ -25,8 +25,9 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(READY)  ## write docs/methods.md from the code
+docs: $(READY)  ## write docs/methods.md and docs/reference/ from the code
 	$(BIN)/python docs/methods.py
+	$(BIN)/python docs/reference.py
 
 bench: $(READY)  ## run all benchmarks at a small size and write docs/benchmarks.md
 	$(BIN)/python benchmarks/run_all.py

@@ -59,7 +59,7 @@ class SaturationVariants:
 
     elements: names of the data sets. chrom: of each. element: (V,) uint8, indices into them. pos: (V,) int64, 1-based on
     `assembly`. ref, alt: (V,) bases, alt - for a deletion. value: (V,) float64, the coefficient, log2. significant: (V,)
-    bool. ref_mismatch, windows, ref_window, alt_window, matched: as in `trainables.data.cagi5.Variants`. notes: what was left out.
+    bool. ref_mismatch, windows, ref_window, alt_window, matched: as `trainables.data.cagi5.Variants`. notes: what was left out.
     """
 
     name: str
