@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 TOP = Path(__file__).parents[2]
 FENCE = "```"
+EAGER = ("--install-completion", "--show-completion", "--version", "--help")
 
 
 class Block(NamedTuple):
@@ -116,6 +117,9 @@ def read(words: list[str]) -> None:
 
 def _read_nrtune(words: list[str]) -> None:
     command, rest = nrtune_command(words)
+    if eager := [word for word in rest if word in EAGER]:  # what reads them does them
+        assert all(any(word in parameter.opts for parameter in command.params) for word in eager)
+        return
     command.make_context("nrtune", list(rest))
 
 
