@@ -22,8 +22,8 @@ from trainables.registry import PLUGIN_VARIABLE
 DOCUMENTS = ["README.md", "docs/tutorial.md", "docs/extending.md", "docs/guide.md"]
 RUN = [*DOCUMENTS[:3], pytest.param(DOCUMENTS[3], marks=pytest.mark.slow)]
 
-COMING = ("data fetch", "predict")
-"""Commands that a document may name before they exist. Those that exist are run, or read, as any other."""
+COMING = {"data fetch": {"--mirror", "--to"}, "predict": {"--vcf", "--fasta", "--fasta-sequences", "--both-strands"}}
+"""Commands that a document may name before they exist, with their options. Those that exist are run, or read, as others."""
 
 SMALLER = {
     "data simulate": ["--n", "400"],
@@ -217,8 +217,7 @@ def _options() -> set[str]:
         return own.union(*(of(inner) for inner in getattr(command, "commands", {}).values()))
 
     ray = of(ray_cli.commands["up"]) | of(ray_cli.commands["job"].commands["submit"])
-    # Options of the commands that are coming.
-    return of(get_command(cli.app)) | ray | {"--help", "--mirror", "--to", "--vcf", "--fasta"}
+    return of(get_command(cli.app)).union(ray, {"--help"}, *COMING.values())
 
 
 def test_the_pictures_campaign_is_the_tutorials():

@@ -135,7 +135,7 @@ def test_every_answer_fits_when_it_is_piped(place, monkeypatch, capsys):
     assert wrong == {}
 
 
-@pytest.mark.parametrize("name", ["trials", "best, own", "report"])
+@pytest.mark.parametrize("name", ["trials", "best, own", pytest.param("report", marks=pytest.mark.slow)])
 def test_an_answer_fits_a_terminal(place, name: str):
     folder, _ = place
     shown = on_a_terminal(*questions(folder)[name], cwd=folder)
