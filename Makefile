@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-all lint format docs bench dist clean
+.PHONY: demo test test-all lint format docs picture bench dist clean
 
 demo: $(READY)  ## run the main job on simulated data
 	$(BIN)/nrtune demo
@@ -25,15 +25,19 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(READY)  ## write docs/methods.md from the code
+docs: $(READY)  ## write docs/methods.md and docs/reference/ from the code
 	$(BIN)/python docs/methods.py
+	$(BIN)/python docs/reference.py
 
 bench: $(READY)  ## run all benchmarks at a small size and write docs/benchmarks.md
 	$(BIN)/python benchmarks/run_all.py
 
-dist: $(READY)  ## build the wheel that the nodes of a cluster install
+picture: $(READY)  ## draw docs/report.png anew, by a Chromium
+	$(BIN)/python docs/picture.py
+
+dist: $(READY)  ## build the source distribution, and of it the wheel that the nodes of a cluster install
 	rm -rf dist
-	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+	$(BIN)/python -m build --outdir dist .
 
 clean:
 	rm -rf .venv nrtune-demo dist

@@ -76,7 +76,10 @@ def demo(
 @app.command()
 def search(
     settings: options.SettingsFile = None,
-    families: Annotated[str | None, typer.Option(help="Method families, separated by commas.")] = None,
+    families: Annotated[
+        str | None,
+        typer.Option(help="Method families, separated by commas.", autocompletion=options.completing(options.families)),
+    ] = None,
     data: options.Data = None,
     cagi5: options.Cagi5 = None,
     satmut: options.Satmut = None,
@@ -84,7 +87,10 @@ def search(
     trials: Annotated[int | None, typer.Option(help="Trials a family. [default: 10]")] = None,
     allocation: Annotated[
         str | None,
-        typer.Option(help="even: as many trials a family; adaptive: more for those that promise more. [default: even]"),
+        typer.Option(
+            help="even: as many trials a family; adaptive: more for those that promise more. [default: even]",
+            autocompletion=options.completing("allocation"),
+        ),
     ] = None,
     min_trials: Annotated[
         int | None, typer.Option(help="Trials that each family gets with adaptive allocation. [default: 3]")
@@ -192,7 +198,12 @@ def replicate(
     top: Annotated[int | None, typer.Option(help="Finalists of each use case. [default: 5]")] = None,
     seeds: Annotated[int | None, typer.Option(help="Fresh seeds, the same for all. [default: 5]")] = None,
     use_case: Annotated[
-        str | None, typer.Option(metavar="NAME,…", help="Use cases, separated by commas. [default: all]")
+        str | None,
+        typer.Option(
+            metavar="NAME,…",
+            help="Use cases, separated by commas. [default: all]",
+            autocompletion=options.completing("use_case"),
+        ),
     ] = None,
     max_concurrent: options.MaxConcurrent = None,
     cpus_per_trial: options.CpusPerTrial = None,
@@ -221,8 +232,9 @@ def check(
 ) -> None:
     """Say what a file or folder holds, and what is wrong with it."""
     from orchestrator.data_check import check_text
+    from orchestrator.tables import fitted
 
-    typer.echo(check_text(path, cell_line))
+    typer.echo(fitted(check_text(path, cell_line)))
 
 
 @data_app.command("fetch")
@@ -267,10 +279,12 @@ def simulate_data(
 
 def _run(kind: Callable[[S], CampaignRun], settings: S) -> None:
     """Run a campaign and say how it ended; leaves the program where it was interrupted."""
+    from orchestrator.tables import fitted
+
     typer.echo("reading data", err=True)
     campaign = kind(settings)
     for note in campaign.notes():
-        typer.echo(f"  {note}", err=True)
+        typer.echo(fitted(f"  {note}"), err=True)
     outcome = campaign.run()
     counts = ", ".join(f"{count} {status}" for status, count in sorted(outcome.counts.items())) or "no trial"
     why = f" ({outcome.why})" if outcome.why not in ("", outcome.state) else ""
@@ -278,7 +292,7 @@ def _run(kind: Callable[[S], CampaignRun], settings: S) -> None:
     from orchestrator.views import sharing_and_alike, tracking_uri
 
     for sentence in sharing_and_alike(campaign.folder):
-        typer.echo(sentence, err=True)
+        typer.echo(fitted(sentence), err=True)
     if outcome.state == "interrupted":
         typer.echo("the same command again goes on from here", err=True)
         raise typer.Exit(INTERRUPTED if outcome.why == "interrupted" else 0)

@@ -34,9 +34,10 @@ def status(
     source: Annotated[str, typer.Argument(metavar="DIR", help="The campaign's folder; or an MLflow URI[#NAME].")],
 ) -> None:
     """Show how far a campaign is."""
+    from orchestrator.tables import fitted
     from orchestrator.views import status_text
 
-    typer.echo(status_text(source))
+    typer.echo(fitted(status_text(source)))
 
 
 @app.command()
@@ -51,9 +52,10 @@ def gc(
 ) -> None:
     """Delete checkpoints that nothing needs any more: it says which, and asks."""
     from orchestrator.checkpoints import describe, plan_gc
+    from orchestrator.tables import fitted
 
     found = plan_gc(folder, keep_top, keep)
-    typer.echo(describe(folder, found))
+    typer.echo(fitted(describe(folder, found)))
     if not found.files and not found.folders:
         return
     if yes or (sys.stdin.isatty() and typer.confirm("Delete?", err=True)):
@@ -66,7 +68,9 @@ def gc(
 @app.command()
 def trials(
     source: options.Source,
-    family: Annotated[str | None, typer.Option(help="Only this family.")] = None,
+    family: Annotated[
+        str | None, typer.Option(help="Only this family.", autocompletion=options.completing(options.families))
+    ] = None,
     sort: Annotated[str | None, typer.Option(metavar="METRIC", help="Sort by this column, largest first.")] = None,
     ascending: Annotated[bool, typer.Option("--ascending", help="Smallest first.")] = False,
     format: Annotated[Format, typer.Option(help="table shows a few columns, the others all.")] = Format.table,
@@ -81,7 +85,14 @@ def trials(
 @app.command()
 def best(
     source: options.Source,
-    use_case: Annotated[str, typer.Option(metavar="NAME|all", help="A use case, or all of them.")] = "all",
+    use_case: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|all",
+            help="A use case, or all of them.",
+            autocompletion=options.completing("use_case"),
+        ),
+    ] = "all",
     select_on: options.CampaignSelectOn = None,
     use_cases: options.UseCases = None,
     json: Annotated[bool, typer.Option("--json", help="Everything about the winners, for programs.")] = False,
@@ -138,21 +149,34 @@ def report(
 def register(
     folder: options.Folder,
     name: Annotated[str, typer.Option(help="The registered model; a further version of one that is there.")],
-    use_case: Annotated[str, typer.Option(metavar="NAME", help="The use case whose winner it is.")] = "overall",
+    use_case: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="The use case whose winner it is.",
+            autocompletion=options.completing("use_case"),
+        ),
+    ] = "overall",
     select_on: options.CampaignSelectOn = None,
     use_cases: options.UseCases = None,
 ) -> None:
     """Put a use case's winner into MLflow's model registry, with its metrics, interval and data."""
     from orchestrator.registry import register as put
+    from orchestrator.tables import fitted
 
-    typer.echo(put(_comparisons(str(folder), select_on, use_cases, use_case), use_case, name))
+    typer.echo(fitted(put(_comparisons(str(folder), select_on, use_cases, use_case), use_case, name)))
 
 
 @app.command()
 def ensemble(
     source: options.Source,
     use_case: Annotated[
-        str, typer.Option(metavar="NAME", help="The use case whose best trials are put together.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="The use case whose best trials are put together.",
+            autocompletion=options.completing("use_case"),
+        ),
     ] = "overall",
     top: Annotated[int, typer.Option(min=2, help="How many of its trials, by selection data.")] = 5,
     select_on: options.CampaignSelectOn = None,
@@ -292,6 +316,7 @@ def print_best(
 ) -> None:
     """Print the winner of a use case, or of all. Raises UserError for an unknown one."""
     from orchestrator.best_view import best_json, best_table, best_text
+    from orchestrator.tables import fitted
 
     comparisons = _comparisons(source, select_on, own, use_case)
     if as_json:
@@ -299,7 +324,7 @@ def print_best(
     elif use_case == "all":
         best_table(comparisons)
     else:
-        typer.echo(best_text(comparisons, use_case))
+        typer.echo(fitted(best_text(comparisons, use_case)))
 
 
 def _comparisons(source: str, select_on: str | None, own: Path | None, use_case: str = "all") -> Comparisons:

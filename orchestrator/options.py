@@ -3,13 +3,48 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from trainables.errors import UserError
+
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "preset": ("small", "study"),
+    "precision": ("auto", "float32", "bf16"),
+    "select_on": ("release", "val", "challenge"),
+    "noise": ("auto", "orientation", "replicates", "none"),
+    "allocation": ("even", "adaptive"),
+    "scheduler": ("asha", "hyperband", "median", "none"),
+    "sampler": ("tpe", "nsga2", "random", "grid"),
+    "cell_line": ("K562", "HepG2", "simulated"),
+    "use_case": (
+        "overall", "pearson", "high_confidence", "low_confidence", "noise_resistance", "in_distribution", "balance",
+        "hc_lc_gap", "saturation_mutagenesis", "all",
+    ),
+}  # fmt: skip
+"""What a shell completes, written here because what defines it takes a second to import; a test compares them."""
+
+
+def completing(names: str | Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+    """What completes an option: one of CHOICES or what is called for names. Behind commas the last name is completed."""
+
+    def complete(incomplete: str) -> list[str]:
+        head, comma, last = incomplete.rpartition(",")
+        known = CHOICES[names] if isinstance(names, str) else names()
+        return [f"{head}{comma}{name}" for name in known if name.startswith(last)]
+
+    return complete
+
+
+def families() -> Iterable[str]:
+    """The names of all families, those of NRTUNE_PLUGINS among them."""
+    from search_spaces import FAMILIES
+
+    return FAMILIES.names()
+
 
 SettingsFile = Annotated[
     Path | None, typer.Argument(metavar="SETTINGS.yaml", help="Settings file; every flag overrides one field.")
@@ -21,7 +56,10 @@ Source = Annotated[
         metavar="DIR", help="The campaign's folder; or an MLflow URI[#NAME], a .parquet export, the study's .csv."
     ),
 ]
-CampaignSelectOn = Annotated[str | None, typer.Option(help="release, val or challenge. [default: the campaign's]")]
+CampaignSelectOn = Annotated[
+    str | None,
+    typer.Option(help="release, val or challenge. [default: the campaign's]", autocompletion=completing("select_on")),
+]
 UseCases = Annotated[
     Path | None, typer.Option(metavar="FILE.yaml", help="Use cases of your own, beside the known ones.")
 ]
@@ -35,19 +73,33 @@ Satmut = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option(help="The campaign's folder; the same again goes on with it.")]
 Epochs = Annotated[int | None, typer.Option(help="Epochs a trial. [default: the preset's]")]
-Preset = Annotated[str | None, typer.Option(help="Model size and budget: small or study. [default: small]")]
-Precision = Annotated[str | None, typer.Option(help="auto, float32 or bf16. [default: auto]")]
+Preset = Annotated[
+    str | None,
+    typer.Option(help="Model size and budget: small or study. [default: small]", autocompletion=completing("preset")),
+]
+Precision = Annotated[
+    str | None, typer.Option(help="auto, float32 or bf16. [default: auto]", autocompletion=completing("precision"))
+]
 SelectOn = Annotated[
     str | None,
     typer.Option(
-        help="Data that winners are selected on: release, val or challenge. [default: release, or val without --cagi5]"
+        help="Data that winners are selected on: release, val or challenge. [default: release, or val without --cagi5]",
+        autocompletion=completing("select_on"),
     ),
 ]
 CellLine = Annotated[
-    str | None, typer.Option(help="K562, HepG2 or simulated. [default: as the data file's name says, else K562]")
+    str | None,
+    typer.Option(
+        help="K562, HepG2 or simulated. [default: as the data file's name says, else K562]",
+        autocompletion=completing("cell_line"),
+    ),
 ]
 Noise = Annotated[
-    str | None, typer.Option(help="Noise of a .tsv: auto, orientation, replicates or none. [default: auto]")
+    str | None,
+    typer.Option(
+        help="Noise of a .tsv: auto, orientation, replicates or none. [default: auto]",
+        autocompletion=completing("noise"),
+    ),
 ]
 Name = Annotated[str | None, typer.Option(help="The campaign's name. [default: the folder's]")]
 MaxConcurrent = Annotated[int | None, typer.Option(help="Trials at a time. [default: as many as fit]")]
@@ -73,11 +125,18 @@ Address = Annotated[str | None, typer.Option(help="Ray cluster, such as auto. [d
 Scheduler = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", help="Stops trials that fall behind: asha, hyperband or median; or none. [default: asha]"
+        metavar="NAME",
+        help="Stops trials that fall behind: asha, hyperband or median; or none. [default: asha]",
+        autocompletion=completing("scheduler"),
     ),
 ]
 Sampler = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Proposes trials: tpe, nsga2, random or grid. [default: tpe]")
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Proposes trials: tpe, nsga2, random or grid. [default: tpe]",
+        autocompletion=completing("sampler"),
+    ),
 ]
 Objective = Annotated[
     list[str] | None,

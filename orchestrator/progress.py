@@ -83,7 +83,7 @@ class Progress:
         table = Table(title=f"nrtune  {minutes}:{seconds:02d}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
         for heading in ("family", "finished", "pruned", "failed", "best val", "running: epoch, val"):
             text = heading in ("family", "running: epoch, val")
-            table.add_column(heading, justify="left" if text else "right")
+            table.add_column(heading, justify="left" if text else "right", no_wrap=not text)
         for family, wanted in self.wanted.items():
             counts = self.ended_count[family]
             running = [_running_text(r) for r in self._running if r[0].family == family]

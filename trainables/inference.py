@@ -32,7 +32,8 @@ class SequenceModel:
     def predict(self, sequences: Sequence[str]) -> Predicted:
         """Predict log2(RNA/DNA) for n sequences of `length` bases (ACGTN, either case).
 
-        Raises UserError for another length or letter.
+        Returned are `mean` (n,) and `log_variance` (n,), that of the noise, None for a point head. Raises UserError for
+        another length or letter.
         """
         tokens = to_tokens(sequences, "sequences")
         if len(tokens) and tokens.shape[1] != self.length:
@@ -45,7 +46,7 @@ class SequenceModel:
         return predict(self.model, torch.from_numpy(tokens).to(device))
 
     def variant_effect(self, ref: Sequence[str], alt: Sequence[str]) -> NDArray[np.float32]:
-        """Return prediction(alt) − prediction(ref) for n pairs of sequences."""
+        """Return prediction(alt) − prediction(ref) (n,), log2, for n pairs of sequences. Raises UserError as `predict`."""
         if len(ref) != len(alt):
             raise UserError(f"there are {len(ref)} ref and {len(alt)} alt sequences; give one of each a variant")
         effect: NDArray[np.float32] = self.predict(alt).mean - self.predict(ref).mean

@@ -74,7 +74,11 @@ class EpochReport:
 
 
 class FitResult(NamedTuple):
-    """A trained trial. The model holds the weights of the best validation epoch, which the score is of."""
+    """A trained trial. The model holds the weights of the best validation epoch, which the score is of.
+
+    metrics: by name, such as test/spearman; NaN where undefined. history: of each epoch, by name. test: a row a test
+    sequence. variants, satmut: a row a variant of CAGI5 and of the study's own table, None where none were given.
+    """
 
     config: TrialConfig
     fingerprint: str
