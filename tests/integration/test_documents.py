@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import re
 import shutil
 import sys
@@ -16,6 +17,7 @@ from documents import TOP, Block, blocks, nrtune_command, read
 from satmut_files import from_cagi5
 
 from orchestrator import cli
+from trainables.data.cagi5 import ELEMENTS_OF_CELL_LINE, REFERENCES
 from trainables.data.simulate import HDF5_NAME
 from trainables.registry import PLUGIN_VARIABLE
 
@@ -33,9 +35,6 @@ SMALLER = {
     "score": ["--resamples", "200"],
 }
 """What is added to a command, so that it takes seconds: the last of an option counts."""
-
-SIMULATED = {name: ["--cell-line", "simulated"] for name in ("search", "study", "score", "data check")}
-"""Added as well where the data are files that the harness simulated under the names of real ones."""
 
 ONLY_READ = {
     "ui": "serves until Ctrl-C: test_servers.py does it",
@@ -87,8 +86,6 @@ class Workplace:
         if ">" in rest:
             target, rest = rest[rest.index(">") + 1], rest[: rest.index(">")]
         rest = rest + SMALLER.get(name, [])
-        if not any("simulated" in word for word in rest):
-            rest += SIMULATED.get(name, [])
         with self.monkeypatch.context() as during:
             for variable, value in assignments.items():
                 during.setenv(variable, value)
@@ -139,7 +136,7 @@ def workplace(simulated_folder: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     for folder in (Path(), Path("data/lentimpra")):
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(simulated_folder / HDF5_NAME, folder / "lentiMPRA_K562_activity_and_aleatoric_data.h5")
-    shutil.copytree(simulated_folder / "cagi5", "cagi5")
+    elements_of_k562(simulated_folder / "cagi5", Path("cagi5"))
     from_cagi5(Path("cagi5"), Path("data/satmut"))
     rows = [
         pd.read_csv(
@@ -155,6 +152,17 @@ def workplace(simulated_folder: Path, tmp_path: Path, monkeypatch: pytest.Monkey
         "chr1\t401\t.\tA\tG\t.\t.\t.\n"
     )
     return Workplace(monkeypatch)
+
+
+def elements_of_k562(simulated: Path, folder: Path) -> None:
+    """A simulated CAGI5 folder whose elements go by the names of K562's."""
+    folder.mkdir()
+    references = json.loads((simulated / REFERENCES).read_text())
+    names = dict(zip(references, ELEMENTS_OF_CELL_LINE["K562"], strict=True))
+    (folder / REFERENCES).write_text(json.dumps({names[name]: of for name, of in references.items()}))
+    for path in simulated.glob("*.tsv"):
+        part, _, name = path.stem.partition("_")
+        shutil.copy(path, folder / f"{part}_{names[name]}.tsv")
 
 
 @pytest.mark.parametrize("document", RUN)
