@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import http.server
+import json
+import math
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tarfile
+import threading
 import tomllib
 import venv
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from in_process import run
+from scipy import stats
 
 TOP = Path(__file__).parents[1]
 PROJECT = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]
@@ -123,23 +132,93 @@ def test_the_source_distribution_can_be_tested(archives, tmp_path):
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("kind", ["wheel", "source"])
-def test_an_archive_installs_into_an_empty_environment_and_runs(archives, tmp_path, kind: str):
-    archive = archives[("wheel", "source").index(kind)]
-    venv.create(tmp_path / "venv", with_pip=True)
+Call = Callable[..., str]
+
+
+def environment(folder: Path, archive: Path) -> Call:
+    """An empty environment with an archive installed; returns what calls its programs in an empty folder beside it."""
+    venv.create(folder / "venv", with_pip=True)
     here = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
-    empty = tmp_path / "empty"
-    empty.mkdir()
+    (folder / "empty").mkdir()
 
     def call(program: str, *arguments: object) -> str:
-        command = [str(tmp_path / "venv" / "bin" / program), *map(str, arguments)]
-        done = subprocess.run(command, cwd=empty, env=here, capture_output=True, text=True)
+        command = [str(folder / "venv" / "bin" / program), *map(str, arguments)]
+        done = subprocess.run(command, cwd=folder / "empty", env=here, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout
 
     call("pip", "install", "--quiet", "-c", TOP / "constraints.txt", archive)
+    return call
+
+
+@pytest.fixture(scope="module")
+def from_wheel(archives, tmp_path_factory: pytest.TempPathFactory) -> tuple[Call, Path]:
+    """An environment with the wheel, and the folder that its programs are called in."""
+    folder = tmp_path_factory.mktemp("wheel")
+    return environment(folder, archives[0]), folder / "empty"
+
+
+def check_demo(call: Call, folder: Path) -> None:
     assert call("nrtune", "--version").strip() == PROJECT["version"]
     assert "use case" in call("nrtune", "demo", "--trials", "1")
-    assert {path.name for path in empty.iterdir()} == {"nrtune-demo"}
+    assert {path.name for path in folder.iterdir()} == {"nrtune-demo"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_wheel_installs_into_an_empty_environment_and_runs(from_wheel):
+    check_demo(*from_wheel)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_source_distribution_installs_into_an_empty_environment_and_runs(archives, tmp_path):
+    check_demo(environment(tmp_path, archives[1]), tmp_path / "empty")
+
+
+@contextlib.contextmanager
+def mirror(folder: Path) -> Iterator[str]:
+    """A folder served as `python -m http.server` does."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_from_nothing_to_scored_variants(from_wheel, real_data):
+    """Fetch from a mirror, search two families, predict HBB's release variants on a FASTA made of its reference.
+
+    Their correlations with what was measured are those that the campaign has for that element.
+    """
+    call, folder = from_wheel
+    with mirror(real_data) as address:
+        call("nrtune", "data", "fetch", "lentimpra-wtc11", "satmut", "hg19-windows", "--mirror", address)
+    for path in (real_data / "cagi5").glob("*.tsv"):  # by hand, as `nrtune data fetch cagi5` says
+        shutil.copy(path, folder / "data" / "cagi5")
+    data = next((folder / "data" / "lentimpra").glob("*.h5"))
+    call("nrtune", "search", "--families", "baseline,rank_stability", "--data", data, "--cagi5", "data/cagi5", "--satmut",
+         "data/satmut", "--trials", 2, "--epochs", 1, "--cell-line", "K562", "--out", "campaign")  # fmt: skip
+    reference = json.loads((folder / "data" / "cagi5" / "references.json").read_text())["HBB"]
+    (folder / "genome.fa").write_text(
+        f">{reference['chrom']}\n{'N' * (reference['start'] - 1)}{reference['sequence']}\n"
+    )
+    names = ["chrom", "pos", "ref", "alt", "value", "confidence"]
+    measured = pd.read_csv(real_data / "cagi5" / "release_HBB.tsv", sep="\t", comment="#", names=names)
+    chrom = measured["chrom"].astype(str).str.removeprefix("chr")
+    lines = [
+        f"{c}\t{p}\t.\t{r}\t{a}\t.\t.\t." for c, p, r, a in zip(chrom, *(measured[n] for n in names[1:4]), strict=True)
+    ]
+    heading = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    (folder / "release.vcf").write_text(heading + "\n".join(lines) + "\n")
+    call("nrtune", "predict", "campaign", "--use-case", "overall", "--vcf", "release.vcf", "--fasta", "genome.fa")
+    found = pd.read_parquet(folder / "release.nrtune.parquet")
+    assert found["skipped"].isna().all()
+    assert list(found["pos"]) == list(measured["pos"])
+    metrics = json.loads(call("nrtune", "best", "campaign", "--use-case", "overall", "--json"))["metrics"]
+    for kind, of in (("spearman", stats.spearmanr), ("pearson", stats.pearsonr)):
+        expected = metrics[f"cagi5/release/{kind}/all/HBB"]
+        assert of(found["variant_effect"], measured["value"]).statistic == pytest.approx(expected, abs=1e-6)
+    assert math.isfinite(metrics["satmut/spearman/all/mean"])

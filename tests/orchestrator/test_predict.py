@@ -8,6 +8,8 @@ import math
 import os
 import shutil
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -534,3 +536,36 @@ def test_options_that_do_not_go_together(campaign, tmp_path, monkeypatch, capsys
         code, out, err = run(monkeypatch, capsys, "predict", campaign, *flags)
         assert (code, out, err.count("\n")) == (2, "", 1), err
         assert message in err
+
+
+STREAM = """
+import resource, sys
+from pathlib import Path
+from test_predict import predictor
+from orchestrator.vcf import predict_vcf
+folder = Path(sys.argv[1])
+predict_vcf(folder / "in.vcf", folder / "genome.fa", folder / "out.vcf.gz", predictor())
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_variants(tmp_path):
+    """100,000 variants take no more megabytes than 10,000 do, but for what Python's allocator keeps."""
+    bases = "".join(np.random.default_rng(0).choice(list("ACGT"), 200_000))
+    peak = {}
+    for count in (10_000, 100_000):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        (folder / "genome.fa").write_text(f">chr1\n{bases}\n")
+        positions = np.random.default_rng(1).integers(1, len(bases), count)
+        records = [line("chr1", pos, bases[pos - 1], "ACGT"["ACGT".index(bases[pos - 1]) - 1]) for pos in positions]
+        vcf_of(folder / "in.vcf", *records)
+        paths = os.pathsep.join(
+            [str(Path(__file__).parent), str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+        )
+        told = subprocess.run([sys.executable, "-c", STREAM, str(folder)], env={**os.environ, "PYTHONPATH": paths},
+                              check=True, capture_output=True, text=True)  # fmt: skip
+        peak[count] = int(told.stdout)
+        assert pq.ParquetFile(folder / "out.parquet").metadata.num_rows == count
+    assert peak[100_000] < peak[10_000] + 40, peak
