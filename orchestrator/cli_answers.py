@@ -138,7 +138,10 @@ def report(
     if isinstance(campaign, Campaign):
         from orchestrator.registry import log_report
 
-        log_report(campaign, folder)
+        try:
+            log_report(campaign, folder)
+        except UserError as error:  # the report is there all the same
+            typer.echo(f"it is not on MLflow's run: {error}", err=True)
     if open:
         import webbrowser
 
