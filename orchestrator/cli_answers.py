@@ -203,7 +203,12 @@ def ensemble(
 @app.command()
 def predict(
     folder: options.Folder,
-    use_case: Annotated[str, typer.Option(metavar="NAME", help="The use case whose winner predicts.")] = "overall",
+    use_case: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="The use case whose winner predicts.", autocompletion=options.completing("use_case")
+        ),
+    ] = "overall",
     vcf: Annotated[Path | None, typer.Option(help="Variants: a VCF, plain or bgzipped.")] = None,
     fasta: Annotated[Path | None, typer.Option(help="The genome that they are on: FASTA, plain or bgzipped.")] = None,
     fasta_sequences: Annotated[
