@@ -42,6 +42,8 @@ def run_vcf(vcf: Path, fasta: Path, out: Path | None, predictor: Predictor) -> N
     _say(f"{predictor.what}: {counts.predicted} alleles predicted, {sum(counts.skipped.values())} not")
     for reason, count in counts.skipped.items():
         _say(f"  {REASONS[reason]}: {count}")
+    if counts.skipped.get("reference_mismatch", 0) > counts.predicted:
+        _say(f"  most REFs are not those of {fasta.name}: is the VCF on another assembly?")
     if counts.renamed:
         names = [f"{ours} is {theirs}" for ours, theirs in counts.renamed.items()]
         _say(f"  contigs that {fasta.name} calls otherwise: {', '.join(names[:8])}{' …' * (len(names) > 8)}")

@@ -24,10 +24,13 @@ from trainables.registry import PLUGIN_VARIABLE
 DOCUMENTS = ["README.md", "docs/tutorial.md", "docs/extending.md", "docs/guide.md"]
 RUN = [DOCUMENTS[0], DOCUMENTS[2], *(pytest.param(DOCUMENTS[number], marks=pytest.mark.slow) for number in (1, 3))]
 
+QUICK = ("--max-concurrent", "1", "--tracking-uri", "sqlite:///mlflow.db")
+"""One worker to start, and one database to make for all of a document's campaigns."""
+
 SMALLER = {
     "data simulate": ["--n", "400"],
-    "search": ["--preset", "small", "--epochs", "1", "--trials", "1", "--max-concurrent", "1"],
-    "study": ["--preset", "small", "--epochs", "1", "--only", "RS3,B1", "--max-concurrent", "1"],
+    "search": ["--preset", "small", "--epochs", "1", "--trials", "1", *QUICK],
+    "study": ["--preset", "small", "--epochs", "1", "--only", "RS3,B1", *QUICK],
     "replicate": ["--use-case", "low_confidence", "--top", "1", "--seeds", "2", "--max-concurrent", "1"],
     "score": ["--resamples", "200"],
 }

@@ -524,6 +524,16 @@ def test_plain_sequences(campaign, tmp_path, monkeypatch, capsys):
         assert not list(tmp_path.glob("*out*"))
 
 
+def test_another_assembly_is_suspected(campaign, fasta, tmp_path, monkeypatch, capsys):
+    vcf = vcf_of(tmp_path / "in.vcf", line("chr1", 8, "T", "A"), line("chr1", 9, "C", "A"), line("chr1", 8, "G", "A"))
+    code, _, err = run(monkeypatch, capsys, "predict", campaign, "--trial", "RS-001", "--vcf", vcf, "--fasta", fasta,
+                       "--out", tmp_path / "out.vcf")  # fmt: skip
+    assert code == 0
+    assert (
+        "REF is not the FASTA file's: 2\n  most REFs are not those of genome.fa: is the VCF on another assembly?" in err
+    )
+
+
 def test_options_that_do_not_go_together(campaign, tmp_path, monkeypatch, capsys):
     for flags, message in (
         ((), "give either --vcf with --fasta, or --fasta-sequences"),
