@@ -27,10 +27,13 @@ RUN = [*DOCUMENTS[:3], pytest.param(DOCUMENTS[3], marks=pytest.mark.slow)]
 COMING = {"data fetch": {"--mirror", "--to"}, "predict": {"--vcf", "--fasta", "--fasta-sequences", "--both-strands"}}
 """Commands that a document may name before they exist, with their options. Those that exist are run, or read, as others."""
 
+QUICK = ("--max-concurrent", "1", "--tracking-uri", "sqlite:///mlflow.db")
+"""One worker to start, and one database to make for all of a document's campaigns."""
+
 SMALLER = {
     "data simulate": ["--n", "400"],
-    "search": ["--preset", "small", "--epochs", "1", "--trials", "1", "--max-concurrent", "1"],
-    "study": ["--preset", "small", "--epochs", "1", "--only", "RS3,B1", "--max-concurrent", "1"],
+    "search": ["--preset", "small", "--epochs", "1", "--trials", "1", *QUICK],
+    "study": ["--preset", "small", "--epochs", "1", "--only", "RS3,B1", *QUICK],
     "replicate": ["--use-case", "low_confidence", "--top", "1", "--seeds", "2", "--max-concurrent", "1"],
     "score": ["--resamples", "200"],
 }
