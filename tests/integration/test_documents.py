@@ -27,9 +27,6 @@ RUN = [DOCUMENTS[0], DOCUMENTS[2], *(pytest.param(DOCUMENTS[number], marks=pytes
 QUICK = ("--max-concurrent", "1", "--tracking-uri", "sqlite:///mlflow.db")
 """One worker to start, and one database to make for all of a document's campaigns."""
 
-QUICK = ("--max-concurrent", "1", "--tracking-uri", "sqlite:///mlflow.db")
-"""One worker to start, and one database to make for all of a document's campaigns."""
-
 SMALLER = {
     "data simulate": ["--n", "400"],
     "search": ["--preset", "small", "--epochs", "1", "--trials", "1", *QUICK],
