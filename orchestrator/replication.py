@@ -12,7 +12,7 @@ from analysis.books import TrialRecord
 from analysis.pareto import aims_of
 from analysis.sources import open_folder
 from analysis.trials import table_of
-from analysis.winners import finalists
+from analysis.winners import asked_of, finalists
 from orchestrator.campaign import CampaignRun
 from orchestrator.family_search import GivenOrder, Proposal, Proposer
 from orchestrator.ledger import Ledger, is_running
@@ -163,7 +163,7 @@ def choose(
     baselines: list[str] = []
     chosen: list[str] = []
     remarks: list[str] = []
-    for use_case in settings.use_case or USE_CASES:
+    for use_case in settings.use_case or asked_of(table, USE_CASES):
         try:
             chosen += finalists(table, use_case, select_on, settings.top)
             baseline = find_winner(table, use_case, select_on).baseline

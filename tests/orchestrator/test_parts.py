@@ -341,7 +341,7 @@ def test_a_lost_storage_is_said(tmp_path):
 
 def test_mlflow_is_written_once_whatever_the_crash(tmp_path):
     """Struck between an end's last tag and its closing; between a run and its parameters; and asked to write twice."""
-    manifest = {"id": "x", "name": "c"}
+    manifest = {"id": "x", "name": "c", "identity": {"select_on": "release"}}
 
     def tracker() -> Tracker:
         return Tracker(default_uri(tmp_path), tmp_path, manifest, {"seed": 0})
@@ -374,7 +374,7 @@ def test_mlflow_is_written_once_whatever_the_crash(tmp_path):
 
 
 def test_a_closed_run_stays_closed_whatever_comes_late(tmp_path):
-    manifest = {"id": "x", "name": "c"}
+    manifest = {"id": "x", "name": "c", "identity": {"select_on": "release"}}
     tracker = Tracker(default_uri(tmp_path), tmp_path, manifest, {"seed": 0})
     proposal = Proposal("T-001", "baseline", 0, {"lr": 0.1}, "f", None, {})
     tracker.start(proposal, {})
