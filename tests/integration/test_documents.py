@@ -120,7 +120,7 @@ def workplace(simulated_folder: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     """A folder with the files that the documents take as given: simulated ones under the names of real ones."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(PLUGIN_VARIABLE, "")
-    monkeypatch.setenv("BROWSER", "true")
+    monkeypatch.setattr("webbrowser.open", lambda url: True)  # the module keeps for ever what BROWSER said first
     monkeypatch.setenv("COLUMNS", "80")
     for module in [name for name in sys.modules if name.startswith("nrtune_plugin.")]:
         monkeypatch.delitem(sys.modules, module)  # of another document's folder
