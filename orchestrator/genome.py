@@ -22,21 +22,25 @@ class Genome:
         self.path = path
         if not path.is_file():
             raise UserError(f"{path}: no such file; --fasta takes the genome that the VCF is on")
-        index = path.with_name(path.name + ".fai")
-        if index.exists() and index.stat().st_mtime < path.stat().st_mtime:
-            raise UserError(f"{index}: is older than the FASTA file that it is of; delete it, and it is made anew")
+        self._indices = [path.with_name(path.name + end) for end in (".fai", ".gzi")]
+        for index in self._indices:
+            if index.exists() and index.stat().st_mtime < path.stat().st_mtime:
+                raise UserError(f"{index}: is older than the FASTA file that it is of; delete it, and it is made anew")
         self._folder = tempfile.TemporaryDirectory()
         try:
-            self._file = self._open(index)
+            self._file = self._open()
             if not self._file.references:
                 raise UserError(f"{path}: holds no sequence; --fasta takes the genome that the VCF is on")
         except (OSError, ValueError, SamtoolsError) as error:
             self._folder.cleanup()
             if isinstance(error, UserError):
                 raise
-            raise UserError(
-                f"{path}: can't be read as a FASTA file, plain or bgzipped ({one_line(error, 100)})"
-            ) from error
+            why = one_line(error, 100)
+            if isinstance(error, SamtoolsError):  # which says no more than that it failed
+                why = "no index can be made: it is torn, gzipped, or the lines of a contig differ in length"
+            elif any(index.exists() for index in self._indices):
+                why += f"; or delete {self._indices[0]}, and it is made anew"
+            raise UserError(f"{path}: can't be read as a FASTA file, plain or bgzipped ({why})") from error
         self._lengths = dict(zip(self._file.references, self._file.lengths, strict=True))
         self.renamed: dict[str, str] = {}
 
@@ -46,9 +50,27 @@ class Genome:
         return None if name is None else self._lengths[name]
 
     def fetcher(self, contig: str) -> Callable[[int, int], str]:
-        """What gives bases [from, to) of a contig that is there, in the letters of the file."""
+        """What gives bases [from, to) of a contig that is there, in the letters of the file.
+
+        It raises UserError where the file has not what its index says.
+        """
         name = self._name(contig)
-        return lambda start, end: self._file.fetch(name, start, end) if end > start else ""
+
+        def fetch(start: int, end: int) -> str:
+            if end <= start:
+                return ""
+            try:
+                bases = self._file.fetch(name, start, end)
+            except (OSError, ValueError):
+                bases = ""
+            if len(bases) != end - start:
+                raise UserError(
+                    f"{self.path}: lacks bases {start + 1} to {end} of {name}, which its index has; get the file anew,"
+                    f" or delete {self._indices[0]}"
+                )
+            return bases
+
+        return fetch
 
     def close(self) -> None:
         """Close the file."""
@@ -64,15 +86,19 @@ class Genome:
             return other
         return None
 
-    def _open(self, index: Path) -> pysam.FastaFile:
-        if index.exists():
+    def _open(self) -> pysam.FastaFile:
+        if self._indices[0].exists():
             return pysam.FastaFile(str(self.path))
+        there_before = [index for index in self._indices if index.exists()]
         try:
             pysam.faidx(str(self.path))
             return pysam.FastaFile(str(self.path))
         except (OSError, SamtoolsError):
-            if index.exists():
+            if self._indices[0].exists():
                 raise
+            for index in self._indices:  # what a file that turns out to be torn leaves
+                if index not in there_before:
+                    index.unlink(missing_ok=True)
         there = {name: str(Path(self._folder.name) / f"index.{name}") for name in ("fai", "gzi")}
         pysam.faidx(str(self.path), "--fai-idx", there["fai"], "--gzi-idx", there["gzi"])
         compressed = there["gzi"] if Path(there["gzi"]).exists() else None

@@ -18,12 +18,16 @@ from numpy.typing import NDArray
 
 from orchestrator.genome import Genome
 from orchestrator.predictor import LEVEL, Predictor, means_of
+from orchestrator.variant_file import Variant, VariantFile
 from trainables.data.alleles import LONGEST, allele_windows, trim
 from trainables.errors import UserError, one_line
 from trainables.files import write_atomically
 
 BATCH = 2048
 """Alleles that are predicted together; no more are held."""
+
+BATCH_BYTES = 32 << 20
+"""Text that is held for them: a record of many samples is long."""
 
 REASONS = {
     "no_alternative": "no alternative allele",
@@ -73,7 +77,8 @@ def predict_vcf(
 ) -> Counts:
     """Write `out` (.vcf, or .vcf.gz: bgzipped) and a Parquet table beside it, both whole or not at all.
 
-    Records stay in their order, with all that they hold. What an allele's prediction is: `trainables.data.alleles`.
+    Records stay in their order and, but for the added fields, letter by letter as they were. What an allele's prediction
+    is: `trainables.data.alleles`.
 
     Raises UserError for files that can't be read as what they should be; nothing is written then.
     """
@@ -82,6 +87,9 @@ def predict_vcf(
     table = table_path(out)
     if vcf.resolve() in (out.resolve(), table.resolve()):
         raise UserError(f"--out {out}: is the VCF itself; give another name")
+    for path in (out, table):
+        if path.is_dir():
+            raise UserError(f"--out {out}: {path} is a folder; give another name")
     pysam.set_verbosity(0)  # htslib's own messages: what matters is said here
     header, records = _survey(vcf)
     genome = Genome(fasta)
@@ -105,52 +113,27 @@ def table_path(out: Path) -> Path:
     return out.with_name(out.name.removesuffix(".gz").removesuffix(".vcf") + ".parquet")
 
 
-class _Reader:
-    """A VCF's records, and its header's text. Raises UserError wherever the file turns out to be none, or torn."""
-
-    def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            raise UserError(f"{path}: no such file; --vcf takes a VCF, plain or bgzipped")
-        self._path, self.header = path, ""
-
-    def __iter__(self) -> Iterator[pysam.VariantRecord]:
-        try:
-            with pysam.VariantFile(str(self._path)) as file:
-                yield from file
-                self.header = str(file.header)
-        except NotImplementedError as error:  # htslib seeks in what it reads
-            raise UserError(f"{self._path}: is gzipped, not bgzipped; give it plain, or as bgzip writes it") from error
-        except (OSError, ValueError) as error:
-            why = one_line(error, 120)
-            raise UserError(f"{self._path}: can't be read as a VCF, plain or bgzipped ({why})") from error
+def _survey(path: Path) -> tuple[list[bytes], int]:
+    """A VCF's header and how many records it has, read to its end, so that nothing is written of one that is torn."""
+    file = VariantFile(path)
+    records = sum(1 for _ in file)
+    return file.header, records
 
 
-def _survey(path: Path) -> tuple[str, int]:
-    """Read a VCF to its end, so that nothing is written of one that is torn.
-
-    Returns its header's text, which by then has every contig and field that records name without one, and how many
-    records there are.
-    """
-    reader = _Reader(path)
-    records = sum(1 for _ in reader)
-    return reader.header, records
-
-
-def _described(header: str, predictor: Predictor) -> str:
+def _described(header: Sequence[bytes], predictor: Predictor) -> bytes:
     """A header's text with the fields that are added, and how they came to be."""
-    lines = header.splitlines()
     ours = [f'##INFO=<ID={name},Number=A,Type=Float,Description="{text}">' for name, (_, text) in _FLOATS.items()]
     why = f"Why there is no prediction: {', '.join(REASONS)}"
     ours.append(f'##INFO=<ID={_SKIPPED},Number=A,Type=String,Description="{why}">')
     what = f"nrtune {importlib.metadata.version('nrtune')}, campaign {predictor.campaign}, {predictor.what}"
     strands = ", both strands" if predictor.both_strands else ""
     ours.append(f"##nrtune_predict={what} ({' '.join(predictor.trials)}){strands}")
-    kept = [line for line in lines[:-1] if not line.startswith(("##INFO=<ID=NRTUNE_", "##nrtune_predict="))]
-    return "\n".join([*kept, *ours, lines[-1], ""])
+    kept = [line for line in header[:-1] if not line.startswith((b"##INFO=<ID=NRTUNE_", b"##nrtune_predict="))]
+    return b"\n".join([*kept, *(line.encode() for line in ours), header[-1], b""])
 
 
 def _write(
-    vcf: Path, header: str, genome: Genome, predictor: Predictor, out: Path, table: Path, packed: bool
+    vcf: Path, header: Sequence[bytes], genome: Genome, predictor: Predictor, out: Path, table: Path, packed: bool
 ) -> Counts:
     predicted, skipped = 0, collections.Counter[str]()
     about = {"campaign": predictor.campaign, "what": predictor.what, "trials": predictor.trials, "level": LEVEL,
@@ -160,8 +143,8 @@ def _write(
         pysam.BGZFile(str(out), "wb", None) if packed else out.open("wb") as written,
         pq.ParquetWriter(str(table), schema) as rows,
     ):
-        written.write(_described(header, predictor).encode())
-        for batch in _batches(_Reader(vcf), genome, predictor.length):
+        written.write(_described(header, predictor))
+        for batch in _batches(VariantFile(vcf), genome, predictor.length):
             effects = iter(_effects([a.windows for _, alleles in batch for a in alleles if a.windows], predictor).T)
             columns = collections.defaultdict[str, list[Any]](list)
             for record, alleles in batch:
@@ -170,7 +153,7 @@ def _write(
                     predicted += of_allele is not None
                     skipped[str(allele.skipped)] += of_allele is None
                     _add_row(columns, record, allele, of_allele or (None,) * len(_FLOATS))
-                written.write(_annotated(record, alleles, values).encode())
+                written.write(_annotated(record, alleles, values))
             rows.write_table(pa.table(dict(columns), schema=schema))
     return Counts(predicted, {name: skipped[name] for name in REASONS if skipped[name]}, dict(genome.renamed))
 
@@ -180,27 +163,25 @@ def _known(row: NDArray[np.float64]) -> tuple[float | None, ...]:
     return tuple(None if math.isnan(value) else float(value) for value in row)
 
 
-def _batches(
-    records: Iterable[pysam.VariantRecord], genome: Genome, length: int
-) -> Iterator[list[tuple[pysam.VariantRecord, list[_Allele]]]]:
-    batch: list[tuple[pysam.VariantRecord, list[_Allele]]] = []
-    held = 0
+def _batches(records: Iterable[Variant], genome: Genome, length: int) -> Iterator[list[tuple[Variant, list[_Allele]]]]:
+    batch: list[tuple[Variant, list[_Allele]]] = []
+    held = size = 0
     for record in records:
         alleles = _alleles(record, genome, length)
-        batch.append((record.copy(), alleles))
-        held += len(alleles)
-        if held >= BATCH:
+        batch.append((record, alleles))
+        held, size = held + len(alleles), size + len(record.line)
+        if held >= BATCH or size >= BATCH_BYTES:
             yield batch
-            batch, held = [], 0
+            batch, held, size = [], 0, 0
     if batch:
         yield batch
 
 
-def _alleles(record: pysam.VariantRecord, genome: Genome, length: int) -> list[_Allele]:
+def _alleles(record: Variant, genome: Genome, length: int) -> list[_Allele]:
     """A record's alternatives; one without an allele where it has none."""
-    if not record.alts or record.alts == (".",):
+    if record.alts in ((), (".",)):
         return [_Allele(None, "no_alternative")]
-    ref = str(record.ref).upper()
+    ref = record.ref.upper()
     of_record, contig_length = _why_not(record, ref, genome), genome.length(record.contig)
     found = []
     for alt in record.alts:
@@ -214,7 +195,7 @@ def _alleles(record: pysam.VariantRecord, genome: Genome, length: int) -> list[_
     return found
 
 
-def _why_not(record: pysam.VariantRecord, ref: str, genome: Genome) -> str | None:
+def _why_not(record: Variant, ref: str, genome: Genome) -> str | None:
     if set(ref) - set("ACGT"):
         return "not_acgt"
     contig_length = genome.length(record.contig)
@@ -253,29 +234,23 @@ def _effects(
     return np.stack([ref.mean(axis=0), alt.mean(axis=0), *effect])
 
 
-def _add_row(
-    columns: dict[str, list[Any]], record: pysam.VariantRecord, allele: _Allele, row: Sequence[float | None]
-) -> None:
-    named = (record.contig, record.pos, record.id, record.ref, allele.alt, *row, allele.skipped)
+def _add_row(columns: dict[str, list[Any]], record: Variant, allele: _Allele, row: Sequence[float | None]) -> None:
+    named = (record.contig, record.start + 1, record.id, record.ref, allele.alt, *row, allele.skipped)
     for name, value in zip(SCHEMA.names, named, strict=True):
         columns[name].append(value)
 
 
-def _annotated(
-    record: pysam.VariantRecord, alleles: Sequence[_Allele], values: Sequence[tuple[float | None, ...] | None]
-) -> str:
-    """A record's line with its fields; those of an earlier prediction go.
-
-    As text: htslib ends the whole program where it is to write a field that the header does not know.
-    """
-    columns = str(record).rstrip("\r\n").split("\t")
-    info = [field for field in columns[7].split(";") if field not in ("", ".") and not field.startswith("NRTUNE_")]
+def _annotated(record: Variant, alleles: Sequence[_Allele], values: Sequence[tuple[float | None, ...] | None]) -> bytes:
+    """A record's line with its fields, and otherwise as it was; the fields of an earlier prediction go."""
+    columns = record.line.split(b"\t")
+    info = [field for field in columns[7].split(b";") if field not in (b"", b".") and not field.startswith(b"NRTUNE_")]
+    ours = []
     if alleles[0].alt is not None:  # a field with a value an alternative has none there
         for number, name in enumerate(_FLOATS):
             of_alleles = [None if row is None else row[number] for row in values]
             if any(value is not None for value in of_alleles):
-                info.append(f"{name}={','.join('.' if value is None else f'{value:.6g}' for value in of_alleles)}")
+                ours.append(f"{name}={','.join('.' if value is None else f'{value:.6g}' for value in of_alleles)}")
         if any(allele.skipped for allele in alleles):
-            info.append(f"{_SKIPPED}={','.join(allele.skipped or '.' for allele in alleles)}")
-    columns[7] = ";".join(info) or "."
-    return "\t".join(columns) + "\n"
+            ours.append(f"{_SKIPPED}={','.join(allele.skipped or '.' for allele in alleles)}")
+    columns[7] = b";".join([*info, *(field.encode() for field in ours)]) or b"."
+    return b"\t".join(columns) + b"\n"

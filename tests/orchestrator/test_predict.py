@@ -38,7 +38,7 @@ from trainables.errors import UserError
 from trainables.files import BEST
 from trainables.inference import SequenceModel
 from trainables.model import Prediction
-from trainables.scoring import variant_effects
+from trainables.scoring import variant_effects, variant_metrics
 
 LENGTH = 10
 CHR1 = "ACGTACGGTTCAGATCCGTA"
@@ -260,6 +260,46 @@ def test_headers_that_lack_what_records_name(tmp_path, fasta):
     assert next(iter(written)).info["NRTUNE_EFFECT"][0] is not None
 
 
+def test_records_are_letter_by_letter_what_they_were(tmp_path, fasta):
+    """htslib, asked to write them, rounds numbers, and puts . where one does not fit or is none."""
+    head = (HEAD[0], "##source=Zürich", *HEAD[3:-1], '##INFO=<ID=AF,Number=A,Type=Float,Description="Frequency">',
+            '##FORMAT=<ID=GL,Number=G,Type=Float,Description="Likelihoods">', f"{HEAD[-1]}\tFORMAT\tS1")  # fmt: skip
+    texts = [
+        "chr1\t8\t.\tG\tT\t29.123456789\tPASS\tAF=0.3333333333;DP=3000000000\tGL\t-1.234567891,0,-9",
+        "chr1\t8\trs8\tg\tt\t1e3\tq10\tDP=many;NOTE=Zürich\tGL:XX\t.",
+    ]
+    plain = vcf_of(tmp_path / "in.vcf", *texts, head=head)
+    for encoding in ("utf-8", "latin-1"):
+        plain.write_bytes("\n".join([*head, *texts, ""]).encode(encoding))
+        packed = tmp_path / "in.vcf.gz"
+        pysam.tabix_compress(str(plain), str(packed), force=True)
+        for vcf in (plain, packed):
+            counts = predict_vcf(vcf, fasta, tmp_path / "out.vcf", predictor())
+            assert counts.predicted == 2
+            written = (tmp_path / "out.vcf").read_bytes().decode(encoding).splitlines()
+            assert head[1] in written
+            for text, found in zip(texts, written[-2:], strict=True):
+                before, _, after = found.partition(";NRTUNE_REF=")
+                assert f"{before}\t{after.partition(chr(9))[2]}" == text
+
+
+def test_a_binary_vcf_is_written_as_text(tmp_path, fasta):
+    expected = predicted(vcf_of(tmp_path / "in.vcf", line("chr1", 8, "G", "T"), line("chr2", 3, "A", "C")), fasta)
+    with pysam.VariantFile(str(tmp_path / "in.vcf")) as text:
+        with pysam.VariantFile(str(tmp_path / "in.bcf"), "wb", header=text.header) as binary:
+            for record in text:
+                binary.write(record)
+    found = predicted(tmp_path / "in.bcf", fasta)
+    assert found[2] == expected[2]
+    assert found[1].equals(expected[1])
+
+
+def test_long_records_are_held_by_their_length(tmp_path, fasta, monkeypatch):
+    monkeypatch.setattr("orchestrator.vcf.BATCH_BYTES", 100)
+    predicted(vcf_of(tmp_path / "in.vcf", *[line("chr1", 8, "G", "T", info=f"XX={'x' * 100}")] * 3), fasta)
+    assert pq.ParquetFile(tmp_path / "out.parquet").num_row_groups == 3
+
+
 def test_line_ends_of_windows(tmp_path, fasta):
     text = line("chr1", 8, "G", "T")
     plain = predicted(vcf_of(tmp_path / "in.vcf", text), fasta)
@@ -330,13 +370,24 @@ def broken(tmp_path: Path, kind: str) -> Path:
         "empty": b"",
         "binary": os.urandom(500),
         "columns": whole.read_bytes() + b"chr1\t8\t.\n",
+        "samples": vcf_of(path, line("chr1", 8, "G", "T"), head=(*HEAD[:-1], f"{HEAD[-1]}\tFORMAT\tS1")).read_bytes(),
+        "more samples": vcf_of(
+            path, line("chr1", 8, "G", "T") + "\tGT\t0/1\t0/1", head=(*HEAD[:-1], f"{HEAD[-1]}\tFORMAT\tS1")
+        ).read_bytes(),
+        "letters": whole.read_bytes() + line("chr1", 8, "G", "T", id_="é").encode("latin-1") + b"\n",
+        "heading": whole.read_bytes().replace(b"#CHROM", b"\n#CHROM"),
+        "blank": whole.read_bytes() + b"\n" + line("chr1", 8, "G", "T").encode(),
         "position": whole.read_bytes() + line("chr1", 8, "G", "T").replace("\t8\t", "\there\t").encode() + b"\n",
     }
     path.write_bytes(made[kind])
     return path
 
 
-@pytest.mark.parametrize("kind", ["torn", "no end", "table", "empty", "binary", "columns", "position"])
+@pytest.mark.parametrize(
+    "kind",
+    ["torn", "no end", "table", "empty", "binary", "columns", "samples", "more samples", "letters", "heading", "blank",
+     "position"],
+)  # fmt: skip
 def test_what_is_no_whole_vcf_is_refused_and_nothing_written(tmp_path, fasta, kind):
     with pytest.raises(UserError, match=r"in\.vcf: can't be read as a VCF, plain or bgzipped \(.+\)$"):
         predicted(broken(tmp_path, kind), fasta)
@@ -363,6 +414,35 @@ def test_an_index_older_than_its_file_is_refused(tmp_path, fasta):
     os.utime(fasta, (fasta.stat().st_mtime + 100,) * 2)
     with pytest.raises(UserError, match="older than the FASTA file that it is of; delete it"):
         Genome(fasta)
+    fasta.with_name("genome.fa.fai").unlink()
+    other = fasta.with_name("genome.fa.gzi")
+    other.write_bytes(bytes(8))
+    os.utime(other, (0, 0))
+    with pytest.raises(UserError, match=r"genome\.fa\.gzi: is older than the FASTA file"):
+        Genome(fasta)
+
+
+def test_an_index_that_has_more_than_its_file_is_refused(tmp_path, fasta):
+    """As after a download that was cut off: what is missing is not N."""
+    fasta.write_text(f">chr1\n{CHR1}\n")
+    fasta.with_name("genome.fa.fai").write_text("chr1\t200\t6\t200\t201\n")
+    with pytest.raises(UserError, match=r"genome\.fa: lacks bases 15 to 25 of chr1, which its index has"):
+        predicted(vcf_of(tmp_path / "in.vcf", line("chr1", 20, "A", "C")), fasta)
+    fasta.with_name("genome.fa.fai").write_text("none\n")
+    with pytest.raises(UserError, match=r"genome\.fa: can't be read .*; or delete .*genome\.fa\.fai"):
+        Genome(fasta)
+    assert not list(tmp_path.glob("*out*"))
+
+
+def test_a_torn_genome_leaves_no_index(tmp_path):
+    bases = "".join(np.random.default_rng(0).choice(list("ACGT"), 200_000))
+    (tmp_path / "whole.fa").write_text(f">chr1\n{bases}\n")
+    pysam.tabix_compress(str(tmp_path / "whole.fa"), str(tmp_path / "genome.fa.gz"))
+    content = (tmp_path / "genome.fa.gz").read_bytes()
+    (tmp_path / "genome.fa.gz").write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match="no index can be made: it is torn"):
+        Genome(tmp_path / "genome.fa.gz")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["genome.fa.gz", "whole.fa"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root writes everywhere")
@@ -406,6 +486,14 @@ def test_output_is_whole_or_not_at_all(tmp_path, fasta, monkeypatch):
         predict_vcf(vcf, fasta, vcf, one)
     with pytest.raises(UserError, match=r"ends in \.vcf or \.vcf\.gz"):
         predict_vcf(vcf, fasta, tmp_path / "out.tsv", one)
+    for name in ("folder.vcf", "table.parquet"):
+        (tmp_path / name).mkdir()
+        with pytest.raises(UserError, match=f"{name} is a folder"):
+            predict_vcf(vcf, fasta, tmp_path / name.replace("parquet", "vcf"), one)
+    assert not (tmp_path / "folder.parquet").exists()
+    os.mkfifo(tmp_path / "pipe.vcf")
+    with pytest.raises(UserError, match="is no regular file, and it is read twice"):
+        predict_vcf(tmp_path / "pipe.vcf", fasta, tmp_path / "out.vcf", one)
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="can't be written"):
         predict_vcf(vcf, fasta, tmp_path / "file" / "out.vcf", one)
@@ -494,6 +582,24 @@ def test_the_command_agrees_with_the_scoring_of_trials(campaign, simulated_folde
     assert stats.spearmanr(found["variant_effect"], table["value"]).statistic == pytest.approx(
         stats.spearmanr(expected, table["value"]).statistic, abs=1e-6
     )
+
+
+def test_the_release_variants_of_hbb_score_as_in_a_campaign(campaign, real_data, tmp_path):
+    variants = read_cagi5(real_data / "cagi5", cell_line="K562")
+    reference = json.loads((real_data / "cagi5" / "references.json").read_text())["HBB"]
+    genome = tmp_path / "genome.fa"
+    genome.write_text(f">{reference['chrom']}\n{'N' * (reference['start'] - 1)}{reference['sequence']}\n")
+    table = variants.table().iloc[variants.rows("HBB", "release")]
+    records = [line(row.chrom, row.pos, row.ref, row.alt) for row in table.itertuples()]
+    one = predictor_of(campaign, trial="RS-002", device="cpu")
+    vcf = vcf_of(tmp_path / "in.vcf", *records, head=("##fileformat=VCFv4.2", HEAD[-1]))
+    assert predict_vcf(vcf, genome, tmp_path / "out.vcf", one).predicted == len(table)
+    effects = variant_effects(one.models[0].model, variants, torch.device("cpu"))["variant_effect"]
+    metrics = variant_metrics(variants, effects.to_numpy())
+    found = pd.read_parquet(tmp_path / "out.parquet")["variant_effect"]
+    for kind, of in (("spearman", stats.spearmanr), ("pearson", stats.pearsonr)):
+        expected = metrics[f"cagi5/release/{kind}/all/HBB"]
+        assert of(found, table["value"]).statistic == pytest.approx(expected, abs=1e-6)
 
 
 def test_plain_sequences(campaign, tmp_path, monkeypatch, capsys):
