@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import socket
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -13,7 +14,7 @@ from analysis.pareto import Aim, default_aims
 from orchestrator.allocation import Allocation, Even
 from orchestrator.checkpoints import plan_sweep
 from orchestrator.family_search import Objectives, Proposal, Proposer
-from orchestrator.ledger import Ledger, default_uri, open_ledger
+from orchestrator.ledger import DATABASE, Ledger, default_uri, open_ledger
 from orchestrator.objectives import worth
 from orchestrator.progress import Progress
 from orchestrator.references import add_references
@@ -28,7 +29,7 @@ from trainables.metrics import MIN_STRATUM
 from trainables.training import TrainingData
 
 if TYPE_CHECKING:
-    from orchestrator.ray_ahead import RayAhead
+    from orchestrator.tracking import Tracker
 
 DEFAULT_CELL_LINE = "K562"
 DEFAULT_ENCODER = "dream_rnn"
@@ -224,42 +225,24 @@ class CampaignRun:
 
     def _run(self, ledger: Ledger) -> Outcome:
         from orchestrator.recorder import Recorder
-        from orchestrator.tracking import Tracker
 
         proposers, wanted, allocation = self.proposers(ledger), self.wanted(ledger), self.allocation(ledger)
         progress = Progress(wanted, self.ended(ledger).values())
         uri = self.tracking_uri or default_uri(self.folder)
-        ray = None
-        if left := self._left(ledger, allocation):
-            from orchestrator.ray_ahead import RayAhead  # with Ray, which takes seconds
-
-            progress.say(f"starting Ray for {left} trials")
-            ray = RayAhead(self.settings.address)
-        try:
-            tracker = Tracker(uri, self.folder, ledger.manifest, self.parent_parameters())
-            recorder = Recorder(ledger, tracker, proposers, self.objective, self._tags, progress, self.settings.command)
-            return self._record(ledger, recorder, proposers, allocation, ray)
-        finally:
-            if ray is not None:
-                ray.stop()
-
-    def _record(
-        self,
-        ledger: Ledger,
-        recorder: Any,
-        proposers: Mapping[str, Proposer],
-        allocation: Allocation,
-        ray: RayAhead | None,
-    ) -> Outcome:
-        """Bring the books up to date and run what is left; the books are closed however that ends."""
+        open_tracker = functools.cache(lambda: _tracker(uri, self.folder, ledger.manifest, self.parent_parameters()))
+        if uri != default_uri(self.folder) or (self.folder / DATABASE).exists():
+            open_tracker()  # what can't be opened is said before anything is trained
+        recorder = Recorder(
+            ledger, open_tracker, proposers, self.objective, self._tags, progress, self.settings.command
+        )
         state = "interrupted"  # unless it ends otherwise: an error must leave no run that looks alive
         try:
-            add_references(self.folder, self.data, recorder.progress.say)
+            add_references(self.folder, self.data, progress.say)
             recorder.reconcile()
             outcome = self._outcome("finished", ledger)
-            if ray is not None:
-                with recorder.progress:
-                    outcome = self._tune(ledger, recorder, [proposers[f] for f in self.families], allocation, ray)
+            if self._left(ledger, allocation):
+                with progress:
+                    outcome = self._tune(ledger, recorder, [proposers[f] for f in self.families], allocation)
             state = outcome.state
             if state == "finished":
                 recorder.keep_models(
@@ -271,19 +254,17 @@ class CampaignRun:
             recorder.close(state)
         return outcome
 
-    def _tune(
-        self, ledger: Ledger, recorder: Any, proposers: list[Proposer], allocation: Allocation, ray: RayAhead
-    ) -> Outcome:
-        """Run the trials that are left, once Ray is there, and stop Ray."""
-        from orchestrator.ray_run import run_trials
+    def _tune(self, ledger: Ledger, recorder: Any, proposers: list[Proposer], allocation: Allocation) -> Outcome:
+        """Start Ray, run the trials that are left, and stop Ray."""
+        recorder.progress.say(f"starting Ray for {self._left(ledger, allocation)} trials")
+        from orchestrator.ray_run import ray_there, run_trials
 
         try:
-            ray.wait()
-            run_trials(self, ledger, recorder, proposers, allocation)
+            with ray_there(self.settings.address):
+                run_trials(self, ledger, recorder, proposers, allocation)
         except KeyboardInterrupt:
             return self._outcome("interrupted", ledger, "interrupted")
         finally:
-            ray.stop()
             # Ray Tune ends what still runs when the time is up without a word to its callbacks.
             recorder.interrupt()
         if self._left(ledger, allocation, closed=recorder.closed_families):
@@ -313,6 +294,12 @@ class CampaignRun:
         config = proposal.config
         tags = {key: str(config[key]) for key in ("encoder", "head", "loss", "sampler", "seed")}
         return {**tags, "preset": self.settings.preset, "select_on": self.select_on}
+
+
+def _tracker(*arguments: Any) -> Tracker:
+    from orchestrator.tracking import Tracker  # with MLflow, which takes seconds, as do the tables of a new database
+
+    return Tracker(*arguments)
 
 
 def _read_data(settings: RunSettings) -> TrainingData:

@@ -28,14 +28,14 @@ class Publisher:
     def __init__(self, catch_up: Callable[[], None], say: Callable[[str], None]) -> None:
         self._catch_up, self._say = catch_up, say
         self._away_until = 0.0
-        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._queue: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         # A daemon: a second Ctrl-C ends the process even where a server takes minutes to answer.
         self._switch_before = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_SECONDS)
         self._thread = Thread(target=self._work, name="nrtune-mlflow", daemon=True)
         self._thread.start()
 
-    def put(self, write: Callable[[], None]) -> None:
+    def put(self, write: Callable[[], object]) -> None:
         """Have something written, soon."""
         self._queue.put(write)
 
@@ -52,7 +52,7 @@ class Publisher:
         while (write := self._queue.get()) is not None:
             self._write(write)
 
-    def _write(self, write: Callable[[], None]) -> None:
+    def _write(self, write: Callable[[], object]) -> None:
         if time.monotonic() < self._away_until:
             return
         try:

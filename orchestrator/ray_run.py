@@ -194,6 +194,23 @@ def _run(searcher: FamilySearcher, scheduler: Any, recorder: Recorder, trainable
             tuner.fit()
 
 
+@contextmanager
+def ray_there(address: str | None) -> Iterator[None]:
+    """Ray while it is needed; in a notebook or a test, one that runs already is used and left running.
+
+    Its processes are forked, and killed when the thread ends that did that: this one, which meanwhile computes nothing
+    (a fork waits for ever for threads of a matrix product). Raises UserError where no cluster answers.
+    """
+    ours = not ray.is_initialized()
+    if ours:
+        start_ray(address)
+    try:
+        yield
+    finally:
+        if ours:
+            ray.shutdown()
+
+
 def start_ray(address: str | None) -> None:
     """Join the cluster at an address, or that of a Ray job in which this runs; else start a Ray on this machine.
 

@@ -7,9 +7,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray import cloudpickle
 from ray.tune import Callback
@@ -23,9 +23,11 @@ from orchestrator.progress import Progress
 from orchestrator.publisher import Publisher
 from orchestrator.retries import Outcomes, Retries
 from orchestrator.schedulers import Curve
-from orchestrator.tracking import Tracker
 from orchestrator.tune_trainable import REPORT
 from trainables.files import BEST, HISTORY, LAST, PREDICTIONS
+
+if TYPE_CHECKING:
+    from orchestrator.tracking import Tracker
 
 ERROR = "error.txt"
 STATUS_SECONDS = 2.0
@@ -36,19 +38,22 @@ LOG_SECONDS = 5.0
 
 
 class Recorder(Callback):
-    """Writes ledger, Optuna and MLflow, in that order, so that a crash between any two is mended at the next start."""
+    """Writes ledger, Optuna and MLflow, in that order, so that a crash between any two is mended at the next start.
+
+    open_tracker is called from the publisher's thread, and again where it failed.
+    """
 
     def __init__(
         self,
         ledger: Ledger,
-        tracker: Tracker,
+        open_tracker: Callable[[], Tracker],
         studies: Mapping[str, Proposer],
         objective: Objective,
         tags_of: Callable[[Proposal], dict[str, str]],
         progress: Progress,
         command: str,
     ) -> None:
-        self.ledger, self.tracker, self.studies, self.command = ledger, tracker, studies, command
+        self.ledger, self.open_tracker, self.studies, self.command = ledger, open_tracker, studies, command
         self.objective, self.tags_of, self.progress = objective, tags_of, progress
         self.running: dict[str, _Running] = {}
         self.stopped_early: Callable[[str], bool] = lambda trial_id: False
@@ -58,6 +63,7 @@ class Recorder(Callback):
         self.stop_asked = self.stepping = False
         self._status_written = 0.0
         self.publisher = Publisher(self._publish_missing, progress.say)
+        self.publisher.put(lambda: self.tracker)  # takes seconds, which Ray's start takes as well
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Ray Tune pickles its parts for a restore of its own, which a restart over the books does without."""
@@ -169,7 +175,7 @@ class Recorder(Callback):
         for fingerprint in sweep.kept:
             path = self.ledger.trial_folder(fingerprint) / BEST
             if path.exists():
-                self.publisher.put(partial(self.tracker.log_model, fingerprint, path))
+                self.publisher.put(partial(self._log_model, fingerprint, path))
         sweep.carry_out()
 
     def close(self, state: str) -> None:
@@ -268,6 +274,14 @@ class Recorder(Callback):
             self.write_status("running")
 
     # What follows runs in the publisher's thread.
+
+    @cached_property
+    def tracker(self) -> Tracker:
+        """The campaign's runs in MLflow."""
+        return self.open_tracker()
+
+    def _log_model(self, fingerprint: str, path: Path) -> None:
+        self.tracker.log_model(fingerprint, path)
 
     def _publish_missing(self) -> None:
         """Write to MLflow what the books have and MLflow has not, after a crash or while it did not answer."""

@@ -28,10 +28,11 @@ from analysis.mlflow_trials import (
     search_runs,
 )
 from orchestrator.family_search import Objectives, Proposal
-from orchestrator.ledger import default_uri
+from orchestrator.ledger import DATABASE, default_uri
 from orchestrator.mlflow_models import log_model
 from orchestrator.mlflow_pages import NOTE_TAG, campaign_note, trial_note, trials_page, trials_view
 from trainables.errors import UserError, one_line
+from trainables.files import write_atomically
 
 with warnings.catch_warnings():
     # MLflow's own use of SQLAlchemy and pydantic warns at import; nothing here can mend it.
@@ -66,6 +67,11 @@ def check_uri(uri: str) -> None:
         raise UserError(f"--tracking-uri {uri}: cannot be opened ({one_line(error)})") from error
 
 
+def _make_database(path: Path) -> None:
+    """Make an empty SQLite database whole or not at all: MLflow can't open one at whose making it was killed."""
+    write_atomically(path, lambda new: MlflowClient(tracking_uri=f"sqlite:///{new}").search_experiments(max_results=1))
+
+
 def page_of(uri: str, manifest: Mapping[str, Any]) -> str:
     """The path of the page of MLflow that lists the campaign's trials."""
     with warnings.catch_warnings():
@@ -88,6 +94,8 @@ class Tracker:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
+                if local and not (folder / DATABASE).exists():
+                    _make_database(folder / DATABASE)
                 self.client = MlflowClient(tracking_uri=uri)
                 self.experiment_id = self._experiment((folder / ARTIFACTS).resolve().as_uri() if local else None)
                 self.parent_id = self._parent(manifest, parameters)

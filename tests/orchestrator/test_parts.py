@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
 
@@ -14,7 +17,7 @@ from analysis.books import TrialRecord
 from orchestrator import ledger as ledger_module
 from orchestrator.family_search import FamilyStudy, Proposal, open_storage, open_study
 from orchestrator.faults import TrialTimeout
-from orchestrator.ledger import default_uri, is_running, open_ledger
+from orchestrator.ledger import DATABASE, default_uri, is_running, open_ledger
 from orchestrator.schedulers import Asha, Curve, EarlyStopping, build_scheduler, default_grace, rungs
 from orchestrator.tracking import Tracker
 from orchestrator.tune_trainable import _TimeLimit
@@ -371,6 +374,24 @@ def test_mlflow_is_written_once_whatever_the_crash(tmp_path):
     assert (run.data.tags["published"], run.data.tags["also_published"]) == ("X1", "Y2")
     assert [m.value for m in third.client.get_metric_history(run_id, "test/spearman")] == [0.5]
     assert [m.value for m in third.client.get_metric_history(run_id, "train/loss")] == [2.0, 1.0]
+
+
+def test_a_database_killed_at_its_making_is_made_anew(tmp_path):
+    manifest = {"id": "x", "name": "c", "identity": {"select_on": "release"}}
+    code = (
+        "import json, sys; from pathlib import Path; from orchestrator.tracking import Tracker\n"
+        "uri, folder, manifest = sys.argv[1:]\n"
+        "Tracker(uri, Path(folder), json.loads(manifest), {})"
+    )
+    maker = subprocess.Popen([sys.executable, "-c", code, default_uri(tmp_path), tmp_path, json.dumps(manifest)])
+    while not any(path.stat().st_size for path in tmp_path.glob(".mlflow.db.*.partial")):
+        assert maker.poll() is None
+        time.sleep(0.01)
+    maker.kill()
+    maker.wait()
+    assert not (tmp_path / DATABASE).exists()
+    tracker = Tracker(default_uri(tmp_path), tmp_path, manifest, {"seed": 0})
+    assert tracker.client.get_run(tracker.parent_id).data.params == {"seed": "0"}
 
 
 def test_a_closed_run_stays_closed_whatever_comes_late(tmp_path):
