@@ -25,6 +25,7 @@ from trainables.errors import UserError
 from trainables.files import BEST, HISTORY, LAST, write_atomically
 from trainables.losses import Progress
 from trainables.model import Model
+from trainables.optimiser import AdamW
 from trainables.predictions import Score, store_predictions
 from trainables.randomness import derive_generator, derive_seed
 from trainables.resident import ResidentData
@@ -212,9 +213,7 @@ class Training:
             torch.manual_seed(derive_seed(config.seed, "weights"))
             self.model = Model(config).to(self.device)
         self.trained = torch.compile(self.model) if config.compile else self.model
-        self.optimiser = torch.optim.AdamW(
-            self.model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
-        )
+        self.optimiser = AdamW(self.model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
         steps = config.epochs * math.ceil(len(self.train_rows) / config.batch_size)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimiser, max_lr=config.lr, total_steps=steps)
 
