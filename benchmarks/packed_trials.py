@@ -13,6 +13,7 @@ import argparse
 import multiprocessing
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from multiprocessing.synchronize import Barrier
@@ -43,16 +44,22 @@ class Load(NamedTuple):
         return Training(TrialConfig.from_flat(self.flat), data, device=self.device)
 
 
-def in_processes(load: Load, count: int) -> float:
-    """Sequences a second of so many processes together."""
+def in_processes(load: Load, counts: list[int]) -> Iterator[float]:
+    """Sequences a second of so many processes together, for each count: processes are started once."""
     context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(count)
-    with context.Pool(count, _keep, (barrier,)) as pool:
-        return sum(pool.map(_rate, [load] * count, chunksize=1))
+    barriers = {count: context.Barrier(count) for count in counts}
+    with context.Pool(max(counts), _keep, (barriers,)) as pool:
+        for count in counts:
+            yield sum(pool.starmap(_rate, [(load, count)] * count, chunksize=1))
 
 
-def in_threads(load: Load, count: int) -> float:
-    """Sequences a second of so many threads of this process together."""
+def in_threads(load: Load, counts: list[int]) -> Iterator[float]:
+    """Sequences a second of so many threads of this process together, for each count."""
+    for count in counts:
+        yield _of_threads(load, count)
+
+
+def _of_threads(load: Load, count: int) -> float:
     trainings, barrier = [load.training() for _ in range(count)], threading.Barrier(count)
 
     def rate(training: Training) -> float:
@@ -64,14 +71,14 @@ def in_threads(load: Load, count: int) -> float:
         return sum(pool.map(rate, trainings))
 
 
-def _keep(barrier: Barrier) -> None:
-    global _barrier
-    _barrier = barrier
+def _keep(barriers: dict[int, Barrier]) -> None:
+    global _barriers
+    _barriers = barriers
 
 
-def _rate(load: Load) -> float:
+def _rate(load: Load, count: int) -> float:
     training = load.training()
-    _barrier.wait()
+    _barriers[count].wait()
     return training.sequences_a_second(load.seconds)
 
 
@@ -90,10 +97,9 @@ def main() -> None:
     a_trial = int(flat["epochs"] or 1) * TRAINED_ON
     write(f"{chosen.preset}, batches of {chosen.batch}, {chosen.precision}, {chosen.device}\n\n")
     write("| trials at once | in | sequences a second | trials an hour | times one alone |\n|---|---|---|---|---|\n")
-    alone = 0.0
-    for count in map(int, chosen.counts.split(",")):
-        for way, measure in (("processes", in_processes), ("threads", in_threads)):
-            rate = measure(load, count)
+    alone, counts = 0.0, [int(count) for count in chosen.counts.split(",")]
+    for way, measure in (("processes", in_processes), ("threads", in_threads)):
+        for count, rate in zip(counts, measure(load, counts), strict=True):
             alone = alone or rate
             write(f"| {count} | {way} | {rate:.0f} | {rate * 3600 / a_trial:.2f} | {rate / alone:.2f} |\n")
             sys.stdout.flush()

@@ -27,6 +27,8 @@ ON_A_CPU = (
 )
 ON_A_GPU = (
     ("training", "--cases small:64,small:1024,study:1024 --precisions float32,bf16"),
+    ("training", "--cases study:1024 --losses mse --precisions bf16 --compile"),
+    ("precisions", ""),
     ("packed_trials", "--counts 1,2,4,8"),
 )
 SMALL = (

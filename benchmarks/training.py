@@ -1,6 +1,7 @@
 """How fast a training epoch is: nrtune, a loop as the study's was, and the floor that the model itself sets.
 
     python benchmarks/training.py [--cases small:64,small:1024] [--losses all] [--precisions float32] [--device cpu]
+                                   [--compile]
 
 A case is a preset and a batch size. Each row is a loss, in sequences a second:
 
@@ -57,12 +58,15 @@ class Case(NamedTuple):
     precision: str
     device: str
     steps: int
+    compile: bool = False
 
     def config(self) -> TrialConfig:
         """The trial."""
         head = "dual" if LOSSES.get(self.loss).needs_log_variance else "point"
         chosen = {"batch_size": self.batch, "epochs": 1000, "loss": self.loss, "head": head}
-        return TrialConfig.from_flat({**preset(self.preset), **chosen, "precision": self.precision})
+        return TrialConfig.from_flat(
+            {**preset(self.preset), **chosen, "precision": self.precision, "compile": self.compile}
+        )
 
     @property
     def bf16(self) -> bool:
@@ -206,6 +210,7 @@ def main() -> None:
     parser.add_argument("--losses", default="all", help="names, or all")
     parser.add_argument("--precisions", default="float32")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--compile", action="store_true", help="nrtune through torch.compile")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=6, help="batches of a round, about")
     chosen, write = parser.parse_args(), sys.stdout.write
@@ -217,12 +222,13 @@ def main() -> None:
         name, batch = size.split(":")
         dataset = simulate(max(40, int(1.3 * chosen.steps * int(batch)))).dataset
         for precision in chosen.precisions.split(","):
-            write(f"\n{name}, batches of {batch}, {precision}; sequences a second\n\n")
+            compiled = ", compiled" if chosen.compile else ""
+            write(f"\n{name}, batches of {batch}, {precision}{compiled}; sequences a second\n\n")
             write("| loss | nrtune | floor | × floor time | reference | × as fast | floor / literal floor |\n")
             write("|---|---|---|---|---|---|---|\n")
             rates = {}
             for loss in losses:
-                case = Case(name, int(batch), loss, precision, chosen.device, chosen.steps)
+                case = Case(name, int(batch), loss, precision, chosen.device, chosen.steps, chosen.compile)
                 ours, bare, plain, literal = measure(case, dataset, chosen.rounds).values()
                 write(f"| {loss} | {ours:.0f} | {bare:.0f} | {bare / ours:.2f} | {plain:.0f} | {ours / plain:.2f} |"
                       f" {bare / literal:.2f} |\n")  # fmt: skip

@@ -11,6 +11,8 @@ from trainables.files import BEST
 from trainables.inference import load_model
 from trainables.losses import LOSSES, Progress, Target
 from trainables.model import Prediction
+from trainables.recurrent import BidirectionalLSTM
+from trainables.spectral import convolve
 from trainables.training import Training, TrainingData, fit
 
 pytestmark = [
@@ -94,3 +96,52 @@ def test_losses_are_those_of_the_cpu(name, n):
         found.append([loss.detach().cpu(), *(gradient.cpu() for gradient in gradients)])
     for of_cpu, of_cuda in zip(*found, strict=True):
         torch.testing.assert_close(of_cuda, of_cpu, rtol=1e-3, atol=1e-5)
+
+
+def off_by(found: torch.Tensor, exact: torch.Tensor) -> float:
+    """The root mean square of the error over that of what is right."""
+    found, exact = found.detach().double(), exact.detach()
+    return float((found - exact).square().mean().sqrt() / exact.square().mean().sqrt())
+
+
+def test_a_product_of_spectra_is_the_convolution():
+    features = torch.randn(33, 230, 128, device="cuda", requires_grad=True)
+    weight = torch.randn(64, 128, 15, device="cuda", requires_grad=True)
+    gradient = torch.randn(33, 230, 64, device="cuda")
+    exact = torch.nn.functional.conv1d(features.double().transpose(1, 2), weight.double(), padding=7).transpose(1, 2)
+    found = convolve(features.bfloat16(), weight)
+    assert off_by(found, exact) < 0.01
+    for ours, right in zip(
+        torch.autograd.grad(found, [features, weight], gradient.bfloat16()),
+        torch.autograd.grad(exact, [features, weight], gradient.double()),
+        strict=True,
+    ):
+        assert off_by(ours, right) < 0.01
+
+
+@pytest.mark.parametrize(("n", "length", "units"), [(1, 2, 64), (19, 7, 320), (1024, 230, 320), (3000, 3, 320)])
+def test_the_kernels_of_an_lstm_are_an_lstm(n, length, units):
+    torch.manual_seed(0)
+    lstm = BidirectionalLSTM(48, units).cuda()
+    features = torch.randn(n, length, 48, device="cuda", requires_grad=True)
+    inputs, gradient = [features, *lstm.parameters()], torch.randn(n, length, 2 * units, device="cuda")
+    with torch.autocast("cuda", torch.bfloat16):
+        found = lstm(features)
+    assert "nrtune" in found.grad_fn.name()
+    of_found = torch.autograd.grad(found, inputs, gradient.to(found.dtype))
+    exact = torch.nn.LSTM.forward(lstm.double(), features.double())[0]
+    of_exact = torch.autograd.grad(exact, [features, *lstm.parameters()], gradient.double())
+    assert off_by(found, exact) < 0.01
+    for ours, right in zip(of_found, of_exact, strict=True):
+        assert off_by(ours, right) < 0.02
+
+
+@pytest.mark.filterwarnings("ignore")  # the compiler's, about torch's own parts
+def test_a_compiled_training_is_the_training(simulated_data: TrainingData):
+    """With the kernels, and the products of spectra, that a wide network is trained by."""
+    flat = {"encoder.channels": 128, "encoder.lstm_units": 64, "encoder.conv_dropout": 0, "encoder.dropout": 0}
+    losses = []
+    for compiled in (False, True):
+        training = Training(config(precision="bf16", compile=compiled, **flat), simulated_data)
+        losses.append([training.run_epoch().metrics["train/loss"] for _ in range(2)])
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)

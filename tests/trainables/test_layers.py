@@ -6,10 +6,13 @@ import pytest
 import torch
 from literal_networks import LiteralDreamRNN
 from torch import nn
-from torch.nn.functional import max_pool1d
+from torch.nn.functional import conv1d, max_pool1d
 
-from trainables.encoders.dream_rnn import DreamRNN
+from trainables.encoders.dream_rnn import FEW, MANY, DreamRNN
+from trainables.encoders.dream_rnn import _ConvPair as ConvPair
 from trainables.layers import BatchNorm, Convolution, ReluDropoutPool
+from trainables.recurrent import BidirectionalLSTM
+from trainables.spectral import convolve
 
 N, LENGTH, CHANNELS = 7, 61, 6
 """61 positions: the last window of 4 has one, of 7 five."""
@@ -160,3 +163,60 @@ def test_dream_rnn_is_its_description(pool, training):
 def test_the_two_dropouts_behind_the_second_pair_are_one():
     mine = DreamRNN(channels=4, lstm_units=2, conv_dropout=0.2, dropout=0.5).module()
     assert mine.second.rest.dropout == pytest.approx(1 - 0.8 * 0.5)
+
+
+def gradients(found: torch.Tensor, inputs: list[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    return torch.autograd.grad((found * normal(*found.shape).to(found.dtype)).sum(), inputs)
+
+
+@pytest.mark.parametrize(
+    ("n", "length", "channels", "outputs", "taps"),
+    [(3, 57, 10, 6, 15), (1, 57, 10, 6, 15), (5, 64, 4, 6, 9), (4, 230, 8, 4, 15), (3, 5, 4, 2, 15), (2, 3, 1, 1, 1)],
+)
+def test_a_product_of_spectra_is_the_convolution(n, length, channels, outputs, taps):
+    features, weight = normal(n, length, channels).requires_grad_(), normal(outputs, channels, taps).requires_grad_()
+    found = convolve(features, weight)
+    exact = conv1d(features.transpose(1, 2), weight, padding=taps // 2).transpose(1, 2)
+    alike(found, exact)
+    for ours, right in zip(gradients(found, [features, weight]), gradients(exact, [features, weight]), strict=True):
+        alike(ours, right)
+
+
+@pytest.mark.parametrize("channels", [4, FEW + 1, MANY])
+def test_two_convolutions_are_done_as_one(channels):
+    pair, features = ConvPair(channels, 6, dropout=0.0).double(), normal(3, 31, channels).requires_grad_()
+    one, two = pair.as_one(features), pair.as_two(features)
+    alike(one, two)
+    inputs = [features, *pair.convs.parameters()]
+    for ours, right in zip(gradients(one, inputs), gradients(two, inputs), strict=True):
+        alike(ours, right)
+
+
+def test_a_sequence_in_a_longer_row_is_convolved_alone():
+    """What lies behind it, or between it and the next, doesn't count."""
+    rows, weight = normal(3, 70, 4), normal(2, 4, 9)
+    alike(convolve(rows[:, 5:66], weight), convolve(rows[:, 5:66].contiguous(), weight))
+
+
+@pytest.mark.parametrize(("n", "length", "units"), [(1, 1, 8), (5, 1, 8), (1, 7, 8), (19, 5, 12)])
+def test_an_lstm_by_steps_is_torchs_own(n, length, units):
+    torch.manual_seed(0)
+    lstm = BidirectionalLSTM(6, units)
+    features = normal(n, length, 6).float().requires_grad_()
+    found, exact = lstm.by_steps(features, torch.float32), nn.LSTM.forward(lstm, features)[0]
+    torch.testing.assert_close(found, exact, rtol=1e-5, atol=1e-6)
+    inputs = [features, *lstm.parameters()]
+    for ours, right in zip(gradients(found, inputs), gradients(exact, inputs), strict=True):
+        torch.testing.assert_close(ours, right, rtol=1e-4, atol=1e-5)
+
+
+def test_the_operators_say_what_they_return():
+    """To torch.compile, which lays out memory by it."""
+    torch.library.opcheck(
+        torch.ops.nrtune.spectral_convolution.default,
+        (normal(3, 57, 10).requires_grad_(), normal(10, 16, 6).requires_grad_(), 15),
+    )
+    lstm = (normal(3, 5, 6), normal(8 * 4, 6), normal(2, 16, 4), normal(32))
+    torch.library.opcheck(
+        torch.ops.nrtune.bidirectional_lstm.default, tuple(values.float().requires_grad_() for values in lstm)
+    )

@@ -9,13 +9,19 @@ from typing import ClassVar
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import linear, pad
 
 from trainables.component import Value, param
 from trainables.encoders import Encoded, Encoder, EncoderModule
 from trainables.errors import UserError
 from trainables.layers import BatchNorm, Convolution, ReluDropoutPool
+from trainables.recurrent import BidirectionalLSTM, in_bf16_on_gpu
+from trainables.spectral import convolve
 
 KERNELS = (9, 15)
+
+FEW, MANY = 8, 128
+"""On a GPU up to FEW input channels are convolved as a product of windows, from MANY on as one of spectra."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,9 +67,30 @@ class _ConvPair(nn.Module):
         self.rest = ReluDropoutPool(dropout, pool)
 
     def forward(self, features: Float[Tensor, "n length c"]) -> Float[Tensor, "n length2 c2"]:
-        joined = torch.cat([conv(features) for conv in self.convs], dim=2)
+        joined = self.as_one(features.bfloat16()) if in_bf16_on_gpu(features) else self.as_two(features)
         pooled: Tensor = self.rest(self.norm(joined))
         return pooled
+
+    def as_two(self, features: Float[Tensor, "n length c"]) -> Float[Tensor, "n length c2"]:
+        """Convolve with each kernel as the backend does it."""
+        return torch.cat([conv(features) for conv in self.convs], dim=2)
+
+    def as_one(self, features: Float[Tensor, "n length c"]) -> Float[Tensor, "n length c2"]:
+        """The same as one matrix product, of windows or of spectra; the shorter kernel gets taps of 0."""
+        if FEW < features.shape[2] < MANY:
+            return self.as_two(features)
+        taps, weights, biases = max(KERNELS), [], []
+        for conv in self.convs:
+            assert isinstance(conv, Convolution)
+            assert conv.bias is not None
+            missing = (taps - conv.weight.shape[2]) // 2
+            weights.append(pad(conv.weight, (missing, missing)))
+            biases.append(conv.bias)
+        weight, bias = (torch.cat(parts).to(features.dtype) for parts in (weights, biases))
+        if features.shape[2] >= MANY:
+            return convolve(features, weight) + bias
+        windows = pad(features, (0, 0, taps // 2, taps // 2)).unfold(1, taps, 1)
+        return linear(windows.flatten(2), weight.flatten(1), bias)
 
 
 class _DreamRNNModule(EncoderModule):
@@ -71,14 +98,13 @@ class _DreamRNNModule(EncoderModule):
         super().__init__()
         self.embedding_size = spec.embedding
         self.first = _ConvPair(4, spec.channels, spec.conv_dropout, spec.pool)
-        self.lstm = nn.LSTM(spec.channels, spec.lstm_units, batch_first=True, bidirectional=True)
+        self.lstm = BidirectionalLSTM(spec.channels, spec.lstm_units)
         # The pair's own dropout and the one behind it are one dropout that keeps the product of both.
         keep = (1 - spec.conv_dropout) * (1 - spec.dropout)
         self.second = _ConvPair(2 * spec.lstm_units, spec.channels, 1 - keep)
         self.project = nn.Linear(spec.channels, spec.embedding)
 
     def forward(self, one_hot: Float[Tensor, "n 4 length"]) -> Encoded:
-        recurrent, _ = self.lstm(self.first(one_hot.transpose(1, 2)))
-        features = self.second(recurrent.contiguous())
+        features = self.second(self.lstm(self.first(one_hot.transpose(1, 2))))
         # A 1×1 convolution and a mean over positions are both linear: the mean first costs 1/length of the work.
         return Encoded(self.project(features.mean(dim=1)), {})
