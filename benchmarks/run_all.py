@@ -36,7 +36,7 @@ SMALL = (
     ("losses", "--sizes 128,1024 --no-loops"),
     ("node_memory", "--sequences 50000"),
     ("start_up", ""),
-    ("orchestration", "--trials 40 --most 200"),
+    ("orchestration", "--most 300"),
     ("intervals", "--trials 20 --resamples 2000"),
     ("simulated_truth", "--seeds 2 --epochs 2"),
 )
