@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from analysis.answers import REFERENCE_NAMES, below_references, selection_sentence
 from analysis.books import STATUSES
@@ -21,19 +22,21 @@ from analysis.document import (
     p_cell,
     text_cell,
 )
-from analysis.words import count, listed, number, phrase, words
+from analysis.trials import Campaign
+from analysis.words import UNTOLD, count, listed, number, phrase, words
 
 SIGNIFICANT = 0.05
 NOT_TOLD = "No method can be told from the baseline on these variants"
 
 
 def winners_part(comparisons: Comparisons, verdict: str) -> Iterator[Block]:
-    """Summary, winners, what else could have won, reference lines, and what was selected on what."""
+    """Summary, winners and their configurations, what else could have won, reference lines, what was selected on what."""
     found, missing = comparisons.compare_all()
     yield Heading("Summary")
     yield Paragraph(verdict, strong=True)
     yield from _summary(comparisons, found)
     yield from _winners(comparisons, found, missing)
+    yield from _configurations(comparisons, found)
     yield from _robustness(comparisons, found)
     yield from _reference_lines(comparisons, found)
     yield from _selection(comparisons, found)
@@ -78,7 +81,7 @@ def told_words(comparisons: Comparisons, comparison: Comparison) -> str:
     if comparison.why_not:
         return ""
     if comparison.winner.baseline is not None and not told_from_baseline(comparisons, comparison):
-        return "can't be told from the baseline"
+        return UNTOLD
     if comparison.winner.candidates == 1:
         return "the only candidate"
     rivals = len(comparison.tie_set) - 1
@@ -92,6 +95,7 @@ def _summary(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Itera
     ended = ", ".join(f"{statuses[status]} {status}" for status in STATUSES if status in statuses)
     items = [f"{count(len(own), 'trial')} of {count(own['family'].nunique(), 'family').replace('familys', 'families')}"
              + (f": {ended}." if ended else ".")]  # fmt: skip
+    items += _data(comparisons)
     if found:
         winner = next(iter(found.values())).winner
         most = max(one.winner.candidates for one in found.values())
@@ -105,6 +109,25 @@ def _summary(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Itera
     if below:
         items.append(f"The winners of {listed([_plain(n) for n in below])} are below a reference line (see there).")
     yield Bullets(tuple(items))
+
+
+def _data(comparisons: Comparisons) -> Iterator[str]:
+    """What was trained on, and what it was scored on, as far as the source knows."""
+    source = comparisons.source
+    if not isinstance(source, Campaign):
+        return
+    data, cagi5 = source.manifest.get("data") or {}, source.manifest.get("cagi5") or {}
+    if data:
+        on = f", and scored on CAGI5 elements of cell line {cagi5['cell_line']}" if "cell_line" in cagi5 else ""
+        epochs = source.manifest.get("settings", {}).get("epochs")
+        length = f" for up to {count(epochs, 'epoch')}" if epochs else ""
+        yield f"Trained{length} on {count(data['train'], 'sequence')} of {data['name']}{on}."
+
+
+def _is_distance(comparisons: Comparisons, use_case: str) -> bool:
+    """Whether a use case wants its metric near 0."""
+    rule = comparisons.use_cases[use_case]
+    return not rule.composite and next(iter(rule.metrics)) in rule.magnitude
 
 
 def _winners(comparisons: Comparisons, found: Mapping[str, Comparison], missing: Mapping[str, str]) -> Iterator[Block]:
@@ -122,6 +145,8 @@ def _winners(comparisons: Comparisons, found: Mapping[str, Comparison], missing:
     explained = "Value and change are those of the use case's metric"
     if any(comparisons.use_cases[name].composite for name in found):
         explained += "; for one of several metrics, of the mean percentile rank over them, 1 the best"
+    if any(_is_distance(comparisons, name) for name in found):
+        explained += "; the change of a gap is that of its distance from 0, so that less is better"
     explained += ". Left out: trials without the metric."
     if told:
         explained += " p is corrected for the number of candidates (Holm). Tie set: the winner and those that can't be"
@@ -131,7 +156,7 @@ def _winners(comparisons: Comparisons, found: Mapping[str, Comparison], missing:
 
 
 def _winner_row(comparisons: Comparisons, comparison: Comparison, told: bool) -> Iterator[Cell]:
-    winner, rule = comparison.winner, comparisons.use_cases[comparison.winner.use_case]
+    winner = comparison.winner
     row = comparison.of(winner.trial)
     yield text_cell(_plain(winner.use_case))
     yield text_cell(" = ".join([winner.trial, *winner.twins]))
@@ -141,11 +166,10 @@ def _winner_row(comparisons: Comparisons, comparison: Comparison, told: bool) ->
     baseline = math.nan
     if winner.baseline is not None and not winner.note:
         baseline = float(comparison.of(winner.baseline)["value"])
-    metric = next(iter(rule.metrics))
     change = float(row["change"])
     if math.isnan(change):
         change = float(row["value"] - baseline)
-        if metric in rule.magnitude and not rule.composite:
+        if _is_distance(comparisons, winner.use_case):
             change = abs(float(row["value"])) - abs(baseline)
     yield number_cell(baseline)
     yield number_cell(change, signed=True)
@@ -186,6 +210,33 @@ def _notes(comparisons: Comparisons, found: Mapping[str, Comparison], missing: M
             said += f" Every other candidate can be told from {winner.trial}."
         yield said
     yield from (f"{reason[:1].upper()}{reason[1:]}." for reason in missing.values())
+
+
+def _configurations(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Iterator[Block]:
+    """What each winner is: the parameters in which it differs from its baseline."""
+    uses: dict[str, list[str]] = {}
+    for name, one in found.items():
+        uses.setdefault(one.winner.trial, []).append(name)
+    configs = {record.name: record.config for record in comparisons.records}
+    rows = []
+    for trial, names in uses.items():
+        best = comparisons.best(found[names[0]].winner)
+        baseline = configs.get(found[names[0]].winner.baseline or "", {})
+        other = {key: value for key, value in best.config.items() if key not in baseline or baseline[key] != value}
+        said = ", ".join(f"{key} {_parameter(value)}" for key, value in other.items() if key != "seed")
+        rows.append(tuple(map(text_cell, (trial, best.family.replace("_", " "), listed([_plain(n) for n in names]),
+                                          said or "the baseline itself"))))  # fmt: skip
+    if rows:
+        yield Heading("What the winners are")
+        yield Table(
+            "Parameters that differ from the baseline's, or that it has not; nrtune best --use-case prints all of them.",
+            (Column("Winner"), Column("Family"), Column("Use cases"), Column("Parameters")),
+            tuple(rows),
+        )
+
+
+def _parameter(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _robustness(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Iterator[Block]:

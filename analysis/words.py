@@ -63,6 +63,10 @@ def phrase(metric: str) -> str:
     return name if name.startswith("CAGI5") else name[:1].lower() + name[1:]
 
 
+UNTOLD = "can't be told from the baseline"
+"""What is said of a winner whose change from the baseline may be luck."""
+
+
 def number(value: float, signed: bool = False) -> str:
     """A number of three decimals with a real minus sign."""
     return f"{value:{'+' if signed else ''}.3f}".replace("-", "−")

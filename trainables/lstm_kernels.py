@@ -51,10 +51,10 @@ def _meet(counter, arrivals):
 
 @triton.jit
 def forward_steps(
-    gates, hidden, cell, weight, counters, n, steps, first, last,
-    H: tl.constexpr, ROWS: tl.constexpr, DEPTH: tl.constexpr, STAGES: tl.constexpr, MEET: tl.constexpr,
+    gates, hidden, cell, weight, counters, n, steps,
+    H: tl.constexpr, ROWS: tl.constexpr, DEPTH: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
-    """Take (n, steps, 2, 4, H) gates, to which the inputs' part is already added, through the steps from first to last.
+    """Take (n, steps, 2, 4, H) gates, to which the inputs' part is already added, through all steps.
 
     They are left activated, in order input, forget, candidate, output. hidden, cell: (n, steps, 2, H), written. weight:
     (2, H / 64, H in, 256), see `_of_gates`. counters: (2, row tiles), zeros. DEPTH: how much of a product's depth is
@@ -71,7 +71,7 @@ def forward_steps(
     hidden_at, cell_at = hidden + start + (row + units), cell + start + (row + units)
     depth_at = hidden + start + (row + depth[None, :])
     weights = weight + (direction * (H // 64) + block) * H * 256 + depth[:, None] * 256 + tl.arange(0, 256)[None, :]
-    for step in range(first, last):
+    for step in range(steps):
         t = step + direction * (steps - 1 - 2 * step)
         before = (t + 2 * direction - 1) * 2 * H
         joined = tl.zeros((ROWS, 256), tl.float32)
@@ -93,14 +93,13 @@ def forward_steps(
         tl.store(here + H, f.to(kind), mask=there)
         tl.store(here + 2 * H, g.to(kind), mask=there)
         tl.store(here + 3 * H, o.to(kind), mask=there)
-        if MEET:
-            _meet(counter, (step + 1 - first) * tl.num_programs(0))
+        _meet(counter, (step + 1) * tl.num_programs(0))
 
 
 @triton.jit
 def backward_steps(
-    gates, of_gates, of_hidden, of_hidden_row, cell, carried, weight, counters, n, steps, first, last,
-    H: tl.constexpr, ROWS: tl.constexpr, DEPTH: tl.constexpr, STAGES: tl.constexpr, MEET: tl.constexpr,
+    gates, of_gates, of_hidden, of_hidden_row, cell, carried, weight, counters, n, steps,
+    H: tl.constexpr, ROWS: tl.constexpr, DEPTH: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
     """Write of_gates, the gradients of the gates before their activation, in the shape of gates.
 
@@ -123,7 +122,7 @@ def backward_steps(
     carried_at = carried + first_row * 2 * H + direction * H + (rows * 2 * H + units)
     of_hidden_at = of_hidden + first_row * of_hidden_row + direction * H + (rows * of_hidden_row + units)
     weights = weight + direction * 4 * H * H + depth[:, None] * H + units
-    for step in range(first, last):
+    for step in range(steps):
         t = (steps - 1 - step) + direction * (2 * step - steps + 1)
         before, after = (t + 2 * direction - 1) * 2 * H, (t - 2 * direction + 1) * 8 * H
         h = tl.zeros((ROWS, 64), tl.float32)
@@ -146,8 +145,7 @@ def backward_steps(
         g = tl.load(here + 2 * H, mask=there, other=0.0).to(tl.float32)
         tl.store(out, (of_cell * g * i * (1 - i)).to(kind), mask=there)
         tl.store(out + 2 * H, (of_cell * i * (1 - g * g)).to(kind), mask=there)
-        if MEET:
-            _meet(counter, (step + 1 - first) * tl.num_programs(0))
+        _meet(counter, (step + 1) * tl.num_programs(0))
 
 
 TILES = (16, 128)
@@ -192,8 +190,8 @@ def go_forward(gates: Tensor, hidden: Tensor, cell: Tensor, recurrent: Tensor) -
         for launch in _launches(n, units, gates.device):
             rows = launch.rows
             forward_steps[launch.grid](
-                gates[rows], hidden[rows], cell[rows], by_eights, launch.counters, rows.stop - rows.start, steps, 0, steps,
-                H=units, ROWS=launch.tile, DEPTH=64 if shared_memory > LARGE_SHARED_MEMORY else 32, STAGES=3, MEET=True,
+                gates[rows], hidden[rows], cell[rows], by_eights, launch.counters, rows.stop - rows.start, steps,
+                H=units, ROWS=launch.tile, DEPTH=64 if shared_memory > LARGE_SHARED_MEMORY else 32, STAGES=3,
                 num_warps=launch.warps, launch_cooperative_grid=True,
             )  # fmt: skip
 
@@ -210,8 +208,8 @@ def go_backward(gates: Tensor, of_gates: Tensor, of_hidden: Tensor, cell: Tensor
             rows = launch.rows
             backward_steps[launch.grid](
                 gates[rows], of_gates[rows], of_hidden[rows], of_hidden.stride(0), cell[rows], carried[rows], recurrent,
-                launch.counters, rows.stop - rows.start, steps, 0, steps,
-                H=units, ROWS=launch.tile, DEPTH=64, STAGES=3, MEET=True,
+                launch.counters, rows.stop - rows.start, steps,
+                H=units, ROWS=launch.tile, DEPTH=64, STAGES=3,
                 num_warps=launch.warps, launch_cooperative_grid=True,
             )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,7 +12,7 @@ from analysis.figures.data import FigureData, sentences
 from analysis.figures.panels import REFERENCES, legend
 from analysis.figures.style import PALE, family_title, look, new_figure
 from analysis.winners import BASELINE, Winner, asked_of, find_winner
-from analysis.words import count, listed, number
+from analysis.words import UNTOLD, count, listed, number
 from trainables.errors import UserError
 
 TITLE = "What to use for what"
@@ -52,16 +53,18 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     ax.set_xlabel("Correlation, or difference of two")
     legend(figure, {BASELINE, *(families[w.trial] for w in winners)})
     uses: dict[str, list[str]] = {}
-    stay = [_purpose(data, w.use_case) for w in winners if _is_below_baseline(data, w)]
-    for winner in (w for w in winners if not _is_below_baseline(data, w)):
-        uses.setdefault(labels[winner.trial], []).append(_purpose(data, winner.use_case))
-    use = "; ".join(f"{trial} for {listed(purposes)}" for trial, purposes in uses.items())
+    untold: dict[str, list[str]] = {}
+    stay: dict[str, list[str]] = {}
+    for winner in winners:
+        group = stay if _is_below_baseline(data, winner) else untold if _is_untold(data, winner) else uses
+        group.setdefault(labels[winner.trial], []).append(_purpose(data, winner.use_case))
     selected = {"release": "validation data and the CAGI5 release part", "val": "validation data"}.get(
         data.select_on, "the reported data themselves, which flatters"
     )
     return figure, sentences(
-        f"Use {use}." if use else "",
-        f"No trial is above the baseline for {listed(stay)}." if stay else "",
+        f"Use {_each(uses, '{} for {}')}." if uses else "",
+        f"{_each(untold, f'{{}} {UNTOLD} for {{}}')}." if untold else "",
+        f"The baseline is better than {_each(stay, '{} for {}')}." if stay else "",
         "For a use case of several metrics the first is drawn.",
         f"Selected on {selected}, each from up to {count(max(w.candidates for w in winners), 'trial')}.",
         f"No winner for {listed(missing)}: no finished trial has its metrics." if missing else "",
@@ -77,6 +80,16 @@ def _winners(data: FigureData) -> tuple[list[Winner], list[str]]:
         except (UserError, KeyError):
             missing.append(name.replace("_", " "))
     return winners, missing
+
+
+def _each(groups: Mapping[str, Sequence[str]], said: str) -> str:
+    """What is said of each trial and its purposes."""
+    return "; ".join(said.format(trial, listed(purposes)) for trial, purposes in groups.items())
+
+
+def _is_untold(data: FigureData, winner: Winner) -> bool:
+    """Whether a winner was compared with the baseline and can't be told from it."""
+    return winner.trial != winner.baseline and data.verdicts.get(winner.use_case) == UNTOLD
 
 
 def _is_below_baseline(data: FigureData, winner: Winner) -> bool:

@@ -267,8 +267,17 @@ def test_the_baseline_beats_all_where_it_does():
     rows = (trial(9, "baseline"), trial(2, "rank_stability"))
     assert "the baseline (T-009) has 0.470, a difference of −0.210" in draw("fig03_rank_stability", data(*rows)).caption
     summary = draw("fig14_summary", data(*rows))
-    assert "No trial is above the baseline for variant effects" in summary.caption
+    assert "The baseline is better than T-002 for variant effects" in summary.caption
     assert any("the baseline, above T-002" in text.get_text() for text in texts(summary.figure))
+
+
+def test_a_winner_that_may_be_luck_is_not_recommended():
+    rows = (trial(1, "baseline"), trial(2, "rank_stability"))
+    verdicts = {"overall": "can be told from every other", "low_confidence": "can't be told from the baseline"}
+    caption = draw("fig14_summary", data(*rows, verdicts=verdicts)).caption
+    assert "Use T-002 for variant effects" in caption
+    assert "T-002 can't be told from the baseline for low-confidence variants." in caption
+    assert "low-confidence" not in caption.partition(".")[0]
 
 
 def test_trials_that_are_not_drawn_are_counted():

@@ -58,7 +58,8 @@ class Stored(RecordedTrials):
             )
             self._tables[name] = table
             value = np.mean([t["value"].corr(t["variant_effect"], "spearman") for _, t in table.groupby("element")])
-            records.append(record(name, float(value), family))
+            config = {"lr": 0.01, "seed": 0, "loss": "mse" if family == "baseline" else family, "loss.k": 0.123456}
+            records.append(record(name, float(value), family, config=config))
         super().__init__("stored", "challenge", records, {"kmer_ridge": {METRIC: 0.99}})
 
     def predictions(self, fingerprint: str) -> Predictions:
@@ -76,6 +77,7 @@ def test_a_method_that_is_better_is_named_first():
     text = markdown(report)
     assert text.index("RS-001 in overall") < text.index("## Winners")
     assert "RS-001 is below the 6-mer ridge regression (0.990)" in text
+    assert "| RS-001 | rank stability | overall | loss rank_stability |" in text
 
 
 def test_a_method_that_is_not_is_not():
