@@ -16,6 +16,7 @@ import tarfile
 import termios
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from trainables.data import catalogue, download, windows
 from trainables.data.cagi5 import read_references
 from trainables.data.lentimpra import read_dataset
 from trainables.data.satmut import read_satmut
+from trainables.data.shelf import SUMS, Shelf
 
 CONTENT = bytes(range(256)) * 4000
 """1 MB: many of the pieces that a download is read in."""
@@ -465,6 +467,16 @@ def test_two_fetches_do_not_write_one_file(fetch, plain):
     assert plain.with_name("file.bin.part").read_bytes() == b"x"
 
 
+def test_fetches_at_once_lose_no_checksum(tmp_path):
+    def record(number: int) -> None:
+        for count in range(10):
+            Shelf(tmp_path)._record(f"{number}-{count}", "0" * 64)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(record, range(4)))
+    assert len((tmp_path / SUMS).read_text().splitlines()) == 40
+
+
 def test_a_folder_that_can_not_be_written(fetch, tmp_path):
     (tmp_path / "to").write_text("a file")
     code, out, err = fetch("plain")
@@ -516,6 +528,13 @@ def test_an_address_that_is_none(fetch):
         code, _, err = fetch("plain", "--mirror", mirror)
         assert code == 2
         assert f"--mirror {mirror}: give an address that begins with http://" in one_sentence(err)
+
+
+def test_a_password_is_not_taken_in_an_address(fetch):
+    code, _, err = fetch("plain", "--mirror", "http://me:secret@127.0.0.1:1/data")
+    assert code == 2
+    assert "write them into ~/.netrc" in one_sentence(err)
+    assert "secret" not in err
 
 
 # ---- archives

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from trainables.data.archive import BrokenArchiveError, unpack
 from trainables.data.catalogue import MEGABYTE, Archive, Catalogue, DataSet, File
@@ -50,6 +51,10 @@ def fetch(
 def _address(mirror: str) -> str:
     if not re.match(r"https?://[^/]", mirror):
         raise UserError(f"--mirror {mirror}: give an address that begins with http:// or https://")
+    if "@" in urlsplit(mirror).netloc:
+        raise UserError(
+            "--mirror: an address is shown and kept, so no name or password may be in it; write them into ~/.netrc"
+        )
     return mirror.rstrip("/")
 
 

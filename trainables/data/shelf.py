@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pooch.hashes import file_hash, hash_algorithm, hash_matches
@@ -80,9 +84,23 @@ class Shelf:
         return {match[2]: match[1] for _, match in matches if match is not None}
 
     def _record(self, name: str, digest: str) -> None:
-        sums = {**self._sums(), name: digest}
-        text = "".join(f"{value}  {key}\n" for key, value in sorted(sums.items()))
-        write_atomically(self.folder / SUMS, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with _alone(self.folder):
+            sums = {**self._sums(), name: digest}
+            text = "".join(f"{value}  {key}\n" for key, value in sorted(sums.items()))
+            write_atomically(self.folder / SUMS, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Others that fetch into the folder wait meanwhile, on file systems that know locks."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def check(content: Path, checksum: str | None, where: str) -> None:
