@@ -117,7 +117,7 @@ def _data(comparisons: Comparisons) -> Iterator[str]:
     if not isinstance(source, Campaign):
         return
     data, cagi5 = source.manifest.get("data") or {}, source.manifest.get("cagi5") or {}
-    if data:
+    if {"name", "train"} <= data.keys():
         on = f", and scored on CAGI5 elements of cell line {cagi5['cell_line']}" if "cell_line" in cagi5 else ""
         epochs = source.manifest.get("settings", {}).get("epochs")
         length = f" for up to {count(epochs, 'epoch')}" if epochs else ""

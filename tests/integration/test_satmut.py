@@ -76,6 +76,7 @@ def test_report_and_books_have_it(campaign, tmp_path, monkeypatch, capsys):
     assert code == 0
     text = (tmp_path / "report" / "report.md").read_text()
     assert "Saturation mutagenesis Spearman" in text
+    assert f" sequences of {HDF5_NAME}" in text.partition("## Winners")[0]
     _, children = mlflow_runs(campaign)
     assert all(SPEARMAN in child.data.metrics for child in children)
 
