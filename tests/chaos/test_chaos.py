@@ -129,7 +129,10 @@ class Battlefield:
         assert self.driver is not None
         if self.driver.poll() is None:
             self.driver.send_signal(number)
-            self.driver.communicate(timeout=120)
+            try:
+                self.driver.communicate(timeout=120)
+            except subprocess.TimeoutExpired:
+                pytest.fail(f"{number!r} did not end the driver, after {dict(self.struck)}:\n{stacks(self.driver.pid)}")
         self.start_driver()
 
     def server_away(self) -> None:
@@ -209,6 +212,12 @@ class Battlefield:
         deadline = time.monotonic() + 900
         while not self.wait(1):
             assert time.monotonic() < deadline, "the campaign never ended"
+
+
+def stacks(pid: int) -> str:
+    """Where a process's threads are."""
+    command = [Path(sys.executable).with_name("py-spy"), "dump", "--pid", str(pid)]  # Ray's dashboard has it
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60).stdout
 
 
 def campaign(simulated_folder: Path, out: Path) -> Settings:
