@@ -15,8 +15,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-UNITS = 64
-"""Hidden units a program: a group has as many programs as there are blocks of units."""
+from trainables.recurrent import UNITS
 
 
 @triton.jit

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from trainables import lstm_steps
 
 UNITS = 64
-"""The kernels work on hidden units in blocks of so many."""
+"""Hidden units a program of the kernels: as many programs as there are blocks of them need one another at each step."""
 
 HAS_TRITON = torch.version.hip is None and importlib.util.find_spec("triton") is not None
 """It comes with PyTorch's CUDA builds."""
@@ -125,15 +125,8 @@ def _backward(
 
 
 @_backward.register_fake
-def _(
-    of_hidden: Tensor,
-    features: Tensor,
-    of_inputs: Tensor,
-    recurrent: Tensor,
-    hidden: Tensor,
-    gates: Tensor,
-    cell: Tensor,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _(of_hidden: Tensor, *saved: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    features, of_inputs, recurrent, _, gates, _ = saved
     of_bias = gates.new_empty(gates.shape[2])
     return torch.empty_like(features), torch.empty_like(of_inputs), torch.empty_like(recurrent), of_bias
 

@@ -24,24 +24,35 @@ MULTIPLE = 16
 
 def convolve(features: Float[Tensor, "n length c"], weight: Float[Tensor, "d c taps"]) -> Float[Tensor, "n length d"]:
     """As `conv1d` with same padding does on channels last; `taps` must be odd. The result's type is the features'."""
-    depth = pad(weight.to(features.dtype), (0, -weight.shape[2] % MULTIPLE)).permute(1, 2, 0).contiguous()
-    convolved: Tensor = _forward(features, depth, weight.shape[2])[0]
+    taps = weight.shape[2]
+    depth = pad(weight.to(features.dtype), (0, _rounded_up(taps) - taps)).permute(1, 2, 0).contiguous()
+    convolved: Tensor = _forward(features, depth, taps)[0]
     return convolved
 
 
 def points(length: int, taps: int) -> int:
     """Points of a spectrum in which a kernel that reaches over one end doesn't meet the other."""
-    return -(-(length + taps // 2) // MULTIPLE) * MULTIPLE
+    return _rounded_up(length + taps // 2)
+
+
+def _rounded_up(count: int) -> int:
+    return -(-count // MULTIPLE) * MULTIPLE
 
 
 @functools.cache
-def basis(count: int, device: torch.device, dtype: torch.dtype) -> tuple[Float[Tensor, "p p"], Float[Tensor, "p p"]]:
-    """The orthonormal transform of so many points, a row a number of the spectrum, and its transpose."""
+def basis(
+    count: int, length: int, device: torch.device, dtype: torch.dtype
+) -> tuple[Float[Tensor, "p p"], Float[Tensor, "p p"]]:
+    """The orthonormal transform of so many points, a row a number of the spectrum, and its transpose.
+
+    What lies behind the length of a sequence is nothing to it: 0 there.
+    """
     position = torch.arange(count, dtype=torch.float64)
     angle = 2 * math.pi / count * torch.arange(1, count // 2, dtype=torch.float64)[:, None] * position
     pairs = torch.stack([angle.cos(), -angle.sin()], dim=1).flatten(0, 1) * math.sqrt(2 / count)
     ends = torch.stack([torch.ones_like(position), torch.cos(math.pi * position)]) / math.sqrt(count)
     transform = torch.cat([ends, pairs]).to(device, dtype)
+    transform[:, length:] = 0
     return transform, transform.T.contiguous()
 
 
@@ -56,7 +67,7 @@ def kernel_basis(
     both = torch.stack([torch.stack([cos, sin]), torch.stack([-sin, cos])])
     both[:, :, 0] = 0
     both[0, 0, 0], both[1, 1, 0] = 1, torch.cos(math.pi * tap)
-    return pad(both, (0, -taps % MULTIPLE)).to(device, dtype)
+    return pad(both, (0, _rounded_up(taps) - taps)).to(device, dtype)
 
 
 # As operators of their own they stay whole where torch.compile works on what lies around them. Results are written to
@@ -68,7 +79,7 @@ def _forward(features: Tensor, weight: Tensor, taps: int) -> tuple[Tensor, Tenso
     """The convolution; the features' spectrum (n, points, c); each frequency's matrix (points / 2, 2c, 2d)."""
     (n, length, c), d = features.shape, weight.shape[2]
     count = points(length, taps)
-    transform, inverse = basis(count, features.device, features.dtype)
+    transform, inverse = basis(count, length, features.device, features.dtype)
     of_taps = kernel_basis(count, taps, features.device, features.dtype)
     matrix = features.new_empty(count // 2, 2, c, 2, d)
     for i in range(2):
@@ -93,7 +104,7 @@ def _(features: Tensor, weight: Tensor, taps: int) -> tuple[Tensor, Tensor, Tens
 def _backward(gradient: Tensor, spectrum: Tensor, matrix: Tensor, taps: int) -> tuple[Tensor, Tensor]:
     """The gradients of features (n, length, c) and weight (c, padded taps, d)."""
     (n, length, d), (_, count, c) = gradient.shape, spectrum.shape
-    transform, inverse = basis(count, spectrum.device, spectrum.dtype)
+    transform, inverse = basis(count, length, spectrum.device, spectrum.dtype)
     of_taps = kernel_basis(count, taps, spectrum.device, spectrum.dtype)
     of_product = _transformed(gradient, transform)
     of_matrix = torch.bmm(_by_frequency(spectrum).transpose(1, 2), _by_frequency(of_product))
@@ -109,10 +120,8 @@ def _backward(gradient: Tensor, spectrum: Tensor, matrix: Tensor, taps: int) -> 
 
 @_backward.register_fake
 def _(gradient: Tensor, spectrum: Tensor, matrix: Tensor, taps: int) -> tuple[Tensor, Tensor]:
-    padded = taps + -taps % MULTIPLE
-    return torch.empty_like(spectrum)[:, : gradient.shape[1]], spectrum.new_empty(
-        spectrum.shape[2], padded, gradient.shape[2]
-    )
+    of_weight = spectrum.new_empty(spectrum.shape[2], _rounded_up(taps), gradient.shape[2])
+    return torch.empty_like(spectrum)[:, : gradient.shape[1]], of_weight
 
 
 def _transformed(features: Float[Tensor, "n length c"], transform: Float[Tensor, "p p"]) -> Float[Tensor, "n p c"]:
@@ -126,10 +135,8 @@ def _transformed(features: Float[Tensor, "n length c"], transform: Float[Tensor,
         return torch.bmm(transform[:, :length].expand(n, -1, -1), features)
     spectrum = features.new_empty(n, count, c)
     on = min(count, 2 * length)
-    shortened = transform.clone()
-    shortened[:, length:] = 0
     torch.bmm(
-        shortened[:, :on].expand(n - 1, -1, -1),
+        transform[:, :on].expand(n - 1, -1, -1),
         features.as_strided((n - 1, on, c), features.stride()),
         out=spectrum[:-1],
     )
