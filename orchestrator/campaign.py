@@ -14,6 +14,7 @@ from analysis.pareto import Aim, default_aims
 from orchestrator.allocation import Allocation, Even
 from orchestrator.checkpoints import plan_sweep
 from orchestrator.family_search import Objectives, Proposal, Proposer
+from orchestrator.interrupts import Interrupts
 from orchestrator.ledger import DATABASE, Ledger, default_uri, open_ledger
 from orchestrator.objectives import worth
 from orchestrator.progress import Progress
@@ -224,7 +225,8 @@ class CampaignRun:
         return config
 
     def _run(self, ledger: Ledger) -> Outcome:
-        from orchestrator.recorder import Recorder
+        with Interrupts():
+            from orchestrator.recorder import Recorder  # and Ray with it
 
         proposers, wanted, allocation = self.proposers(ledger), self.wanted(ledger), self.allocation(ledger)
         progress = Progress(wanted, self.ended(ledger).values())
@@ -257,11 +259,14 @@ class CampaignRun:
     def _tune(self, ledger: Ledger, recorder: Any, proposers: list[Proposer], allocation: Allocation) -> Outcome:
         """Start Ray, run the trials that are left, and stop Ray."""
         recorder.progress.say(f"starting Ray for {self._left(ledger, allocation)} trials")
-        from orchestrator.ray_run import ray_there, run_trials
-
         try:
-            with ray_there(self.settings.address):
-                run_trials(self, ledger, recorder, proposers, allocation)
+            with recorder.interrupts as interrupts:
+                from orchestrator.ray_run import ray_there, run_trials
+
+                with ray_there(self.settings.address):
+                    interrupts.listen()
+                    interrupts.leave_if_asked()
+                    run_trials(self, ledger, recorder, proposers, allocation)
         except KeyboardInterrupt:
             return self._outcome("interrupted", ledger, "interrupted")
         finally:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import logging
 import math
 import os
-import signal
-import threading
 import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 # Set before Ray is imported: no reports of usage, no loggers beside ours, trials stay in the driver's folder, and
@@ -85,7 +82,11 @@ class FamilySearcher(Searcher):
         return {}
 
     def suggest(self, trial_id: str) -> Any:
-        """Return the next trial's configuration; FINISHED, or None while a running trial may yet come back."""
+        """Return the next trial's configuration; FINISHED, or None while a running trial may yet come back.
+
+        Ray Tune asks for minutes, without another step, where all wait to run again: it is left from here as well.
+        """
+        self.recorder.interrupts.leave_if_asked()
         if len(self.live) >= self._most_now() or self.alone - self.recorder.running.keys():
             return None
         proposal = self.recorder.retries.pop() or self._new()
@@ -143,7 +144,7 @@ def run_trials(
 ) -> None:
     """Run trials until all that the allocation has to give have ended, on the Ray that runs.
 
-    Raises KeyboardInterrupt on Ctrl-C.
+    Raises KeyboardInterrupt where the recorder's `interrupts` were asked to leave.
     """
     settings, epochs, stopping = campaign.settings, campaign.epochs, campaign.early_stopping
     scheduler = build_scheduler(epochs=epochs, stopping=stopping, past=recorder.curves())
@@ -190,8 +191,7 @@ def _run(searcher: FamilySearcher, scheduler: Any, recorder: Recorder, trainable
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Ray's own deprecations are not the user's business
-        with _interruptible(recorder):
-            tuner.fit()
+        tuner.fit()
 
 
 @contextmanager
@@ -228,21 +228,3 @@ def start_ray(address: str | None) -> None:
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise UserError(f"--address {address}: no Ray cluster answers ({one_line(error)})") from error
-
-
-@contextmanager
-def _interruptible(recorder: Recorder) -> Iterator[None]:
-    """Ctrl-C and a polite kill end the search between two steps, never in the middle of a write; a second one at once."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        if recorder.stop_asked or not recorder.stepping:
-            raise KeyboardInterrupt
-        recorder.stop_asked = True
-
-    signals = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
-    before = {number: signal.signal(number, interrupt) for number in signals}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -18,6 +18,7 @@ from analysis.books import FAILED, FINISHED, PRUNED, TrialRecord, read_reference
 from orchestrator.checkpoints import Sweep
 from orchestrator.family_search import Objective, Proposal, Proposer
 from orchestrator.faults import CRASHED, Failure, classify
+from orchestrator.interrupts import Interrupts
 from orchestrator.ledger import Ledger, now
 from orchestrator.progress import Progress
 from orchestrator.publisher import Publisher
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 ERROR = "error.txt"
 STATUS_SECONDS = 2.0
 """status.json is written at most this often."""
+
+INTERRUPTED_SECONDS = 30.0
+"""An interrupted search waits no longer for one write to MLflow: what is missing, the next start writes."""
 
 LOG_SECONDS = 5.0
 """A trial's epochs go to MLflow at most so often, together: that costs a quarter of one call each."""
@@ -60,7 +64,7 @@ class Recorder(Callback):
         self.retries, self.outcomes = Retries(), Outcomes()
         self.closed_families: dict[str, str] = {}  # those that are asked no more, and why
         self.again: dict[str, _Running] = {}  # by fingerprint, trials that wait for another attempt
-        self.stop_asked = self.stepping = False
+        self.interrupts = Interrupts()
         self._status_written = 0.0
         self.publisher = Publisher(self._publish_missing, progress.say)
         self.publisher.put(lambda: self.tracker)  # takes seconds, which Ray's start takes as well
@@ -85,9 +89,7 @@ class Recorder(Callback):
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Leave here if it was asked for: nothing is being written now."""
-        self.stepping = True
-        if self.stop_asked:
-            raise KeyboardInterrupt
+        self.interrupts.leave_if_asked()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Open the trial's run."""
@@ -184,7 +186,8 @@ class Recorder(Callback):
         ended = Counter(f"trials/{record.status}" for record in self.ledger.records.values())
         ended.update(f"replicates/{record.status}" for record in self.ledger.replicates.values())
         counts = {name: float(count) for name, count in ended.items()}
-        self.publisher.close(lambda: self.tracker.close(state, counts))
+        patience = INTERRUPTED_SECONDS if state == "interrupted" else None
+        self.publisher.close(lambda: self.tracker.close(state, counts), patience)
 
     def write_status(self, state: str) -> None:
         """Write status.json."""

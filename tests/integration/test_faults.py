@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from books import check_agreement, mlflow_runs
 from command_line import CommandLine
 
 from analysis import open_campaign
-from analysis.books import read_records, read_status
+from analysis.books import MANIFEST, read_records, read_status
 from orchestrator.retries import HOPELESS, MOST_RESTARTS
 from orchestrator.search import Search
 from orchestrator.settings import Settings
@@ -157,6 +158,26 @@ def test_ctrl_c_leaves_a_campaign_that_goes_on(settings: Settings, tmp_path: Pat
     shorter.finish()
     check_agreement(out, ("baseline",), 2)
     assert interrupted <= {r.fingerprint for r in read_records(out)}
+
+
+def test_ctrl_c_while_ray_starts_is_neither_lost_nor_shown(settings: Settings, tmp_path: Path):
+    for seconds in (0.5, 1.5):
+        out = tmp_path / f"out-{seconds}"
+        command = CommandLine(settings.model_copy(update={"out": out}), tmp_path)
+        began: list[float] = []
+
+        def later(seconds: float = seconds, out: Path = out, began: list[float] = began) -> bool:
+            if not began and (out / MANIFEST).exists():
+                began.append(time.monotonic())
+            return bool(began) and time.monotonic() - began[0] > seconds
+
+        code, err = command.strike(signal.SIGINT, later)
+        assert code == 130
+        assert "ignored" not in err
+        assert "Traceback" not in err
+        assert read_records(out) == []
+    command.finish()
+    check_agreement(out, ("baseline",), settings.trials)
 
 
 def test_a_time_budget_puts_trials_off(shared_ray, settings: Settings):

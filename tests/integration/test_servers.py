@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from books import mlflow_runs
+from command_line import CommandLine
 from mlflow.tracking import MlflowClient
 from servers import answers, free_port, mlflow_server, served
 
@@ -82,6 +83,33 @@ def test_a_server_that_goes_away_does_not_end_the_search(shared_ray, settings: S
     assert len(children) == 4
     assert {run.info.status for run in children} == {"FINISHED"}
     assert all("test/spearman" in run.data.metrics for run in children)
+
+
+def test_a_server_that_never_answers_does_not_keep_a_search_from_ending(settings: Settings, tmp_path: Path):
+    port = free_port()
+    uri = f"http://127.0.0.1:{port}"
+    remote = settings.model_copy(update={"tracking_uri": uri, "trials": 2, "epochs": 8, "grace_epochs": 8})
+    command, out = CommandLine(remote, tmp_path), Path(str(remote.out))
+    with served(mlflow_server(tmp_path, port), port) as process:
+
+        def frozen() -> bool:
+            if not any(out.glob("trials/*/last.pt")):
+                return False
+            os.killpg(process.pid, signal.SIGSTOP)
+            return True
+
+        try:
+            code, err = command.strike(signal.SIGINT, frozen)
+        finally:
+            os.killpg(process.pid, signal.SIGCONT)
+        assert code == 130
+        assert "waiting for MLflow" in err
+        assert "MLflow takes too long; the same command writes what it misses" in err
+        assert "Traceback" not in err
+        command.finish()
+        _, children = mlflow_runs(out, uri)
+    assert len(children) == 2
+    assert {run.info.status for run in children} == {"FINISHED"}
 
 
 def test_the_ui_is_served_on_loopback_and_leaves_nothing_behind(shared_ray, settings: Settings):

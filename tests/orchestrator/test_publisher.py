@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -98,3 +99,28 @@ def test_a_store_that_stays_away_ends_nothing_else():
     writer.close(lambda: pytest.fail("not tried: it is away"))
     assert store.written == []
     assert len(store.said) == 1
+
+
+def test_who_does_not_want_to_wait_for_a_write_that_hangs_leaves_it():
+    store, gate = Store(), threading.Event()
+    writer = store.open()
+    writer.put(gate.wait)
+    writer.put(lambda: store.write("after"))
+    writer.close(lambda: store.write("end"), patience=0.1)
+    assert store.said == [
+        "waiting for MLflow; Ctrl-C leaves at once",
+        "MLflow takes too long; the same command writes what it misses",
+    ]
+    gate.set()
+    writer._thread.join()
+    assert store.written == []  # the books may be closed by now
+
+
+def test_patience_is_for_each_write():
+    store = Store()
+    writer = store.open()
+    for number in range(20):
+        writer.put(lambda number=number: (time.sleep(0.1), store.write(number)))
+    writer.close(lambda: store.write("end"), patience=1.0)
+    assert store.written == [*range(20), "end"]
+    assert store.said == []
