@@ -14,7 +14,7 @@ PATIENCE_SECONDS = 20.0
 class Interrupts:
     """In its `with` block the first SIGINT or SIGTERM only asks to leave; a second one raises KeyboardInterrupt at once.
 
-    Who was asked is left where `leave_if_asked` is called, else at the end of the block.
+    A block that was asked is left where it calls `leave_if_asked`, else at its end.
 
     Python raises KeyboardInterrupt between any two instructions, and not every place bears that: in a hook of a fork, in a
     destructor or in a weak reference's callback it is lost, and between the lines of `logging` it leaves the lock of
