@@ -13,7 +13,7 @@ def go_forward(gates: Tensor, hidden: Tensor, cell: Tensor, recurrent: Tensor) -
     """
     for direction, times in enumerate(_times(gates.shape[1])):
         of_direction = [values.chunk(2, dim=2)[direction] for values in (gates, hidden, cell)]
-        h, c = (torch.zeros_like(values[:, 0]) for values in of_direction[1:])
+        h, c = torch.zeros_like(of_direction[1][:, 0]), torch.zeros_like(of_direction[2][:, 0], dtype=torch.float32)
         for t in times:
             here = of_direction[0][:, t]
             i, f, g, o = (here + h @ recurrent[direction].T).float().chunk(4, dim=1)
@@ -30,11 +30,11 @@ def go_backward(gates: Tensor, of_gates: Tensor, of_hidden: Tensor, cell: Tensor
         activated, out, of_h, cells = (
             values.chunk(2, dim=2)[direction] for values in (gates, of_gates, of_hidden, cell)
         )
-        later_h, later_c = (torch.zeros_like(cells[:, 0]) for _ in range(2))
+        later_h, later_c = (torch.zeros_like(cells[:, 0], dtype=torch.float32) for _ in range(2))
         for t, before in zip(reversed(times), [*reversed(times[:-1]), None], strict=True):
             i, f, g, o = activated[:, t].float().chunk(4, dim=1)
             c0 = torch.zeros_like(later_c) if before is None else cells[:, before]
-            c, h = cells[:, t].tanh(), later_h + of_h[:, t].float()
+            c, h = cells[:, t].float().tanh(), later_h + of_h[:, t].float()
             of_c = later_c + h * o * (1 - c * c)
             of_all = [of_c * g * i * (1 - i), of_c * c0 * f * (1 - f), of_c * i * (1 - g * g), h * c * o * (1 - o)]
             out[:, t] = torch.cat(of_all, dim=1).to(out.dtype)

@@ -85,7 +85,7 @@ def _forward(features: Tensor, of_inputs: Tensor, recurrent: Tensor, bias: Tenso
     """
     gates = torch.addmm(bias, features.flatten(0, 1), of_inputs.T).view(*features.shape[:2], -1)
     hidden = features.new_empty(*features.shape[:2], 2 * recurrent.shape[2])
-    cell = torch.empty_like(hidden, dtype=torch.float32)
+    cell = torch.empty_like(hidden)
     _steps(features.device).go_forward(gates, hidden, cell, recurrent)
     return hidden, gates, cell
 
@@ -94,7 +94,7 @@ def _forward(features: Tensor, of_inputs: Tensor, recurrent: Tensor, bias: Tenso
 def _(features: Tensor, of_inputs: Tensor, recurrent: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     hidden = features.new_empty(*features.shape[:2], 2 * recurrent.shape[2])
     gates = features.new_empty(*features.shape[:2], 8 * recurrent.shape[2])
-    return hidden, gates, torch.empty_like(hidden, dtype=torch.float32)
+    return hidden, gates, torch.empty_like(hidden)
 
 
 @torch.library.custom_op("nrtune::bidirectional_lstm_backward", mutates_args=())
