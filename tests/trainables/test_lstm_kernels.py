@@ -85,8 +85,8 @@ def spilled(ptx: str, tmp_path: Path) -> int:
 @pytest.mark.parametrize(("n", "units"), [(1, 64), (64, 320), (1024, 320)])
 @pytest.mark.parametrize(
     ("arch", "processors", "shared_memory"),
-    [(80, 108, 163 * 1024), (89, 142, 99 * 1024), (90, 132, 227 * 1024)],
-    ids=["A100", "L40S", "H200"],
+    [(80, 108, 163 * 1024), (89, 142, 99 * 1024), (90, 132, 227 * 1024), (100, 148, 227 * 1024)],
+    ids=["A100", "L40S", "H200", "B200"],
 )
 def test_kernels_fit_the_gpu(n, units, arch, processors, shared_memory, monkeypatch, tmp_path):
     """A program's shared memory, and on the GPU that they are made for all but a few bytes its registers too."""
