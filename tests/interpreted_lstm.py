@@ -49,7 +49,7 @@ class AtOnce:
                 self._start(grid, program, arguments, options)
                 for program in torch.cartesian_prod(*map(torch.arange, grid)).tolist()
             ]
-            if any([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in programs]):
+            if any([os.waitpid(pid, 0)[1] for pid in programs]):
                 raise RuntimeError("a program failed")
 
         return launch

@@ -92,8 +92,8 @@ def forward_steps(
     depth_at = hidden + start + (row + depth[None, :])
     weights = weight + (direction * (H // 64) + block) * H * 256 + depth[:, None] * 256 + tl.arange(0, 256)[None, :]
     # One pointer in 32 bytes of a row, which the memory brings at once.
-    sectors = block * 64 + tl.arange(0, 4)[None, :] * 16
-    sectors_at = gates + 4 * start + (4 * tl.minimum(rows, last) * steps * 2 * H + sectors)
+    sectors, asked = block * 64 + tl.arange(0, 4)[None, :] * 16, tl.minimum(rows, last)
+    sectors_at = gates + 4 * start + (4 * asked * steps * 2 * H + sectors)
     c = tl.zeros((ROWS, 64), tl.float32)
     for step in range(steps):
         t = step + direction * (steps - 1 - 2 * step)
@@ -107,19 +107,19 @@ def forward_steps(
                 joined = tl.dot(h, tl.load(weights + k * 256), joined)
         # Loads are early, to wait for several at once, and as late as they must be for all to fit the registers.
         i, f, g, o = _of_gates(joined, ROWS)
-        of_i = tl.load(here, mask=there, other=0.0)
-        of_g = tl.load(here + 2 * H, mask=there, other=0.0)
-        i = _sigmoid(i + of_i.to(tl.float32))
-        g = _tanh(g + of_g.to(tl.float32))
-        of_f = tl.load(here + H, mask=there, other=0.0)
-        of_o = tl.load(here + 3 * H, mask=there, other=0.0)
+        in_i = tl.load(here, mask=there, other=0.0)
+        in_g = tl.load(here + 2 * H, mask=there, other=0.0)
+        i = _sigmoid(i + in_i.to(tl.float32))
+        g = _tanh(g + in_g.to(tl.float32))
+        in_f = tl.load(here + H, mask=there, other=0.0)
+        in_o = tl.load(here + 3 * H, mask=there, other=0.0)
         tl.store(here, i.to(kind), mask=there)
         tl.store(here + 2 * H, g.to(kind), mask=there)
-        f = _sigmoid(f + of_f.to(tl.float32))
+        f = _sigmoid(f + in_f.to(tl.float32))
         c = f * c + i * g
         tl.store(here + H, f.to(kind), mask=there)
         tl.store(cell_at + t * 2 * H, c.to(kind), mask=there)
-        o = _sigmoid(o + of_o.to(tl.float32))
+        o = _sigmoid(o + in_o.to(tl.float32))
         tl.store(here + 3 * H, o.to(kind), mask=there)
         tl.store(hidden_at + t * 2 * H, (o * _tanh(c)).to(kind), mask=there)
         _meet(counter, (step + 1) * tl.num_programs(0))
@@ -152,10 +152,10 @@ def backward_steps(
     of_hidden_at = of_hidden + first_row * of_hidden_row + direction * H + (rows * of_hidden_row + units)
     weights = weight + direction * 4 * H * H + depth[:, None] * H + units
     # One pointer in 32 bytes of a row, which the memory brings at once.
-    sectors, row = block * 64 + tl.arange(0, 4)[None, :] * 16, tl.minimum(rows, last)
-    cell_sectors_at = cell + start + (row * steps * 2 * H + sectors)
-    gates_sectors_at = gates + (4 * row * steps * 2 * H + sectors)
-    of_hidden_sectors_at = of_hidden + first_row * of_hidden_row + direction * H + (row * of_hidden_row + sectors)
+    sectors, asked = block * 64 + tl.arange(0, 4)[None, :] * 16, tl.minimum(rows, last)
+    cell_sectors_at = cell + start + (asked * steps * 2 * H + sectors)
+    gates_sectors_at = gates + (4 * asked * steps * 2 * H + sectors)
+    of_hidden_sectors_at = of_hidden + first_row * of_hidden_row + direction * H + (asked * of_hidden_row + sectors)
     of_cell = tl.zeros((ROWS, 64), tl.float32)
     for step in range(steps):
         t = (steps - 1 - step) + direction * (2 * step - steps + 1)
@@ -198,12 +198,13 @@ LARGE_SHARED_MEMORY = 160_000
 
 
 class _Launch(NamedTuple):
-    """Some rows of a batch that are run at once, in tiles of `tile`."""
+    """Some rows of a batch that are run at once, in tiles of `tile`; `large`: the GPU has LARGE_SHARED_MEMORY."""
 
     rows: slice
     tile: int
     grid: tuple[int, int, int]
     counters: Tensor
+    large: bool
 
     @property
     def warps(self) -> int:
@@ -214,16 +215,15 @@ class _Launch(NamedTuple):
 def _launches(n: int, units: int, device: torch.device) -> Iterator[_Launch]:
     """All rows: in the smaller tiles if so they run at once, else in the larger, as many at a time as do."""
     blocks = units // UNITS
-    tiles_at_once = torch.cuda.get_device_properties(device).multi_processor_count // (2 * blocks)
+    gpu = torch.cuda.get_device_properties(device)
+    large = gpu.shared_memory_per_multiprocessor > LARGE_SHARED_MEMORY
+    tiles_at_once = gpu.multi_processor_count // (2 * blocks)
     tile = next((tile for tile in TILES if triton.cdiv(n, tile) <= tiles_at_once), TILES[-1])
     for start in range(0, n, tile * tiles_at_once):
         rows = slice(start, min(n, start + tile * tiles_at_once))
         tiles = triton.cdiv(rows.stop - start, tile)
-        yield _Launch(rows, tile, (blocks, tiles, 2), torch.zeros(2, tiles, dtype=torch.int32, device=device))
-
-
-def _is_large(device: torch.device) -> bool:
-    return torch.cuda.get_device_properties(device).shared_memory_per_multiprocessor > LARGE_SHARED_MEMORY
+        counters = torch.zeros(2, tiles, dtype=torch.int32, device=device)
+        yield _Launch(rows, tile, (blocks, tiles, 2), counters, large)
 
 
 def go_forward(gates: Tensor, hidden: Tensor, cell: Tensor, recurrent: Tensor) -> None:
@@ -236,7 +236,7 @@ def go_forward(gates: Tensor, hidden: Tensor, cell: Tensor, recurrent: Tensor) -
             rows = launch.rows
             forward_steps[launch.grid](
                 gates[rows], hidden[rows], cell[rows], by_eights, launch.counters, rows.stop - rows.start, steps,
-                H=units, ROWS=launch.tile, DEPTH=64 if _is_large(gates.device) else 32, STAGES=3,
+                H=units, ROWS=launch.tile, DEPTH=64 if launch.large else 32, STAGES=3,
                 num_warps=launch.warps, launch_cooperative_grid=True,
             )  # fmt: skip
 
@@ -254,7 +254,7 @@ def go_backward(gates: Tensor, of_gates: Tensor, of_hidden: Tensor, cell: Tensor
             backward_steps[launch.grid](
                 gates[rows], of_gates[rows], of_hidden[rows], of_hidden.stride(0), cell[rows], by_units,
                 launch.counters, rows.stop - rows.start, steps,
-                H=units, ROWS=launch.tile, DEPTH=64, STAGES=6 if _is_large(gates.device) else 3,
+                H=units, ROWS=launch.tile, DEPTH=64, STAGES=6 if launch.large else 3,
                 num_warps=launch.warps, launch_cooperative_grid=True,
             )  # fmt: skip
 
