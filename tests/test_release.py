@@ -94,7 +94,7 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         ".git", ".*_cache", ".venv", ".hypothesis", "dist", "shared", "__pycache__", "nrtune-demo"
     )
     shutil.copytree(TOP, copy, ignore=left)
-    subprocess.run(["make", f"BIN={Path(sys.executable).parent}", "READY=", "dist"], cwd=copy, check=True)
+    subprocess.run(["make", f"BIN={Path(sys.executable).parent}", "FOR_DEVELOPERS=", "dist"], cwd=copy, check=True)
     (wheel,), (source,) = (copy / "dist").glob("*.whl"), (copy / "dist").glob("*.tar.gz")
     return wheel, source
 
