@@ -10,6 +10,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -26,6 +27,8 @@ with warnings.catch_warnings():
 MODEL_TYPE = "nrtune"
 NEEDED = ("torch", "numpy", "pandas", "pyarrow", "jaxtyping", "mlflow")
 """What a logged model needs where it is loaded, in the versions that are installed here."""
+
+BARS = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
 
 SIGNATURE = ModelSignature(
     Schema([ColSpec("string", "sequence")]),
@@ -87,12 +90,15 @@ def _version(package: str) -> str:
 @contextlib.contextmanager
 def writing_to(uri: str) -> Iterator[None]:
     """MLflow's own functions read and write where a global says; no bars for copies of a small file."""
-    before = mlflow.get_tracking_uri()
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    before: Any = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+    bars = os.environ.get(BARS)
+    os.environ.setdefault(BARS, "false")
     mlflow.set_tracking_uri(uri)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        mlflow.set_tracking_uri(before)
+        mlflow.set_tracking_uri(before)  # with None, the variable that MLflow sets as well is taken back
+        if bars is None:
+            os.environ.pop(BARS, None)
