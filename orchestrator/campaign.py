@@ -258,9 +258,9 @@ class CampaignRun:
 
     def _tune(self, ledger: Ledger, recorder: Any, proposers: list[Proposer], allocation: Allocation) -> Outcome:
         """Start Ray, run the trials that are left, and stop Ray."""
-        recorder.progress.say(f"starting Ray for {self._left(ledger, allocation)} trials")
         try:
             with recorder.interrupts as interrupts:
+                recorder.progress.say(f"starting Ray for {self._left(ledger, allocation)} trials")
                 from orchestrator.ray_run import ray_there, run_trials
 
                 with ray_there(self.settings.address):
