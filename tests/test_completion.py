@@ -18,6 +18,8 @@ from search_spaces import FAMILIES
 from trainables.config import PRECISIONS, PRESETS
 from trainables.data.cagi5 import ELEMENTS_OF_CELL_LINE
 
+pytestmark = pytest.mark.end_to_end
+
 ASK = """
 source ~/.bashrc
 COMP_WORDS=(nrtune {words}); COMP_CWORD={number}

@@ -160,12 +160,14 @@ def test_figures_are_found_by_their_file_names():
         draw("fig15_buget", TABLES["one trial"])
 
 
+@pytest.mark.end_to_end
 def test_every_figure_draws_from_the_published_table(published):
     assert [drawn.name for drawn in published] == figure_names()
     for drawn in published:
         check(drawn)
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize("name", [name for name in figure_names() if name[:5] not in ("fig16", "fig17")])
 def test_every_figure_draws_from_nine_trials(name, nine):
     check(next(drawn for drawn in nine if drawn.name == name))
@@ -210,6 +212,7 @@ def colours(figure: Figure) -> set[str]:
     return {colour for colour in hexes if len({colour[1:3], colour[3:5], colour[5:7]}) > 1}
 
 
+@pytest.mark.end_to_end
 def test_a_family_has_one_colour_in_all_figures():
     rows = [trial(n, "rank_stability", loss="rank_stability", **{"loss.k": 0.1 * n}) for n in range(2, 12)]
     drawn = list(draw_all(data(trial(1, "baseline"), *rows, intervals=UNCERTAIN)))

@@ -115,6 +115,7 @@ def test_names_are_escaped():
     assert not re.search(r"(?<!\\)<(img|script)", text)
 
 
+@pytest.mark.slow
 def test_the_published_table(real_data, tmp_path):
     found = Comparisons(open_campaign(real_data / "study" / "published_trials.csv"))
     page = write_report(found, tmp_path / "report")
@@ -164,6 +165,7 @@ def test_the_budget_is_that_of_the_trials():
     assert "| Rank stability | 2 | 1 | 3 |" in text
 
 
+@pytest.mark.end_to_end
 def test_figures_of_an_earlier_report_go_and_other_files_stay(tmp_path):
     stale, other = (tmp_path / "figures" / name for name in ("fig16_importances.svg", "mine.svg"))
     stale.parent.mkdir()

@@ -117,6 +117,7 @@ def imported(real_data, tmp_path_factory):
     return table, folder
 
 
+@pytest.mark.end_to_end
 def test_every_source_of_the_studys_table_is_equal(imported, tmp_path):
     table, folder = imported
     opened = open_campaign(folder)
@@ -180,6 +181,7 @@ def test_the_seven_statements_of_the_study(imported):
     assert re.search(r"Trials left out for want of a metric: .*balance \d+", text), text
 
 
+@pytest.mark.end_to_end
 def test_several_campaigns_in_one_store(imported, tmp_path):
     """A second campaign of the same store, as two searches with one --tracking-uri leave it."""
     from orchestrator.ledger import open_ledger
@@ -221,10 +223,11 @@ def test_another_parquet_file_is_refused(tmp_path):
         open_campaign(path)
 
 
-def test_ten_thousand_trials_load(tmp_path):
-    folder = write_campaign(tmp_path / "c", [record(number) for number in range(10_000)])
+@pytest.mark.parametrize("count", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_thousands_of_trials_load(count, tmp_path):
+    folder = write_campaign(tmp_path / "c", [record(number) for number in range(count)])
     table = folder.trials()
-    assert len(table) == 10_000
+    assert len(table) == count
     exported = export(folder, tmp_path / "trials.parquet")
-    assert len(exported.records()) == 10_000
+    assert len(exported.records()) == count
     assert exported.best("in_distribution").name == folder.best("in_distribution").name

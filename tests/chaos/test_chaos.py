@@ -24,7 +24,7 @@ from typing import Any
 import psutil
 import pytest
 from books import mlflow_runs
-from command_line import CommandLine
+from command_line import CommandLine, Process
 from ray.cluster_utils import Cluster
 from servers import free_port, mlflow_server, served
 
@@ -78,7 +78,7 @@ class Battlefield:
             update={"address": self.cluster.address, "tracking_uri": f"http://127.0.0.1:{self.port}"}
         )
         self.out = Path(str(self.settings.out))
-        self.driver: subprocess.Popen[str] | None = None
+        self.driver: Process | None = None
         self.struck: Counter[str] = Counter()
         self.threads: list[threading.Thread] = []
 
@@ -127,12 +127,12 @@ class Battlefield:
 
     def _end_driver(self, number: int) -> None:
         assert self.driver is not None
-        if self.driver.poll() is None:
-            self.driver.send_signal(number)
+        if self.driver.process.poll() is None:
             try:
-                self.driver.communicate(timeout=120)
+                self.driver.end(number, seconds=120)
             except subprocess.TimeoutExpired:
-                pytest.fail(f"{number!r} did not end the driver, after {dict(self.struck)}:\n{stacks(self.driver.pid)}")
+                left = stacks(self.driver.process.pid)
+                pytest.fail(f"{number!r} did not end the driver, after {dict(self.struck)}:\n{left}")
         self.start_driver()
 
     def server_away(self) -> None:
@@ -179,11 +179,11 @@ class Battlefield:
     def keep_driver(self) -> bool:
         """Start the driver again if it gave up; whether the campaign is finished."""
         assert self.driver is not None
-        if self.driver.poll() is None:
+        if self.driver.process.poll() is None:
             return False
-        _, err = self.driver.communicate()
-        assert "Traceback" not in err, err
-        if self.driver.returncode == 0:
+        code = self.driver.end()
+        assert "Traceback" not in self.driver.err, self.driver.err
+        if code == 0:
             return True
         time.sleep(3)
         self.start_driver()

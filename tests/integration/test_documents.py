@@ -31,7 +31,7 @@ SMALLER = {
     "data simulate": ["--n", "400"],
     "search": ["--preset", "small", "--epochs", "1", "--trials", "1", *QUICK],
     "study": ["--preset", "small", "--epochs", "1", "--only", "RS3,B1", *QUICK],
-    "replicate": ["--use-case", "low_confidence", "--top", "1", "--seeds", "2", "--max-concurrent", "1"],
+    "replicate": ["--use-case", "low_confidence", "--top", "1", "--seeds", "1", "--max-concurrent", "1"],
     "score": ["--resamples", "200"],
 }
 """What is added to a command, so that it takes seconds: the last of an option counts."""
@@ -157,7 +157,11 @@ def elements_of_k562(simulated: Path, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("document", RUN)
-def test_every_block_of_a_document_runs(shared_ray, workplace: Workplace, document: str):
+def test_every_block_of_a_document_runs(
+    shared_ray, workplace: Workplace, document: str, request: pytest.FixtureRequest
+):
+    if document == DOCUMENTS[0]:
+        request.getfixturevalue("few_figures")
     for block in blocks((TOP / document).read_text()):
         try:
             if document == "docs/guide.md" and not Path("campaign").exists():
@@ -176,7 +180,7 @@ def make_campaign(workplace: Workplace) -> None:
     workplace.command(search)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
+@pytest.mark.parametrize("document", [*DOCUMENTS, "CONTRIBUTING.md"])
 def test_what_the_prose_names_exists(document: str):
     """Commands, options and targets of make in inline code; and what links point to."""
     text = (TOP / document).read_text()

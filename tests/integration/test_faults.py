@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,14 +11,14 @@ from books import check_agreement, mlflow_runs
 from command_line import CommandLine
 
 from analysis import open_campaign
-from analysis.books import MANIFEST, read_records, read_status
+from analysis.books import read_records, read_status
 from orchestrator.retries import HOPELESS, MOST_RESTARTS
 from orchestrator.search import Search
 from orchestrator.settings import Settings
 from trainables.registry import PLUGIN_VARIABLE
 
 LOSS = """
-import dataclasses, os, signal, time
+import dataclasses, os, pathlib, signal, time
 from trainables.losses import Loss
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,12 +31,19 @@ class Faulty(Loss):
         {what}
 """
 FAULTS = {
-    "nan_loss": "return error * float('nan')",
     "raising": "raise RuntimeError('on purpose')",
-    "killed": "os.kill(os.getpid(), signal.SIGKILL)",
-    "hanging": "time.sleep(600)",
+    "killed_once": """struck = pathlib.Path(__file__).with_suffix(".struck")
+        if not struck.exists():
+            struck.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return error""",
     "greedy": "raise MemoryError('out of memory')",
 }
+MORE_FAULTS = FAULTS | {
+    "nan_loss": "return error * float('nan')",
+    "killed": "os.kill(os.getpid(), signal.SIGKILL)",
+}
+HANGING = {"hanging": "time.sleep(600)"}
 FAMILY = """
 from search_spaces import Choice, Family, Published
 FAMILY = Family(
@@ -48,57 +55,73 @@ FAMILY = Family(
 
 
 @pytest.fixture
-def plugins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def faulty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """`faulty(NAME=WHAT, …)`: a family `faulty` that has a trial of mse and one of each such loss."""
     folder = tmp_path / "plugins"
     for kind in ("losses", "search_spaces"):
         (folder / kind).mkdir(parents=True)
-    for name, what in FAULTS.items():
-        (folder / "losses" / f"{name}.py").write_text(LOSS.format(what=what))
-    (folder / "search_spaces" / "faulty.py").write_text(FAMILY.format(names=("mse", *FAULTS)))
     monkeypatch.setenv(PLUGIN_VARIABLE, str(folder))
-    return folder
+
+    def write(*first: str, **losses: str) -> None:
+        for name, what in losses.items():
+            (folder / "losses" / f"{name}.py").write_text(LOSS.format(what=what))
+        (folder / "search_spaces" / "faulty.py").write_text(FAMILY.format(names=(*first, *losses)))
+
+    return write
 
 
-def test_failures_are_recorded_with_their_class_and_the_search_goes_on(shared_ray, plugins, settings: Settings):
+@pytest.mark.parametrize("faults", [FAULTS, pytest.param(MORE_FAULTS, marks=pytest.mark.slow)], ids=["some", "all"])
+def test_failures_are_recorded_with_their_class_and_the_search_goes_on(
+    faults: dict[str, str], shared_ray, faulty, settings: Settings
+):
+    faulty("mse", **faults)
     both = settings.model_copy(
-        update={"families": ("faulty", "baseline"), "trials": 1 + len(FAULTS), "epochs": 2, "trial_time_limit": 0.35}
+        update={"families": ("faulty", "baseline"), "trials": 1 + len(faults), "epochs": 2, "max_concurrent": 2}
     )
     assert Search(both).run().state == "finished"
     records = open_campaign(both.out).records()
-    failures = {r.config["loss"]: r for r in records if r.family == "faulty" and r.config["loss"] != "mse"}
-    assert {loss: r.failure_class for loss, r in failures.items()} == {
-        "nan_loss": "diverged",
-        "raising": "crashed",
-        "killed": "crashed",
-        "hanging": "timed_out",
-        "greedy": "oom",
-    }
-    assert all(r.status == "failed" and not r.metrics for r in failures.values())
-    assert "on purpose" in failures["raising"].failure
+    of_loss = {r.config["loss"]: r for r in records if r.family == "faulty"}
+    mse, once = of_loss.pop("mse"), of_loss.pop("killed_once")
+    # It went on from its checkpoint, to the numbers of one that nobody struck.
+    assert (once.status, once.attempts, once.epochs_trained) == ("finished", 2, 2)
+    assert once.metrics == mse.metrics
+    classes = {"nan_loss": "diverged", "raising": "crashed", "killed": "crashed", "greedy": "oom"}
+    assert {loss: r.failure_class for loss, r in of_loss.items()} == {loss: classes[loss] for loss in of_loss}
+    assert all(r.status == "failed" and not r.metrics for r in of_loss.values())
+    assert "on purpose" in of_loss["raising"].failure
     # what a trial had learned is in its run: the first epoch
-    assert all(r.epochs_trained == 1 for r in failures.values())
+    assert all(r.epochs_trained == 1 for r in of_loss.values())
     # A dead worker is no proof against the trial, lack of memory may be another's doing: both get their chances.
-    assert {loss: r.attempts for loss, r in failures.items()} == {
-        "nan_loss": 1, "raising": 1, "killed": 1 + MOST_RESTARTS, "hanging": 1, "greedy": 3,
-    }  # fmt: skip
-    assert failures["greedy"].micro_batches == 2
-    assert sum(r.status == "finished" for r in records if r.family == "baseline") == 1 + len(FAULTS)
+    attempts = {"nan_loss": 1, "raising": 1, "killed": 1 + MOST_RESTARTS, "greedy": 3}
+    assert {loss: r.attempts for loss, r in of_loss.items()} == {loss: attempts[loss] for loss in of_loss}
+    assert of_loss["greedy"].micro_batches == 2
+    assert sum(r.status == "finished" for r in records if r.family == "baseline") == 1 + len(faults)
     _, children = mlflow_runs(both.out)
     for run in children:
-        if run.data.tags["family"] == "faulty" and run.data.tags["loss"] != "mse":
+        if run.data.tags["family"] == "faulty" and run.data.tags["loss"] in of_loss:
             assert run.info.status == "FAILED"
-            assert run.data.tags["failure_class"] == failures[run.data.tags["loss"]].failure_class
+            assert run.data.tags["failure_class"] == of_loss[run.data.tags["loss"]].failure_class
             assert "val/spearman" in run.data.metrics
-    assert "on purpose" in (both.out / "trials" / failures["raising"].fingerprint / "error.txt").read_text()
+    assert "on purpose" in (both.out / "trials" / of_loss["raising"].fingerprint / "error.txt").read_text()
 
 
-def test_a_family_of_which_all_trials_fail_is_asked_no_more(shared_ray, plugins, settings: Settings):
-    (plugins / "search_spaces" / "faulty.py").write_text(FAMILY.format(names=("raising", "nan_loss", "greedy", "fine")))
-    (plugins / "losses" / "fine.py").write_text(LOSS.format(what="return error"))
-    both = settings.model_copy(update={"families": ("faulty", "baseline"), "trials": 4, "max_concurrent": 1})
+def test_a_trial_that_hangs_is_ended(shared_ray, faulty, settings: Settings):
+    faulty(**HANGING)
+    hanging = settings.model_copy(update={"families": ("faulty",), "trial_time_limit": 0.1})
+    assert Search(hanging).run().state == "finished"
+    (record,) = open_campaign(hanging.out).records()
+    assert (record.status, record.failure_class, record.epochs_trained) == ("failed", "timed_out", 1)
+    assert record.attempts == 1
+
+
+def test_a_family_of_which_all_trials_fail_is_asked_no_more(shared_ray, faulty, settings: Settings):
+    faulty(
+        raising=FAULTS["raising"], nan_loss=MORE_FAULTS["nan_loss"], raising_too=FAULTS["raising"], fine="return error"
+    )
+    both = settings.model_copy(update={"families": ("faulty", "baseline"), "trials": 4})
     outcome = Search(both).run()
     assert outcome.state == "finished"
-    assert "faulty is asked no more: all 3 of its trials failed (1 crashed, 1 diverged, 1 oom; last: " in outcome.why
+    assert "faulty is asked no more: all 3 of its trials failed (2 crashed, 1 diverged; last: " in outcome.why
     records = open_campaign(both.out).records()
     assert [r.status for r in records if r.family == "faulty"] == ["failed"] * HOPELESS
     assert sum(r.status == "finished" for r in records) == 4
@@ -107,45 +130,53 @@ def test_a_family_of_which_all_trials_fail_is_asked_no_more(shared_ray, plugins,
     assert sum(r.status == "finished" for r in open_campaign(both.out).records() if r.family == "faulty") == 1
 
 
-FAMILIES = ("baseline", "distributional")
-TRIALS, EPOCHS = 3, 5
-
-
 def numbers(folder: Path) -> dict[str, dict[str, float]]:
     return {r.fingerprint: dict(r.metrics) for r in read_records(folder) if r.status == "finished"}
 
 
-def test_a_killed_driver_loses_nothing(shared_ray, settings: Settings, tmp_path: Path):
-    """Kill -9 while the first trials train, after the first has ended, and once more later; then the same again."""
+def trains(folder: Path) -> bool:
+    """Whether a trial has stored a checkpoint that it goes on from."""
+    return any(folder.glob("trials/*/last.pt"))
+
+
+@pytest.mark.parametrize(
+    ("families", "trials", "strikes"),
+    [
+        pytest.param(("baseline",), 3, (1,), id="once"),
+        pytest.param(("baseline", "distributional"), 3, (0, 1, 3), id="again and again", marks=pytest.mark.slow),
+    ],
+)
+def test_a_killed_driver_loses_nothing(
+    families: tuple[str, ...], trials: int, strikes: tuple[int, ...], shared_ray, settings: Settings, tmp_path
+):
+    """Kill -9 while trials train, each time after some have ended; then the same again."""
+    epochs = 5
     wanted = settings.model_copy(
-        update={"families": FAMILIES, "trials": TRIALS, "epochs": EPOCHS, "grace_epochs": EPOCHS}
+        update={"families": families, "trials": trials, "epochs": epochs, "grace_epochs": epochs}
     )
     unharmed = wanted.model_copy(update={"out": tmp_path / "unharmed"})
     Search(unharmed).run()
-    command = CommandLine(wanted, tmp_path)
-    out = Path(str(wanted.out))
-
-    def training() -> bool:
-        return any(len(list(folder.glob("last.pt"))) for folder in out.glob("trials/*"))
-
-    command.kill(training)
-    assert read_records(out) == []
-    command.kill(lambda: len(read_records(out)) >= 1)
-    before = read_records(out)
-    command.kill(lambda: len(read_records(out)) >= 3)
-    assert read_records(out)[: len(before)] == before
-    command.finish()
-    check_agreement(out, FAMILIES, TRIALS)
+    at_ray = {"address": shared_ray} if len(strikes) == 1 else {}
+    command = CommandLine(wanted.model_copy(update=at_ray), tmp_path)
+    out, before = Path(str(wanted.out)), []
+    for ended in strikes:
+        command.kill(lambda ended=ended: len(read_records(out)) >= ended and trains(out))
+        records = read_records(out)
+        assert len(records) >= ended
+        assert records[: len(before)] == before
+        before = records
+    Search(wanted).run()
+    check_agreement(out, families, trials)
     assert read_records(out)[: len(before)] == before
     # The same trials were proposed as in a campaign that nobody struck, and each has the same numbers.
     assert numbers(out) == numbers(tmp_path / "unharmed")
 
 
-def test_ctrl_c_leaves_a_campaign_that_goes_on(settings: Settings, tmp_path: Path):
+def test_ctrl_c_leaves_a_campaign_that_goes_on(shared_ray, settings: Settings, tmp_path: Path):
     wanted = settings.model_copy(update={"trials": 2, "epochs": 8, "grace_epochs": 8})
     out = Path(str(wanted.out))
     command = CommandLine(wanted, tmp_path)
-    code, err = command.strike(signal.SIGINT, lambda: bool(list(out.glob("trials/*/last.pt"))))
+    code, err = command.strike(signal.SIGINT, lambda: trains(out))
     assert code == 130
     assert "the same command again goes on from here" in err
     assert "Traceback" not in err
@@ -154,30 +185,29 @@ def test_ctrl_c_leaves_a_campaign_that_goes_on(settings: Settings, tmp_path: Pat
     assert children
     assert {run.info.status for run in children} == {"KILLED"}
     interrupted = {run.data.tags["nrtune.fingerprint"] for run in children}
-    shorter = CommandLine(wanted.model_copy(update={"resume": True}), tmp_path)
-    shorter.finish()
+    assert Search(wanted.model_copy(update={"resume": True})).run().state == "finished"
     check_agreement(out, ("baseline",), 2)
     assert interrupted <= {r.fingerprint for r in read_records(out)}
 
 
-def test_ctrl_c_while_ray_starts_is_neither_lost_nor_shown(settings: Settings, tmp_path: Path):
-    for seconds in (0.5, 1.5):
-        out = tmp_path / f"out-{seconds}"
-        command = CommandLine(settings.model_copy(update={"out": out}), tmp_path)
-        began: list[float] = []
-
-        def later(seconds: float = seconds, out: Path = out, began: list[float] = began) -> bool:
-            if not began and (out / MANIFEST).exists():
-                began.append(time.monotonic())
-            return bool(began) and time.monotonic() - began[0] > seconds
-
-        code, err = command.strike(signal.SIGINT, later)
-        assert code == 130
-        assert "ignored" not in err
-        assert "Traceback" not in err
-        assert read_records(out) == []
-    command.finish()
-    check_agreement(out, ("baseline",), settings.trials)
+@pytest.mark.parametrize(
+    ("moment", "then"),
+    [("says so", "nothing"), pytest.param("has a process", "goes on", marks=pytest.mark.slow)],
+)
+def test_ctrl_c_while_ray_starts_is_neither_lost_nor_shown(moment: str, then: str, settings: Settings, tmp_path: Path):
+    command, out = CommandLine(settings, tmp_path), Path(str(settings.out))
+    with command.start() as process:
+        process.wait_until_said("starting Ray")
+        if moment == "has a process":
+            process.wait_until_started("gcs_server")
+        assert process.end(signal.SIGINT) == 130
+    assert "the same command again goes on from here" in process.err
+    assert "ignored" not in process.err
+    assert "Traceback" not in process.err
+    assert read_records(out) == []
+    if then == "goes on":
+        command.finish()
+        check_agreement(out, ("baseline",), settings.trials)
 
 
 def test_a_time_budget_puts_trials_off(shared_ray, settings: Settings):

@@ -9,6 +9,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
+import in_process
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,11 +30,11 @@ ELSEWHERE = """
 import importlib.util, json, os, sys
 sys.path.append(os.environ["PACKAGES"])  # without its .pth files, by which nrtune's checkout would be found
 assert importlib.util.find_spec("trainables") is None
-uri, model, sequences = json.load(sys.stdin)
+uri, models, sequences = json.load(sys.stdin)
 import mlflow, pandas
 mlflow.set_tracking_uri(uri)
-loaded = mlflow.pyfunc.load_model(model)
-print(json.dumps(loaded.predict(pandas.DataFrame({"sequence": sequences})).to_dict("list")))
+frame = pandas.DataFrame({"sequence": sequences})
+print(json.dumps([mlflow.pyfunc.load_model(model).predict(frame).to_dict("list") for model in models]))
 """
 
 
@@ -47,6 +48,7 @@ def campaign(shared_ray, simulated_folder, tmp_path_factory) -> Path:
         out=folder,
         trials=1,
         epochs=1,
+        max_concurrent=1,
     )
     assert Search(settings).run().state == "finished"
     return folder
@@ -63,12 +65,12 @@ def sequences(simulated_folder: Path) -> list[str]:
     return [to_text(row) for row in dataset.tokens[:5]]
 
 
-def predict_elsewhere(uri: str, model: str, sequences: list[str], *python: object) -> pd.DataFrame:
+def predict_elsewhere(uri: str, models: list[str], sequences: list[str], *python: object) -> list[pd.DataFrame]:
     """In a process, and a folder, that know nothing of nrtune."""
     packages = "" if python else sysconfig.get_paths()["purelib"]
     done = subprocess.run(
         [*(python or (sys.executable, "-S")), "-c", ELSEWHERE],
-        input=json.dumps([uri, model, sequences]),
+        input=json.dumps([uri, models, sequences]),
         env={"PATH": os.environ["PATH"], "PACKAGES": packages, "HOME": os.environ["HOME"]},
         capture_output=True,
         text=True,
@@ -77,7 +79,7 @@ def predict_elsewhere(uri: str, model: str, sequences: list[str], *python: objec
     )
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr
-    return pd.DataFrame(json.loads(done.stdout))
+    return [pd.DataFrame(found) for found in json.loads(done.stdout)]
 
 
 def test_each_trial_has_a_model_that_predicts_without_nrtune(campaign, client, sequences):
@@ -85,7 +87,8 @@ def test_each_trial_has_a_model_that_predicts_without_nrtune(campaign, client, s
     models = {model.tags["nrtune.fingerprint"]: model for model in client.search_logged_models(experiments)}
     records = {record.fingerprint: record for record in open_campaign(campaign).records()}
     assert set(models) == set(records)
-    for fingerprint, model in models.items():
+    predicted = predict_elsewhere(default_uri(campaign), [model.model_uri for model in models.values()], sequences)
+    for (fingerprint, model), found in zip(models.items(), predicted, strict=True):
         record = records[fingerprint]
         assert model.status == LoggedModelStatus.READY
         assert model.name == record.name
@@ -93,7 +96,6 @@ def test_each_trial_has_a_model_that_predicts_without_nrtune(campaign, client, s
         run = client.get_run(model.source_run_id)
         assert run.info.run_name == record.name
         assert [out.model_id for out in run.outputs.model_outputs] == [model.model_id]
-        found = predict_elsewhere(default_uri(campaign), model.model_uri, sequences)
         expected = load_model(campaign / "trials" / fingerprint).predict(sequences)
         assert found["prediction"].to_numpy() == pytest.approx(expected.mean, abs=1e-6)
         if expected.log_variance is None:
@@ -118,7 +120,7 @@ def test_a_model_predicts_in_a_fresh_environment(campaign, client, sequences, tm
     python = tmp_path / "fresh" / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "fresh"], check=True)
     subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", folder / "requirements.txt"], check=True)
-    found = predict_elsewhere(default_uri(campaign), f"models:/{folder.parent.name}", sequences, python)
+    (found,) = predict_elsewhere(default_uri(campaign), [f"models:/{folder.parent.name}"], sequences, python)
     fingerprint = client.get_logged_model(folder.parent.name).tags["nrtune.fingerprint"]
     expected = load_model(campaign / "trials" / fingerprint).predict(sequences)
     assert found["prediction"].to_numpy() == pytest.approx(expected.mean, abs=1e-6)
@@ -155,11 +157,11 @@ def test_a_winner_is_registered_with_what_is_known_of_it(campaign, client):
         assert float(first.tags[f"interval.{bound}"]) == pytest.approx(winner["interval"][bound])
     assert winner["trial"] in first.description
     assert client.get_run(first.run_id).info.run_name == winner["trial"]
-    found = predict_elsewhere(default_uri(campaign), "models:/activity/1", ["ACGTN" * 46])
+    (found,) = predict_elsewhere(default_uri(campaign), ["models:/activity/1"], ["ACGTN" * 46])
     assert np.isfinite(found["prediction"]).all()
 
 
-def test_the_report_is_on_the_campaigns_run(campaign, client):
+def test_the_report_is_on_the_campaigns_run(campaign, client, few_figures):
     run("report", campaign)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     (parent,) = client.search_runs(experiments, "tags.`nrtune.kind` = 'campaign'")
@@ -174,13 +176,8 @@ def test_the_report_is_on_the_campaigns_run(campaign, client):
         (["--name", "a/b"], "Invalid model name"),
     ],
 )
-def test_what_cannot_be_registered_is_said(arguments, sentence, campaign):
-    done = subprocess.run(
-        [sys.executable, "-m", "orchestrator.cli", "register", str(campaign), *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert sentence in done.stderr
-    assert "Traceback" not in done.stderr
+def test_what_cannot_be_registered_is_said(arguments, sentence, campaign, monkeypatch, capsys):
+    code, _, err = in_process.run(monkeypatch, capsys, "register", campaign, *arguments)
+    assert code == 2
+    assert sentence in err
+    assert "Traceback" not in err

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import time
-from collections.abc import Callable, Iterator
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,12 @@ from command_line import CommandLine
 from ray.cluster_utils import Cluster
 
 from analysis.books import read_records, read_status
+from orchestrator.search import Search
 from orchestrator.settings import Settings
 from trainables.registry import PLUGIN_VARIABLE
+
+pytestmark = pytest.mark.slow
+"""Short sisters: trials that are killed, and those that lack memory, in test_faults.py."""
 
 EPOCHS = 25
 
@@ -60,12 +64,20 @@ class Nodes:
 
 
 @pytest.fixture
-def nodes() -> Iterator[Nodes]:
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+def cluster() -> Iterator[Cluster]:
+    """A head without resources."""
+    handler = signal.getsignal(signal.SIGTERM)
+    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    signal.signal(signal.SIGTERM, handler)  # Ray has taken it
     try:
-        yield Nodes(cluster, [cluster.add_node(num_cpus=1, num_gpus=1, wait=True) for _ in range(2)])
+        yield found
     finally:
-        cluster.shutdown()
+        found.shutdown()
+
+
+@pytest.fixture
+def nodes(cluster: Cluster) -> Nodes:
+    return Nodes(cluster, [cluster.add_node(num_cpus=1, num_gpus=1, wait=True) for _ in range(2)])
 
 
 @pytest.fixture
@@ -78,57 +90,52 @@ def hungry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(PLUGIN_VARIABLE, str(tmp_path / "plugins"))
 
 
-def wait(when: Callable[[], bool], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not when():
-        assert time.monotonic() < deadline, "it never came to that"
-        time.sleep(0.05)
-
-
 def numbers(folder: Path) -> dict[str, dict[str, float]]:
     return {r.fingerprint: dict(r.metrics) for r in read_records(folder)}
 
 
-def test_a_lost_node_costs_no_trial(nodes: Nodes, settings: Settings, tmp_path: Path):
-    wanted = settings.model_copy(
-        update={"trials": 2, "epochs": EPOCHS, "grace_epochs": EPOCHS, "gpus_per_trial": 1.0, "families": ("baseline",)}
+def test_a_lost_node_costs_no_trial(shared_ray, nodes: Nodes, settings: Settings, tmp_path: Path):
+    wanted = settings.model_copy(update={"trials": 2, "epochs": EPOCHS, "grace_epochs": EPOCHS})
+    on_nodes = wanted.model_copy(
+        update={
+            "address": nodes.cluster.address,
+            "out": tmp_path / "nodes",
+            "gpus_per_trial": 1.0,
+            "max_concurrent": None,
+        }
     )
-    on_nodes = wanted.model_copy(update={"address": nodes.cluster.address, "out": tmp_path / "nodes"})
     out = Path(str(on_nodes.out))
-    process = CommandLine(on_nodes, tmp_path).start()
-    wait(lambda: len(list(out.glob("trials/*/last.pt"))) == 2)
-    wait(lambda: len(read_status(out)["running"]) == 2)
-    nodes.lose_one()
-    _, err = process.communicate(timeout=240)
-    assert process.returncode == 0, err
+    with CommandLine(on_nodes, tmp_path).start() as process:
+        process.wait_until(lambda: len(list(out.glob("trials/*/last.pt"))) == 2, "two trials train")
+        process.wait_until(lambda: len(read_status(out)["running"]) == 2, "the books say so")
+        nodes.lose_one()
+        assert process.end() == 0, process.err
+        err = process.err
     records = read_records(out)
     assert sorted(r.attempts for r in records) == [1, 2]
     assert all(r.status == "finished" and r.gpu_seconds > 0 for r in records)
     assert "goes on from its checkpoint (lost_node" in err
     check_agreement(out, ("baseline",), 2)
-    CommandLine(wanted.model_copy(update={"gpus_per_trial": None}), tmp_path).finish()
+    Search(wanted).run()
     assert numbers(out) == numbers(Path(str(wanted.out)))
 
 
-def test_trials_share_a_gpu_and_one_that_lacks_memory_gets_it_alone(hungry, settings: Settings, tmp_path: Path):
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    try:
-        cluster.add_node(num_cpus=2, num_gpus=1, wait=True)
-        shared = settings.model_copy(
-            update={
-                "families": ("hungry",),
-                "trials": 8,
-                "epochs": 20,
-                "grace_epochs": 20,
-                "gpus_per_trial": 0.5,
-                "address": cluster.address,
-            }
-        )
-        process = CommandLine(shared, tmp_path).start()
-        _, err = process.communicate(timeout=280)
-    finally:
-        cluster.shutdown()
-    assert process.returncode == 0, err
+def test_trials_share_a_gpu_and_one_that_lacks_memory_gets_it_alone(
+    hungry, cluster: Cluster, settings: Settings, tmp_path: Path
+):
+    cluster.add_node(num_cpus=2, num_gpus=1, wait=True)
+    shared = settings.model_copy(
+        update={
+            "families": ("hungry",),
+            "trials": 8,
+            "epochs": 20,
+            "grace_epochs": 20,
+            "gpus_per_trial": 0.5,
+            "max_concurrent": None,
+            "address": cluster.address,
+        }
+    )
+    err = CommandLine(shared, tmp_path).finish()
     records = read_records(Path(str(shared.out)))
     assert {r.status for r in records} == {"finished"}
     alone = next(r for r in records if r.published == "HUN1")

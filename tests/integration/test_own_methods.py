@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from command_line import CommandLine
+from in_process import run
 
 from analysis import open_campaign
 from orchestrator import views
@@ -41,9 +41,14 @@ def plugins(tmp_path: Path) -> Path:
     return tmp_path / "plugins"
 
 
-def test_a_loss_in_one_new_file_is_used_from_the_command_line(plugins, settings: Settings, tmp_path):
+def test_a_loss_in_one_new_file_is_used_from_the_command_line(
+    shared_ray, plugins, settings: Settings, tmp_path, monkeypatch, capsys
+):
     chosen = settings.model_copy(update={"set": {"loss": "huber", "loss.delta": 0.5}, "epochs": 1})
-    CommandLine(chosen, tmp_path, **{PLUGIN_VARIABLE: str(plugins)}).finish()
+    (tmp_path / "settings.yaml").write_text(chosen.to_yaml())
+    monkeypatch.setenv(PLUGIN_VARIABLE, str(plugins))
+    code, _, err = run(monkeypatch, capsys, "search", tmp_path / "settings.yaml")
+    assert code == 0, err
     (record,) = open_campaign(str(settings.out)).records()
     assert (record.config["loss"], record.config["loss.delta"]) == ("huber", 0.5)
     assert record.published == "B1_baseline_mse (changed)"
@@ -54,7 +59,7 @@ def test_a_parameter_that_reaches_nothing_is_warned_of(shared_ray, plugins, sett
     (plugins / "search_spaces").mkdir()
     (plugins / "search_spaces" / "huber.py").write_text(FAMILY)
     monkeypatch.setenv(PLUGIN_VARIABLE, str(plugins))
-    Search(settings.model_copy(update={"families": ("huber", "baseline"), "trials": 2, "epochs": 1})).run()
+    Search(settings.model_copy(update={"families": ("huber",), "trials": 2, "epochs": 1})).run()
     (warning,) = views.sharing_and_alike(Path(str(settings.out)))
     assert "HUB-001, HUB-002: bitwise the same metrics although they differ in loss.delta (" in warning
     assert warning in views.status_text(Path(str(settings.out)))

@@ -39,6 +39,7 @@ def campaign(shared_ray, simulated_folder, table, tmp_path_factory) -> Path:
         out=tmp_path_factory.mktemp("scored") / "campaign",
         trials=1,
         epochs=2,
+        max_concurrent=1,
     )
     search = Search(settings)
     assert any("means are over SIM1, SIM2, SIM3, SIM4" in note for note in search.notes())
@@ -51,7 +52,7 @@ def test_its_metrics_are_those_of_the_stored_predictions(campaign, table):
     for record in open_campaign(campaign).records():
         path = open_campaign(campaign).file(record.fingerprint, "predictions_satmut.parquet")
         stored = pd.read_parquet(path)
-        assert (stored["alt"] == "-").sum() == variants.counts()["deletions"].sum() > 100
+        assert (stored["alt"] == "-").sum() == variants.counts()["deletions"].sum() > 40
         expected = satmut_metrics(variants, stored["variant_effect"].to_numpy())
         assert {name: v for name, v in record.metrics.items() if name.startswith("satmut/")} == pytest.approx(expected)
         assert not any(name.startswith("cagi5/") for name in record.metrics)
@@ -71,7 +72,7 @@ def test_the_winner_is_named_with_an_interval_and_selected_on_validation(campaig
     assert found
 
 
-def test_report_and_books_have_it(campaign, tmp_path, monkeypatch, capsys):
+def test_report_and_books_have_it(campaign, tmp_path, monkeypatch, capsys, few_figures):
     code, _, _ = run(monkeypatch, capsys, "report", campaign, "--out", tmp_path / "report")
     assert code == 0
     text = (tmp_path / "report" / "report.md").read_text()
@@ -92,9 +93,13 @@ def test_another_table_is_another_campaign(campaign, table, simulated_folder, tm
     with pytest.raises(UserError, match="holds a campaign with satmut"):
         Search(settings).run()
     again = load_replication(campaign, {"top": 1, "seeds": 1, "use_case": (USE_CASE,)})
+    before = (table / TABLE).read_bytes()
     shutil.copy(other / TABLE, table / TABLE)
-    with pytest.raises(UserError, match=r"satmut: is not what .* was trained and scored on any more"):
-        Replication(again)
+    try:
+        with pytest.raises(UserError, match=r"satmut: is not what .* was trained and scored on any more"):
+            Replication(again)
+    finally:
+        (table / TABLE).write_bytes(before)
 
 
 def test_the_objective_can_not_be_what_is_reported(simulated_folder, table, tmp_path):

@@ -165,8 +165,16 @@ def test_the_same_again_trains_nothing(campaign):
     check_agreement(folder, FAMILY_NAMES, 2)
 
 
-def test_a_campaign_of_before_gets_its_reference_lines(campaign):
+@pytest.fixture
+def copy(campaign, tmp_path) -> tuple[Settings, Path]:
+    """The campaign in another folder, to be changed."""
     settings, folder = campaign
+    to = Path(shutil.copytree(folder, tmp_path / "copy", ignore=shutil.ignore_patterns("ray")))
+    return settings.model_copy(update={"out": to}), to
+
+
+def test_a_campaign_of_before_gets_its_reference_lines(copy):
+    settings, folder = copy
     before = read_references(folder)
     shutil.rmtree(folder / "references")
     assert Search(settings).run().state == "finished"
@@ -204,8 +212,8 @@ def test_answers_on_the_command_line(campaign, capsys):
         assert "BASE-001" in capsys.readouterr().out
 
 
-def test_more_trials_extend_the_campaign(campaign):
-    settings, folder = campaign
+def test_more_trials_extend_the_campaign(copy):
+    settings, folder = copy
     more = settings.model_copy(update={"trials": 3, "families": ("baseline",)})
     assert Search(more).run().state == "finished"
     records = open_campaign(folder).records()

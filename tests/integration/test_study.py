@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from trainables.errors import UserError
 
 
 def study_settings(data: Path, out: Path, **more: object) -> StudySettings:
-    return StudySettings(data=data / HDF5_NAME, cagi5=data / "cagi5", out=out, epochs=1, **more)
+    return StudySettings(data=data / HDF5_NAME, cagi5=data / "cagi5", out=out, epochs=1, max_concurrent=1, **more)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def test_another_name_of_what_was_trained_trains_nothing(study):
 
 
 def test_more_names_extend_a_study(study, monkeypatch, tmp_path):
-    _, folder = study
+    folder = Path(shutil.copytree(study[1], tmp_path / "copy", ignore=shutil.ignore_patterns("ray")))
     monkeypatch.chdir(tmp_path)
     before = len(read_records(folder))
     resumed = load_settings(None, {"out": folder, "resume": True, "only": ("HN1", "HN5")}, StudySettings)
@@ -117,16 +118,23 @@ def test_data_without_noise_leave_out_what_needs_it(simulated_folder, tmp_path):
     assert bare.families == ("baseline", "curriculum", "factorized", "quantile_sampling")
 
 
-def test_a_killed_study_goes_on(simulated_folder, tmp_path):
-    settings = study_settings(simulated_folder, tmp_path / "out", only=("RS1", "RS2", "QS", "B1"))
-    command = CommandLine(settings, tmp_path)
-    command.kill(lambda: len(read_records(tmp_path / "out")) >= 2)
+@pytest.mark.parametrize(
+    ("only", "names", "when"),
+    [
+        (("QS1", "QS2", "B1"), 3, 1),
+        pytest.param(("RS1", "RS2", "QS", "B1"), 9, 2, marks=pytest.mark.slow),
+    ],
+)
+def test_a_killed_study_goes_on(only, names: int, when: int, shared_ray, simulated_folder, tmp_path):
+    settings = study_settings(simulated_folder, tmp_path / "out", only=only)
+    command = CommandLine(settings.model_copy(update={"address": shared_ray}), tmp_path)
+    command.kill(lambda: len(read_records(tmp_path / "out")) >= when)
     before = read_records(tmp_path / "out")
-    command.finish()
+    assert Study(settings).run().state == "finished"
     records = read_records(tmp_path / "out")
     assert records[: len(before)] == before
-    assert Counter(r.status for r in records) == {"finished": 9}
-    assert len({r.name for r in records}) == 9
+    assert Counter(r.status for r in records) == {"finished": names}
+    assert len({r.name for r in records}) == names
 
 
 @pytest.mark.slow

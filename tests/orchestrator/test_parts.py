@@ -342,6 +342,7 @@ def test_a_lost_storage_is_said(tmp_path):
         open_family(tmp_path, "baseline").reconcile({"a": record("a", number=3)}, lambda r: 0.1)
 
 
+@pytest.mark.end_to_end
 def test_mlflow_is_written_once_whatever_the_crash(tmp_path):
     """Struck between an end's last tag and its closing; between a run and its parameters; and asked to write twice."""
     manifest = {"id": "x", "name": "c", "identity": {"select_on": "release"}}
@@ -376,6 +377,7 @@ def test_mlflow_is_written_once_whatever_the_crash(tmp_path):
     assert [m.value for m in third.client.get_metric_history(run_id, "train/loss")] == [2.0, 1.0]
 
 
+@pytest.mark.end_to_end
 def test_a_database_killed_at_its_making_is_made_anew(tmp_path):
     manifest = {"id": "x", "name": "c", "identity": {"select_on": "release"}}
     code = (
@@ -383,17 +385,18 @@ def test_a_database_killed_at_its_making_is_made_anew(tmp_path):
         "uri, folder, manifest = sys.argv[1:]\n"
         "Tracker(uri, Path(folder), json.loads(manifest), {})"
     )
-    maker = subprocess.Popen([sys.executable, "-c", code, default_uri(tmp_path), tmp_path, json.dumps(manifest)])
-    while not any(path.stat().st_size for path in tmp_path.glob(".mlflow.db.*.partial")):
-        assert maker.poll() is None
-        time.sleep(0.01)
-    maker.kill()
-    maker.wait()
+    command = [sys.executable, "-c", code, default_uri(tmp_path), tmp_path, json.dumps(manifest)]
+    with subprocess.Popen(command) as maker:
+        while not any(path.stat().st_size for path in tmp_path.glob(".mlflow.db.*.partial")):
+            assert maker.poll() is None
+            time.sleep(0.01)
+        maker.kill()
     assert not (tmp_path / DATABASE).exists()
     tracker = Tracker(default_uri(tmp_path), tmp_path, manifest, {"seed": 0})
     assert tracker.client.get_run(tracker.parent_id).data.params == {"seed": "0"}
 
 
+@pytest.mark.end_to_end
 def test_a_closed_run_stays_closed_whatever_comes_late(tmp_path):
     manifest = {"id": "x", "name": "c", "identity": {"select_on": "release"}}
     tracker = Tracker(default_uri(tmp_path), tmp_path, manifest, {"seed": 0})

@@ -120,7 +120,7 @@ def test_patience_is_for_each_write():
     store = Store()
     writer = store.open()
     for number in range(20):
-        writer.put(lambda number=number: (time.sleep(0.1), store.write(number)))
+        writer.put(lambda number=number: (time.sleep(0.06), store.write(number)))
     writer.close(lambda: store.write("end"), patience=1.0)
     assert store.written == [*range(20), "end"]
     assert store.said == []

@@ -10,6 +10,8 @@ import pytest
 from orchestrator import cli
 from orchestrator.published_import import import_published
 
+pytestmark = pytest.mark.end_to_end
+
 OWN = """
 hbg1:
   title: HBG1 alone
@@ -32,7 +34,7 @@ def folder(real_data, tmp_path_factory):
     return folder
 
 
-def test_a_report_with_own_use_cases_opens_in_the_browser(folder, tmp_path, monkeypatch, capsys):
+def test_a_report_with_own_use_cases_opens_in_the_browser(folder, few_figures, tmp_path, monkeypatch, capsys):
     seen = tmp_path / "seen.txt"
     browser = tmp_path / "browser.sh"
     browser.write_text(f'#!/bin/sh\necho "$1" > {seen}\n')

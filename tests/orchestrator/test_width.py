@@ -72,7 +72,7 @@ def on_a_terminal(*words: object, cwd: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory):
+def place(shared_ray: str, tmp_path_factory: pytest.TempPathFactory):
     """A folder with a campaign of long names, and what its search showed on a terminal."""
     folder = tmp_path_factory.mktemp("width")
     (folder / "plugins" / "search_spaces").mkdir(parents=True)
@@ -83,7 +83,7 @@ def place(tmp_path_factory: pytest.TempPathFactory):
         patch.setenv(PLUGIN_VARIABLE, str(folder / "plugins"))
         search = ["search", "--families", f"baseline,{FAMILY_NAME}", "--trials", 2, "--epochs", 1, "--out", OUT]
         data = ["--data", f"data/{HDF5_NAME}", "--cagi5", "data/cagi5", "--max-concurrent", 1, "--scheduler", "none"]
-        shown = on_a_terminal(*search, *data, cwd=folder)
+        shown = on_a_terminal(*search, *data, "--address", shared_ray, cwd=folder)
         yield folder, shown
 
 

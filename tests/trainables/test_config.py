@@ -68,6 +68,7 @@ def test_the_fingerprint_depends_on_the_configuration_and_the_data_alone():
     assert TrialConfig.from_flat({**preset("small"), "lr": 0.004}).fingerprint("a") != config.fingerprint("a")
 
 
+@pytest.mark.end_to_end
 def test_the_fingerprint_is_the_same_in_a_fresh_process():
     code = "from trainables import *; print(TrialConfig.from_flat(preset('small')).fingerprint('a'))"
     fresh = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

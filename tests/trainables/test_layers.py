@@ -210,6 +210,7 @@ def test_an_lstm_by_steps_is_torchs_own(n, length, units):
         torch.testing.assert_close(ours, right, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.end_to_end
 def test_the_operators_say_what_they_return():
     """To torch.compile, which lays out memory by it."""
     torch.library.opcheck(

@@ -38,6 +38,7 @@ def _learned(result: FitResult) -> None:
     assert result.metrics["cagi5/challenge/spearman/all/mean"] > 0.03
 
 
+@pytest.mark.slow
 def test_the_baseline_learns_real_data(real_data):
     result = fit(small(0), real(real_data))
     _learned(result)
@@ -62,6 +63,7 @@ def test_shuffled_labels_teach_nothing(real_data, seed):
     assert abs(fit(small(seed), shuffled).metrics["test/spearman"]) <= 0.10
 
 
+@pytest.mark.end_to_end
 def test_predictions_are_nearer_to_the_truth_than_to_its_noisy_measurement():
     result = fit(small(0), TrainingData(simulate(3000).dataset))
     assert result.metrics["test/noise_free_spearman"] > result.metrics["test/spearman"] > 0.2

@@ -20,15 +20,17 @@ from triton.compiler import ASTSource  # noqa: E402
 
 from trainables import lstm_kernels  # noqa: E402
 
+pytestmark = pytest.mark.end_to_end
+
 INTERPRETED = Path(__file__).parents[1] / "interpreted_lstm.py"
 
 
 @pytest.mark.parametrize(
     ("n", "length", "units", "processors"),
     [
-        (3, 1, 64, 2),
+        pytest.param(3, 1, 64, 2, marks=pytest.mark.slow),
         (19, 5, 64, 4),
-        (40, 4, 128, 12),  # three tiles of 16 rows, two programs a group
+        pytest.param(40, 4, 128, 12, marks=pytest.mark.slow),  # three tiles of 16 rows, two programs a group
         (300, 3, 64, 4),  # two launches of up to two tiles of 128 rows
     ],
 )
@@ -82,11 +84,15 @@ def spilled(ptx: str, tmp_path: Path) -> int:
     return int(stored)
 
 
-@pytest.mark.parametrize(("n", "units"), [(1, 64), (64, 320), (1024, 320)])
+@pytest.mark.parametrize(("n", "units"), [(1, 64), pytest.param(64, 320, marks=pytest.mark.slow), (1024, 320)])
 @pytest.mark.parametrize(
     ("arch", "processors", "shared_memory"),
-    [(80, 108, 163 * 1024), (89, 142, 99 * 1024), (90, 132, 227 * 1024), (100, 148, 227 * 1024)],
-    ids=["A100", "L40S", "H200", "B200"],
+    [
+        pytest.param(80, 108, 163 * 1024, id="A100", marks=pytest.mark.slow),
+        pytest.param(89, 142, 99 * 1024, id="L40S"),  # the least shared memory
+        pytest.param(90, 132, 227 * 1024, id="H200"),
+        pytest.param(100, 148, 227 * 1024, id="B200", marks=pytest.mark.slow),
+    ],
 )
 def test_kernels_fit_the_gpu(n, units, arch, processors, shared_memory, monkeypatch, tmp_path):
     """A program's shared memory, and on the GPU that they are made for all but a few bytes its registers too."""

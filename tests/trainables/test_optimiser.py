@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from trainables.optimiser import AdamW
@@ -46,5 +47,6 @@ def test_steps_and_state_are_those_of_torch_to_the_bit():
     assert all(map(torch.equal, trained(AdamW), trained(torch.optim.AdamW)))
 
 
+@pytest.mark.end_to_end
 def test_the_compiler_is_not_imported():
     assert subprocess.run([sys.executable, "-c", ALONE], check=False).returncode == 0

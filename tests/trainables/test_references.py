@@ -172,6 +172,7 @@ def test_no_data_are_too_small_for_the_ridge(what):
         assert kmer_ridge(dataset)(dataset.tokens) == pytest.approx(np.full(12, mean), abs=1e-6)
 
 
+@pytest.mark.end_to_end
 def test_real_data(real_data: Path):
     """The WTC11 file: the figures were measured when this was written."""
     dataset = read_dataset(real_data / "lentimpra" / "lentiMPRA_WTC11_activity_and_aleatoric_data.h5")

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.data.cagi5 import Variants
+from trainables.data.cagi5 import Variants, read_cagi5
 from trainables.data.dataset import Dataset
+from trainables.data.simulate import simulate, write_simulated
 from trainables.model import Prediction
 from trainables.scoring import predict, score, variant_effects, variant_metrics
 from trainables.training import TrainingData
@@ -56,7 +57,10 @@ def test_the_effect_is_alt_less_ref(model, variants):
     assert set(table["variant_effect"]) == {-scale, 0, scale}
 
 
-def test_each_distinct_window_is_predicted_once(variants):
+def test_each_distinct_window_is_predicted_once(tmp_path):
+    """Three alternatives of a position share its reference window."""
+    write_simulated(simulate(100), tmp_path)
+    variants = read_cagi5(tmp_path / "cagi5", cell_line="simulated")
     model = CountG()
     variant_effects(model, variants, CPU)
     assert model.asked == len(variants.windows) < 2 * len(variants)
