@@ -86,3 +86,12 @@ def test_what_a_test_leaves_behind_fails_it(tmp_path: Path):
     # What still runs at the end is named, and killed.
     assert "outlived the tests that started them" in done.stderr
     assert "sleep 600" in done.stderr
+
+
+@pytest.mark.end_to_end
+def test_files_that_tests_leave_are_said(tmp_path: Path):
+    command, environment = run_of("def test_writes():\n    open('left.txt', 'w').close()\n", tmp_path)
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert f"tests left files in {tmp_path}: left.txt" in done.stderr, done
+    assert done.returncode == 1

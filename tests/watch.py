@@ -23,10 +23,23 @@ SECONDS_TO_END = 20
 """How long what a run started may take to end after it, Ray's processes for the most part."""
 
 
-class Watch:
-    """A process beside this run that ends what the run leaves, even if the run can't do it itself."""
+def untracked(folder: Path) -> set[str]:
+    """Files that git neither has nor ignores; none where there is no git."""
+    command = ["git", "-C", str(folder), "ls-files", "--others", "--exclude-standard"]
+    try:
+        return set(subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines())
+    except FileNotFoundError:
+        return set()
 
-    def __init__(self) -> None:
+
+class Watch:
+    """Files that the run leaves, and a process beside it that ends what it started, even if the run can't do it itself.
+
+    folder: what is looked after, if it is git's.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.files = folder, untracked(folder)
         environment = dict(os.environ)
         mark = os.environ[reaper.VARIABLE] = str(uuid.uuid4())  # for all but the watch itself
         self.process = subprocess.Popen(
@@ -40,11 +53,14 @@ class Watch:
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
-        """Say what is left of the run's processes."""
-        if self.process.returncode is None:
-            left, _ = self.process.communicate()
-            if left:
-                sys.exit(f"these processes outlived the tests that started them, and were killed:\n{left}")
+        """Say what is left of the run."""
+        if self.process.returncode is not None:
+            return
+        left, _ = self.process.communicate()
+        if left:
+            sys.exit(f"these processes outlived the tests that started them, and were killed:\n{left}")
+        if files := sorted(untracked(self.folder) - self.files):
+            sys.exit(f"tests left files in {self.folder}: {', '.join(files)}")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -53,7 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):  # pytest-xdist's processes are of the run of the one that started them
-        config.pluginmanager.register(Watch())
+        config.pluginmanager.register(Watch(config.rootpath))
 
 
 def pytest_collection_finish() -> None:
