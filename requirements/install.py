@@ -106,7 +106,7 @@ def find_uv(environment: dict[str, str]) -> str:
             version = re.search(r"(\d+)\.(\d+)", told)
             if version and (int(version[1]), int(version[2])) >= OLDEST_UV:
                 return str(candidate)
-    run(PYTHON, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", HERE / "uv.txt")
+    run(PYTHON, "-m", "pip", "install", "-qq", "--require-hashes", "-r", HERE / "uv.txt")
     return str(own)
 
 
@@ -172,8 +172,12 @@ def install(what: str) -> None:
     pip_install = [uv, "pip", "install", "--quiet"]
     if backend == "cpu":
         of_cpu = cpu_arguments(environment.get("UV_FIND_LINKS", ""), linux)
-        run(*pip_install, "--no-deps", "--require-hashes", "-r", HERE / f"{what}.txt", "-r", torch, *of_cpu,
-            environment=environment)  # fmt: skip
+        try:
+            run(*pip_install, "--no-deps", "--require-hashes", "-r", HERE / f"{what}.txt", "-r", torch, *of_cpu,
+                environment=environment)  # fmt: skip
+        except InstallError as error:
+            where = "; PyTorch's build for CPUs is at download.pytorch.org, or in a folder that UV_FIND_LINKS names"
+            raise InstallError(f"{error}{where if of_cpu else ''}") from error
     else:  # CUDA's libraries are pinned by the build itself
         run(*pip_install, "--no-deps", "--require-hashes", "-r", HERE / f"{what}.txt", environment=environment)
         run(*pip_install, "--torch-backend", backend, "-c", TOP / "constraints.txt", f"torch=={locked_torch()}",
