@@ -68,11 +68,11 @@ def cluster() -> Iterator[Cluster]:
     """A head without resources."""
     handler = signal.getsignal(signal.SIGTERM)
     found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    signal.signal(signal.SIGTERM, handler)  # Ray has taken it
     try:
         yield found
     finally:
         found.shutdown()
+        signal.signal(signal.SIGTERM, handler)  # each node of Ray's takes it
 
 
 @pytest.fixture
