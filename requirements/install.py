@@ -23,7 +23,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parent
 VENV = TOP / ".venv"
-PYTHON = VENV / ("Scripts" if os.name == "nt" else "bin") / "python"
+PYTHON = VENV / "bin" / "python"
 
 OLDEST_UV = (0, 9)
 """Older versions lack some option that is used below."""
@@ -99,7 +99,7 @@ def uv_environment(pip: dict[str, str]) -> dict[str, str]:
 
 def find_uv(environment: dict[str, str]) -> str:
     """The machine's uv if it is new enough, or the one that pip brings into .venv."""
-    own = PYTHON.parent / PYTHON.name.replace("python", "uv")
+    own = PYTHON.with_name("uv")
     for candidate in (shutil.which("uv"), own):
         if candidate and Path(candidate).exists():
             told = subprocess.run([candidate, "--version"], capture_output=True, text=True, check=False).stdout

@@ -39,15 +39,19 @@ def entries(text: str) -> dict[str, str]:
             if not entry.startswith("#")}  # fmt: skip
 
 
-def compile_lock(uv: str, environment: dict[str, str], name: str, *sources: object) -> dict[str, str]:
-    """The entries that uv resolves; those of the file that is there are kept where they can be."""
+def compile_lock(uv: str, environment: dict[str, str], name: str, *sources: str, given: str = "") -> dict[str, str]:
+    """The entries that uv resolves; those of the file that is there are kept where they can be.
+
+    given: requirements for the source "-".
+    """
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / name
         if "UPGRADE" not in os.environ:
             out.write_text((TOP / "constraints.txt").read_text() + (HERE / name).read_text())
         command = [uv, "pip", "compile", "--quiet", "--universal", "--python-version", OLDEST_PYTHON, "--generate-hashes",
                    "--no-annotate", "--no-header", "--output-file", out, *sources]  # fmt: skip
-        if subprocess.run([str(word) for word in command], cwd=TOP, env=environment, check=False).returncode:
+        words = [str(word) for word in command]
+        if subprocess.run(words, cwd=TOP, env=environment, input=given, text=True, check=False).returncode:
             raise InstallError(f"uv found no versions for {name}; nothing was written")
         return entries(out.read_text())
 
@@ -87,30 +91,17 @@ def write(path: Path, text: str) -> None:
 def lock() -> None:
     """Write all files, or none. Raises InstallError."""
     environment = uv_environment(pip_configuration())
-    for variable in (
-        "UV_FIND_LINKS",
-        "UV_DEFAULT_INDEX",
-        "UV_INDEX",
-    ):  # a lock is of PyPI, whatever mirror is used here
-        environment.pop(variable, None)
+    for variable in ("UV_FIND_LINKS", "UV_DEFAULT_INDEX", "UV_INDEX"):
+        environment.pop(variable, None)  # a lock is of PyPI, whatever mirror is used here
     uv = find_uv(environment)
-    build = "\n".join([*tomllib.loads((TOP / "pyproject.toml").read_text())["build-system"]["requires"], "editables"])
-    with (
-        tempfile.NamedTemporaryFile("w", suffix=".in") as of_build,
-        tempfile.NamedTemporaryFile("w", suffix=".in") as of_uv,
-    ):
-        of_build.write(build)
-        of_build.flush()
-        of_uv.write("uv")
-        of_uv.flush()
-        found = {
-            "user.txt": compile_lock(uv, environment, "user.txt", "pyproject.toml"),
-            "dev.txt": compile_lock(
-                uv, environment, "dev.txt", "pyproject.toml", "--extra", "cluster", "--extra", "dev"
-            ),
-            "build.txt": compile_lock(uv, environment, "build.txt", of_build.name),
-            "uv.txt": compile_lock(uv, environment, "uv.txt", of_uv.name),
-        }
+    build = tomllib.loads((TOP / "pyproject.toml").read_text())["build-system"]["requires"]
+    extras = ("--extra", "cluster", "--extra", "dev")
+    found = {
+        "user.txt": compile_lock(uv, environment, "user.txt", "pyproject.toml"),
+        "dev.txt": compile_lock(uv, environment, "dev.txt", "pyproject.toml", *extras),
+        "build.txt": compile_lock(uv, environment, "build.txt", "-", given="\n".join([*build, "editables"])),
+        "uv.txt": compile_lock(uv, environment, "uv.txt", "-", given="uv"),
+    }
     pinned = re.match(r"torch==([\d.]+)", found["dev.txt"]["torch"])
     assert pinned, "uv resolves nrtune without torch"
     version = pinned[1]

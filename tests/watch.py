@@ -72,10 +72,15 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Watch(config.rootpath))
 
 
-def pytest_collection_finish() -> None:
-    """Collect garbage, and take all that is left out of what the collector looks through again and again."""
+def collect_garbage() -> None:
+    """Collect it, and take all that is left out of what the collector looks through again and again."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_collection_finish() -> None:
+    """What was imported is no garbage."""
+    collect_garbage()
 
 
 # ---- each test
@@ -136,7 +141,7 @@ class Left:
 def _no_rubbish() -> Iterator[None]:
     """What a module's tests left open is said of that module, not of a later one."""
     yield
-    pytest_collection_finish()
+    collect_garbage()
 
 
 @pytest.fixture(autouse=True)

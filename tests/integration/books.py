@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -13,6 +14,11 @@ from analysis import open_campaign
 from orchestrator.family_search import open_storage
 from orchestrator.ledger import default_uri
 from orchestrator.tracking import FINGERPRINT_TAG
+
+
+def copied(campaign: Path, to: Path) -> Path:
+    """A campaign in another folder, to be changed; Ray Tune's own files stay behind."""
+    return Path(shutil.copytree(campaign, to, ignore=shutil.ignore_patterns("ray")))
 
 
 def mlflow_runs(folder: Path, uri: str | None = None) -> tuple[list[Any], list[Any]]:

@@ -31,7 +31,7 @@ SMALLER = {
     "data simulate": ["--n", "400"],
     "search": ["--preset", "small", "--epochs", "1", "--trials", "1", *QUICK],
     "study": ["--preset", "small", "--epochs", "1", "--only", "RS3,B1", *QUICK],
-    "replicate": ["--use-case", "low_confidence", "--top", "1", "--seeds", "1", "--max-concurrent", "1"],
+    "replicate": ["--use-case", "low_confidence", "--top", "1", "--seeds", "2", "--max-concurrent", "1"],
     "score": ["--resamples", "200"],
 }
 """What is added to a command, so that it takes seconds: the last of an option counts."""

@@ -43,7 +43,6 @@ MORE_FAULTS = FAULTS | {
     "nan_loss": "return error * float('nan')",
     "killed": "os.kill(os.getpid(), signal.SIGKILL)",
 }
-HANGING = {"hanging": "time.sleep(600)"}
 FAMILY = """
 from search_spaces import Choice, Family, Published
 FAMILY = Family(
@@ -106,7 +105,7 @@ def test_failures_are_recorded_with_their_class_and_the_search_goes_on(
 
 
 def test_a_trial_that_hangs_is_ended(shared_ray, faulty, settings: Settings):
-    faulty(**HANGING)
+    faulty(hanging="time.sleep(600)")
     hanging = settings.model_copy(update={"families": ("faulty",), "trial_time_limit": 0.1})
     assert Search(hanging).run().state == "finished"
     (record,) = open_campaign(hanging.out).records()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import optuna
 import pyarrow.parquet as pq
 import pytest
-from books import check_agreement
+from books import check_agreement, copied
 from in_process import run
 
 from analysis import open_campaign
@@ -119,8 +118,7 @@ def test_a_campaign_keeps_its_scheduler_sampler_and_objectives(campaign):
 
 def test_more_trials_are_judged_by_those_of_before(campaign, tmp_path, monkeypatch):
     """After a restart the median rule has every stored curve."""
-    copy = shutil.copytree(folder_of(campaign), tmp_path / "copy", ignore=shutil.ignore_patterns("ray"))
-    campaign = campaign.model_copy(update={"out": Path(copy)})
+    campaign = campaign.model_copy(update={"out": copied(folder_of(campaign), tmp_path / "copy")})
     built = []
     build = ray_run.build_scheduler
 

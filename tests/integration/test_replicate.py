@@ -10,7 +10,7 @@ from typing import Any
 
 import h5py
 import pytest
-from books import mlflow_runs, steps
+from books import copied, mlflow_runs, steps
 from command_line import Command
 
 from analysis import open_campaign
@@ -88,14 +88,14 @@ def campaign(shared_ray, search) -> Path:
 @pytest.fixture
 def copy(campaign, tmp_path) -> Path:
     """The campaign in another folder."""
-    return Path(shutil.copytree(campaign, tmp_path / "copy", ignore=shutil.ignore_patterns("ray")))
+    return copied(campaign, tmp_path / "copy")
 
 
 @pytest.fixture(scope="module")
 def replicated(campaign, tmp_path_factory) -> Path:
     """The campaign with replicates: one finalist of each of two use cases and the baseline, two seeds."""
     folder = tmp_path_factory.mktemp("replicated") / "out"
-    shutil.copytree(campaign, folder, ignore=shutil.ignore_patterns("ray"))
+    copied(campaign, folder)
     outcome = replication(folder).run()
     assert outcome.state == "finished"
     assert outcome.counts == {"finished": len(replicates(folder))}
@@ -211,7 +211,7 @@ def test_an_interrupted_replication_goes_on_and_so_does_the_search(
     assert not list(copy.glob("trials/*/last.pt"))
 
     if more_trials:
-        without = Path(shutil.copytree(campaign, tmp_path / "without", ignore=shutil.ignore_patterns("ray")))
+        without = copied(campaign, tmp_path / "without")
         for out in (without, copy):
             outcome = Search(search.model_copy(update={"out": out, "trials": 3})).run()
             assert outcome.counts == {"finished": 6}

@@ -10,7 +10,7 @@ from pathlib import Path
 import optuna
 import pandas as pd
 import pytest
-from books import check_agreement, mlflow_runs, steps
+from books import check_agreement, copied, mlflow_runs, steps
 
 from analysis import USE_CASES, open_campaign
 from analysis.books import read_references
@@ -169,7 +169,7 @@ def test_the_same_again_trains_nothing(campaign):
 def copy(campaign, tmp_path) -> tuple[Settings, Path]:
     """The campaign in another folder, to be changed."""
     settings, folder = campaign
-    to = Path(shutil.copytree(folder, tmp_path / "copy", ignore=shutil.ignore_patterns("ray")))
+    to = copied(folder, tmp_path / "copy")
     return settings.model_copy(update={"out": to}), to
 
 

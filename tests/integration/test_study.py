@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from books import mlflow_runs
+from books import copied, mlflow_runs
 from command_line import CommandLine
 
 from analysis import open_campaign
@@ -85,7 +84,7 @@ def test_another_name_of_what_was_trained_trains_nothing(study):
 
 
 def test_more_names_extend_a_study(study, monkeypatch, tmp_path):
-    folder = Path(shutil.copytree(study[1], tmp_path / "copy", ignore=shutil.ignore_patterns("ray")))
+    folder = copied(study[1], tmp_path / "copy")
     monkeypatch.chdir(tmp_path)
     before = len(read_records(folder))
     resumed = load_settings(None, {"out": folder, "resume": True, "only": ("HN1", "HN5")}, StudySettings)
