@@ -171,10 +171,11 @@ def test_a_killed_driver_loses_nothing(
     assert numbers(out) == numbers(tmp_path / "unharmed")
 
 
-def test_ctrl_c_leaves_a_campaign_that_goes_on(shared_ray, settings: Settings, tmp_path: Path):
+@pytest.mark.parametrize("ray", ["shared", pytest.param("its own", marks=pytest.mark.slow)])
+def test_ctrl_c_leaves_a_campaign_that_goes_on(ray: str, shared_ray, settings: Settings, tmp_path: Path):
     wanted = settings.model_copy(update={"trials": 2, "epochs": 8, "grace_epochs": 8})
     out = Path(str(wanted.out))
-    command = CommandLine(wanted, tmp_path)
+    command = CommandLine(wanted.model_copy(update={"address": shared_ray} if ray == "shared" else {}), tmp_path)
     code, err = command.strike(signal.SIGINT, lambda: trains(out))
     assert code == 130
     assert "the same command again goes on from here" in err
