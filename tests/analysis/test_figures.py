@@ -173,6 +173,7 @@ def test_every_figure_draws_from_nine_trials(name, nine):
     check(next(drawn for drawn in nine if drawn.name == name))
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize("name", figure_names())
 def test_thin_tables_give_a_figure_or_none(name):
     for title, table in TABLES.items():

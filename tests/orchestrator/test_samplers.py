@@ -76,6 +76,7 @@ def search(folder, sampler, directions, count, restart=lambda number: False):
     return proposals, family.study
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize("directions", [("maximize",), TWO], ids=["one", "two"])
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_kills_change_nothing_that_is_proposed(sampler, directions, tmp_path):

@@ -54,6 +54,7 @@ def test_factorized_options_have_their_own_losses(options, simulated_data):
     assert ("train/gc_adversary" in history[0]) == ("encoder.gc_bins" in options)
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize("loss", LOSSES)
 def test_the_same_trial_gives_the_same_numbers(loss, simulated_data):
     head = "dual" if LOSSES.get(loss).needs_log_variance else "point"
@@ -125,6 +126,7 @@ def test_a_compiled_training_learns_the_same():
         assert other["val/spearman"] == pytest.approx(one["val/spearman"], abs=0.02)
 
 
+@pytest.mark.end_to_end
 @pytest.mark.parametrize("stop_after", [1, 2])
 @pytest.mark.parametrize(
     "flat",
