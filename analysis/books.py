@@ -2,6 +2,7 @@
 
 DIR/campaign.json    what the campaign is: id, data, settings that decide its numbers
 DIR/trials.jsonl     one line a trial that ended; a line is whole or it does not count
+DIR/stopping.jsonl   with early stopping, one line a trial at a rung; see orchestrator.stopping
 DIR/trials/<fingerprint>/   checkpoint, history and predictions of each trial
 DIR/references/<name>/      metrics and predictions of a reference line, scored once for the campaign's data
 DIR/status.json      what is running now

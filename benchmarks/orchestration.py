@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import no_op_trials
 import optuna
 import psutil
 import ray
@@ -123,6 +124,7 @@ def main() -> None:
     chosen, write = parser.parse_args(), sys.stdout.write
     warnings.simplefilter("ignore")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    ray.cloudpickle.register_pickle_by_value(no_op_trials)  # workers import what is installed alone
     ray_run.TrialTrainable = NoOpTrial  # type: ignore[misc]
     folder = Path(tempfile.mkdtemp(prefix="nrtune-orchestration-"))
     try:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from analysis.books import TrialRecord
+from analysis.books import FAILED, TrialRecord
 from analysis.pareto import Aim, default_aims
 from orchestrator.allocation import Allocation, Even
 from orchestrator.checkpoints import plan_sweep
@@ -19,8 +19,8 @@ from orchestrator.ledger import DATABASE, Ledger, default_uri, open_ledger
 from orchestrator.objectives import worth
 from orchestrator.progress import Progress
 from orchestrator.references import add_references
-from orchestrator.schedulers import EarlyStopping
 from orchestrator.settings import RunSettings
+from orchestrator.stopping import RULES, Arrivals, EarlyStopping, open_arrivals, rungs
 from trainables.config import PRESETS, RECIPE_VERSION, TrialConfig, preset
 from trainables.data.cagi5 import Variants, cell_line_of, read_cagi5
 from trainables.data.lentimpra import read_dataset
@@ -235,7 +235,14 @@ class CampaignRun:
         if uri != default_uri(self.folder) or (self.folder / DATABASE).exists():
             open_tracker()  # what can't be opened is said before anything is trained
         recorder = Recorder(
-            ledger, open_tracker, proposers, self.objective, self._tags, progress, self.settings.command
+            ledger,
+            open_tracker,
+            proposers,
+            self.objective,
+            self._tags,
+            progress,
+            self.settings.command,
+            self._arrivals(ledger),
         )
         state = "interrupted"  # unless it ends otherwise: an error must leave no run that looks alive
         try:
@@ -276,6 +283,19 @@ class CampaignRun:
             return self._outcome("interrupted", ledger, "the time budget is spent")
         why = "; ".join(recorder.closed_families.values())
         return self._outcome("finished", ledger, why)
+
+    def _arrivals(self, ledger: Ledger) -> Arrivals | None:
+        """Where trials are compared while they train; None without early stopping, and where the budget leaves no rung."""
+        stopping = self.early_stopping
+        if stopping is None or not rungs(self.epochs, stopping):
+            return None
+        ended = (
+            (fingerprint, [entry["val/spearman"] for entry in ledger.history(fingerprint)])
+            for fingerprint, record in ledger.records.items()
+            if record.status != FAILED
+        )
+        failed = [record.fingerprint for record in ledger.records.values() if record.status == FAILED]
+        return open_arrivals(RULES[stopping.rule](self.epochs, stopping), self.folder, ended, failed)
 
     def _outcome(self, state: str, ledger: Ledger, why: str = "") -> Outcome:
         return Outcome(state, Counter(record.status for record in self.ended(ledger).values()), why)

@@ -206,11 +206,12 @@ class FamilyStudy:
             if frozen.user_attrs[FINGERPRINT] not in known:
                 return self._again(frozen)
             self.study.tell(frozen.number, state=TrialState.FAIL)
-        for attempt in range(ASK_AGAIN) if self._grid is None else itertools.count():
+        names, repeats = self._made()
+        made = len(names)
+        for attempt in range(repeats, ASK_AGAIN) if self._grid is None else itertools.count():
             if not self._fill_queue({*known, *reserved}):
                 break
-            # A sampler of its own for each proposal: what it draws does not depend on restarts between proposals.
-            made = sum(FINGERPRINT in trial.user_attrs for trial in self.study.get_trials(deepcopy=False))
+            # A sampler of its own for each proposal: what it draws does not depend on restarts.
             self.study.sampler = make_sampler(self.sampler, derive_seed(self.seed, self.name, made, attempt))
             trial = self.study.ask()
             config = self.make_config(self.family.flat(self._suggest(trial)))
@@ -220,7 +221,7 @@ class FamilyStudy:
                 self.study.tell(trial, state=TrialState.FAIL)
                 continue
             enrol(self.study, trial.number)
-            trial.set_user_attr(NAME, f"{self.family.code}-{trial.number + 1:03d}")
+            trial.set_user_attr(NAME, self._next_name(names))
             trial.set_user_attr(CONFIG, config.to_flat())
             trial.set_user_attr(FINGERPRINT, fingerprint)  # last: with it, the proposal counts
             self._live[trial.number] = _Live(trial)
@@ -247,6 +248,21 @@ class FamilyStudy:
             self.study.tell(record.number, state=TrialState.PRUNED, skip_if_finished=True)
         else:
             self.study.tell(record.number, state=TrialState.FAIL, skip_if_finished=True)
+
+    def _made(self) -> tuple[list[str], int]:
+        """The names of all that was proposed, and how many draws after the last of them repeated a trial."""
+        names, repeats = [], 0
+        for trial in self.study.get_trials(deepcopy=False):
+            if FINGERPRINT in trial.user_attrs:
+                names.append(trial.user_attrs[NAME])
+                repeats = 0
+            elif REPEATS in trial.user_attrs:
+                repeats += 1
+        return names, repeats
+
+    def _next_name(self, names: Sequence[str]) -> str:
+        """The family's code and the next number, whatever was drawn in vain."""
+        return f"{self.family.code}-{max((int(name.rpartition('-')[2]) for name in names), default=0) + 1:03d}"
 
     def _fill_queue(self, taken: Collection[str]) -> bool:
         """See that the right proposal waits to be asked: a starting point, or the next of the grid that is not taken.

@@ -11,10 +11,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from analysis.books import FORMAT, MANIFEST, RECORDS, STATUS, TRIALS, TrialRecord, read_manifest, read_records
+from analysis.books import (
+    FINISHED,
+    FORMAT,
+    MANIFEST,
+    RECORDS,
+    STATUS,
+    TRIALS,
+    TrialRecord,
+    read_manifest,
+    read_records,
+    read_status,
+)
 from analysis.pareto import default_aims
 from trainables.errors import UserError
-from trainables.files import cut_torn_line, write_atomically
+from trainables.files import HISTORY, cut_torn_line, write_atomically
 
 LOCK, DATABASE = ".lock", "mlflow.db"
 
@@ -28,6 +39,8 @@ class Ledger:
     def __init__(self, folder: Path, manifest: dict[str, Any], lock: int) -> None:
         self.folder, self.manifest, self._lock = folder, manifest, lock
         cut_torn_line(folder / RECORDS)  # what it would have recorded is done again
+        before = read_status(folder)
+        self.since: str = now() if before.get("state", FINISHED) == FINISHED else before.get("since", now())
         self.records: dict[str, TrialRecord] = {}
         self.replicates: dict[str, TrialRecord] = {}
         for record in read_records(folder):
@@ -49,9 +62,27 @@ class Ledger:
         """Where a trial's checkpoint, history and predictions lie."""
         return self.folder / TRIALS / fingerprint
 
+    def history(self, fingerprint: str) -> list[dict[str, float]]:
+        """The metrics of every epoch of a trial that is stored; empty where none is."""
+        try:
+            history: list[dict[str, float]] = json.loads((self.trial_folder(fingerprint) / HISTORY).read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return []
+        return history
+
     def write_status(self, state: str, command: str, running: list[dict[str, Any]]) -> None:
-        """Write what is going on: state (running, finished, interrupted) of a command, pid, one entry a running trial."""
-        content = {"state": state, "command": command, "pid": os.getpid(), "updated": now(), "running": running}
+        """Write what is going on: state (running, finished, interrupted) of a command, pid, one entry a running trial.
+
+        since: when it began that was interrupted, maybe several times, and goes on.
+        """
+        content = {
+            "state": state,
+            "command": command,
+            "pid": os.getpid(),
+            "since": self.since,
+            "updated": now(),
+            "running": running,
+        }
         _write_text(self.folder / STATUS, json.dumps(content, indent=1))
 
     def close(self) -> None:

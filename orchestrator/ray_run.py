@@ -26,6 +26,8 @@ os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # its banner ignores verbose=0
 
 import ray
 from ray import tune
+from ray.job_config import JobConfig
+from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from analysis.books import TRIALS, TrialRecord
@@ -37,7 +39,7 @@ from orchestrator.ledger import Ledger
 from orchestrator.recorder import Recorder
 from orchestrator.resources import Resources, find_resources
 from orchestrator.retries import Attempt
-from orchestrator.schedulers import EarlyStopper, build_scheduler, rungs
+from orchestrator.schedulers import EarlyStopper
 from orchestrator.tune_trainable import TrialTrainable
 from trainables.errors import UserError, one_line
 from trainables.registry import plugin_folders
@@ -89,7 +91,10 @@ class FamilySearcher(Searcher):
         self.recorder.interrupts.leave_if_asked()
         if len(self.live) >= self._most_now() or self.alone - self.recorder.running.keys():
             return None
-        proposal = self.recorder.retries.pop() or self._new()
+        proposal = self.recorder.retries.pop()
+        # A trial that waits to run again keeps its place: what comes after it must not know less than if nothing had failed.
+        if proposal is None and len(self.live) + len(self.recorder.retries) < self._most_now():
+            proposal = self._new()
         if proposal is not None:
             self.live.add(trial_id)
             attempt = self.recorder.retries.attempt(proposal.fingerprint)
@@ -146,16 +151,14 @@ def run_trials(
 
     Raises KeyboardInterrupt where the recorder's `interrupts` were asked to leave.
     """
-    settings, epochs, stopping = campaign.settings, campaign.epochs, campaign.early_stopping
-    scheduler = build_scheduler(epochs=epochs, stopping=stopping, past=recorder.curves())
-    if isinstance(scheduler, EarlyStopper):
-        recorder.stopped_early = scheduler.stopped.__contains__
+    settings, arrivals = campaign.settings, recorder.arrivals
+    scheduler = FIFOScheduler() if arrivals is None else EarlyStopper(arrivals)
     resources = find_resources(campaign, recorder.progress.say)
     recorder.retries.shared = resources.each != resources.alone
     options = {
         # Ray leaves GPUs visible to an actor that was given none.
         "device": None if resources.each["gpu"] else "cpu",
-        "score_at": rungs(epochs, stopping),
+        "score_at": () if arrivals is None else arrivals.rule.rungs,
         "threads": int(resources.each["cpu"]),
         "plugins": os.pathsep.join(str(folder.resolve()) for folder in plugin_folders()),
         "folder": str(campaign.folder / TRIALS),
@@ -194,6 +197,17 @@ def _run(searcher: FamilySearcher, scheduler: Any, recorder: Recorder, trainable
         tuner.fit()
 
 
+class _OwnPath(JobConfig):
+    """Workers import what is installed, and nothing of the folder in which the user called the driver.
+
+    Ray puts that folder and the script's in front of their path: a file analysis.py of the user's would stand for ours.
+    """
+
+    def _serialize(self) -> bytes:
+        self._py_driver_sys_path.clear()
+        return bytes(super()._serialize())
+
+
 @contextmanager
 def ray_there(address: str | None) -> Iterator[None]:
     """Ray while it is needed; in a notebook or a test, one that runs already is used and left running.
@@ -223,6 +237,7 @@ def start_ray(address: str | None) -> None:
         ray.init(
             address=address or "local",
             include_dashboard=False if address is None else None,
+            job_config=_OwnPath(),
             log_to_driver=False,
             logging_level=logging.ERROR,
         )

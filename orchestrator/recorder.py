@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
@@ -20,12 +19,12 @@ from orchestrator.family_search import Objective, Proposal, Proposer
 from orchestrator.faults import CRASHED, Failure, classify
 from orchestrator.interrupts import Interrupts
 from orchestrator.ledger import Ledger, now
+from orchestrator.messages import MESSAGE, EpochEnded, Message, TrialFailed
 from orchestrator.progress import Progress
 from orchestrator.publisher import Publisher
 from orchestrator.retries import Outcomes, Retries
-from orchestrator.schedulers import Curve
-from orchestrator.tune_trainable import REPORT
-from trainables.files import BEST, HISTORY, LAST, PREDICTIONS
+from orchestrator.stopping import Arrivals
+from trainables.files import BEST, LAST, PREDICTIONS
 
 if TYPE_CHECKING:
     from orchestrator.tracking import Tracker
@@ -44,7 +43,8 @@ LOG_SECONDS = 5.0
 class Recorder(Callback):
     """Writes ledger, Optuna and MLflow, in that order, so that a crash between any two is mended at the next start.
 
-    open_tracker is called from the publisher's thread, and again where it failed.
+    open_tracker is called from the publisher's thread, and again where it failed. arrivals: with early stopping, where
+    trials are compared.
     """
 
     def __init__(
@@ -56,12 +56,14 @@ class Recorder(Callback):
         tags_of: Callable[[Proposal], dict[str, str]],
         progress: Progress,
         command: str,
+        arrivals: Arrivals | None = None,
     ) -> None:
+        self.arrivals = arrivals
         self.ledger, self.open_tracker, self.studies, self.command = ledger, open_tracker, studies, command
         self.objective, self.tags_of, self.progress = objective, tags_of, progress
         self.running: dict[str, _Running] = {}
-        self.stopped_early: Callable[[str], bool] = lambda trial_id: False
-        self.retries, self.outcomes = Retries(), Outcomes()
+        self.retries = Retries()
+        self.outcomes = Outcomes(record for record in ledger.records.values() if record.ended > ledger.since)
         self.closed_families: dict[str, str] = {}  # those that are asked no more, and why
         self.again: dict[str, _Running] = {}  # by fingerprint, trials that wait for another attempt
         self.interrupts = Interrupts()
@@ -105,22 +107,19 @@ class Recorder(Callback):
     ) -> None:
         """Log an epoch."""
         running = self.running[trial.trial_id]
-        report = result.pop(REPORT)  # Ray Tune would keep it
-        running.epoch = result["epoch"]
-        if report.get("failure"):
-            running.failure = Failure(**report["failure"])
-            self._write_error(running.proposal, report["traceback"])
-            return
-        running.history += report["history"]
-        running.metrics = report["metrics"]
-        running.final = report["final"]
-        running.pid = result["pid"]
-        if time.monotonic() - running.logged > LOG_SECONDS:
-            self._log_running(running)
-        study = self.studies[running.proposal.family]
-        for entry in report["history"]:
-            study.report(running.proposal.number, int(entry["epoch"]), entry["val/spearman"])
-        self._show()
+        message: Message = result.pop(MESSAGE)  # Ray Tune would keep it
+        match message:
+            case TrialFailed():
+                running.failure = message.failure
+                self._write_error(running.proposal, message.traceback)
+            case EpochEnded():
+                running.hear(message)
+                if time.monotonic() - running.logged > LOG_SECONDS:
+                    self._log_running(running)
+                study = self.studies[running.proposal.family]
+                for entry in message.history:
+                    study.report(running.proposal.number, int(entry["epoch"]), entry["val/spearman"])
+                self._show()
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Record the end of a trial that ran to its end, was stopped early, failed in Python, or was cut off."""
@@ -132,7 +131,7 @@ class Recorder(Callback):
             self._fail(running)
         elif running.final:
             self._end(running, FINISHED)
-        elif self.stopped_early(trial.trial_id):
+        elif self.arrivals is not None and self.arrivals.stopped(running.proposal.fingerprint):
             self._end(running, PRUNED)
         else:  # the time budget is spent: the trial is taken up again by the next search
             self._log_running(running)
@@ -161,16 +160,6 @@ class Recorder(Callback):
         self.publisher.put(lambda: self.tracker.interrupt(f for f in fingerprints if f not in ended))
         self.running.clear()
         self.again.clear()
-
-    def curves(self) -> Iterable[Curve]:
-        """The validation curve of every trial, replicates aside, that ended without failing, from its own history.
-
-        Optuna keeps no curves of a search with several objectives.
-        """
-        for record in self.ledger.records.values():
-            if record.status != FAILED:
-                history = _read_history(self.ledger.trial_folder(record.fingerprint) / HISTORY)
-                yield Curve(record.fingerprint, tuple((int(e["epoch"]), e["val/spearman"]) for e in history))
 
     def keep_models(self, sweep: Sweep) -> None:
         """Once all has ended: log the checkpoints that stay to their runs, and let the others go."""
@@ -211,7 +200,7 @@ class Recorder(Callback):
         """Let a failed trial run again where that may help; else it has ended."""
         proposal, failure = running.proposal, running.failure
         assert failure is not None
-        following = self.retries.again(proposal, failure)
+        following = self.retries.again(proposal, failure, running.epoch)
         if following is None:
             self._end(running, FAILED)
             return
@@ -229,7 +218,7 @@ class Recorder(Callback):
     def _end(self, running: _Running, status: str) -> None:
         proposal = running.proposal
         # A worker that died may have trained an epoch more than it told of.
-        stored = _read_history(self.ledger.trial_folder(proposal.fingerprint) / HISTORY)
+        stored: Sequence[Mapping[str, float]] = self.ledger.history(proposal.fingerprint)
         history = max(running.history, stored, key=len)
         record = TrialRecord(
             name=proposal.name,
@@ -254,6 +243,8 @@ class Recorder(Callback):
             gpu_seconds=round(running.held["gpu"], 1),
         )
         self.ledger.append(record)
+        if self.arrivals is not None and status == FAILED:
+            self.arrivals.take_back(record.fingerprint)
         self.outcomes.note(record)
         self.studies[record.family].tell(record, self.objective(record))
         self.publisher.put(lambda: self._publish(record, history))
@@ -298,7 +289,7 @@ class Recorder(Callback):
             return
         folder = self.ledger.trial_folder(record.fingerprint)
         self._open_run(Proposal(**{name: getattr(record, name) for name in Proposal._fields}))
-        history = history or _read_history(folder / HISTORY)
+        history = history or self.ledger.history(record.fingerprint)
         self.tracker.finish(record, history, [folder / name for name in PREDICTIONS], self.objective(record))
 
     def _open_run(self, proposal: Proposal) -> None:
@@ -325,10 +316,16 @@ class _Running:
         self.since = self.logged = time.monotonic()
         self.epoch = 0
         self.pid: int | None = None
-        self.history: list[dict[str, float]] = []
-        self.metrics: dict[str, float] | None = None
+        self.history: list[Mapping[str, float]] = []
+        self.metrics: Mapping[str, float] | None = None
         self.final = False
         self.failure: Failure | None = None
+
+    def hear(self, message: EpochEnded) -> None:
+        """Take in an epoch."""
+        self.epoch, self.pid = message.epoch, message.pid
+        self.history += message.history
+        self.metrics, self.final = message.metrics, message.final
 
     def stop(self) -> None:
         """End an attempt."""
@@ -346,11 +343,3 @@ def _worker_error(trial: Any) -> BaseException | None:
     with Path(path).open("rb") as file:
         error: BaseException = cloudpickle.load(file)
     return error
-
-
-def _read_history(path: Path) -> list[dict[str, float]]:
-    try:
-        history: list[dict[str, float]] = json.loads(path.read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
-        return []
-    return history

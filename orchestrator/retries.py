@@ -5,19 +5,22 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 
 from analysis.books import FAILED, TrialRecord
 from orchestrator.family_search import Proposal
 from orchestrator.faults import LOST_NODE, OOM, Failure
 
 MOST_RESTARTS = 3
-"""So often a trial goes on from its checkpoint after its worker or its node was lost; then it has failed."""
+"""So often a trial goes on from its checkpoint after its worker or its node was lost, without getting any further; then
+it has failed."""
 
 PAUSE = 2.0
 """Seconds before the first restart of a trial, twice as many before each further one: what failed may be gone by then."""
 
 HOPELESS = 3
-"""A family is asked no more when so many of its trials have ended since the start, and all failed."""
+"""A family is asked no more when so many of its trials have ended since the start, and all failed. What goes on after an
+interruption is no new start, but for families that were asked no more: their cause may have been mended."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,6 +47,7 @@ class Retries:
         self._waiting: list[tuple[float, Proposal]] = []
         self._attempts: dict[str, Attempt] = {}
         self._restarts: Counter[str] = Counter()
+        self._furthest: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -61,8 +65,8 @@ class Retries:
                 return proposal
         return None
 
-    def again(self, proposal: Proposal, failure: Failure) -> str | None:
-        """Put a failed trial into the queue and say how it goes on; None where it has had its chances."""
+    def again(self, proposal: Proposal, failure: Failure, epoch: int) -> str | None:
+        """Put a trial that failed after an epoch into the queue and say how it goes on; None where it has had its chances."""
         now = self.attempt(proposal.fingerprint)
         following, pause = dataclasses.replace(now, number=now.number + 1), 0.0
         if failure.failure_class == OOM:
@@ -73,6 +77,9 @@ class Retries:
             else:
                 return None
         elif failure.restartable:
+            if epoch > self._furthest.get(proposal.fingerprint, -1):
+                self._furthest[proposal.fingerprint] = epoch
+                self._restarts[proposal.fingerprint] = 0
             self._restarts[proposal.fingerprint] += 1
             if self._restarts[proposal.fingerprint] > MOST_RESTARTS:
                 return None
@@ -86,11 +93,15 @@ class Retries:
 
 
 class Outcomes:
-    """How the trials of each family have ended since the start."""
+    """How the trials of each family have ended since the start. before: those that ended before an interruption."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: Iterable[TrialRecord] = ()) -> None:
         self._ended: Counter[str] = Counter()
         self._failed: defaultdict[str, list[TrialRecord]] = defaultdict(list)
+        for record in before:
+            self.note(record)
+        for family in [family for family in self._failed if self.hopeless(family)]:
+            del self._ended[family], self._failed[family]
 
     def note(self, record: TrialRecord) -> None:
         """Count a trial that has ended; that its node was lost is not its family's fault."""

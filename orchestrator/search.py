@@ -15,8 +15,8 @@ from orchestrator.family_search import Direction, FamilyStudy, Proposer, open_st
 from orchestrator.grid import VALUES, Grid
 from orchestrator.ledger import Ledger
 from orchestrator.objectives import checked_aims
-from orchestrator.schedulers import EarlyStopping, default_grace
 from orchestrator.settings import Settings
+from orchestrator.stopping import EarlyStopping, default_grace
 from search_spaces import FAMILIES, Family, check_codes, names_by_word, published_by_name, short_form
 from search_spaces.ablation import BUDGET, around
 from trainables.config import TrialConfig

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import socket
@@ -38,7 +39,8 @@ def serve_mlflow(folder: Path, port: int) -> int:
     ]
     page = f"http://{HOST}:{port}{page_of(uri, open_folder(folder).manifest)}"
     sys.stderr.write(f"open {page} in a browser in about 10 s (Ctrl-C ends the server)\n{shlex.join(command)}\n")
-    process = subprocess.Popen(command)
+    # What Python files lie in this folder is not MLflow's business.
+    process = subprocess.Popen(command, env={**os.environ, "PYTHONSAFEPATH": "1"})
     # A polite kill must not leave the server behind; Ctrl-C reaches both anyway.
     signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
     try:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import signal
 import time
 import traceback
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
 from analysis.books import MANIFEST
 from orchestrator.faults import CRASHED, TrialTimeout, classify
+from orchestrator.messages import MESSAGE, EpochEnded, Message, TrialFailed
 from trainables.errors import UserError
+from trainables.files import LAST
 from trainables.registry import PLUGIN_VARIABLE
 
-REPORT = "report"
-"""The entry of a result that is the recorder's alone: history and metrics, or failure and traceback."""
+if TYPE_CHECKING:
+    from trainables.training import EpochReport, Training
 
 TUNE_NEEDS = frozenset({"trial_id", "date", "pid", "hostname", "node_ip"})
 
@@ -35,7 +37,7 @@ class TrialTrainable(tune.Trainable):
     def setup(self, config: dict[str, Any], data: Any = None, options: dict[str, Any] | None = None) -> None:
         """Take what all trials of the node share; the training itself is built in the first step."""
         self.data = data
-        self.training: Any = None
+        self.training: Training | None = None
         self.options = options or {}
         os.environ[PLUGIN_VARIABLE] = self.options["plugins"]
         self._begin(config)
@@ -46,23 +48,24 @@ class TrialTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train an epoch and return it, or the failure, as REPORT."""
+        """Train an epoch and tell of it, or of the failure."""
         started = time.monotonic()
+        message: Message
         try:
             with _TimeLimit(self.left):
-                result = self._step()
+                message = self._step()
+            self.epoch = message.epoch
+            return {MESSAGE: message, "done": message.final}
         except Exception as error:
             self.training = None
             failure = classify(error)
             if failure.failure_class == CRASHED and "CUDA error" in failure.message:
                 raise  # the process can't use the device any more: it must not be given another trial
-            report = {"failure": failure._asdict(), "traceback": traceback.format_exc()}
-            # Tune wants what the scheduler looks at in every result.
-            return {"epoch": self.epoch, "val_spearman": math.nan, "done": True, REPORT: report}
+            message = TrialFailed(epoch=self.epoch, failure=failure, traceback=traceback.format_exc())
+            return {MESSAGE: message, "done": True}
         finally:
             if self.left is not None:
                 self.left -= time.monotonic() - started
-        return result
 
     def get_auto_filled_metrics(self, *arguments: Any, **options: Any) -> dict[str, Any]:
         """Only what Ray Tune itself needs: it keeps histories of every number, of every trial."""
@@ -81,43 +84,53 @@ class TrialTrainable(tune.Trainable):
         self.epoch = 0
         self.left: float | None = self.options["time_limit"]
 
-    def _step(self) -> dict[str, Any]:
+    def _step(self) -> EpochEnded:
+        if self.training is not None:
+            return _message(self.training, self.training.run_epoch(), told=self.epoch)
+        self.training = training = self._build()
+        # One that was interrupted tells where it is before it goes on: it may have to end there.
+        return _message(training, training.report() if training.history else training.run_epoch(), told=0)
+
+    def _build(self) -> Training:
+        """The trial's training, which goes on from its checkpoint; from the first epoch where that can't be read."""
+        import torch
+
+        from trainables.checkpoint import Unreadable
         from trainables.config import TrialConfig
         from trainables.training import Training
 
-        history: list[dict[str, float]] = []
-        if self.training is None:
-            import torch
-
-            torch.set_num_threads(self.options["threads"])
-            folder = Path(self.options["folder"]) / self.proposal["fingerprint"]
-            if not (folder.parents[1] / MANIFEST).exists():
-                raise UserError(
-                    f"{folder.parents[1]} is not shared with this node: put --out on storage that all nodes see"
-                )
-            training = Training(
-                TrialConfig.from_flat(self.proposal["config"]),
-                self.data,
-                folder=folder,
-                device=self.options["device"],
-                score_at=self.options["score_at"],
-                micro_batches=self.micro_batches,
+        torch.set_num_threads(self.options["threads"])
+        folder = Path(self.options["folder"]) / self.proposal["fingerprint"]
+        if not (folder.parents[1] / MANIFEST).exists():
+            raise UserError(
+                f"{folder.parents[1]} is not shared with this node: put --out on storage that all nodes see"
             )
-            # After a resume the driver may have missed the last epochs before the interruption: it gets them all.
-            history = training.history[:-1] if training.done else training.history[:]
-            self.training = training
-        report = self.training.run_epoch()
-        self.epoch = report.epoch
-        return {
-            "epoch": report.epoch,
-            "val_spearman": report.metrics["val/spearman"],
-            "done": report.last,
-            REPORT: {
-                "history": [*history, report.metrics],
-                "metrics": report.score.defined() if report.score is not None else None,
-                "final": report.last,  # Ray Tune sets its own `done` where it stops a trial early
-            },
-        }
+        config = TrialConfig.from_flat(self.proposal["config"])
+        build = partial(
+            Training,
+            config,
+            self.data,
+            folder=folder,
+            device=self.options["device"],
+            score_at=self.options["score_at"],
+            micro_batches=self.micro_batches,
+        )
+        try:
+            return build()
+        except Unreadable:
+            (folder / LAST).unlink()
+            return build()
+
+
+def _message(training: Training, report: EpochReport, told: int) -> EpochEnded:
+    """An epoch's message; told: the last epoch of which the attempt has told, or 0."""
+    return EpochEnded(
+        curve=tuple(entry["val/spearman"] for entry in training.history),
+        history=tuple(training.history[told:]),
+        metrics=None if report.score is None else report.score.defined(),
+        final=report.last,
+        pid=os.getpid(),
+    )
 
 
 class _TimeLimit:

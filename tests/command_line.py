@@ -32,9 +32,15 @@ class Process:
     """A command that runs: what it has said on standard error so far, and its end. Killed where its `with` block is left."""
 
     def __init__(
-        self, command: list[str], environment: dict[str, str], stdout: IO[str] | int = subprocess.DEVNULL
+        self,
+        command: list[str],
+        environment: dict[str, str],
+        stdout: IO[str] | int = subprocess.DEVNULL,
+        folder: Path | None = None,
     ) -> None:
-        self.process = subprocess.Popen(command, env=environment, text=True, stdout=stdout, stderr=subprocess.PIPE)
+        self.process = subprocess.Popen(
+            command, env=environment, text=True, stdout=stdout, stderr=subprocess.PIPE, cwd=folder
+        )
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -94,14 +100,14 @@ class Process:
 
 
 class Command:
-    """A command line of nrtune, for a process of its own with a Ray of its own."""
+    """A command line of nrtune, for a process of its own with a Ray of its own, in `folder` or where the tests run."""
 
-    def __init__(self, *arguments: object, **environment: str) -> None:
-        self.command = [sys.executable, "-m", "orchestrator.cli", *map(str, arguments)]
-        self.environment = {**os.environ, **environment}
+    def __init__(self, *arguments: object, folder: Path | None = None, **environment: str) -> None:
+        self.command = [str(Path(sys.executable).with_name("nrtune")), *map(str, arguments)]
+        self.environment, self.folder = {**os.environ, **environment}, folder
 
     def start(self) -> Process:
-        return Process(self.command, self.environment)
+        return Process(self.command, self.environment, folder=self.folder)
 
     def strike(self, number: int, when: Callable[[], object]) -> tuple[int, str]:
         """Start, send a signal once `when` holds, and return exit code and standard error."""

@@ -14,6 +14,10 @@ from trainables.files import write_atomically
 FORMAT = 1
 
 
+class Unreadable(UserError):
+    """A file is no checkpoint, or not a whole one."""
+
+
 def save(path: Path, content: dict[str, Any]) -> None:
     """Write tensors and plain values to `path`, replacing it at once when all is on disk.
 
@@ -25,13 +29,13 @@ def save(path: Path, content: dict[str, Any]) -> None:
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Read what `save` wrote. Raises UserError for a missing, damaged or foreign file."""
+    """Read what `save` wrote. Raises UserError for a missing file, Unreadable for a damaged or foreign one."""
     if not path.exists():
         raise UserError(f"{path}: no such checkpoint")
     try:
         content = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged file
-        raise UserError(f"{path}: is not a readable nrtune checkpoint ({type(error).__name__})") from error
+        raise Unreadable(f"{path}: is not a readable nrtune checkpoint ({type(error).__name__})") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise UserError(f"{path}: is not a checkpoint of this nrtune version")
+        raise Unreadable(f"{path}: is not a checkpoint of this nrtune version")
     return content

@@ -170,6 +170,10 @@ class Training:
         """Train and validate one epoch, keep a checkpoint, and score where a score is due. Raises Diverged."""
         if not self.done:
             self._train_and_validate()
+        return self.report()
+
+    def report(self) -> EpochReport:
+        """The last epoch that was trained, scored anew where a score is due after it. Nothing is trained."""
         due = self.epoch in self.score_at or self.done
         return EpochReport(self.epoch, self.config.epochs, self.history[-1], self.score() if due else None)
 

@@ -13,13 +13,12 @@ from in_process import run
 
 from analysis import open_campaign
 from analysis.export import open_parquet, to_arrow
-from orchestrator import ray_run
 from orchestrator.family_search import open_storage
 from orchestrator.ledger import default_uri
 from orchestrator.pareto_view import front_of, pareto_json
-from orchestrator.schedulers import Median
 from orchestrator.search import Search
 from orchestrator.settings import Settings, load_settings
+from orchestrator.stopping import STOPPING
 from trainables.data.simulate import HDF5_NAME
 from trainables.errors import UserError
 
@@ -116,23 +115,17 @@ def test_a_campaign_keeps_its_scheduler_sampler_and_objectives(campaign):
             Search(load_settings(None, {"out": folder, "resume": True, **change}, Settings)).run()
 
 
-def test_more_trials_are_judged_by_those_of_before(campaign, tmp_path, monkeypatch):
-    """After a restart the median rule has every stored curve."""
+def test_more_trials_are_judged_by_those_of_before(campaign, tmp_path):
+    """After a restart the median rule has every stored curve, also of a campaign that noted no arrivals."""
     campaign = campaign.model_copy(update={"out": copied(folder_of(campaign), tmp_path / "copy")})
-    built = []
-    build = ray_run.build_scheduler
-
-    def seen(**given):
-        given["past"] = list(given["past"])
-        built.append((build(**given), given["past"]))
-        return built[-1][0]
-
-    monkeypatch.setattr(ray_run, "build_scheduler", seen)
-    records = open_campaign(folder_of(campaign)).records()
+    arrivals = folder_of(campaign) / STOPPING
+    before, noted = open_campaign(folder_of(campaign)).records(), arrivals.read_text().splitlines()
+    arrivals.unlink()
     assert Search(campaign.model_copy(update={"trials": TRIALS + 1})).run().state == "finished"
-    ((scheduler, past),) = built
-    assert isinstance(scheduler, Median)
-    assert {c.fingerprint: [e for e, _ in c.values] for c in past} == {
-        r.fingerprint: list(range(1, r.epochs_trained + 1)) for r in records
-    }
+    added = open_campaign(folder_of(campaign)).records()[-1]
+    lines = [json.loads(line) for line in arrivals.read_text().splitlines()]
+    assert len(lines) > len(noted)
+    found = {line["epoch"]: line["others"] for line in lines if line.get("fingerprint") == added.fingerprint}
+    assert found
+    assert found == {epoch: sum(r.epochs_trained >= epoch for r in before) for epoch in found}
     check_agreement(folder_of(campaign), ("baseline",), TRIALS + 1)

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
 import subprocess
 import sys
 import time
-from types import SimpleNamespace
 
 import optuna
 import pytest
-from ray.tune.schedulers import FIFOScheduler
 
 from analysis.books import TrialRecord
 from orchestrator import ledger as ledger_module
 from orchestrator.family_search import FamilyStudy, Proposal, open_storage, open_study
 from orchestrator.faults import TrialTimeout
 from orchestrator.ledger import DATABASE, default_uri, is_running, open_ledger
-from orchestrator.schedulers import Asha, Curve, EarlyStopping, build_scheduler, default_grace, rungs
 from orchestrator.tracking import Tracker
 from orchestrator.tune_trainable import _TimeLimit
 from search_spaces import FAMILIES, SWITCH
@@ -78,87 +74,6 @@ def test_a_manifest_that_was_never_finished_is_no_campaign(tmp_path):
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / f".{ledger_module.MANIFEST}.1.partial").write_text("{")
     open_(tmp_path / "c").close()
-
-
-@pytest.mark.parametrize(
-    ("epochs", "grace", "factor", "expected"),
-    [
-        (80, 9, 3, (9, 27)),
-        (4, 2, 3, (2,)),
-        (2, 2, 3, ()),
-        (1, 2, 3, ()),
-        (10, 2, 1.5, (2, 3, 5, 7)),
-        (100, 1, 10, (1, 10)),
-    ],
-)
-def test_rungs_are_those_of_rays_asha(epochs, grace, factor, expected):
-    stopping = EarlyStopping(grace, factor)
-    assert rungs(epochs, stopping) == expected
-    if expected:
-        scheduler = build_scheduler(epochs=epochs, stopping=stopping)
-        theirs = sorted(math.ceil(m - 1e-9) for m, _ in scheduler._brackets[0]._rungs if m < epochs)
-        assert tuple(theirs) == expected
-
-
-def test_the_default_grace_leaves_short_trials_alone():
-    assert rungs(1, EarlyStopping(default_grace(1), 3)) == ()
-    assert rungs(80, EarlyStopping(default_grace(80), 3)) == (8, 24, 72)
-
-
-def test_without_early_stopping_there_are_no_rungs():
-    assert rungs(80, None) == ()
-    assert isinstance(build_scheduler(epochs=80, stopping=None), FIFOScheduler)
-
-
-def trial(name, protected=False):
-    return SimpleNamespace(trial_id=name, config={"protected": protected})
-
-
-def result(epoch, value, **more):
-    return {"epoch": epoch, "val_spearman": value, **more}
-
-
-def test_asha_stops_what_falls_behind_but_never_the_studys_own():
-    asha = Asha(epochs=9, stopping=EarlyStopping(1, 3))
-    good, bad, published = trial("good"), trial("bad"), trial("published", protected=True)
-    for one in (good, bad, published):
-        asha.on_trial_add(None, one)
-    assert asha.on_trial_result(None, good, result(1, 0.9)) == "CONTINUE"
-    assert asha.on_trial_result(None, bad, result(1, 0.1)) == "STOP"
-    assert asha.on_trial_result(None, published, result(1, 0.1)) == "CONTINUE"
-    assert asha.on_trial_result(None, published, result(9, 0.1)) == "STOP"  # the end, not a verdict
-    assert asha.stopped == {"bad"}
-
-
-def test_rungs_survive_a_restart():
-    asha = Asha(epochs=9, stopping=EarlyStopping(1, 3), past=[Curve("old", ((1, 0.5), (2, 0.6), (3, 0.7)))])
-    late = trial("late")
-    asha.on_trial_add(None, late)
-    assert asha.on_trial_result(None, late, result(1, 0.4)) == "STOP"
-
-
-def test_a_resumed_trial_is_measured_by_its_own_epochs():
-    """Its first result carries its history: each epoch goes to its rung, and later trials meet the right cutoffs."""
-    asha = Asha(epochs=80, stopping=EarlyStopping(8, 3))
-    resumed, late = trial("resumed"), trial("late")
-    asha.on_trial_add(None, resumed)
-    history = [{"epoch": float(epoch), "val/spearman": epoch / 100} for epoch in range(1, 32)]
-    assert asha.on_trial_result(None, resumed, result(31, 0.31, history=history)) == "CONTINUE"
-    assert asha.on_trial_result(None, resumed, result(32, 0.32, history=history[-1:])) == "CONTINUE"
-    recorded = {milestone: values for milestone, values in asha._brackets[0]._rungs}
-    assert recorded[8] == {"resumed": 0.08}
-    assert recorded[24] == {"resumed": 0.24}
-    asha.on_trial_add(None, late)
-    assert asha.on_trial_result(None, late, result(8, 0.07)) == "STOP"
-
-
-def test_a_failure_leaves_no_value_in_a_rung():
-    asha = Asha(epochs=9, stopping=EarlyStopping(1, 3))
-    failed, late = trial("failed"), trial("late")
-    asha.on_trial_add(None, failed)
-    asha.on_trial_complete(None, failed, result(1, math.nan, failure_class="diverged"))
-    asha.on_trial_add(None, late)
-    assert asha.on_trial_result(None, late, result(1, 0.1)) == "CONTINUE"
 
 
 def test_a_time_limit_cuts_a_hang():

@@ -56,34 +56,45 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_a_lost_trial_goes_on_so_often_and_no_more(clock):
     retries = Retries()
     for number in range(MOST_RESTARTS):
-        assert retries.again(TRIAL, LOST) == "goes on from its checkpoint"
+        assert retries.again(TRIAL, LOST, 4) == "goes on from its checkpoint"
         assert len(retries) == 1
         clock[0] += PAUSE * 2**number - 0.01
         assert retries.pop() is None
         clock[0] += 0.02
         assert retries.pop() == TRIAL
         assert retries.attempt("f1") == Attempt(number=number + 2)
-    assert retries.again(TRIAL, LOST) is None
+    assert retries.again(TRIAL, LOST, 4) is None
     assert not retries
     assert retries.attempt("f1").number == MOST_RESTARTS + 1
 
 
+def test_a_trial_that_gets_further_each_time_is_not_given_up(clock):
+    retries = Retries()
+    for epoch in range(2 * MOST_RESTARTS):
+        assert retries.again(TRIAL, LOST, epoch) is not None
+        clock[0] += PAUSE + 0.01
+        assert retries.pop() == TRIAL
+    for _ in range(MOST_RESTARTS - 1):
+        assert retries.again(TRIAL, LOST, epoch) is not None
+    assert retries.again(TRIAL, LOST, epoch) is None
+
+
 def test_memory_first_alone_then_half_batches_then_no_more():
     retries = Retries()
-    assert "alone" in retries.again(TRIAL, OOM)
+    assert "alone" in retries.again(TRIAL, OOM, 0)
     assert retries.attempt("f1") == Attempt(number=2, alone=True)
-    assert "half batches" in retries.again(TRIAL, OOM)
+    assert "half batches" in retries.again(TRIAL, OOM, 0)
     assert retries.attempt("f1") == Attempt(number=3, alone=True, micro_batches=2)
-    assert retries.again(TRIAL, OOM) is None
+    assert retries.again(TRIAL, OOM, 0) is None
     unshared = Retries(shared=False)
-    assert "half batches" in unshared.again(TRIAL, OOM)
-    assert unshared.again(TRIAL, OOM) is None
+    assert "half batches" in unshared.again(TRIAL, OOM, 0)
+    assert unshared.again(TRIAL, OOM, 0) is None
 
 
 def test_a_trial_whose_node_is_lost_keeps_what_memory_taught():
     retries = Retries()
-    retries.again(TRIAL, OOM)
-    retries.again(TRIAL, LOST)
+    retries.again(TRIAL, OOM, 0)
+    retries.again(TRIAL, LOST, 0)
     assert retries.attempt("f1") == Attempt(number=3, alone=True)
 
 
@@ -101,7 +112,7 @@ def test_a_full_disk_is_known_however_it_is_told():
 
 @pytest.mark.parametrize("failure_class", ["diverged", "timed_out", "invalid", "crashed"])
 def test_what_a_trial_did_itself_is_not_tried_again(failure_class):
-    assert Retries().again(TRIAL, Failure(failure_class, "its own doing")) is None
+    assert Retries().again(TRIAL, Failure(failure_class, "its own doing"), 0) is None
 
 
 def ended(number: int, failure_class: str | None) -> TrialRecord:
@@ -121,6 +132,15 @@ def test_a_family_of_which_all_fail_is_asked_no_more():
     assert outcomes.hopeless("rank_stability") == (
         "rank_stability is asked no more: all 3 of its trials failed (1 diverged, 2 crashed; last: on purpose)"
     )
+
+
+def test_an_interruption_does_not_begin_the_count_anew_but_for_families_that_were_given_up():
+    failed = [ended(number, "diverged") for number in range(HOPELESS)]
+    outcomes = Outcomes(failed[:-1])
+    assert outcomes.hopeless("rank_stability") is None
+    outcomes.note(failed[-1])
+    assert outcomes.hopeless("rank_stability") is not None
+    assert Outcomes(failed).hopeless("rank_stability") is None
 
 
 def test_one_that_gets_through_keeps_its_family_going_and_lost_nodes_do_not_count():

@@ -1,0 +1,139 @@
+"""A campaign with early stopping that is struck anywhere decides as an unharmed one: real drivers, workers and signals."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from books import check_agreement
+from command_line import CommandLine
+
+from analysis.books import read_records
+from orchestrator.search import Search
+from orchestrator.settings import Settings
+from orchestrator.stopping import RULES
+from trainables.registry import PLUGIN_VARIABLE
+
+LOSS = '''
+import dataclasses, json, os, pathlib, signal
+from trainables.component import param
+from trainables.losses import Loss
+
+HERE = pathlib.Path(__file__).parents[1]
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Struck(Loss):
+    """Squared error, not finite from an epoch on. The batches of a campaign are counted; in some of them something happens."""
+    diverges: int = param(0, low=0)
+
+    def __call__(self, prediction, target, progress):
+        with (HERE / "batches").open("a") as file:
+            file.write(".")
+            number = file.tell()
+        plan = json.loads((HERE / "plan.json").read_text())
+        match plan.get(str(number)):
+            case "worker":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "driver":
+                os.kill(int((HERE / "driver").read_text()), signal.SIGKILL)
+            case "ctrl_c":
+                os.kill(int((HERE / "driver").read_text()), signal.SIGINT)
+        error = (prediction.mean - target.activity).square().mean()
+        return error * float("nan") if 0 < self.diverges <= progress.epoch + 1 else error
+'''
+FAMILY = """
+from search_spaces import Choice, Family, Float, Published
+FAMILY = Family(
+    code="STR", title="Struck", fixed={"encoder": "factorized", "head": "point", "sampler": "uniform", "loss": "struck"},
+    space=(Float(name="lr", low=1e-5, high=0.02, default=0.01, log=True), Choice(name="loss.diverges", values=(0, 4), default=0)),
+    published=(Published(name="slow", seed=0, parameters={"lr": 1e-4}), Published(name="fast", seed=0, parameters={"lr": 0.01})),
+)
+"""
+TRIALS, EPOCHS = 6, 8
+TIMES = ("seconds", "started", "ended", "cpu_seconds", "gpu_seconds", "attempts")
+"""What an interruption does change in a record."""
+
+
+class Struck:
+    """A campaign whose workers strike at the batches of a plan, and its driver, a process that is started again each time."""
+
+    def __init__(self, folder: Path, settings: Settings, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.plugins, self.folder = folder / "plugins", folder
+        for name, text in (("losses/struck.py", LOSS), ("search_spaces/struck.py", FAMILY)):
+            path = self.plugins / name
+            path.parent.mkdir(parents=True)
+            path.write_text(text)
+        monkeypatch.setenv(PLUGIN_VARIABLE, str(self.plugins))
+        self.settings = settings.model_copy(update={"families": ("struck",), "trials": TRIALS, "epochs": EPOCHS,
+            "grace_epochs": 2, "reduction_factor": 2, "address": address})  # fmt: skip
+
+    def run(self, name: str, plan: Mapping[int, str], **settings: Any) -> tuple[list[dict[str, Any]], int]:
+        """What the trials were, times aside, and how many batches they took."""
+        (self.plugins / "plan.json").write_text(json.dumps(plan))
+        (self.plugins / "batches").unlink(missing_ok=True)
+        wanted = self.settings.model_copy(update={"out": self.folder / name, **settings})
+        if not plan:
+            Search(wanted).run()
+        command = CommandLine(wanted, self.folder)
+        code = None if plan else 0
+        while code != 0:
+            (self.plugins / "driver").unlink(missing_ok=True)
+            with command.start() as process:
+                (self.plugins / "driver").write_text(str(process.process.pid))
+                code = process.end()
+                assert code in (0, 130, -9), process.err
+                assert "Traceback" not in process.err
+        check_agreement(self.folder / name, ("struck",), TRIALS)
+        records = [dataclasses.asdict(record) for record in read_records(self.folder / name)]
+        return [{key: value for key, value in record.items() if key not in TIMES} for record in records], (
+            self.plugins / "batches"
+        ).stat().st_size
+
+
+@pytest.fixture(scope="module")
+def struck(shared_ray: str, simulated_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    from trainables.data.simulate import HDF5_NAME
+
+    settings = Settings(data=simulated_folder / HDF5_NAME, cagi5=simulated_folder / "cagi5", max_concurrent=1)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        yield Struck(tmp_path_factory.mktemp("struck"), settings, shared_ray, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def unharmed(struck: Struck) -> Callable[..., tuple[list[dict[str, Any]], int]]:
+    """`unharmed(RULE, SEED)`: a campaign that nobody strikes, run once."""
+    found: dict[tuple[str, int], tuple[list[dict[str, Any]], int]] = {}
+
+    def get(rule: str, seed: int) -> tuple[list[dict[str, Any]], int]:
+        if (rule, seed) not in found:
+            found[rule, seed] = struck.run(f"{rule}-{seed}", {}, scheduler=rule, seed=seed)
+        return found[rule, seed]
+
+    return get
+
+
+def test_each_kind_of_strike_once(struck, unharmed):
+    whole, batches = unharmed("asha", 0)
+    assert {record["status"] for record in whole} >= {"finished", "pruned"}
+    plan = {batches // 4: "worker", batches // 2: "driver", 3 * batches // 4: "ctrl_c"}
+    found, taken = struck.run("struck", plan, scheduler="asha", seed=0)
+    assert taken > batches
+    assert found == whole
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("draw", range(60))
+def test_strikes_at_any_moment(draw, struck, unharmed):
+    chance = random.Random(draw)
+    rule, seed = list(RULES)[draw % len(RULES)], draw % 4
+    whole, batches = unharmed(rule, seed)
+    moments = chance.sample(range(1, batches + 1), chance.randint(1, 4))
+    plan = {moment: chance.choice(["worker", "driver", "ctrl_c"]) for moment in moments}
+    found, _ = struck.run(f"draw{draw}", plan, scheduler=rule, seed=seed)
+    assert found == whole, plan
