@@ -138,17 +138,21 @@ def trains(folder: Path) -> bool:
     return any(folder.glob("trials/*/last.pt"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("families", "trials", "strikes"),
     [
         pytest.param(("baseline",), 3, (1,), id="once"),
-        pytest.param(("baseline", "distributional"), 3, (0, 1, 3), id="again and again", marks=pytest.mark.slow),
+        pytest.param(("baseline", "distributional"), 3, (0, 1, 3), id="again and again"),
     ],
 )
 def test_a_killed_driver_loses_nothing(
     families: tuple[str, ...], trials: int, strikes: tuple[int, ...], shared_ray, settings: Settings, tmp_path
 ):
-    """Kill -9 while trials train, each time after some have ended; then the same again."""
+    """Kill -9 while trials train, each time after some have ended; then the same again.
+
+    Its short sister is in test_interruptions.py.
+    """
     epochs = 5
     wanted = settings.model_copy(
         update={"families": families, "trials": trials, "epochs": epochs, "grace_epochs": epochs}

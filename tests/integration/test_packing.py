@@ -13,8 +13,26 @@ from analysis.books import read_records
 from orchestrator import packing
 from orchestrator.search import Search
 from orchestrator.settings import Settings
+from trainables.config import TrialConfig, preset
 
 
+def test_what_was_measured_is_kept(shared_ray, simulated_data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(packing, "PROBE_SECONDS", 0.5)
+    config = TrialConfig.from_flat(preset("small", "factorized")).to_flat()
+    nodes, said = [{"CPU": 2.0, "memory": 8e9}], []
+    each = packing.packed(tmp_path, config, simulated_data, nodes, said.append)
+    found = json.loads((tmp_path / packing.PACKING).read_text())
+    assert found["each"] == each
+    assert found["device"] == {"gpu": False, "memory": int(8e9), "cpus": 2}
+    assert {"1", "2"} == set(found["measured"])
+    assert all(measured["rate"] > 0 for measured in found["measured"].values())
+    assert all(measured["memory"] > 100e6 for measured in found["measured"].values())  # Python and torch are more
+    assert [line.partition(" ")[0] for line in said] == ["measuring", str(2 // int(each["cpu"]))]
+    monkeypatch.setattr(packing, "most_that_pay", lambda *_: pytest.fail("measured again"))
+    assert packing.packed(tmp_path, config, simulated_data, nodes, said.append) == each
+
+
+@pytest.mark.slow
 def test_cores_are_shared_as_measured_and_a_restart_does_not_measure_again(
     shared_ray, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ):

@@ -219,6 +219,7 @@ def test_an_interrupted_replication_goes_on_and_so_does_the_search(
         assert len(replicates(copy)) == 6
 
 
+@pytest.mark.slow
 def test_a_study_is_replicated_and_goes_on(shared_ray, simulated_folder, tmp_path, capsys):
     out = tmp_path / "out"
     settings = StudySettings(
