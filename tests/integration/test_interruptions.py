@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,12 @@ TIMES = ("seconds", "started", "ended", "cpu_seconds", "gpu_seconds", "attempts"
 """What an interruption does change in a record."""
 
 
+def bare(campaign: Path) -> list[dict[str, Any]]:
+    """What the trials of a campaign were, times aside, in the order of their ends."""
+    records = [dataclasses.asdict(record) for record in read_records(campaign)]
+    return [{key: value for key, value in record.items() if key not in TIMES} for record in records]
+
+
 class Struck:
     """A campaign whose workers strike at the batches of a plan, and its driver, a process that is started again each time."""
 
@@ -89,10 +96,7 @@ class Struck:
                 assert code in (0, 130, -9), process.err
                 assert "Traceback" not in process.err
         check_agreement(self.folder / name, ("struck",), TRIALS)
-        records = [dataclasses.asdict(record) for record in read_records(self.folder / name)]
-        return [{key: value for key, value in record.items() if key not in TIMES} for record in records], (
-            self.plugins / "batches"
-        ).stat().st_size
+        return bare(self.folder / name), (self.plugins / "batches").stat().st_size
 
 
 @pytest.fixture(scope="module")
@@ -137,3 +141,24 @@ def test_strikes_at_any_moment(draw, struck, unharmed):
     plan = {moment: chance.choice(["worker", "driver", "ctrl_c"]) for moment in moments}
     found, _ = struck.run(f"draw{draw}", plan, scheduler=rule, seed=seed)
     assert found == whole, plan
+
+
+@pytest.mark.slow
+def test_five_baselines_of_which_the_first_is_interrupted_in_its_twelfth_epoch(
+    shared_ray: str, settings: Settings, tmp_path: Path
+):
+    """Its fourth trial once ended at epoch 3 instead of 9."""
+    wanted = settings.model_copy(update={"trials": 5, "epochs": 30, "out": tmp_path / "unharmed"})
+    Search(wanted).run()
+    struck = wanted.model_copy(update={"out": tmp_path / "struck", "address": shared_ray})
+
+    def in_its_twelfth() -> bool:
+        histories = [*(tmp_path / "struck").glob("trials/*/history.json")]
+        return bool(histories) and len(json.loads(histories[0].read_text())) >= 11
+
+    code, err = CommandLine(struck, tmp_path).strike(signal.SIGINT, in_its_twelfth)
+    assert code == 130, err
+    assert read_records(tmp_path / "struck") == []
+    CommandLine(struck, tmp_path).finish()
+    assert bare(tmp_path / "struck") == bare(tmp_path / "unharmed")
+    assert {record["status"] for record in bare(tmp_path / "struck")} == {"finished", "pruned"}
