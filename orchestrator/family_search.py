@@ -208,7 +208,7 @@ class FamilyStudy:
             self.study.tell(frozen.number, state=TrialState.FAIL)
         names, repeats = self._made()
         made = len(names)
-        for attempt in range(repeats, ASK_AGAIN) if self._grid is None else itertools.count():
+        for attempt in range(repeats % ASK_AGAIN, ASK_AGAIN) if self._grid is None else itertools.count():
             if not self._fill_queue({*known, *reserved}):
                 break
             # A sampler of its own for each proposal: what it draws does not depend on restarts.

@@ -110,7 +110,8 @@ class FamilySearcher(Searcher):
 
     def _new(self) -> Proposal | None:
         while (study := self.allocation.choose(self.studies, self.started)) is not None:
-            why, proposal = self.recorder.outcomes.hopeless(study.name), None
+            # What was interrupted goes on whatever became of others.
+            why, proposal = None if study.interrupted() else self.recorder.outcomes.hopeless(study.name), None
             if why is None:
                 proposal = study.propose(self.proposed, self.reserved)
                 why = f"{study.name} has no configuration left to try"

@@ -200,6 +200,8 @@ class Recorder(Callback):
         """Let a failed trial run again where that may help; else it has ended."""
         proposal, failure = running.proposal, running.failure
         assert failure is not None
+        if proposal.fingerprint in self.ledger.everything():  # a full disk: it was recorded, and what follows was not
+            return
         following = self.retries.again(proposal, failure, running.epoch)
         if following is None:
             self._end(running, FAILED)
@@ -245,6 +247,8 @@ class Recorder(Callback):
         self.ledger.append(record)
         if self.arrivals is not None and status == FAILED:
             self.arrivals.take_back(record.fingerprint)
+        elif self.arrivals is not None:  # Ray Tune does not ask about one that is done as soon as it is taken up
+            self.arrivals.arrive(record.fingerprint, [entry["val/spearman"] for entry in history], protected=True)
         self.outcomes.note(record)
         self.studies[record.family].tell(record, self.objective(record))
         self.publisher.put(lambda: self._publish(record, history))

@@ -172,6 +172,7 @@ class Arrivals:
 
     def __init__(self, rule: Rule, path: Path) -> None:
         self.rule, self.path = rule, path
+        self._held: list[Mapping[str, Any]] | None = None  # lines that are written together, later
         self._of: dict[str, dict[int, Arrival]] = defaultdict(dict)  # by fingerprint and epoch
         self._at: dict[tuple[int, int], dict[str, Arrival]] = defaultdict(dict)  # by epoch and bracket; fingerprint
 
@@ -230,29 +231,45 @@ class Arrivals:
             del self._at[epoch, arrival.bracket][fingerprint]
 
     def _write(self, line: Mapping[str, Any]) -> None:
-        new = not self.path.exists()
+        if self._held is not None:
+            self._held.append(line)
+            return
         with self.path.open("a", encoding="utf-8") as file:
-            if new:
-                file.write(json.dumps(_head(self.rule)) + "\n")
-            file.write(json.dumps(line) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+            size = file.tell()
+            try:
+                file.write(json.dumps(line) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:  # the disk is full: no half line stays, to which the next would be added
+                os.truncate(self.path, size)
+                raise
 
     def read(self) -> bool:
         """Take up the file; False where it is missing, or is of another rule."""
         cut_torn_line(self.path)
         try:
             head, *lines = map(json.loads, self.path.read_text().splitlines())
-        except (FileNotFoundError, ValueError):  # none, an empty one, one that somebody damaged
+            if head != _head(self.rule):
+                return False
+            for line in lines:
+                if "taken_back_after" in line:
+                    self._take_back(line["fingerprint"], line["taken_back_after"])
+                else:
+                    self._note(Arrival(**line))
+        except (FileNotFoundError, ValueError, TypeError, KeyError):  # none, an empty one, one that somebody damaged
             return False
-        if head != _head(self.rule):
-            return False
-        for line in lines:
-            if "taken_back_after" in line:
-                self._take_back(line["fingerprint"], line["taken_back_after"])
-            else:
-                self._note(Arrival(**line))
         return True
+
+    def make(self, ended: Iterable[tuple[str, Curve]]) -> None:
+        """Make the file anew, whole or not at all, of the curves of what has ended; one that is there is put aside."""
+        self._held = []
+        for fingerprint, curve in ended:
+            self.arrive(fingerprint, curve, protected=True)
+        text = "".join(json.dumps(line) + "\n" for line in (_head(self.rule), *self._held))
+        self._held = None
+        if self.path.exists():
+            self.path.rename(f"{self.path}.old")
+        write_atomically(self.path, lambda path: path.write_text(text))
 
 
 def open_arrivals(rule: Rule, folder: Path, ended: Iterable[tuple[str, Curve]], failed: Iterable[str]) -> Arrivals:
@@ -264,9 +281,7 @@ def open_arrivals(rule: Rule, folder: Path, ended: Iterable[tuple[str, Curve]], 
     arrivals = Arrivals(rule, folder / STOPPING)
     if not arrivals.read():
         arrivals = Arrivals(rule, folder / STOPPING)
-        write_atomically(arrivals.path, lambda path: path.write_text(json.dumps(_head(rule)) + "\n"))
-        for fingerprint, curve in ended:
-            arrivals.arrive(fingerprint, curve, protected=True)
+        arrivals.make(ended)
     for fingerprint in failed:
         arrivals.take_back(fingerprint)
     return arrivals

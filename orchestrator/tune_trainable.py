@@ -7,6 +7,7 @@ import os
 import signal
 import time
 import traceback
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -115,11 +116,10 @@ class TrialTrainable(tune.Trainable):
             score_at=self.options["score_at"],
             micro_batches=self.micro_batches,
         )
-        try:
+        with suppress(Unreadable):
             return build()
-        except Unreadable:
-            (folder / LAST).unlink()
-            return build()
+        (folder / LAST).rename(folder / f"{LAST}.unreadable")
+        return build()
 
 
 def _message(training: Training, report: EpochReport, told: int) -> EpochEnded:

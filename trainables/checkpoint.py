@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from trainables.errors import UserError
 from trainables.files import write_atomically
 
 FORMAT = 1
+
+DAMAGE = (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, TypeError, LookupError, AttributeError)
+"""What torch.load raises for a damaged or foreign file."""
 
 
 class Unreadable(UserError):
@@ -29,12 +33,23 @@ def save(path: Path, content: dict[str, Any]) -> None:
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Read what `save` wrote. Raises UserError for a missing file, Unreadable for a damaged or foreign one."""
-    if not path.exists():
+    """Read what `save` wrote.
+
+    Raises UserError for a missing file, Unreadable for a damaged or foreign one, and what the disk or the device raises:
+    that says nothing about the file.
+    """
+    if not path.is_file():
         raise UserError(f"{path}: no such checkpoint")
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # torch raises many kinds for a damaged file
+        content = torch.load(io.BytesIO(path.read_bytes()), map_location=device, weights_only=True)
+    except PermissionError as error:
+        raise UserError(f"{path}: may not be read") from error
+    except DAMAGE as error:
+        # torch has RuntimeError for a damaged archive, and so has a device that is out of memory.
+        if isinstance(error, RuntimeError) and not any(
+            word in str(error) for word in ("PytorchStreamReader", "weights_only")
+        ):
+            raise
         raise Unreadable(f"{path}: is not a readable nrtune checkpoint ({type(error).__name__})") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise Unreadable(f"{path}: is not a checkpoint of this nrtune version")

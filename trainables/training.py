@@ -302,6 +302,9 @@ class Training:
             "schedule": self.schedule.state_dict(),
         }
         checkpoint.save(folder / LAST, content | best)
+        self._keep_history(folder)
+
+    def _keep_history(self, folder: Path) -> None:
         text = json.dumps(self.history)
         write_atomically(folder / HISTORY, lambda path: path.write_text(text))
 
@@ -317,6 +320,7 @@ class Training:
         self.model.load_state_dict(content["model"])
         self.optimiser.load_state_dict(content["optimiser"])
         self.schedule.load_state_dict(content["schedule"])
+        self._keep_history(path.parent)  # a kill between the two files left it an epoch short
 
     def _store(self, found: Score, folder: Path) -> None:
         content = {

@@ -99,6 +99,22 @@ def test_kills_change_nothing_that_is_proposed(sampler, directions, tmp_path):
             assert tuple(trial.values) == finished[trial.number]
 
 
+def test_names_have_no_gaps_whatever_was_drawn_twice(tmp_path):
+    """Two choices of three values each: most draws repeat a trial; the study is opened anew for each."""
+    space = (
+        Choice(name="loss.k", values=(3, 5, 7), default=5),
+        Choice(name="lr", values=(0.001, 0.002, 0.004), default=0.002),
+    )
+    family = Family(code="TNY", title="Tiny", fixed={**RS.fixed, "encoder": "factorized"}, space=space, published=())
+    known, names = set(), []
+    while (proposal := open_family(tmp_path, "random", family=family).propose(known)) is not None:
+        known.add(proposal.fingerprint)
+        names.append((proposal.name, proposal.number))
+    assert [name for name, _ in names] == [f"TNY-{number + 1:03d}" for number in range(len(names))]
+    assert len(names) > 5
+    assert names[-1][1] >= len(names)  # some were drawn in vain
+
+
 def test_tpe_does_not_look_at_the_values_of_pruned_trials(tmp_path):
     found = []
     for curve in (0.0, 0.99):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import json
 import math
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -212,16 +215,19 @@ def test_the_median_rule_spares_what_is_protected_and_all_while_there_are_few_cu
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("told", ["at its end", "at the next start"])
 def test_a_failed_trial_counts_nowhere(rule, told, build):
-    past = {f"p{number}": (0.5, 0.5, 0.5) for number in range(MIN_CURVES)}
+    past = {f"p{number}": (0.5, 0.5, 0.5) for number in range(40)}
     harmed, bare = build(rule, past.items()), build(rule, past.items())
-    run(harmed, "failed", [0.9] * (GRACE + 2))
+    failed, probe = itertools.islice((n for n in map(str, itertools.count()) if harmed.rule.bracket(n) == 0), 2)
+    run(harmed, failed, [0.9] * (GRACE + 2))
+    assert harmed.arrive(probe, (0.6,) * GRACE).others == bare.arrive(probe, (0.6,) * GRACE).others + 1
     if told == "at its end":
-        harmed.take_back("failed")
+        harmed.take_back(failed)
         harmed = again(harmed)
     else:
-        harmed = again(harmed, failed=["failed"])
-    for name, values in curves(1, count=8).items():
-        assert run(harmed, name, values) == run(bare, name, values)
+        harmed = again(harmed, failed=[failed])
+    for name, values in curves(1, count=40).items():
+        for epoch in harmed.rule.rungs:
+            assert harmed.arrive(name, values[:epoch]) == bare.arrive(name, values[:epoch])
 
 
 def test_hyperbands_brackets_begin_a_rung_later_each_and_the_last_stops_nobody(build):
@@ -260,7 +266,26 @@ def test_a_file_of_arrivals_that_is_none_is_made_again_from_the_curves(damage, b
         run(whole, name, values)
     for name, values in curves(4).items():
         assert run(opened, name, values) == run(whole, name, values)
+    assert Path(f"{opened.path}.old").exists() == (
+        damage in ("empty", "another rule", "no JSON")
+    )  # nothing is thrown away
     assert again(opened).stopped(name) == opened.stopped(name)
+
+
+def test_a_full_disk_leaves_no_half_line(build, monkeypatch):
+    arrivals = build("asha")
+    arrivals.arrive("one", [0.1] * GRACE)
+    before = arrivals.path.read_bytes()
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            arrivals.arrive("two", [0.2] * GRACE)
+    assert arrivals.path.read_bytes() == before
+    assert again(arrivals).arrive("two", [0.2] * GRACE).others == 1
 
 
 def test_every_decision_follows_from_the_lines_above_it(build):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from trainables import checkpoint
 from trainables.config import TrialConfig, preset
 from trainables.data.sequences import reverse_complement
 from trainables.encoders import ENCODERS
@@ -247,6 +248,20 @@ def test_a_damaged_checkpoint_is_said(tmp_path):
 class _Evil:
     def __reduce__(self):
         return (exec, ("raise SystemExit('code ran')",))
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), OSError(5, "Input/output error")])
+def test_what_the_device_or_the_disk_says_is_no_damage(error, tmp_path, monkeypatch):
+    checkpoint.save(tmp_path / "last.pt", {"epoch": 1})
+
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "load", fails)
+        with pytest.raises(type(error)):
+            checkpoint.load(tmp_path / "last.pt")
+    assert checkpoint.load(tmp_path / "last.pt")["epoch"] == 1
 
 
 def test_a_checkpoint_runs_no_code(tmp_path):
