@@ -1,6 +1,6 @@
 """Answers from a campaign's trials. Needs neither torch nor a cluster.
 
-from analysis import open_campaign
+from nrtune import open_campaign
 
 campaign = open_campaign("out")
 campaign.trials()
@@ -9,10 +9,10 @@ campaign.best("overall").config
 
 from __future__ import annotations
 
-from analysis.sources import open_campaign
-from analysis.trials import BestTrial, Campaign, Trials
-from analysis.winners import USE_CASES, UseCase, Winner, find_winner
-from trainables.errors import UserError
+from nrtune.analysis.sources import open_campaign
+from nrtune.analysis.trials import BestTrial, Campaign, Trials
+from nrtune.analysis.winners import USE_CASES, UseCase, Winner, find_winner
+from nrtune.trainables.errors import UserError
 
 __all__ = [
     "USE_CASES",

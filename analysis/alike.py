@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from analysis.books import TrialRecord
+from nrtune.analysis.books import TrialRecord
 
 
 class Alike(NamedTuple):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from analysis.comparison import Comparison, Comparisons
-from analysis.words import count, number
+from nrtune.analysis.comparison import Comparison, Comparisons
+from nrtune.analysis.words import count, number
 
 REFERENCE_NAMES = {"constant": "constant predictor", "kmer_ridge": "6-mer ridge regression"}
 """Reference lines by their names in a campaign's books."""

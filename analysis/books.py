@@ -2,7 +2,7 @@
 
 DIR/campaign.json    what the campaign is: id, data, settings that decide its numbers
 DIR/trials.jsonl     one line a trial that ended; a line is whole or it does not count
-DIR/stopping.jsonl   with early stopping, one line a trial at a rung; see orchestrator.stopping
+DIR/stopping.jsonl   with early stopping, one line a trial at a rung; see nrtune.orchestrator.stopping
 DIR/trials/<fingerprint>/   checkpoint, history and predictions of each trial
 DIR/references/<name>/      metrics and predictions of a reference line, scored once for the campaign's data
 DIR/status.json      what is running now
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trainables.errors import UserError
+from nrtune.trainables.errors import UserError
 
 MANIFEST, RECORDS, STATUS, TRIALS = "campaign.json", "trials.jsonl", "status.json", "trials"
 REFERENCE_LINES, METRICS = "references", "metrics.json"

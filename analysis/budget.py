@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from analysis.books import FAILED, TrialRecord
+from nrtune.analysis.books import FAILED, TrialRecord
 
 CPU_HOUR, GPU_HOUR = "cpu_hour", "gpu_hour"
 """Names of a price list."""

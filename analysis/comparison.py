@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.books import FINISHED, SCORED
-from analysis.bootstrap import Floats
-from analysis.intervals import Configuration, Resampled, Resampler, Resampling, holm
-from analysis.trials import BestTrial, Campaign, Trials, table_of
-from analysis.winners import (
+from nrtune.analysis.books import FINISHED, SCORED
+from nrtune.analysis.bootstrap import Floats
+from nrtune.analysis.intervals import Configuration, Resampled, Resampler, Resampling, holm
+from nrtune.analysis.trials import BestTrial, Campaign, Trials, table_of
+from nrtune.analysis.winners import (
     ENOUGH,
     USE_CASES,
     Field,
@@ -28,9 +28,9 @@ from analysis.winners import (
     find_winner,
     selection_values,
 )
-from trainables.errors import UserError
-from trainables.files import write_atomically
-from trainables.metrics import ranks
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.files import write_atomically
+from nrtune.trainables.metrics import ranks
 
 FORMAT = 1
 KEPT = 8

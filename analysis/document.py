@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from analysis.words import number, p_value
+from nrtune.analysis.words import number, p_value
 
 
 class Cell(NamedTuple):

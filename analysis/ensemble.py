@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.intervals import Configuration, Interval, Resampler, Resampling
-from analysis.predictions import Predictions
-from analysis.trials import Trials
-from analysis.winners import USE_CASES, UseCase, finalists
-from trainables.errors import UserError
-from trainables.files import PREDICTIONS, write_atomically
-from trainables.metrics import ranks
+from nrtune.analysis.intervals import Configuration, Interval, Resampler, Resampling
+from nrtune.analysis.predictions import Predictions
+from nrtune.analysis.trials import Trials
+from nrtune.analysis.winners import USE_CASES, UseCase, finalists
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.files import PREDICTIONS, write_atomically
+from nrtune.trainables.metrics import ranks
 
 MEAN, RANKS = "mean", "rank_average"
 WAYS = (MEAN, RANKS)

@@ -10,9 +10,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.books import TrialRecord
-from analysis.trials import LEADING, RecordedTrials, Trials, split_columns
-from trainables.errors import UserError, one_line
+from nrtune.analysis.books import TrialRecord
+from nrtune.analysis.trials import LEADING, RecordedTrials, Trials, split_columns
+from nrtune.trainables.errors import UserError, one_line
 
 KEY = b"nrtune"
 FORMAT = 1

@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from analysis.bootstrap import (
+from nrtune.analysis.bootstrap import (
     Floats,
     Ints,
     draw_counts,
@@ -30,10 +30,10 @@ from analysis.bootstrap import (
     random_blocks,
     spearman_samples,
 )
-from analysis.predictions import Predictions
-from trainables.errors import UserError
-from trainables.metrics import HIGH_CONFIDENCE, MIN_STRATUM, pearson, spearman
-from trainables.randomness import derive_generator
+from nrtune.analysis.predictions import Predictions
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.metrics import HIGH_CONFIDENCE, MIN_STRATUM, pearson, spearman
+from nrtune.trainables.randomness import derive_generator
 
 TEST_BLOCKS = 40
 """Test sequences are independent: dealt at random into so many blocks, which tell the spread as well and cost less."""

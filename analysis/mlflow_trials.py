@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from analysis.books import STATUSES, TrialRecord
-from analysis.trials import RecordedTrials
-from trainables.errors import UserError, one_line, suggest
+from nrtune.analysis.books import STATUSES, TrialRecord
+from nrtune.analysis.trials import RecordedTrials
+from nrtune.trainables.errors import UserError, one_line, suggest
 
 # A server that is away must not hold anybody up: MLflow's own seven tries last minutes.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")

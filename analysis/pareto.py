@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.winners import ENOUGH, USE_CASES, configurations, selection_metric
-from trainables.errors import UserError, suggest
+from nrtune.analysis.winners import ENOUGH, USE_CASES, configurations, selection_metric
+from nrtune.trainables.errors import UserError, suggest
 
 EXAMPLE = "val/noise/corr:min"
 

@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.bootstrap import Floats
-from trainables import metrics
-from trainables.data.cagi5 import Variants
-from trainables.data.satmut import SaturationVariants
-from trainables.errors import UserError, suggest
+from nrtune.analysis.bootstrap import Floats
+from nrtune.trainables import metrics
+from nrtune.trainables.data.cagi5 import Variants
+from nrtune.trainables.data.satmut import SaturationVariants
+from nrtune.trainables.errors import UserError, suggest
 
 VARIANT_COLUMNS = ("element", "pos", "ref", "alt", "variant_effect")
 TEST_COLUMNS = ("prediction", "activity")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from trainables.files import PREDICTIONS
+from nrtune.trainables.files import PREDICTIONS
 
 _TEST_COLUMNS = ("row", "activity", "prediction", "aleatoric_std")
 _VARIANT_COLUMNS = ("element", "part", "chrom", "pos", "ref", "alt", "value", "confidence", "variant_effect")

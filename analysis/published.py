@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis.books import FAILED, FINISHED, SCORED, TrialRecord
-from analysis.trials import RecordedTrials
-from search_spaces import FAMILIES, published_by_name
-from trainables.errors import UserError, suggest
+from nrtune.analysis.books import FAILED, FINISHED, SCORED, TrialRecord
+from nrtune.analysis.trials import RecordedTrials
+from nrtune.search_spaces import FAMILIES, published_by_name
+from nrtune.trainables.errors import UserError, suggest
 
 ENCODERS: Mapping[str, Mapping[str, Any]] = {
     "dream_rnn": {"encoder": "dream_rnn", "head": "point"},

@@ -1,8 +1,8 @@
 """A report on a campaign: what can be told, the winners, every figure, all trials, failures, and how it was run.
 
-from analysis import open_campaign
-from analysis.comparison import Comparisons
-from analysis.report import write_report
+from nrtune.analysis import open_campaign
+from nrtune.analysis.comparison import Comparisons
+from nrtune.analysis.report import write_report
 
 write_report(Comparisons(open_campaign("out")), "out/report")
 """
@@ -19,11 +19,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.answers import winner_records
-from analysis.books import SCORED
-from analysis.budget import CPU_HOUR, GPU_HOUR, spent
-from analysis.comparison import Comparisons
-from analysis.document import (
+from nrtune.analysis.answers import winner_records
+from nrtune.analysis.books import SCORED
+from nrtune.analysis.budget import CPU_HOUR, GPU_HOUR, spent
+from nrtune.analysis.comparison import Comparisons
+from nrtune.analysis.document import (
     Block,
     Cell,
     Column,
@@ -35,14 +35,14 @@ from analysis.document import (
     number_cell,
     text_cell,
 )
-from analysis.figures import FigureData, draw_all, figure_names, save
-from analysis.figures.style import family_title
-from analysis.report_html import html_page
-from analysis.report_markdown import markdown
-from analysis.report_winners import told_words, verdict_of, winners_part
-from analysis.trials import Campaign
-from trainables.errors import UserError, one_line
-from trainables.files import write_atomically
+from nrtune.analysis.figures import FigureData, draw_all, figure_names, save
+from nrtune.analysis.figures.style import family_title
+from nrtune.analysis.report_html import html_page
+from nrtune.analysis.report_markdown import markdown
+from nrtune.analysis.report_winners import told_words, verdict_of, winners_part
+from nrtune.analysis.trials import Campaign
+from nrtune.trainables.errors import UserError, one_line
+from nrtune.trainables.files import write_atomically
 
 PAGE, TEXT, WINNERS, FIGURES = "report.html", "report.md", "winners.json", "figures"
 

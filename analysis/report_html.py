@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable
 from html import escape
 
-from analysis.document import Block, Bullets, Cell, Column, Heading, Paragraph, Picture, Report, Table
+from nrtune.analysis.document import Block, Bullets, Cell, Column, Heading, Paragraph, Picture, Report, Table
 
 PIXELS_AN_INCH = 160
 """On a screen figures are larger than on paper, so that their labels are as large as the text."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from analysis.document import Block, Bullets, Heading, Paragraph, Picture, Report, Table
+from nrtune.analysis.document import Block, Bullets, Heading, Paragraph, Picture, Report, Table
 
 
 def markdown(report: Report) -> str:

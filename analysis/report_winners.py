@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from analysis.answers import REFERENCE_NAMES, below_references, selection_sentence
-from analysis.books import STATUSES
-from analysis.comparison import Comparison, Comparisons
-from analysis.document import (
+from nrtune.analysis.answers import REFERENCE_NAMES, below_references, selection_sentence
+from nrtune.analysis.books import STATUSES
+from nrtune.analysis.comparison import Comparison, Comparisons
+from nrtune.analysis.document import (
     Block,
     Bullets,
     Cell,
@@ -22,8 +22,8 @@ from analysis.document import (
     p_cell,
     text_cell,
 )
-from analysis.trials import Campaign
-from analysis.words import UNTOLD, count, listed, number, phrase, words
+from nrtune.analysis.trials import Campaign
+from nrtune.analysis.words import UNTOLD, count, listed, number, phrase, words
 
 SIGNIFICANT = 0.05
 NOT_TOLD = "No method can be told from the baseline on these variants"

@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.intervals import Configuration, Resampled, Resampler, Resampling
-from analysis.prediction_files import ReadEffects, ReadTest
-from analysis.predictions import Predictions
-from trainables import metrics
-from trainables.data.cagi5 import Variants
-from trainables.data.satmut import SaturationVariants
-from trainables.errors import UserError
-from trainables.predictions import effect_metrics, prefixed
+from nrtune.analysis.intervals import Configuration, Resampled, Resampler, Resampling
+from nrtune.analysis.prediction_files import ReadEffects, ReadTest
+from nrtune.analysis.predictions import Predictions
+from nrtune.trainables import metrics
+from nrtune.trainables.data.cagi5 import Variants
+from nrtune.trainables.data.satmut import SaturationVariants
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.predictions import effect_metrics, prefixed
 
 SAME = 1e-6
 """Activities and noise of two files are the same within this, relative above 1: a text file may hold fewer digits."""

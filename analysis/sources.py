@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from analysis.trials import Campaign, Trials
-from trainables.errors import UserError
+from nrtune.analysis.trials import Campaign, Trials
+from nrtune.trainables.errors import UserError
 
 
 def open_campaign(source: str | os.PathLike[str]) -> Trials:
@@ -17,16 +17,16 @@ def open_campaign(source: str | os.PathLike[str]) -> Trials:
     """
     text = str(source)
     if "://" in text:
-        from analysis.mlflow_trials import open_mlflow
+        from nrtune.analysis.mlflow_trials import open_mlflow
 
         return open_mlflow(*text.partition("#")[::2])
     path = Path(source)
     if path.suffix == ".parquet":
-        from analysis.export import open_parquet
+        from nrtune.analysis.export import open_parquet
 
         return open_parquet(path)
     if path.suffix == ".csv":
-        from analysis.published import open_published
+        from nrtune.analysis.published import open_published
 
         return open_published(path)
     return Campaign(path)

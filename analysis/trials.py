@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.books import TRIALS, TrialRecord, read_manifest, read_records, read_references
-from analysis.predictions import Predictions, read_predictions
-from analysis.winners import USE_CASES, UseCase, Winner, asked_of, find_winner
-from trainables.errors import UserError
-from trainables.files import BEST, TEST_PREDICTIONS, VARIANT_PREDICTIONS
+from nrtune.analysis.books import TRIALS, TrialRecord, read_manifest, read_records, read_references
+from nrtune.analysis.predictions import Predictions, read_predictions
+from nrtune.analysis.winners import USE_CASES, UseCase, Winner, asked_of, find_winner
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.files import BEST, TEST_PREDICTIONS, VARIANT_PREDICTIONS
 
 LEADING = (
     "name",

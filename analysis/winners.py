@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 import pandas as pd
 import yaml
 
-from analysis.books import FINISHED, SCORED
-from trainables.errors import UserError, one_line, suggest
+from nrtune.analysis.books import FINISHED, SCORED
+from nrtune.trainables.errors import UserError, one_line, suggest
 
 SELECT_ON = ("release", "val", "challenge")
 """What a winner is selected on: the CAGI5 release part, validation alone, or (the study's protocol) what is reported."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from trainables.encoders.dream_rnn import KERNELS, DreamRNN
-from trainables.model import Prediction
+from nrtune.trainables.encoders.dream_rnn import KERNELS, DreamRNN
+from nrtune.trainables.model import Prediction
 
 
 class LiteralDreamRNN(nn.Module):

@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, normalize
 
-from trainables.config import TrialConfig, preset
-from trainables.losses import LOSSES, Progress, Target
-from trainables.model import Model, Prediction
+from nrtune.trainables.config import TrialConfig, preset
+from nrtune.trainables.losses import LOSSES, Progress, Target
+from nrtune.trainables.model import Model, Prediction
 
 EMBEDDING, LARGE = 256, 2048
 PROGRESS = Progress(3, 4)

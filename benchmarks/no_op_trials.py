@@ -7,8 +7,8 @@ from typing import Any
 
 from ray import tune
 
-from orchestrator.messages import EpochEnded
-from orchestrator.tune_trainable import TrialTrainable
+from nrtune.orchestrator.messages import EpochEnded
+from nrtune.orchestrator.tune_trainable import TrialTrainable
 
 METRICS = 12
 

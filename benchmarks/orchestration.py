@@ -27,10 +27,10 @@ from no_op_trials import BareTrial, NoOpTrial
 from ray import tune
 from ray.air.integrations.mlflow import MLflowLoggerCallback
 
-from orchestrator import ray_run
-from orchestrator.search import Search
-from orchestrator.settings import Settings
-from trainables.data.simulate import HDF5_NAME, simulate, write_simulated
+from nrtune.orchestrator import ray_run
+from nrtune.orchestrator.search import Search
+from nrtune.orchestrator.settings import Settings
+from nrtune.trainables.data.simulate import HDF5_NAME, simulate, write_simulated
 
 REPORTS = 20
 FEW = 8

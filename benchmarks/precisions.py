@@ -14,9 +14,9 @@ import sys
 
 import torch
 
-from trainables.config import TrialConfig, preset
-from trainables.data.simulate import simulate
-from trainables.training import Training, TrainingData
+from nrtune.trainables.config import TrialConfig, preset
+from nrtune.trainables.data.simulate import simulate
+from nrtune.trainables.training import Training, TrainingData
 
 
 def main() -> None:

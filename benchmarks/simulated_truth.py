@@ -18,10 +18,10 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 from scipy import stats
 
-from analysis.intervals import holm
-from search_spaces import FAMILIES
-from trainables import TrainingData, TrialConfig, fit, preset, simulate
-from trainables.training import Diverged
+from nrtune.analysis.intervals import holm
+from nrtune.search_spaces import FAMILIES
+from nrtune.trainables import TrainingData, TrialConfig, fit, preset, simulate
+from nrtune.trainables.training import Diverged
 
 FAMILY_NAMES = (
     "baseline",

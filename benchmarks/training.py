@@ -5,7 +5,7 @@
 
 A case is a preset and a batch size. Each row is a loss, in sequences a second:
 
-- nrtune: an epoch of `trainables.training.Training`, sampler, optimiser and schedule included.
+- nrtune: an epoch of `nrtune.trainables.training.Training`, sampler, optimiser and schedule included.
 - floor: forward and backward of the same model with mse, on one batch that lies on the device; no optimiser.
 - reference: the literal architecture in plain modules (a norm, a ReLU and a dropout a branch, a 1×1 convolution), one-hot
   sequences in float32, a DataLoader over a TensorDataset, a copy a batch, each loss read back, predictions in a list.
@@ -34,14 +34,14 @@ from literal_networks import LiteralDreamRNN
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from trainables.config import TrialConfig, preset
-from trainables.data.dataset import Dataset
-from trainables.data.simulate import simulate
-from trainables.encoders.dream_rnn import DreamRNN
-from trainables.losses import LOSSES, Progress, Target
-from trainables.model import ONE_HOT_OF_TOKEN, Model
-from trainables.scoring import predict
-from trainables.training import Training, TrainingData
+from nrtune.trainables.config import TrialConfig, preset
+from nrtune.trainables.data.dataset import Dataset
+from nrtune.trainables.data.simulate import simulate
+from nrtune.trainables.encoders.dream_rnn import DreamRNN
+from nrtune.trainables.losses import LOSSES, Progress, Target
+from nrtune.trainables.model import ONE_HOT_OF_TOKEN, Model
+from nrtune.trainables.scoring import predict
+from nrtune.trainables.training import Training, TrainingData
 
 TRAINED_ON, SCORED = 180_800, 65_000
 """Training sequences of the published size; those scored: validation, test, and about 20,000 windows of CAGI5."""

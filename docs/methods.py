@@ -6,10 +6,10 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-from search_spaces import FAMILIES, SWITCH, Choice, Family, Parameter
-from trainables.encoders import ENCODERS
-from trainables.losses import LOSSES
-from trainables.samplers import SAMPLERS
+from nrtune.search_spaces import FAMILIES, SWITCH, Choice, Family, Parameter
+from nrtune.trainables.encoders import ENCODERS
+from nrtune.trainables.losses import LOSSES
+from nrtune.trainables.samplers import SAMPLERS
 
 PAGE = Path(__file__).with_suffix(".md")
 REGISTRIES = {"loss": LOSSES, "sampler": SAMPLERS, "encoder": ENCODERS}

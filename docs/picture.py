@@ -47,7 +47,7 @@ def nrtune(command: str, folder: Path) -> None:
     """Run a command of nrtune in a folder."""
     words = command.split()
     assert words[0] == "nrtune"
-    subprocess.run([sys.executable, "-m", "orchestrator.cli", *words[1:]], cwd=folder, check=True)
+    subprocess.run([sys.executable, "-m", "nrtune", *words[1:]], cwd=folder, check=True)
 
 
 def draw(page: Path, picture: Path) -> None:

@@ -18,40 +18,40 @@ from typing import Any
 import click
 from typer.main import get_command
 
-from analysis.winners import UseCase
-from orchestrator.cli import app
-from trainables.registry import Registry
+from nrtune.analysis.winners import UseCase
+from nrtune.orchestrator.cli import app
+from nrtune.trainables.registry import Registry
 
 FOLDER = Path(__file__).with_suffix("")
 WIDTH = 80
-PACKAGES = ("trainables", "search_spaces", "analysis")
 
 API: Mapping[str, str] = {
-    "trainables": "One trial, without a cluster.",
-    "search_spaces": "Families: what each fixes and searches.",
-    "analysis": "Answers from a campaign's trials.",
-    "analysis.comparison": "Intervals, p-values and ties.",
-    "trainables.component": "What losses, samplers and encoders of your own are built from.",
-    "trainables.losses": "The shape of a loss.",
-    "trainables.samplers": "The shape of a sampler.",
-    "trainables.encoders": "The shape of an encoder.",
-    "trainables.model": "What a loss is given of the model.",
-    "trainables.training": "What `fit` reports and returns.",
-    "trainables.inference": "What `load_model` returns.",
-    "trainables.data.dataset": "What `read_dataset` returns.",
-    "trainables.data.cagi5": "What `read_cagi5` returns.",
-    "trainables.data.satmut": "What `read_satmut` returns.",
+    "nrtune": "What most programs need.",
+    "nrtune.trainables": "One trial, without a cluster.",
+    "nrtune.search_spaces": "Families: what each fixes and searches.",
+    "nrtune.analysis": "Answers from a campaign's trials.",
+    "nrtune.analysis.comparison": "Intervals, p-values and ties.",
+    "nrtune.trainables.component": "What losses, samplers and encoders of your own are built from.",
+    "nrtune.trainables.losses": "The shape of a loss.",
+    "nrtune.trainables.samplers": "The shape of a sampler.",
+    "nrtune.trainables.encoders": "The shape of an encoder.",
+    "nrtune.trainables.model": "What a loss is given of the model.",
+    "nrtune.trainables.training": "What `fit` reports and returns.",
+    "nrtune.trainables.inference": "What `load_model` returns.",
+    "nrtune.trainables.data.dataset": "What `read_dataset` returns.",
+    "nrtune.trainables.data.cagi5": "What `read_cagi5` returns.",
+    "nrtune.trainables.data.satmut": "What `read_satmut` returns.",
 }
 """The modules of api.md, and what each is for."""
 
 SOME: Mapping[str, tuple[str, ...]] = {
-    "trainables.component": ("param", "Component"),
-    "trainables.model": ("Prediction",),
-    "trainables.training": ("EpochReport", "FitResult"),
-    "trainables.inference": ("SequenceModel",),
-    "trainables.data.dataset": ("Dataset",),
-    "trainables.data.cagi5": ("Variants",),
-    "trainables.data.satmut": ("SaturationVariants",),
+    "nrtune.trainables.component": ("param", "Component"),
+    "nrtune.trainables.model": ("Prediction",),
+    "nrtune.trainables.training": ("EpochReport", "FitResult"),
+    "nrtune.trainables.inference": ("SequenceModel",),
+    "nrtune.trainables.data.dataset": ("Dataset",),
+    "nrtune.trainables.data.cagi5": ("Variants",),
+    "nrtune.trainables.data.satmut": ("SaturationVariants",),
 }
 """Of these modules only some names are for users."""
 
@@ -87,7 +87,7 @@ def api_page() -> str:
     """Every public name."""
     lines = ["# Python", "", "*Written by `make docs` from the docstrings; edit those.*", ""]
     lines += ["Tensors and arrays have their shapes in brackets: `Float[Tensor, \"n 4 length\"]`. Activities are",
-              "log2(RNA/DNA). A mistake of the user raises `trainables.UserError`, a ValueError whose text is one sentence.",
+              "log2(RNA/DNA). A mistake of the user raises `nrtune.UserError`, a ValueError whose text is one sentence.",
               ""]  # fmt: skip
     lines += [f"- [`{name}`](#{name.replace('.', '')}): {what}" for name, what in API.items()]
     told: dict[int, str] = {}
@@ -136,7 +136,7 @@ def _class(name: str, cls: type) -> Iterator[str]:
     if not issubclass(cls, Exception):
         yield from (*_code(name, cls), "")
     yield _doc(cls)
-    bases = [base for base in cls.__mro__[1:] if base.__module__.partition(".")[0] in PACKAGES]
+    bases = [base for base in cls.__mro__[1:] if base.__module__.startswith("nrtune.")]
     public = [base.__name__ for base in bases if not base.__name__.startswith("_")]
     if public:
         yield from ("", f"Has what `{public[0]}` has.")
@@ -146,7 +146,7 @@ def _class(name: str, cls: type) -> Iterator[str]:
         of = inspect.getattr_static(cls, member)
         function = of.__func__ if isinstance(of, classmethod | staticmethod) else of
         defined = getattr(getattr(function, "fget", None) or function, "__module__", "") or ""
-        ours = defined.partition(".")[0] in PACKAGES
+        ours = defined.startswith("nrtune.")
         if (member.startswith("_") and member != "__call__") or not ours:
             continue
         if isinstance(function, property):
@@ -199,7 +199,7 @@ def _parameter(parameter: inspect.Parameter) -> str:
 def _annotation(annotation: Any) -> str:
     annotation = getattr(annotation, "__forward_arg__", annotation)
     text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
-    for module in ("search_spaces.family.", "jaxtyping.", "torch."):
+    for module in ("nrtune.search_spaces.family.", "jaxtyping.", "torch."):
         text = text.replace(module, "")
     return text
 

@@ -19,8 +19,8 @@ from typing import Protocol
 import numpy as np
 from scipy.special import stdtr
 
-from analysis.books import TrialRecord
-from orchestrator.family_search import Proposer
+from nrtune.analysis.books import TrialRecord
+from nrtune.orchestrator.family_search import Proposer
 
 PRIOR = 2.0
 LEAST = 2

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from analysis.answers import below_references, selection_sentence, winner_record, winner_records
-from analysis.comparison import Comparison, Comparisons
-from analysis.ensemble import Ensemble
-from analysis.winners import UseCase
-from analysis.words import listed, p_value, phrase, short_name
-from orchestrator.tables import cell, print_table
+from nrtune.analysis.answers import below_references, selection_sentence, winner_record, winner_records
+from nrtune.analysis.comparison import Comparison, Comparisons
+from nrtune.analysis.ensemble import Ensemble
+from nrtune.analysis.winners import UseCase
+from nrtune.analysis.words import listed, p_value, phrase, short_name
+from nrtune.orchestrator.tables import cell, print_table
 
 
 def best_table(comparisons: Comparisons) -> None:

@@ -9,28 +9,28 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from analysis.books import FAILED, TrialRecord
-from analysis.pareto import Aim, default_aims
-from orchestrator.allocation import Allocation, Even
-from orchestrator.checkpoints import plan_sweep
-from orchestrator.family_search import Objectives, Proposal, Proposer
-from orchestrator.interrupts import Interrupts
-from orchestrator.ledger import DATABASE, Ledger, default_uri, open_ledger
-from orchestrator.objectives import worth
-from orchestrator.progress import Progress
-from orchestrator.references import add_references
-from orchestrator.settings import RunSettings
-from orchestrator.stopping import RULES, Arrivals, EarlyStopping, open_arrivals, rungs
-from trainables.config import PRESETS, RECIPE_VERSION, TrialConfig, preset
-from trainables.data.cagi5 import Variants, cell_line_of, read_cagi5
-from trainables.data.lentimpra import read_dataset
-from trainables.data.satmut import read_satmut
-from trainables.errors import UserError, suggest
-from trainables.metrics import MIN_STRATUM
-from trainables.training import TrainingData
+from nrtune.analysis.books import FAILED, TrialRecord
+from nrtune.analysis.pareto import Aim, default_aims
+from nrtune.orchestrator.allocation import Allocation, Even
+from nrtune.orchestrator.checkpoints import plan_sweep
+from nrtune.orchestrator.family_search import Objectives, Proposal, Proposer
+from nrtune.orchestrator.interrupts import Interrupts
+from nrtune.orchestrator.ledger import DATABASE, Ledger, default_uri, open_ledger
+from nrtune.orchestrator.objectives import worth
+from nrtune.orchestrator.progress import Progress
+from nrtune.orchestrator.references import add_references
+from nrtune.orchestrator.settings import RunSettings
+from nrtune.orchestrator.stopping import RULES, Arrivals, EarlyStopping, open_arrivals, rungs
+from nrtune.trainables.config import PRESETS, RECIPE_VERSION, TrialConfig, preset
+from nrtune.trainables.data.cagi5 import Variants, cell_line_of, read_cagi5
+from nrtune.trainables.data.lentimpra import read_dataset
+from nrtune.trainables.data.satmut import read_satmut
+from nrtune.trainables.errors import UserError, suggest
+from nrtune.trainables.metrics import MIN_STRATUM
+from nrtune.trainables.training import TrainingData
 
 if TYPE_CHECKING:
-    from orchestrator.tracking import Tracker
+    from nrtune.orchestrator.tracking import Tracker
 
 DEFAULT_CELL_LINE = "K562"
 DEFAULT_ENCODER = "dream_rnn"
@@ -74,7 +74,7 @@ class CampaignRun:
         if settings.address is not None:
             _check_address(settings.address)
         if self.tracking_uri is not None:
-            from orchestrator.tracking import check_uri
+            from nrtune.orchestrator.tracking import check_uri
 
             check_uri(self.tracking_uri)
 
@@ -191,7 +191,7 @@ class CampaignRun:
         try:
             return self._run(ledger)
         except Exception as error:
-            from orchestrator.faults import storage_fault
+            from nrtune.orchestrator.faults import storage_fault
 
             if isinstance(error, UserError) or (fault := storage_fault(error)) is None:
                 raise
@@ -226,7 +226,7 @@ class CampaignRun:
 
     def _run(self, ledger: Ledger) -> Outcome:
         with Interrupts():
-            from orchestrator.recorder import Recorder  # and Ray with it
+            from nrtune.orchestrator.recorder import Recorder  # and Ray with it
 
         proposers, wanted, allocation = self.proposers(ledger), self.wanted(ledger), self.allocation(ledger)
         progress = Progress(wanted, self.ended(ledger).values())
@@ -268,7 +268,7 @@ class CampaignRun:
         try:
             with recorder.interrupts as interrupts:
                 recorder.progress.say(f"starting Ray for {self._left(ledger, allocation)} trials")
-                from orchestrator.ray_run import ray_there, run_trials
+                from nrtune.orchestrator.ray_run import ray_there, run_trials
 
                 with ray_there(self.settings.address):
                     interrupts.listen()
@@ -322,7 +322,9 @@ class CampaignRun:
 
 
 def _tracker(*arguments: Any) -> Tracker:
-    from orchestrator.tracking import Tracker  # with MLflow, which takes seconds, as do the tables of a new database
+    from nrtune.orchestrator.tracking import (
+        Tracker,  # with MLflow, which takes seconds, as do the tables of a new database
+    )
 
     return Tracker(*arguments)
 

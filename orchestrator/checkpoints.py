@@ -8,15 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from analysis.books import RECORDS, TRIALS, TrialRecord, read_manifest, read_records
-from analysis.pareto import Aim, aims_of, pareto_front
-from analysis.trials import table_of
-from analysis.winners import BASELINE, USE_CASES, finalists
-from analysis.words import count
-from orchestrator.ledger import is_running
-from orchestrator.settings import KEEP_ALL, Settings
-from trainables.errors import UserError, suggest
-from trainables.files import BEST, LAST
+from nrtune.analysis.books import RECORDS, TRIALS, TrialRecord, read_manifest, read_records
+from nrtune.analysis.pareto import Aim, aims_of, pareto_front
+from nrtune.analysis.trials import table_of
+from nrtune.analysis.winners import BASELINE, USE_CASES, finalists
+from nrtune.analysis.words import count
+from nrtune.orchestrator.ledger import is_running
+from nrtune.orchestrator.settings import KEEP_ALL, Settings
+from nrtune.trainables.errors import UserError, suggest
+from nrtune.trainables.files import BEST, LAST
 
 RAY_FOLDER = "ray"
 

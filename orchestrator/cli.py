@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
-from orchestrator import cli_answers, options
-from trainables.errors import UserError
+from nrtune.orchestrator import cli_answers, options
+from nrtune.trainables.errors import UserError
 
 if TYPE_CHECKING:
-    from orchestrator.campaign import CampaignRun
-    from orchestrator.settings import RunSettings
+    from nrtune.orchestrator.campaign import CampaignRun
+    from nrtune.orchestrator.settings import RunSettings
 
 S = TypeVar("S", bound="RunSettings")
 
@@ -61,9 +61,9 @@ def demo(
     trials: Annotated[int, typer.Option(min=1, help="Trials a family.")] = 3,
 ) -> None:
     """Run the main job on simulated data: three families, a few trials each, winners at the end."""
-    from orchestrator.search import Search
-    from orchestrator.settings import Settings
-    from trainables.data.simulate import HDF5_NAME, simulate, write_simulated
+    from nrtune.orchestrator.search import Search
+    from nrtune.orchestrator.settings import Settings
+    from nrtune.trainables.data.simulate import HDF5_NAME, simulate, write_simulated
 
     data = out / "data"
     if not (data / HDF5_NAME).exists():  # written last
@@ -135,7 +135,7 @@ def search(
 ) -> None:
     """Search method families; the same command again goes on where it was interrupted."""
     flags = {key: value for key, value in locals().items() if key not in ("settings", "print_settings")}
-    from orchestrator.settings import Settings, load_settings
+    from nrtune.orchestrator.settings import Settings, load_settings
 
     flags |= {"families": options.comma_separated(families), "set": options.assignments(set)}
     flags["objective"] = objective or None
@@ -143,7 +143,7 @@ def search(
     if print_settings:
         typer.echo(loaded.to_yaml(), nl=False)
         return
-    from orchestrator.search import Search
+    from nrtune.orchestrator.search import Search
 
     _run(Search, loaded)
 
@@ -179,7 +179,7 @@ def study(
 ) -> None:
     """Train the study's 75 configurations and its baseline, each with its name and seed, each to its end."""
     flags = {key: value for key, value in locals().items() if key not in ("settings", "print_settings")}
-    from orchestrator.settings import StudySettings, load_settings
+    from nrtune.orchestrator.settings import StudySettings, load_settings
 
     chosen = options.comma_separated(only)
     if chosen == ():
@@ -188,7 +188,7 @@ def study(
     if print_settings:
         typer.echo(loaded.to_yaml(), nl=False)
         return
-    from orchestrator.study import Study
+    from nrtune.orchestrator.study import Study
 
     _run(Study, loaded)
 
@@ -218,10 +218,10 @@ def replicate(
     The same command again goes on where it was interrupted. How to run is as in the search where no option says otherwise.
     """
     flags = {key: value for key, value in locals().items() if key != "folder"}
-    from orchestrator.settings import load_replication
+    from nrtune.orchestrator.settings import load_replication
 
     loaded = load_replication(folder, flags | {"use_case": options.comma_separated(use_case)})
-    from orchestrator.replication import Replication
+    from nrtune.orchestrator.replication import Replication
 
     _run(Replication, loaded)
 
@@ -232,8 +232,8 @@ def check(
     cell_line: Annotated[str | None, typer.Option(help="Cell line of a CAGI5 folder. [default: K562]")] = None,
 ) -> None:
     """Say what a file or folder holds, and what is wrong with it."""
-    from orchestrator.data_check import check_text
-    from orchestrator.tables import fitted
+    from nrtune.orchestrator.data_check import check_text
+    from nrtune.orchestrator.tables import fitted
 
     typer.echo(fitted(check_text(path, cell_line)))
 
@@ -252,7 +252,7 @@ def fetch_data(
     show_list: Annotated[bool, typer.Option("--list", help="List the data sets and stop.")] = False,
 ) -> None:
     """Fetch public data; the same command again goes on where it was interrupted, and does nothing once all is there."""
-    from orchestrator import fetch
+    from nrtune.orchestrator import fetch
 
     if show_list or not names:
         typer.echo(fetch.list_text())
@@ -272,7 +272,7 @@ def simulate_data(
     noise: Annotated[float, typer.Option(help="Scale of the measurement noise; 0 for none.")] = 1.0,
 ) -> None:
     """Simulate lentiMPRA measurements and saturation mutagenesis whose truth is known."""
-    from trainables.data.simulate import simulate, write_simulated
+    from nrtune.trainables.data.simulate import simulate, write_simulated
 
     hdf5, cagi5 = write_simulated(simulate(n, seed=seed, noise=noise), out)
     typer.echo(f"{hdf5}\n{cagi5}")
@@ -280,7 +280,7 @@ def simulate_data(
 
 def _run(kind: Callable[[S], CampaignRun], settings: S) -> None:
     """Run a campaign and say how it ended; leaves the program where it was interrupted."""
-    from orchestrator.tables import fitted
+    from nrtune.orchestrator.tables import fitted
 
     typer.echo("reading data", err=True)
     campaign = kind(settings)
@@ -290,7 +290,7 @@ def _run(kind: Callable[[S], CampaignRun], settings: S) -> None:
     counts = ", ".join(f"{count} {status}" for status, count in sorted(outcome.counts.items())) or "no trial"
     why = f" ({outcome.why})" if outcome.why not in ("", outcome.state) else ""
     typer.echo(f"{outcome.state}{why}: {counts}", err=True)
-    from orchestrator.views import sharing_and_alike, tracking_uri
+    from nrtune.orchestrator.views import sharing_and_alike, tracking_uri
 
     for sentence in sharing_and_alike(campaign.folder):
         typer.echo(fitted(sentence), err=True)

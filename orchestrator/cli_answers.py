@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator import options
-from trainables.errors import UserError, suggest
+from nrtune.orchestrator import options
+from nrtune.trainables.errors import UserError, suggest
 
 if TYPE_CHECKING:
-    from analysis.comparison import Comparisons
-    from analysis.winners import UseCase
+    from nrtune.analysis.comparison import Comparisons
+    from nrtune.analysis.winners import UseCase
 
 app = typer.Typer()
 
@@ -34,8 +34,8 @@ def status(
     source: Annotated[str, typer.Argument(metavar="DIR", help="The campaign's folder; or an MLflow URI[#NAME].")],
 ) -> None:
     """Show how far a campaign is."""
-    from orchestrator.tables import fitted
-    from orchestrator.views import status_text
+    from nrtune.orchestrator.tables import fitted
+    from nrtune.orchestrator.views import status_text
 
     typer.echo(fitted(status_text(source)))
 
@@ -51,8 +51,8 @@ def gc(
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
 ) -> None:
     """Delete checkpoints that nothing needs any more: it says which, and asks."""
-    from orchestrator.checkpoints import describe, plan_gc
-    from orchestrator.tables import fitted
+    from nrtune.orchestrator.checkpoints import describe, plan_gc
+    from nrtune.orchestrator.tables import fitted
 
     found = plan_gc(folder, keep_top, keep)
     typer.echo(fitted(describe(folder, found)))
@@ -76,7 +76,7 @@ def trials(
     format: Annotated[Format, typer.Option(help="table shows a few columns, the others all.")] = Format.table,
 ) -> None:
     """List the trials that have ended."""
-    from orchestrator.views import trials_table, write_trials
+    from nrtune.orchestrator.views import trials_table, write_trials
 
     table = trials_table(source, family=family, sort=sort, ascending=ascending)
     write_trials(source, table, format.value)
@@ -127,8 +127,8 @@ def report(
     use_cases: options.UseCases = None,
 ) -> None:
     """Write a report: one HTML page with winners, intervals and figures; also as Markdown and JSON."""
-    from analysis import Campaign
-    from analysis.report import write_report
+    from nrtune.analysis import Campaign
+    from nrtune.analysis.report import write_report
 
     comparisons = _comparisons(source, select_on, use_cases)
     campaign = comparisons.source
@@ -136,7 +136,7 @@ def report(
     page = write_report(comparisons, folder)
     typer.echo(str(page))
     if isinstance(campaign, Campaign):
-        from orchestrator.registry import log_report
+        from nrtune.orchestrator.registry import log_report
 
         try:
             log_report(campaign, folder)
@@ -164,8 +164,8 @@ def register(
     use_cases: options.UseCases = None,
 ) -> None:
     """Put a use case's winner into MLflow's model registry, with its metrics, interval and data."""
-    from orchestrator.registry import register as put
-    from orchestrator.tables import fitted
+    from nrtune.orchestrator.registry import register as put
+    from nrtune.orchestrator.tables import fitted
 
     typer.echo(fitted(put(_comparisons(str(folder), select_on, use_cases, use_case), use_case, name)))
 
@@ -188,9 +188,9 @@ def ensemble(
     ] = None,
 ) -> None:
     """Compare the mean, and the mean rank, of the best trials' predictions to the best single trial."""
-    from analysis import open_campaign
-    from analysis.ensemble import ensembles, store
-    from orchestrator.best_view import ensemble_table
+    from nrtune.analysis import open_campaign
+    from nrtune.analysis.ensemble import ensembles, store
+    from nrtune.orchestrator.best_view import ensemble_table
 
     found = ensembles(open_campaign(source), use_case, top=top, select_on=select_on)
     ensemble_table(found, use_case)
@@ -236,8 +236,8 @@ def predict(
     middle. After `nrtune replicate` it is the mean over the winner's replicates, with a 95 % interval of their spread; so
     with --ensemble over the trials. Alleles that can't be predicted are counted, by reason.
     """
-    from orchestrator.predict import check_options, run_sequences, run_vcf
-    from orchestrator.predictor import predictor_of
+    from nrtune.orchestrator.predict import check_options, run_sequences, run_vcf
+    from nrtune.orchestrator.predictor import predictor_of
 
     check_options(vcf, fasta, fasta_sequences, out)
     predictor = predictor_of(
@@ -262,7 +262,7 @@ def import_published(
     out: Annotated[Path, typer.Option(help="The campaign's folder, to be made.")],
 ) -> None:
     """Make a campaign folder of the study's own table, so that every command and the MLflow UI work on it."""
-    from orchestrator.published_import import import_published as import_table
+    from nrtune.orchestrator.published_import import import_published as import_table
 
     count = import_table(table, out)
     typer.echo(f"{count} trials\n  winners: nrtune best {out}\n  MLflow: nrtune ui {out}", err=True)
@@ -289,9 +289,9 @@ def score(
     With --cagi5 or --satmut columns element, pos, ref, alt, variant_effect and, if there, chrom; with --test prediction,
     activity and, if there, aleatoric_std. Other columns do not matter.
     """
-    from analysis.intervals import Resampling
-    from orchestrator.data_check import read_variants_of_cagi5, read_variants_of_study
-    from orchestrator.score_view import check_options, score_tests, score_text
+    from nrtune.analysis.intervals import Resampling
+    from nrtune.orchestrator.data_check import read_variants_of_cagi5, read_variants_of_study
+    from nrtune.orchestrator.score_view import check_options, score_tests, score_text
 
     check_options(cagi5, satmut, test, cell_line)
     how = Resampling(resamples=resamples, block=block)
@@ -311,7 +311,7 @@ def ui(
     optuna: Annotated[bool, typer.Option("--optuna", help="Optuna's dashboard instead: studies, importances.")] = False,
 ) -> None:
     """Serve the campaign's MLflow UI on loopback until Ctrl-C."""
-    from orchestrator.serve import serve_mlflow, serve_optuna
+    from nrtune.orchestrator.serve import serve_mlflow, serve_optuna
 
     if optuna:
         serve_optuna(folder, port)
@@ -323,8 +323,8 @@ def print_best(
     source: str, use_case: str, *, as_json: bool, select_on: str | None = None, own: Path | None = None
 ) -> None:
     """Print the winner of a use case, or of all. Raises UserError for an unknown one."""
-    from orchestrator.best_view import best_json, best_table, best_text
-    from orchestrator.tables import fitted
+    from nrtune.orchestrator.best_view import best_json, best_table, best_text
+    from nrtune.orchestrator.tables import fitted
 
     comparisons = _comparisons(source, select_on, own, use_case)
     if as_json:
@@ -337,8 +337,8 @@ def print_best(
 
 def _comparisons(source: str, select_on: str | None, own: Path | None, use_case: str = "all") -> Comparisons:
     """What compares a source's trials; own: a file of further use cases. Raises UserError for an unknown use case."""
-    from analysis import open_campaign
-    from analysis.comparison import Comparisons
+    from nrtune.analysis import open_campaign
+    from nrtune.analysis.comparison import Comparisons
 
     use_cases = _use_cases(own)
     if use_case != "all" and use_case not in use_cases:
@@ -347,14 +347,14 @@ def _comparisons(source: str, select_on: str | None, own: Path | None, use_case:
 
 
 def _use_cases(own: Path | None) -> Mapping[str, UseCase]:
-    from analysis.winners import USE_CASES, load_use_cases
+    from nrtune.analysis.winners import USE_CASES, load_use_cases
 
     return USE_CASES if own is None else load_use_cases(own)
 
 
 def _print_front(source: str, objectives: list[str], *, as_json: bool) -> None:
-    from analysis import open_campaign
-    from orchestrator.pareto_view import front_of, pareto_json, pareto_table
+    from nrtune.analysis import open_campaign
+    from nrtune.orchestrator.pareto_view import front_of, pareto_json, pareto_table
 
     campaign = open_campaign(source)
     front = front_of(campaign, objectives)

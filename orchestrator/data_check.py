@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from trainables.data.cagi5 import ELEMENTS_OF_CELL_LINE, Variants, cell_line_of, read_cagi5
-from trainables.data.lentimpra import read_dataset
-from trainables.data.satmut import TABLE, SaturationVariants, read_satmut
+from nrtune.trainables.data.cagi5 import ELEMENTS_OF_CELL_LINE, Variants, cell_line_of, read_cagi5
+from nrtune.trainables.data.lentimpra import read_dataset
+from nrtune.trainables.data.satmut import TABLE, SaturationVariants, read_satmut
 
 
 def check_text(path: Path, cell_line: str | None) -> str:

@@ -20,14 +20,14 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from analysis.books import FINISHED, PRUNED, TrialRecord
-from orchestrator.grid import Grid
-from orchestrator.samplers import SamplerName, enrol, make_sampler
-from search_spaces import Choice, Family, Float, Int, Value
-from trainables.config import TrialConfig
-from trainables.errors import UserError, one_line
-from trainables.files import cut_torn_line
-from trainables.randomness import derive_seed
+from nrtune.analysis.books import FINISHED, PRUNED, TrialRecord
+from nrtune.orchestrator.grid import Grid
+from nrtune.orchestrator.samplers import SamplerName, enrol, make_sampler
+from nrtune.search_spaces import Choice, Family, Float, Int, Value
+from nrtune.trainables.config import TrialConfig
+from nrtune.trainables.errors import UserError, one_line
+from nrtune.trainables.files import cut_torn_line
+from nrtune.trainables.randomness import derive_seed
 
 JOURNAL = "optuna.journal"
 ASK_AGAIN = 20

@@ -17,7 +17,7 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
-from trainables.errors import one_line
+from nrtune.trainables.errors import one_line
 
 OOM, DIVERGED, TIMED_OUT, CRASHED, LOST_NODE, INVALID = (
     "oom",

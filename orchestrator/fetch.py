@@ -7,9 +7,9 @@ from pathlib import Path
 
 import typer
 
-from trainables.data.catalogue import load_catalogue
-from trainables.data.fetching import fetch
-from trainables.errors import UserError
+from nrtune.trainables.data.catalogue import load_catalogue
+from nrtune.trainables.data.fetching import fetch
+from nrtune.trainables.errors import UserError
 
 
 def list_text() -> str:

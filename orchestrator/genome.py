@@ -9,7 +9,7 @@ from pathlib import Path
 import pysam
 from pysam.utils import SamtoolsError
 
-from trainables.errors import UserError, one_line
+from nrtune.trainables.errors import UserError, one_line
 
 
 class Genome:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from search_spaces import Choice, Family, Float, Int, Parameter, Value
-from trainables.randomness import derive_seed
+from nrtune.search_spaces import Choice, Family, Float, Int, Parameter, Value
+from nrtune.trainables.randomness import derive_seed
 
 VALUES = 3
 """Values of each number on a grid."""

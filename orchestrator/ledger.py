@@ -1,4 +1,4 @@
-"""The writing side of a campaign's books (analysis.books reads them). One process at a time holds the pen."""
+"""The writing side of a campaign's books (nrtune.analysis.books reads them). One process at a time holds the pen."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from analysis.books import (
+from nrtune.analysis.books import (
     FINISHED,
     FORMAT,
     MANIFEST,
@@ -23,9 +23,9 @@ from analysis.books import (
     read_records,
     read_status,
 )
-from analysis.pareto import default_aims
-from trainables.errors import UserError
-from trainables.files import HISTORY, cut_torn_line, write_atomically
+from nrtune.analysis.pareto import default_aims
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.files import HISTORY, cut_torn_line, write_atomically
 
 LOCK, DATABASE = ".lock", "mlflow.db"
 

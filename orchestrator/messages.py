@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from orchestrator.faults import Failure
+from nrtune.orchestrator.faults import Failure
 
 MESSAGE = "message"
 

@@ -7,6 +7,8 @@ import importlib.metadata
 import importlib.util
 import os
 import re
+import shutil
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.mlflow_trials import FINGERPRINT_TAG
+from nrtune.analysis.mlflow_trials import FINGERPRINT_TAG
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # as in tracking.py
@@ -53,15 +55,15 @@ def log_model(client: MlflowClient, uri: str, run_id: str, checkpoint: Path, len
         params=dict(run.data.params),
         tags={FINGERPRINT_TAG: run.data.tags[FINGERPRINT_TAG]},
     )
-    with writing_to(uri):
+    with writing_to(uri), _code() as code:
         logged = Model.log(
             artifact_path=None,
             flavor=mlflow.pyfunc,
             run_id=run_id,
             model_id=made.model_id,
-            python_model=_source("orchestrator.pyfunc_model"),
+            python_model=_source("nrtune.orchestrator.pyfunc_model"),
             artifacts={"checkpoint": str(checkpoint)},
-            code_paths=[str(Path(_source("trainables")).parent)],
+            code_paths=[code],
             signature=SIGNATURE,
             input_example=pd.DataFrame({"sequence": ["ACGT" * (length // 4) + "ACGT"[: length % 4]]}),
             pip_requirements=[f"{name}=={_version(name)}" for name in NEEDED],
@@ -73,6 +75,17 @@ def logged_model(client: MlflowClient, experiment_id: str, run_id: str) -> str |
     """The URI of the model that a run has, whole."""
     found = client.search_logged_models([experiment_id], filter_string=f"source_run_id = '{run_id}'")
     return next((str(model.model_uri) for model in found if model.status == LoggedModelStatus.READY), None)
+
+
+@contextlib.contextmanager
+def _code() -> Iterator[str]:
+    """A folder `nrtune` with what a model's code imports, for as long as it takes to copy it."""
+    with tempfile.TemporaryDirectory(prefix="nrtune-model-") as folder:
+        package = Path(folder) / "nrtune"
+        trainables = Path(_source("nrtune.trainables")).parent
+        shutil.copytree(trainables, package / "trainables", ignore=shutil.ignore_patterns("__pycache__"))
+        (package / "__init__.py").touch()
+        yield str(package)
 
 
 def _source(module: str) -> str:

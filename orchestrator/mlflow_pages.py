@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from analysis.mlflow_trials import CAMPAIGN_TAG, FINAL, STATUS_TAG
-from analysis.winners import USE_CASES, selection_metric
+from nrtune.analysis.mlflow_trials import CAMPAIGN_TAG, FINAL, STATUS_TAG
+from nrtune.analysis.winners import USE_CASES, selection_metric
 
 NOTE_TAG = "mlflow.note.content"
 """A run's description, in Markdown."""

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.pareto import Aim, default_aims, parse_aims
-from analysis.winners import selection_metric
-from trainables.errors import UserError, suggest
-from trainables.predictions import Predicted, satmut_metrics, score_predictions
-from trainables.randomness import derive_generator
+from nrtune.analysis.pareto import Aim, default_aims, parse_aims
+from nrtune.analysis.winners import selection_metric
+from nrtune.trainables.errors import UserError, suggest
+from nrtune.trainables.predictions import Predicted, satmut_metrics, score_predictions
+from nrtune.trainables.randomness import derive_generator
 
 if TYPE_CHECKING:
-    from trainables.training import TrainingData
+    from nrtune.trainables.training import TrainingData
 
 _REPORTED = ("test/", "noise/", "cagi5/challenge/", "satmut/")
 _NO_RESULT = ("/n/", "/corr_constant")

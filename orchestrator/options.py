@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from trainables.errors import UserError
+from nrtune.trainables.errors import UserError
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "preset": ("small", "study"),
@@ -41,7 +41,7 @@ def completing(names: str | Callable[[], Iterable[str]]) -> Callable[[str], list
 
 def families() -> Iterable[str]:
     """The names of all families, those of NRTUNE_PLUGINS among them."""
-    from search_spaces import FAMILIES
+    from nrtune.search_spaces import FAMILIES
 
     return FAMILIES.names()
 

@@ -16,7 +16,7 @@ import ray
 from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from trainables.files import write_atomically
+from nrtune.trainables.files import write_atomically
 
 PACKING = "packing.json"
 GAIN = 1.1
@@ -87,8 +87,8 @@ class _Probe:
     def __init__(self, config: Mapping[str, Any], data: Any, threads: int, gpu: bool) -> None:
         import torch
 
-        from trainables.config import TrialConfig
-        from trainables.training import Training
+        from nrtune.trainables.config import TrialConfig
+        from nrtune.trainables.training import Training
 
         torch.set_num_threads(threads)
         self.cuda = gpu and torch.cuda.is_available()

@@ -10,11 +10,11 @@ from typing import Any
 
 from rich.console import Console
 
-from analysis.pareto import Aim, Front, aims_of, pareto_front, parse_aims, values_at
-from analysis.trials import Trials
-from analysis.words import count, listed, phrase, short_names
-from orchestrator.tables import cell, print_table
-from trainables.files import BEST
+from nrtune.analysis.pareto import Aim, Front, aims_of, pareto_front, parse_aims, values_at
+from nrtune.analysis.trials import Trials
+from nrtune.analysis.words import count, listed, phrase, short_names
+from nrtune.orchestrator.tables import cell, print_table
+from nrtune.trainables.files import BEST
 
 LETTERS = string.ascii_uppercase
 NAMED = 6

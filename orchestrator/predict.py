@@ -14,11 +14,11 @@ import pysam
 import typer
 from numpy.typing import NDArray
 
-from orchestrator.predictor import Predictor, means_of
-from orchestrator.vcf import BATCH, REASONS, predict_vcf, table_path
-from trainables.data.sequences import N_TOKEN, to_tokens
-from trainables.errors import UserError, one_line
-from trainables.files import write_atomically
+from nrtune.orchestrator.predictor import Predictor, means_of
+from nrtune.orchestrator.vcf import BATCH, REASONS, predict_vcf, table_path
+from nrtune.trainables.data.sequences import N_TOKEN, to_tokens
+from nrtune.trainables.errors import UserError, one_line
+from nrtune.trainables.files import write_atomically
 
 SCHEMA = pa.schema([("name", pa.string()), ("prediction", pa.float64()), ("low", pa.float64()), ("high", pa.float64())])
 

@@ -12,15 +12,15 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from analysis.books import FINISHED, SCORED
-from analysis.sources import open_folder
-from analysis.trials import Campaign
-from analysis.winners import ENOUGH, USE_CASES, UseCase, finalists
-from trainables.data.sequences import reverse_complement
-from trainables.errors import UserError, suggest
-from trainables.files import BEST
-from trainables.inference import SequenceModel, load_model
-from trainables.scoring import predict
+from nrtune.analysis.books import FINISHED, SCORED
+from nrtune.analysis.sources import open_folder
+from nrtune.analysis.trials import Campaign
+from nrtune.analysis.winners import ENOUGH, USE_CASES, UseCase, finalists
+from nrtune.trainables.data.sequences import reverse_complement
+from nrtune.trainables.errors import UserError, suggest
+from nrtune.trainables.files import BEST
+from nrtune.trainables.inference import SequenceModel, load_model
+from nrtune.trainables.scoring import predict
 
 LEVEL = 0.95
 

@@ -12,8 +12,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from analysis.books import FAILED, FINISHED, PRUNED, TrialRecord
-from orchestrator.family_search import Proposal
+from nrtune.analysis.books import FAILED, FINISHED, PRUNED, TrialRecord
+from nrtune.orchestrator.family_search import Proposal
 
 Running = tuple[Proposal, int, Sequence[Mapping[str, float]]]
 RECENT = 6

@@ -6,10 +6,10 @@ import hashlib
 from collections import Counter
 from pathlib import Path
 
-from analysis.books import FINISHED
-from analysis.published import elements_of, read_published
-from orchestrator.family_search import Proposal
-from orchestrator.ledger import default_uri, open_ledger
+from nrtune.analysis.books import FINISHED
+from nrtune.analysis.published import elements_of, read_published
+from nrtune.orchestrator.family_search import Proposal
+from nrtune.orchestrator.ledger import default_uri, open_ledger
 
 COMMAND = "import-published"
 
@@ -20,7 +20,7 @@ def import_published(table: Path, out: Path) -> int:
     Raises UserError for another table, and for a folder that holds something else.
     """
     records = read_published(table)
-    from orchestrator.tracking import Tracker  # MLflow takes seconds to import
+    from nrtune.orchestrator.tracking import Tracker  # MLflow takes seconds to import
 
     digest = hashlib.sha256(table.read_bytes()).hexdigest()[:16]
     identity = {"command": COMMAND, "select_on": "challenge", "data": digest, "tracking_uri": None}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Thread
 
-from trainables.errors import one_line
+from nrtune.trainables.errors import one_line
 
 AWAY_SECONDS = 30.0
 """MLflow is not called for so long after a failure."""

@@ -1,6 +1,6 @@
-"""The code of a logged model: MLflow copies this file, and `trainables` beside it, and runs it where the model is loaded.
+"""The code of a logged model: MLflow copies this file, and nrtune.trainables beside it, and runs it where the model is loaded.
 
-Nothing imports it: it needs trainables, torch and pandas, and no installation of nrtune.
+Nothing imports it: it needs nrtune.trainables, torch and pandas, and no installation of nrtune.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class ActivityModel(PythonModel):
 
     def load_context(self, context: Any) -> None:
         """Load the checkpoint."""
-        from trainables.inference import load_model
+        from nrtune.trainables.inference import load_model
 
         self.model = load_model(context.artifacts["checkpoint"])
 

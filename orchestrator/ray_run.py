@@ -30,22 +30,22 @@ from ray.job_config import JobConfig
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from analysis.books import TRIALS, TrialRecord
-from orchestrator.allocation import Allocation
-from orchestrator.checkpoints import RAY_FOLDER
-from orchestrator.cluster import address_of
-from orchestrator.family_search import Proposal, Proposer
-from orchestrator.ledger import Ledger
-from orchestrator.recorder import Recorder
-from orchestrator.resources import Resources, find_resources
-from orchestrator.retries import Attempt
-from orchestrator.schedulers import EarlyStopper
-from orchestrator.tune_trainable import TrialTrainable
-from trainables.errors import UserError, one_line
-from trainables.registry import plugin_folders
+from nrtune.analysis.books import TRIALS, TrialRecord
+from nrtune.orchestrator.allocation import Allocation
+from nrtune.orchestrator.checkpoints import RAY_FOLDER
+from nrtune.orchestrator.cluster import address_of
+from nrtune.orchestrator.family_search import Proposal, Proposer
+from nrtune.orchestrator.ledger import Ledger
+from nrtune.orchestrator.recorder import Recorder
+from nrtune.orchestrator.resources import Resources, find_resources
+from nrtune.orchestrator.retries import Attempt
+from nrtune.orchestrator.schedulers import EarlyStopper
+from nrtune.orchestrator.tune_trainable import TrialTrainable
+from nrtune.trainables.errors import UserError, one_line
+from nrtune.trainables.registry import plugin_folders
 
 if TYPE_CHECKING:
-    from orchestrator.campaign import CampaignRun
+    from nrtune.orchestrator.campaign import CampaignRun
 
 NODES_SECONDS = 5.0
 """How often the cluster is asked for its nodes."""

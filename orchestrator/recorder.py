@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, Any
 from ray import cloudpickle
 from ray.tune import Callback
 
-from analysis.books import FAILED, FINISHED, PRUNED, TrialRecord, read_references
-from orchestrator.checkpoints import Sweep
-from orchestrator.family_search import Objective, Proposal, Proposer
-from orchestrator.faults import CRASHED, Failure, classify
-from orchestrator.interrupts import Interrupts
-from orchestrator.ledger import Ledger, now
-from orchestrator.messages import MESSAGE, EpochEnded, Message, TrialFailed
-from orchestrator.progress import Progress
-from orchestrator.publisher import Publisher
-from orchestrator.retries import Outcomes, Retries
-from orchestrator.stopping import Arrivals
-from trainables.files import BEST, LAST, PREDICTIONS
+from nrtune.analysis.books import FAILED, FINISHED, PRUNED, TrialRecord, read_references
+from nrtune.orchestrator.checkpoints import Sweep
+from nrtune.orchestrator.family_search import Objective, Proposal, Proposer
+from nrtune.orchestrator.faults import CRASHED, Failure, classify
+from nrtune.orchestrator.interrupts import Interrupts
+from nrtune.orchestrator.ledger import Ledger, now
+from nrtune.orchestrator.messages import MESSAGE, EpochEnded, Message, TrialFailed
+from nrtune.orchestrator.progress import Progress
+from nrtune.orchestrator.publisher import Publisher
+from nrtune.orchestrator.retries import Outcomes, Retries
+from nrtune.orchestrator.stopping import Arrivals
+from nrtune.trainables.files import BEST, LAST, PREDICTIONS
 
 if TYPE_CHECKING:
-    from orchestrator.tracking import Tracker
+    from nrtune.orchestrator.tracking import Tracker
 
 ERROR = "error.txt"
 STATUS_SECONDS = 2.0

@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from analysis.books import METRICS, REFERENCE_LINES
-from trainables.errors import one_line
-from trainables.files import write_atomically
-from trainables.predictions import store_predictions
-from trainables.references import REFERENCES, score_reference
-from trainables.training import TrainingData
+from nrtune.analysis.books import METRICS, REFERENCE_LINES
+from nrtune.trainables.errors import one_line
+from nrtune.trainables.files import write_atomically
+from nrtune.trainables.predictions import store_predictions
+from nrtune.trainables.references import REFERENCES, score_reference
+from nrtune.trainables.training import TrainingData
 
 
 def add_references(folder: Path, data: TrainingData, say: Callable[[str], None]) -> None:

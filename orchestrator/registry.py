@@ -10,14 +10,14 @@ from typing import Any
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from analysis.answers import winner_record
-from analysis.comparison import Comparison, Comparisons
-from analysis.mlflow_trials import CAMPAIGN_TAG, FINGERPRINT_TAG, KIND_TAG
-from analysis.trials import Campaign
-from analysis.words import number
-from orchestrator.mlflow_models import log_model, logged_model, writing_to
-from orchestrator.views import tracking_uri
-from trainables.errors import UserError, one_line
+from nrtune.analysis.answers import winner_record
+from nrtune.analysis.comparison import Comparison, Comparisons
+from nrtune.analysis.mlflow_trials import CAMPAIGN_TAG, FINGERPRINT_TAG, KIND_TAG
+from nrtune.analysis.trials import Campaign
+from nrtune.analysis.words import number
+from nrtune.orchestrator.mlflow_models import log_model, logged_model, writing_to
+from nrtune.orchestrator.views import tracking_uri
+from nrtune.trainables.errors import UserError, one_line
 
 
 def register(comparisons: Comparisons, use_case: str, name: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from analysis.books import STATUSES
-from analysis.mlflow_trials import STATUS_TAG, read_runs
-from orchestrator.tables import by_status
+from nrtune.analysis.books import STATUSES
+from nrtune.analysis.mlflow_trials import STATUS_TAG, read_runs
+from nrtune.orchestrator.tables import by_status
 
 NONE = "none has ended"
 

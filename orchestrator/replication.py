@@ -7,21 +7,21 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from analysis import USE_CASES, find_winner
-from analysis.books import TrialRecord
-from analysis.pareto import aims_of
-from analysis.sources import open_folder
-from analysis.trials import table_of
-from analysis.winners import asked_of, finalists
-from orchestrator.campaign import CampaignRun
-from orchestrator.family_search import GivenOrder, Proposal, Proposer
-from orchestrator.ledger import Ledger, is_running
-from orchestrator.settings import ReplicateSettings, StudySettings
-from search_spaces import published_by_name
-from trainables.config import RECIPE_VERSION, TrialConfig
-from trainables.errors import UserError, suggest
-from trainables.registry import PLUGIN_VARIABLE
-from trainables.training import TrainingData
+from nrtune.analysis import USE_CASES, find_winner
+from nrtune.analysis.books import TrialRecord
+from nrtune.analysis.pareto import aims_of
+from nrtune.analysis.sources import open_folder
+from nrtune.analysis.trials import table_of
+from nrtune.analysis.winners import asked_of, finalists
+from nrtune.orchestrator.campaign import CampaignRun
+from nrtune.orchestrator.family_search import GivenOrder, Proposal, Proposer
+from nrtune.orchestrator.ledger import Ledger, is_running
+from nrtune.orchestrator.settings import ReplicateSettings, StudySettings
+from nrtune.search_spaces import published_by_name
+from nrtune.trainables.config import RECIPE_VERSION, TrialConfig
+from nrtune.trainables.errors import UserError, suggest
+from nrtune.trainables.registry import PLUGIN_VARIABLE
+from nrtune.trainables.training import TrainingData
 
 
 class Replication(CampaignRun):

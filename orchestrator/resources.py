@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from orchestrator import cluster
-from orchestrator.packing import packed
-from orchestrator.settings import AUTO, RunSettings
-from trainables.errors import UserError
+from nrtune.orchestrator import cluster
+from nrtune.orchestrator.packing import packed
+from nrtune.orchestrator.settings import AUTO, RunSettings
+from nrtune.trainables.errors import UserError
 
 if TYPE_CHECKING:
-    from orchestrator.campaign import CampaignRun
+    from nrtune.orchestrator.campaign import CampaignRun
 
 
 class Resources(NamedTuple):

@@ -7,9 +7,9 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from analysis.books import FAILED, TrialRecord
-from orchestrator.family_search import Proposal
-from orchestrator.faults import LOST_NODE, OOM, Failure
+from nrtune.analysis.books import FAILED, TrialRecord
+from nrtune.orchestrator.family_search import Proposal
+from nrtune.orchestrator.faults import LOST_NODE, OOM, Failure
 
 MOST_RESTARTS = 3
 """So often a trial goes on from its checkpoint after its worker or its node was lost, without getting any further; then

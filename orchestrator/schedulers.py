@@ -6,8 +6,8 @@ from typing import Any
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from orchestrator.messages import MESSAGE, EpochEnded
-from orchestrator.stopping import Arrivals
+from nrtune.orchestrator.messages import MESSAGE, EpochEnded
+from nrtune.orchestrator.stopping import Arrivals
 
 
 class EarlyStopper(FIFOScheduler):

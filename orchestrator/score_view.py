@@ -11,13 +11,13 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.intervals import Resampling
-from analysis.prediction_files import read_effects, read_test
-from analysis.score import Scores, VariantScores, score_test, score_variants
-from analysis.words import count, listed
-from trainables.data.cagi5 import Variants
-from trainables.data.satmut import SaturationVariants
-from trainables.errors import UserError
+from nrtune.analysis.intervals import Resampling
+from nrtune.analysis.prediction_files import read_effects, read_test
+from nrtune.analysis.score import Scores, VariantScores, score_test, score_variants
+from nrtune.analysis.words import count, listed
+from nrtune.trainables.data.cagi5 import Variants
+from nrtune.trainables.data.satmut import SaturationVariants
+from nrtune.trainables.errors import UserError
 
 WIDTH = 80
 

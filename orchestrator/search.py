@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis import open_campaign
-from analysis.books import MANIFEST, TrialRecord, read_manifest
-from orchestrator.allocation import Adaptive, Allocation
-from orchestrator.campaign import CampaignRun, absolute
-from orchestrator.family_search import Direction, FamilyStudy, Proposer, open_storage, open_study
-from orchestrator.grid import VALUES, Grid
-from orchestrator.ledger import Ledger
-from orchestrator.objectives import checked_aims
-from orchestrator.settings import Settings
-from orchestrator.stopping import EarlyStopping, default_grace
-from search_spaces import FAMILIES, Family, check_codes, names_by_word, published_by_name, short_form
-from search_spaces.ablation import BUDGET, around
-from trainables.config import TrialConfig
-from trainables.errors import UserError, suggest
+from nrtune.analysis import open_campaign
+from nrtune.analysis.books import MANIFEST, TrialRecord, read_manifest
+from nrtune.orchestrator.allocation import Adaptive, Allocation
+from nrtune.orchestrator.campaign import CampaignRun, absolute
+from nrtune.orchestrator.family_search import Direction, FamilyStudy, Proposer, open_storage, open_study
+from nrtune.orchestrator.grid import VALUES, Grid
+from nrtune.orchestrator.ledger import Ledger
+from nrtune.orchestrator.objectives import checked_aims
+from nrtune.orchestrator.settings import Settings
+from nrtune.orchestrator.stopping import EarlyStopping, default_grace
+from nrtune.search_spaces import FAMILIES, Family, check_codes, names_by_word, published_by_name, short_form
+from nrtune.search_spaces.ablation import BUDGET, around
+from nrtune.trainables.config import TrialConfig
+from nrtune.trainables.errors import UserError, suggest
 
 ABLATION = "ablation"
 

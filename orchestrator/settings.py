@@ -9,8 +9,8 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from analysis.books import MANIFEST, read_manifest
-from trainables.errors import UserError, one_line, suggest
+from nrtune.analysis.books import MANIFEST, read_manifest
+from nrtune.trainables.errors import UserError, one_line, suggest
 
 PositiveInt = Annotated[int, Field(ge=1)]
 KEEP_ALL, AUTO = "all", "auto"

@@ -24,8 +24,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from trainables.files import cut_torn_line, write_atomically
-from trainables.randomness import derive_generator
+from nrtune.trainables.files import cut_torn_line, write_atomically
+from nrtune.trainables.randomness import derive_generator
 
 STOPPING = "stopping.jsonl"
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 
-from orchestrator.campaign import CampaignRun
-from orchestrator.family_search import GivenOrder, Proposal, Proposer
-from orchestrator.ledger import Ledger
-from orchestrator.settings import StudySettings
-from search_spaces import FAMILIES, names_by_word, published_by_name
-from trainables.config import TrialConfig
-from trainables.errors import UserError, suggest
+from nrtune.orchestrator.campaign import CampaignRun
+from nrtune.orchestrator.family_search import GivenOrder, Proposal, Proposer
+from nrtune.orchestrator.ledger import Ledger
+from nrtune.orchestrator.settings import StudySettings
+from nrtune.search_spaces import FAMILIES, names_by_word, published_by_name
+from nrtune.trainables.config import TrialConfig
+from nrtune.trainables.errors import UserError, suggest
 
 
 class Study(CampaignRun):

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from analysis.books import STATUSES
+from nrtune.analysis.books import STATUSES
 
 SHORTEST_TEXT = 6
 """Characters to which a table's texts are cut in a narrow terminal."""

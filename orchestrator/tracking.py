@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis.books import FAILED, FINISHED, PRUNED, SCORED, TrialRecord
-from analysis.mlflow_trials import (
+from nrtune.analysis.books import FAILED, FINISHED, PRUNED, SCORED, TrialRecord
+from nrtune.analysis.mlflow_trials import (
     CAMPAIGN_TAG,
     EXPERIMENT,
     FINAL,
@@ -27,12 +27,12 @@ from analysis.mlflow_trials import (
     STATUS_TAG,
     search_runs,
 )
-from orchestrator.family_search import Objectives, Proposal
-from orchestrator.ledger import DATABASE, default_uri
-from orchestrator.mlflow_models import log_model
-from orchestrator.mlflow_pages import NOTE_TAG, campaign_note, trial_note, trials_page, trials_view
-from trainables.errors import UserError, one_line
-from trainables.files import write_atomically
+from nrtune.orchestrator.family_search import Objectives, Proposal
+from nrtune.orchestrator.ledger import DATABASE, default_uri
+from nrtune.orchestrator.mlflow_models import log_model
+from nrtune.orchestrator.mlflow_pages import NOTE_TAG, campaign_note, trial_note, trials_page, trials_view
+from nrtune.trainables.errors import UserError, one_line
+from nrtune.trainables.files import write_atomically
 
 with warnings.catch_warnings():
     # MLflow's own use of SQLAlchemy and pydantic warns at import; nothing here can mend it.

@@ -15,21 +15,21 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
-from analysis.books import MANIFEST
-from orchestrator.faults import CRASHED, TrialTimeout, classify
-from orchestrator.messages import MESSAGE, EpochEnded, Message, TrialFailed
-from trainables.errors import UserError
-from trainables.files import LAST
-from trainables.registry import PLUGIN_VARIABLE
+from nrtune.analysis.books import MANIFEST
+from nrtune.orchestrator.faults import CRASHED, TrialTimeout, classify
+from nrtune.orchestrator.messages import MESSAGE, EpochEnded, Message, TrialFailed
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.files import LAST
+from nrtune.trainables.registry import PLUGIN_VARIABLE
 
 if TYPE_CHECKING:
-    from trainables.training import EpochReport, Training
+    from nrtune.trainables.training import EpochReport, Training
 
 TUNE_NEEDS = frozenset({"trial_id", "date", "pid", "hostname", "node_ip"})
 
 
 class TrialTrainable(tune.Trainable):
-    """Steps a `trainables.training.Training`; whatever it raises becomes a result, so that the actor lives on.
+    """Steps a `nrtune.trainables.training.Training`; whatever it raises becomes a result, so that the actor lives on.
 
     config: proposal (as JSON) and micro_batches. options, of all trials: folder (theirs), score_at, device (None: a GPU if
     there is one), threads, time_limit (seconds or None), plugins (folders).
@@ -96,9 +96,9 @@ class TrialTrainable(tune.Trainable):
         """The trial's training, which goes on from its checkpoint; from the first epoch where that can't be read."""
         import torch
 
-        from trainables.checkpoint import Unreadable
-        from trainables.config import TrialConfig
-        from trainables.training import Training
+        from nrtune.trainables.checkpoint import Unreadable
+        from nrtune.trainables.config import TrialConfig
+        from nrtune.trainables.training import Training
 
         torch.set_num_threads(self.options["threads"])
         folder = Path(self.options["folder"]) / self.proposal["fingerprint"]

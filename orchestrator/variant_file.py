@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pysam
 
-from trainables.errors import UserError, one_line
+from nrtune.trainables.errors import UserError, one_line
 
 FIXED = 8
 """Columns that each record has, to INFO."""

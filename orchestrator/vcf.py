@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 import pysam
 from numpy.typing import NDArray
 
-from orchestrator.genome import Genome
-from orchestrator.predictor import LEVEL, Predictor, means_of
-from orchestrator.variant_file import Variant, VariantFile
-from trainables.data.alleles import LONGEST, allele_windows, trim
-from trainables.errors import UserError, one_line
-from trainables.files import write_atomically
+from nrtune.orchestrator.genome import Genome
+from nrtune.orchestrator.predictor import LEVEL, Predictor, means_of
+from nrtune.orchestrator.variant_file import Variant, VariantFile
+from nrtune.trainables.data.alleles import LONGEST, allele_windows, trim
+from nrtune.trainables.errors import UserError, one_line
+from nrtune.trainables.files import write_atomically
 
 BATCH = 2048
 """Alleles that are predicted together; no more are held."""
@@ -78,7 +78,7 @@ def predict_vcf(
     """Write `out` (.vcf, or .vcf.gz: bgzipped) and a Parquet table beside it, both whole or not at all.
 
     Records stay in their order and, but for the added fields, letter by letter as they were. What an allele's prediction
-    is: `trainables.data.alleles`.
+    is: `nrtune.trainables.data.alleles`.
 
     Raises UserError for files that can't be read as what they should be; nothing is written then.
     """

@@ -11,12 +11,12 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
-from analysis.alike import find_alike
-from analysis.books import read_status
-from analysis.sources import open_campaign, open_folder
-from orchestrator.ledger import default_uri, is_running
-from orchestrator.tables import by_status, cell, print_table
-from trainables.errors import UserError, suggest
+from nrtune.analysis.alike import find_alike
+from nrtune.analysis.books import read_status
+from nrtune.analysis.sources import open_campaign, open_folder
+from nrtune.orchestrator.ledger import default_uri, is_running
+from nrtune.orchestrator.tables import by_status, cell, print_table
+from nrtune.trainables.errors import UserError, suggest
 
 SHORT_COLUMNS = {
     "name": "trial",
@@ -41,7 +41,7 @@ def tracking_uri(folder: Path) -> str:
 def status_text(source: str | Path) -> str:
     """State, counts by family, running trials, and where MLflow is, of a campaign's folder or as MLflow has it."""
     if "://" in str(source):
-        from orchestrator.remote_status import remote_status_text
+        from nrtune.orchestrator.remote_status import remote_status_text
 
         return remote_status_text(str(source))
     folder = Path(source)
@@ -117,7 +117,7 @@ def write_trials(source: str, table: pd.DataFrame, form: str) -> None:
             )
         import pyarrow.parquet as pq
 
-        from analysis.export import to_arrow
+        from nrtune.analysis.export import to_arrow
 
         pq.write_table(to_arrow(open_campaign(source), table), sys.stdout.buffer)
     else:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from search_spaces.family import SWITCH, Choice, Family, Float, Int, Parameter, Published, Reported, Value
-from trainables.errors import UserError
-from trainables.registry import ObjectRegistry
+from nrtune.search_spaces.family import SWITCH, Choice, Family, Float, Int, Parameter, Published, Reported, Value
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.registry import ObjectRegistry
 
 NOT_REGISTERED = ("common", "family")
 
-FAMILIES: ObjectRegistry[Family] = ObjectRegistry("search_spaces", "family", Family)
+FAMILIES: ObjectRegistry[Family] = ObjectRegistry("nrtune.search_spaces", "family", Family)
 
 
 def published_by_name() -> dict[str, tuple[str, Published]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from search_spaces import (
+from nrtune.search_spaces import (
     contrastive,
     curriculum,
     distributional,
@@ -13,8 +13,8 @@ from search_spaces import (
     quantile_sampling,
     rank_stability,
 )
-from search_spaces.common import ADVERSARY, BOTTLENECK, COMMON, ENCODER, GC, VIB
-from search_spaces.family import Choice, Family, Parameter, Published, Reported, Value
+from nrtune.search_spaces.common import ADVERSARY, BOTTLENECK, COMMON, ENCODER, GC, VIB
+from nrtune.search_spaces.family import Choice, Family, Parameter, Published, Reported, Value
 
 _LOSSES = tuple(m.FAMILY for m in (noise_gated, rank_stability, distributional, contrastive))
 _SAMPLERS = tuple(m.FAMILY for m in (quantile_sampling, curriculum, hard_negative))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from search_spaces.family import SWITCH, Choice, Float, Parameter, Value
+from nrtune.search_spaces.family import SWITCH, Choice, Float, Parameter, Value
 
 _FACTORIZED, _GC_BINS = ("factorized",), (5, 10, 20)
 _BOTTLENECK = f"{SWITCH}bottleneck"

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from search_spaces.common import BOTTLENECK, COMMON, ENCODER, VIB
-from search_spaces.family import Family, Float, Published, Reported, Value
+from nrtune.search_spaces.common import BOTTLENECK, COMMON, ENCODER, VIB
+from nrtune.search_spaces.family import Family, Float, Published, Reported, Value
 
 _FACTORIZED: Mapping[str, Value] = {"encoder": "factorized"}
 

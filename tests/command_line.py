@@ -14,7 +14,7 @@ from typing import IO, Self
 
 import psutil
 
-from orchestrator.settings import RunSettings
+from nrtune.orchestrator.settings import RunSettings
 
 LONGEST = 240
 """Seconds after which a process is thought to hang; nothing here takes a tenth of that on a quiet machine."""

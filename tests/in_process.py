@@ -8,7 +8,7 @@ import sys
 import pytest
 import typer.main
 
-from orchestrator import cli
+from nrtune.orchestrator import cli
 
 get_command = functools.cache(typer.main.get_command)
 """Typer makes all commands anew for every call of the program: a twentieth of a second each."""

@@ -19,7 +19,7 @@ import triton.language as tl
 from torch import Tensor, nn
 from triton.runtime import interpreter
 
-from trainables import lstm_kernels, recurrent
+from nrtune.trainables import lstm_kernels, recurrent
 
 
 @triton.jit

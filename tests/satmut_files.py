@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from trainables.data.cagi5 import PARTS, REFERENCES
-from trainables.data.satmut import TABLE
+from nrtune.trainables.data.cagi5 import PARTS, REFERENCES
+from nrtune.trainables.data.satmut import TABLE
 
 COLUMNS = ("Chrom", "Pos", "Ref", "Alt", "Barcodes", "DNA", "RNA", "Coefficient", "pValue", "Element", "Release")
 

@@ -6,9 +6,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from orchestrator.family_search import Proposal
-from orchestrator.tune_trainable import TrialTrainable
-from trainables.training import TrainingData
+from nrtune.orchestrator.family_search import Proposal
+from nrtune.orchestrator.tune_trainable import TrialTrainable
+from nrtune.trainables.training import TrainingData
 
 
 def worker_of(

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from trainables.errors import UserError
-from trainables.files import write_atomically
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.files import write_atomically
 
 FORMAT = 1
 

@@ -8,7 +8,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
-from trainables.errors import UserError, suggest
+from nrtune.trainables.errors import UserError, suggest
 
 Value = str | int | float | bool | None
 

@@ -8,16 +8,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from trainables.component import Value, check_fields, param
-from trainables.encoders import ENCODERS, Encoder
-from trainables.encoders.dream_rnn import DreamRNN
-from trainables.errors import UserError, suggest
-from trainables.heads import HEADS, HEADS_WITH_LOG_VARIANCE
-from trainables.losses import LOSSES, Loss
-from trainables.losses.mse import MeanSquaredError
-from trainables.registry import ClassRegistry
-from trainables.samplers import SAMPLERS, Sampler
-from trainables.samplers.uniform import Uniform
+from nrtune.trainables.component import Value, check_fields, param
+from nrtune.trainables.encoders import ENCODERS, Encoder
+from nrtune.trainables.encoders.dream_rnn import DreamRNN
+from nrtune.trainables.errors import UserError, suggest
+from nrtune.trainables.heads import HEADS, HEADS_WITH_LOG_VARIANCE
+from nrtune.trainables.losses import LOSSES, Loss
+from nrtune.trainables.losses.mse import MeanSquaredError
+from nrtune.trainables.registry import ClassRegistry
+from nrtune.trainables.samplers import SAMPLERS, Sampler
+from nrtune.trainables.samplers.uniform import Uniform
 
 RECIPE_VERSION = 3
 """Raised when a change of the code alters the numbers of a trial: fingerprints of before then differ."""

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainables import checkpoint
-from trainables.config import TrialConfig
-from trainables.data.sequences import to_tokens
-from trainables.errors import UserError
-from trainables.files import BEST
-from trainables.model import Model
-from trainables.predictions import Predicted
-from trainables.scoring import predict
+from nrtune.trainables import checkpoint
+from nrtune.trainables.config import TrialConfig
+from nrtune.trainables.data.sequences import to_tokens
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.files import BEST
+from nrtune.trainables.model import Model
+from nrtune.trainables.predictions import Predicted
+from nrtune.trainables.scoring import predict
 
 
 class SequenceModel:

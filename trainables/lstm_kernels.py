@@ -15,7 +15,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from trainables.recurrent import UNITS
+from nrtune.trainables.recurrent import UNITS
 
 
 @triton.jit

@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from trainables.heads import HEADS
+from nrtune.trainables.heads import HEADS
 
 if TYPE_CHECKING:
-    from trainables.config import TrialConfig
+    from nrtune.trainables.config import TrialConfig
 
 ONE_HOT_OF_TOKEN = ((1.0, 0, 0, 0), (0, 1.0, 0, 0), (0, 0, 1.0, 0), (0, 0, 0, 1.0), (0.25, 0.25, 0.25, 0.25))
 """A C G T as 0 to 3, N as 4: a quarter of each."""

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from trainables import metrics
-from trainables.data.cagi5 import PARTS, Variants
-from trainables.data.dataset import Dataset
-from trainables.data.satmut import SaturationVariants
-from trainables.files import PREDICTIONS, write_atomically
+from nrtune.trainables import metrics
+from nrtune.trainables.data.cagi5 import PARTS, Variants
+from nrtune.trainables.data.dataset import Dataset
+from nrtune.trainables.data.satmut import SaturationVariants
+from nrtune.trainables.files import PREDICTIONS, write_atomically
 
 
 class Predicted(NamedTuple):

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from trainables import lstm_steps
+from nrtune.trainables import lstm_steps
 
 UNITS = 64
 """Hidden units a program of the kernels: as many programs as there are blocks of them need one another at each step."""
@@ -66,7 +66,7 @@ def in_bf16_on_gpu(features: Tensor) -> bool:
 def _steps(device: torch.device) -> ModuleType:
     """The module that takes an LSTM through its steps: Triton's kernels, or torch where they can't be compiled."""
     if device.type == "cuda":
-        from trainables import lstm_kernels
+        from nrtune.trainables import lstm_kernels
 
         try:
             lstm_kernels.try_them(device)

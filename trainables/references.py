@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from trainables.data.cagi5 import Variants
-from trainables.data.dataset import Dataset
-from trainables.data.sequences import N_TOKEN, reverse_complement
-from trainables.metrics import spearman
-from trainables.predictions import Predicted, Score, score_predictions, variant_table
+from nrtune.trainables.data.cagi5 import Variants
+from nrtune.trainables.data.dataset import Dataset
+from nrtune.trainables.data.sequences import N_TOKEN, reverse_complement
+from nrtune.trainables.metrics import spearman
+from nrtune.trainables.predictions import Predicted, Score, score_predictions, variant_table
 
 K = 6
 CANONICAL_KMERS = 2080

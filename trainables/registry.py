@@ -12,9 +12,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
-from trainables.errors import UserError, suggest
+from nrtune.trainables.errors import UserError, suggest
 
 T = TypeVar("T")
+
+PACKAGES = ("orchestrator", "analysis", "search_spaces", "trainables")
+"""What plugins of older versions import without `nrtune.`."""
 
 PLUGIN_VARIABLE = "NRTUNE_PLUGINS"
 """Folders (separated as in PATH) whose losses/, samplers/, encoders/ and search_spaces/ hold files of the user's own."""
@@ -129,7 +132,9 @@ def _load_plugin(path: Path, module_name: str) -> ModuleType:
     sys.modules[module_name] = module
     try:
         spec.loader.exec_module(module)
-    except BaseException:
+    except BaseException as error:
         del sys.modules[module_name]
+        if isinstance(error, ModuleNotFoundError) and (name := str(error.name).partition(".")[0]) in PACKAGES:
+            raise UserError(f"{path}: imports {name}, whose name is nrtune.{name} now; change that") from error
         raise
     return module

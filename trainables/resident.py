@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-from trainables.data.dataset import Dataset
-from trainables.data.sequences import COMPLEMENT
-from trainables.losses import Target
+from nrtune.trainables.data.dataset import Dataset
+from nrtune.trainables.data.sequences import COMPLEMENT
+from nrtune.trainables.losses import Target
 
 
 class ResidentData:

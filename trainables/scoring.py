@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from trainables.data.cagi5 import Variants
-from trainables.data.dataset import Dataset
-from trainables.data.satmut import SaturationVariants
-from trainables.model import Model
-from trainables.predictions import Predicted as Predicted
-from trainables.predictions import Score as Score
-from trainables.predictions import satmut_metrics, score_predictions, variant_table
-from trainables.predictions import variant_metrics as variant_metrics
+from nrtune.trainables.data.cagi5 import Variants
+from nrtune.trainables.data.dataset import Dataset
+from nrtune.trainables.data.satmut import SaturationVariants
+from nrtune.trainables.model import Model
+from nrtune.trainables.predictions import Predicted as Predicted
+from nrtune.trainables.predictions import Score as Score
+from nrtune.trainables.predictions import satmut_metrics, score_predictions, variant_table
+from nrtune.trainables.predictions import variant_metrics as variant_metrics
 
 PREDICT_ROWS = {"cpu": 256, "cuda": 4096}
 """Sequences a forward pass: on a CPU a larger batch falls out of the cache (256 took 0.6 of the time of 1024)."""

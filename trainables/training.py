@@ -16,21 +16,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainables import checkpoint, metrics
-from trainables.config import TrialConfig
-from trainables.data.cagi5 import Variants
-from trainables.data.dataset import Dataset
-from trainables.data.satmut import SaturationVariants
-from trainables.errors import UserError
-from trainables.files import BEST, HISTORY, LAST, write_atomically
-from trainables.losses import Progress
-from trainables.model import Model
-from trainables.optimiser import AdamW
-from trainables.predictions import Score, store_predictions
-from trainables.randomness import derive_generator, derive_seed
-from trainables.resident import ResidentData
-from trainables.samplers import TrainRows
-from trainables.scoring import predict, score
+from nrtune.trainables import checkpoint, metrics
+from nrtune.trainables.config import TrialConfig
+from nrtune.trainables.data.cagi5 import Variants
+from nrtune.trainables.data.dataset import Dataset
+from nrtune.trainables.data.satmut import SaturationVariants
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.files import BEST, HISTORY, LAST, write_atomically
+from nrtune.trainables.losses import Progress
+from nrtune.trainables.model import Model
+from nrtune.trainables.optimiser import AdamW
+from nrtune.trainables.predictions import Score, store_predictions
+from nrtune.trainables.randomness import derive_generator, derive_seed
+from nrtune.trainables.resident import ResidentData
+from nrtune.trainables.samplers import TrainRows
+from nrtune.trainables.scoring import predict, score
 
 COLLAPSED = 1e-6
 """Validation predictions that spread less than this (log2), relative to their size, are a constant in float32."""

@@ -3,7 +3,7 @@
 A file of this package whose name begins with `fig` is a figure: it has a TITLE, and a function `draw` that returns the
 figure and its caption, or None where the table has nothing for it.
 
-from analysis.figures import FigureData, draw_all, save
+from nrtune.analysis.figures import FigureData, draw_all, save
 
 for drawn in draw_all(FigureData(title="mine", trials=campaign.trials(), select_on="release", ...)):
     save(drawn, "figures")
@@ -19,11 +19,11 @@ from pathlib import Path
 
 import matplotlib
 
-from analysis.figures import style
-from analysis.figures.data import Drawn, FigureData
-from analysis.figures.labels import align_titles, place_labels
-from trainables.errors import UserError, suggest
-from trainables.files import write_atomically
+from nrtune.analysis.figures import style
+from nrtune.analysis.figures.data import Drawn, FigureData
+from nrtune.analysis.figures.labels import align_titles, place_labels
+from nrtune.trainables.errors import UserError, suggest
+from nrtune.trainables.files import write_atomically
 
 __all__ = ["Drawn", "FigureData", "draw", "draw_all", "figure_names", "save"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.figures.data import LOWER_IS_BETTER, FigureData
-from analysis.winners import BASELINE
-from analysis.words import count, number, phrase
+from nrtune.analysis.figures.data import LOWER_IS_BETTER, FigureData
+from nrtune.analysis.winners import BASELINE
+from nrtune.analysis.words import count, number, phrase
 
 
 def against_baseline(data: FigureData, rows: pd.DataFrame, metric: str) -> str:

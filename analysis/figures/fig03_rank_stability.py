@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from analysis.figures.captions import against_baseline, extreme
-from analysis.figures.data import NOISE, SPEARMAN, FigureData, sentences
-from analysis.figures.panels import bars, legend, row_figure, strata, stratum_handles
+from nrtune.analysis.figures.captions import against_baseline, extreme
+from nrtune.analysis.figures.data import NOISE, SPEARMAN, FigureData, sentences
+from nrtune.analysis.figures.panels import bars, legend, row_figure, strata, stratum_handles
 
 TITLE = "Rank stability"
 _FAMILIES = ("rank_stability",)

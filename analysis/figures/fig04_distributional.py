@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from analysis.figures.captions import against_baseline, extreme
-from analysis.figures.data import SPEARMAN, FigureData, sentences
-from analysis.figures.panels import bars, legend, row_figure, scatter, strata, stratum_handles
+from nrtune.analysis.figures.captions import against_baseline, extreme
+from nrtune.analysis.figures.data import SPEARMAN, FigureData, sentences
+from nrtune.analysis.figures.panels import bars, legend, row_figure, scatter, strata, stratum_handles
 
 TITLE = "Distributional heads"
 _FAMILIES = ("distributional",)

@@ -7,12 +7,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.captions import against_baseline, extreme
-from analysis.figures.data import SPEARMAN, FigureData, sentences
-from analysis.figures.panels import bars, legend, row_figure, scatter
-from analysis.figures.style import GREY
-from analysis.words import listed, number
-from search_spaces import FAMILIES
+from nrtune.analysis.figures.captions import against_baseline, extreme
+from nrtune.analysis.figures.data import SPEARMAN, FigureData, sentences
+from nrtune.analysis.figures.panels import bars, legend, row_figure, scatter
+from nrtune.analysis.figures.style import GREY
+from nrtune.analysis.words import listed, number
+from nrtune.search_spaces import FAMILIES
 
 TITLE = "Noise gating and ablations"
 _FAMILIES = ("noise_gated", "ablation")

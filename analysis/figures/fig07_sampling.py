@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from analysis.figures.captions import against_baseline
-from analysis.figures.data import SPEARMAN, FigureData, sentences
-from analysis.figures.panels import (
+from nrtune.analysis.figures.captions import against_baseline
+from nrtune.analysis.figures.data import SPEARMAN, FigureData, sentences
+from nrtune.analysis.figures.panels import (
     bars,
     boxes,
     group_by_family,
@@ -16,7 +16,7 @@ from analysis.figures.panels import (
     strata,
     stratum_handles,
 )
-from analysis.words import listed, number
+from nrtune.analysis.words import listed, number
 
 TITLE = "Sampling"
 _FAMILIES = ("quantile_sampling", "curriculum", "hard_negative")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from analysis.figures.captions import against_baseline
-from analysis.figures.data import SPEARMAN, FigureData, sentences
-from analysis.figures.panels import bars, legend, row_figure, strata, stratum_handles
-from analysis.winners import BASELINE
-from analysis.words import phrase
+from nrtune.analysis.figures.captions import against_baseline
+from nrtune.analysis.figures.data import SPEARMAN, FigureData, sentences
+from nrtune.analysis.figures.panels import bars, legend, row_figure, strata, stratum_handles
+from nrtune.analysis.winners import BASELINE
+from nrtune.analysis.words import phrase
 
 TITLE = "Top 15"
 _TOP = 15

@@ -6,9 +6,9 @@ import math
 
 from matplotlib.figure import Figure
 
-from analysis.figures.data import CAGI5, GAP, FigureData, sentences
-from analysis.figures.panels import bars, legend, row_figure, strata, stratum_handles
-from analysis.words import count, number
+from nrtune.analysis.figures.data import CAGI5, GAP, FigureData, sentences
+from nrtune.analysis.figures.panels import bars, legend, row_figure, strata, stratum_handles
+from nrtune.analysis.words import count, number
 
 TITLE = "HC − LC gap"
 _HIGH = f"{CAGI5}/spearman/hc/mean"

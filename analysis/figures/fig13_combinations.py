@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.data import SPEARMAN, FigureData, sentences
-from analysis.figures.panels import bars, legend, row_figure
-from analysis.figures.style import PALE, family_code
-from analysis.winners import BASELINE
-from analysis.words import number, phrase
-from search_spaces import FAMILIES, Choice
+from nrtune.analysis.figures.data import SPEARMAN, FigureData, sentences
+from nrtune.analysis.figures.panels import bars, legend, row_figure
+from nrtune.analysis.figures.style import PALE, family_code
+from nrtune.analysis.winners import BASELINE
+from nrtune.analysis.words import number, phrase
+from nrtune.search_spaces import FAMILIES, Choice
 
 TITLE = "Combinations and their components"
 _FAMILY, _NO_COMPONENT = "combination", ("combination", "ablation", BASELINE)

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.data import FigureData, sentences
-from analysis.figures.panels import REFERENCES, legend
-from analysis.figures.style import PALE, family_title, look, new_figure
-from analysis.winners import BASELINE, Winner, asked_of, find_winner
-from analysis.words import UNTOLD, count, listed, number
-from trainables.errors import UserError
+from nrtune.analysis.figures.data import FigureData, sentences
+from nrtune.analysis.figures.panels import REFERENCES, legend
+from nrtune.analysis.figures.style import PALE, family_title, look, new_figure
+from nrtune.analysis.winners import BASELINE, Winner, asked_of, find_winner
+from nrtune.analysis.words import UNTOLD, count, listed, number
+from nrtune.trainables.errors import UserError
 
 TITLE = "What to use for what"
 _LINE = 70  # characters that a column has room for

@@ -7,10 +7,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
-from analysis.figures.data import FigureData, sentences
-from analysis.figures.studies import study_of
-from analysis.figures.style import family_title, in_order, look, new_figure
-from analysis.words import listed, phrase
+from nrtune.analysis.figures.data import FigureData, sentences
+from nrtune.analysis.figures.studies import study_of
+from nrtune.analysis.figures.style import family_title, in_order, look, new_figure
+from nrtune.analysis.words import listed, phrase
 
 TITLE = "Parameter importances"
 LEAST = 8

@@ -12,11 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
-from analysis.figures.data import FigureData, sentences
-from analysis.figures.panels import legend, row_height
-from analysis.figures.studies import is_log, study_of
-from analysis.figures.style import family_title, in_order, look, new_figure
-from analysis.words import listed, words
+from nrtune.analysis.figures.data import FigureData, sentences
+from nrtune.analysis.figures.panels import legend, row_height
+from nrtune.analysis.figures.studies import is_log, study_of
+from nrtune.analysis.figures.style import family_title, in_order, look, new_figure
+from nrtune.analysis.words import listed, words
 
 TITLE = "Parameter slices"
 _LEAST, _MOST, _COLUMNS = 3, 12, 2

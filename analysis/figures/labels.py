@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 
-from analysis.figures.style import GREY, NORMAL, SMALL
+from nrtune.analysis.figures.style import GREY, NORMAL, SMALL
 
 _NEAR, _FAR = (5.0, 9.0), (14.0, 20.0, 28.0)
 """Distances to try, in points; a far label gets a thin line to its point."""

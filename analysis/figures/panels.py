@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures.data import CAGI5, STRATA, FigureData
-from analysis.figures.labels import label_point, label_reference
-from analysis.figures.style import GREY, INK, PALE, family_title, in_order, look, new_figure
-from analysis.winners import BASELINE
-from analysis.words import number, words
+from nrtune.analysis.figures.data import CAGI5, STRATA, FigureData
+from nrtune.analysis.figures.labels import label_point, label_reference
+from nrtune.analysis.figures.style import GREY, INK, PALE, family_title, in_order, look, new_figure
+from nrtune.analysis.winners import BASELINE
+from nrtune.analysis.words import number, words
 
 PITCH = 0.128
 """Height of a row of a chart, in inches: a line of small type and some air."""

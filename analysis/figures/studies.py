@@ -10,8 +10,8 @@ import optuna
 import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from analysis.figures.data import FigureData
-from search_spaces import FAMILIES, SWITCH, Choice, Float, Int, Parameter
+from nrtune.analysis.figures.data import FigureData
+from nrtune.search_spaces import FAMILIES, SWITCH, Choice, Float, Int, Parameter
 
 
 def study_of(data: FigureData, family: str, metric: str) -> optuna.Study | None:

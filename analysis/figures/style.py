@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import matplotlib.style
 from matplotlib.figure import Figure
 
-from search_spaces import FAMILIES
+from nrtune.search_spaces import FAMILIES
 
 WIDTH, MOST_HEIGHT = 89 / 25.4, 247 / 25.4
 """A journal's column, in inches: every figure is as wide, and the type below is read at that size."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from analysis.alike import find_alike
-from analysis.books import TrialRecord
+from nrtune.analysis.alike import find_alike
+from nrtune.analysis.books import TrialRecord
 
 
 def record(name: str, value: float, *, epochs: int = 2, **config: object) -> TrialRecord:

@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import USE_CASES, open_campaign
-from analysis.books import FORMAT, TrialRecord
-from analysis.comparison import Comparisons
-from analysis.intervals import Resampling
-from analysis.predictions import Predictions
-from analysis.trials import RecordedTrials
-from analysis.winners import load_use_cases
-from trainables.errors import UserError
-from trainables.metrics import spearman
+from nrtune.analysis import USE_CASES, open_campaign
+from nrtune.analysis.books import FORMAT, TrialRecord
+from nrtune.analysis.comparison import Comparisons
+from nrtune.analysis.intervals import Resampling
+from nrtune.analysis.predictions import Predictions
+from nrtune.analysis.trials import RecordedTrials
+from nrtune.analysis.winners import load_use_cases
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.metrics import spearman
 
 ELEMENTS = ("A", "B")
 N = 180

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.books import TrialRecord
-from analysis.ensemble import MEAN, RANKS, combine, ensembles, store
-from analysis.intervals import Resampling
-from analysis.predictions import Predictions
-from analysis.trials import RecordedTrials
-from trainables.errors import UserError
-from trainables.metrics import spearman
+from nrtune.analysis.books import TrialRecord
+from nrtune.analysis.ensemble import MEAN, RANKS, combine, ensembles, store
+from nrtune.analysis.intervals import Resampling
+from nrtune.analysis.predictions import Predictions
+from nrtune.analysis.trials import RecordedTrials
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.metrics import spearman
 
 METRICS = ("cagi5/release/spearman/all/mean", "cagi5/challenge/spearman/all/mean")
 

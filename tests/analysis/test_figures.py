@@ -16,13 +16,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
-from analysis.figures import Drawn, FigureData, draw, draw_all, figure_names, save
-from analysis.figures.style import LOOKS, look
-from analysis.published import read_published
-from analysis.trials import LEADING, table_of
-from analysis.winners import UseCase
-from analysis.words import short_names, words
-from trainables.errors import UserError
+from nrtune.analysis.figures import Drawn, FigureData, draw, draw_all, figure_names, save
+from nrtune.analysis.figures.style import LOOKS, look
+from nrtune.analysis.published import read_published
+from nrtune.analysis.trials import LEADING, table_of
+from nrtune.analysis.winners import UseCase
+from nrtune.analysis.words import short_names, words
+from nrtune.trainables.errors import UserError
 
 SPEARMAN = "cagi5/challenge/spearman/all/mean"
 NO_INTERVALS = pd.DataFrame({"name": [], "metric": [], "low": [], "high": []})

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from scipy import ndimage, stats
 
-from analysis.bootstrap import draw_counts, pearson_samples, position_blocks, random_blocks, spearman_samples
-from analysis.intervals import Configuration, Resampler, Resampling, holm
-from analysis.predictions import Predictions
-from trainables.errors import UserError
-from trainables.randomness import derive_generator
+from nrtune.analysis.bootstrap import draw_counts, pearson_samples, position_blocks, random_blocks, spearman_samples
+from nrtune.analysis.intervals import Configuration, Resampler, Resampling, holm
+from nrtune.analysis.predictions import Predictions
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.randomness import derive_generator
 
 MEAN = "cagi5/challenge/spearman/{}/mean"
 

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.books import TrialRecord
-from analysis.pareto import Aim, aims_of, default_aims, dominated, pareto_front, parse_aims
-from analysis.trials import table_of
-from trainables.errors import UserError
+from nrtune.analysis.books import TrialRecord
+from nrtune.analysis.pareto import Aim, aims_of, default_aims, dominated, pareto_front, parse_aims
+from nrtune.analysis.trials import table_of
+from nrtune.trainables.errors import UserError
 
 A, B = "cagi5/release/spearman/all/mean", "val/noise/corr"
 AIMS = (Aim(A, "max"), Aim(B, "min"))

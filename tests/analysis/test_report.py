@@ -10,18 +10,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import open_campaign
-from analysis.books import TrialRecord
-from analysis.budget import spent
-from analysis.comparison import Comparisons
-from analysis.intervals import Resampling
-from analysis.predictions import Predictions
-from analysis.report import make_report, write_report
-from analysis.report_html import html_page
-from analysis.report_markdown import markdown
-from analysis.report_winners import NOT_TOLD
-from analysis.trials import RecordedTrials
-from analysis.winners import UseCase
+from nrtune.analysis import open_campaign
+from nrtune.analysis.books import TrialRecord
+from nrtune.analysis.budget import spent
+from nrtune.analysis.comparison import Comparisons
+from nrtune.analysis.intervals import Resampling
+from nrtune.analysis.predictions import Predictions
+from nrtune.analysis.report import make_report, write_report
+from nrtune.analysis.report_html import html_page
+from nrtune.analysis.report_markdown import markdown
+from nrtune.analysis.report_winners import NOT_TOLD
+from nrtune.analysis.trials import RecordedTrials
+from nrtune.analysis.winners import UseCase
 
 METRIC = "cagi5/challenge/spearman/all/mean"
 OVERALL = {"overall": UseCase(title="CAGI5 Spearman, all variants", metrics={METRIC: "max"})}

@@ -16,18 +16,18 @@ from in_process import run
 from satmut_files import from_cagi5
 from scipy import stats
 
-from analysis.bootstrap import pearson_samples
-from analysis.intervals import Resampling
-from analysis.prediction_files import read_effects, read_test
-from analysis.score import score_test, score_variants
-from trainables.config import TrialConfig, preset
-from trainables.data.cagi5 import Variants, read_cagi5
-from trainables.data.satmut import read_satmut
-from trainables.errors import UserError
-from trainables.files import TEST_PREDICTIONS, VARIANT_PREDICTIONS
-from trainables.metrics import HIGH_CONFIDENCE
-from trainables.predictions import satmut_metrics
-from trainables.training import fit
+from nrtune.analysis.bootstrap import pearson_samples
+from nrtune.analysis.intervals import Resampling
+from nrtune.analysis.prediction_files import read_effects, read_test
+from nrtune.analysis.score import score_test, score_variants
+from nrtune.trainables.config import TrialConfig, preset
+from nrtune.trainables.data.cagi5 import Variants, read_cagi5
+from nrtune.trainables.data.satmut import read_satmut
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.files import TEST_PREDICTIONS, VARIANT_PREDICTIONS
+from nrtune.trainables.metrics import HIGH_CONFIDENCE
+from nrtune.trainables.predictions import satmut_metrics
+from nrtune.trainables.training import fit
 
 HOW = Resampling(resamples=200)
 COLUMNS = ["element", "chrom", "pos", "ref", "alt", "variant_effect"]

@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from analysis import open_campaign
-from analysis.books import FORMAT, TrialRecord
-from analysis.export import to_arrow
-from orchestrator.cli import app
-from orchestrator.published_import import import_published
-from trainables.errors import UserError
+from nrtune.analysis import open_campaign
+from nrtune.analysis.books import FORMAT, TrialRecord
+from nrtune.analysis.export import to_arrow
+from nrtune.orchestrator.cli import app
+from nrtune.orchestrator.published_import import import_published
+from nrtune.trainables.errors import UserError
 
 WHEN = "2026-01-02T03:04:05+00:00"
 
@@ -184,8 +184,8 @@ def test_the_seven_statements_of_the_study(imported):
 @pytest.mark.end_to_end
 def test_several_campaigns_in_one_store(imported, tmp_path):
     """A second campaign of the same store, as two searches with one --tracking-uri leave it."""
-    from orchestrator.ledger import open_ledger
-    from orchestrator.tracking import Tracker
+    from nrtune.orchestrator.ledger import open_ledger
+    from nrtune.orchestrator.tracking import Tracker
 
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     for name in ("first", "second"):

@@ -8,10 +8,10 @@ import math
 import pandas as pd
 import pytest
 
-from analysis import USE_CASES, find_winner, open_campaign
-from analysis.books import FORMAT, TrialRecord
-from analysis.winners import finalists, selection_metric
-from trainables.errors import UserError
+from nrtune.analysis import USE_CASES, find_winner, open_campaign
+from nrtune.analysis.books import FORMAT, TrialRecord
+from nrtune.analysis.winners import finalists, selection_metric
+from nrtune.trainables.errors import UserError
 
 REPORTED = "cagi5/challenge/spearman/all/mean"
 SELECTED = "cagi5/release/spearman/all/mean"

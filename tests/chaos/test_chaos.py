@@ -28,10 +28,10 @@ from command_line import CommandLine, Process
 from ray.cluster_utils import Cluster
 from servers import free_port, mlflow_server, served
 
-from analysis.books import TrialRecord, read_records
-from orchestrator.family_search import open_storage
-from orchestrator.settings import Settings
-from trainables.registry import PLUGIN_VARIABLE
+from nrtune.analysis.books import TrialRecord, read_records
+from nrtune.orchestrator.family_search import open_storage
+from nrtune.orchestrator.settings import Settings
+from nrtune.trainables.registry import PLUGIN_VARIABLE
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.timeout(1800)]
 
@@ -42,7 +42,7 @@ LEAST_FINISHED = 25
 SEEDS = tuple(map(int, os.environ.get("NRTUNE_CHAOS_SEEDS", "0,1,2,3,4").split(",")))
 
 FAMILY = """
-from search_spaces import Family, Float, Published
+from nrtune.search_spaces import Family, Float, Published
 FAMILY = Family(
     code="{code}", title="{name}",
     fixed={{"encoder": "dream_rnn", "head": "{head}", "sampler": "uniform", "loss": "{loss}"}},

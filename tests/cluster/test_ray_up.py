@@ -32,7 +32,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
 
 @ray.remote
 def node():
-    import orchestrator
+    import nrtune.orchestrator
     return socket.gethostname(), version("nrtune"), os.path.isdir("/srv/nrtune/data")
 
 ray.init(address="auto", log_to_driver=False)

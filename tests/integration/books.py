@@ -10,10 +10,10 @@ from typing import Any
 
 import optuna
 
-from analysis import open_campaign
-from orchestrator.family_search import open_storage
-from orchestrator.ledger import default_uri
-from orchestrator.tracking import FINGERPRINT_TAG
+from nrtune.analysis import open_campaign
+from nrtune.orchestrator.family_search import open_storage
+from nrtune.orchestrator.ledger import default_uri
+from nrtune.orchestrator.tracking import FINGERPRINT_TAG
 
 
 def copied(campaign: Path, to: Path) -> Path:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.settings import Settings
-from trainables.data.simulate import HDF5_NAME
+from nrtune.orchestrator.settings import Settings
+from nrtune.trainables.data.simulate import HDF5_NAME
 
 
 @pytest.fixture

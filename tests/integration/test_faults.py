@@ -10,16 +10,16 @@ import pytest
 from books import check_agreement, mlflow_runs
 from command_line import CommandLine
 
-from analysis import open_campaign
-from analysis.books import read_records, read_status
-from orchestrator.retries import HOPELESS, MOST_RESTARTS
-from orchestrator.search import Search
-from orchestrator.settings import Settings
-from trainables.registry import PLUGIN_VARIABLE
+from nrtune.analysis import open_campaign
+from nrtune.analysis.books import read_records, read_status
+from nrtune.orchestrator.retries import HOPELESS, MOST_RESTARTS
+from nrtune.orchestrator.search import Search
+from nrtune.orchestrator.settings import Settings
+from nrtune.trainables.registry import PLUGIN_VARIABLE
 
 LOSS = """
 import dataclasses, os, pathlib, signal, time
-from trainables.losses import Loss
+from nrtune.trainables.losses import Loss
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Faulty(Loss):
@@ -44,7 +44,7 @@ MORE_FAULTS = FAULTS | {
     "killed": "os.kill(os.getpid(), signal.SIGKILL)",
 }
 FAMILY = """
-from search_spaces import Choice, Family, Published
+from nrtune.search_spaces import Choice, Family, Published
 FAMILY = Family(
     code="BAD", title="Faulty", fixed={{"encoder": "dream_rnn", "head": "point", "sampler": "uniform"}},
     space=(Choice(name="loss", values={names}, default={names}[0]),),

@@ -14,16 +14,16 @@ import pytest
 from books import check_agreement
 from command_line import CommandLine
 
-from analysis.books import read_records
-from orchestrator.search import Search
-from orchestrator.settings import Settings
-from orchestrator.stopping import RULES
-from trainables.registry import PLUGIN_VARIABLE
+from nrtune.analysis.books import read_records
+from nrtune.orchestrator.search import Search
+from nrtune.orchestrator.settings import Settings
+from nrtune.orchestrator.stopping import RULES
+from nrtune.trainables.registry import PLUGIN_VARIABLE
 
 LOSS = '''
 import dataclasses, json, os, pathlib, signal
-from trainables.component import param
-from trainables.losses import Loss
+from nrtune.trainables.component import param
+from nrtune.trainables.losses import Loss
 
 HERE = pathlib.Path(__file__).parents[1]
 
@@ -48,7 +48,7 @@ class Struck(Loss):
         return error * float("nan") if 0 < self.diverges <= progress.epoch + 1 else error
 '''
 FAMILY = """
-from search_spaces import Choice, Family, Float, Published
+from nrtune.search_spaces import Choice, Family, Float, Published
 FAMILY = Family(
     code="STR", title="Struck", fixed={"encoder": "factorized", "head": "point", "sampler": "uniform", "loss": "struck"},
     space=(Float(name="lr", low=1e-5, high=0.02, default=0.01, log=True), Choice(name="loss.diverges", values=(0, 4), default=0)),
@@ -101,7 +101,7 @@ class Struck:
 
 @pytest.fixture(scope="module")
 def struck(shared_ray: str, simulated_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    from trainables.data.simulate import HDF5_NAME
+    from nrtune.trainables.data.simulate import HDF5_NAME
 
     settings = Settings(data=simulated_folder / HDF5_NAME, cagi5=simulated_folder / "cagi5", max_concurrent=1)
     with pytest.MonkeyPatch.context() as monkeypatch:

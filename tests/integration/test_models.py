@@ -17,19 +17,19 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus
 from typer.testing import CliRunner
 
-from analysis import open_campaign
-from orchestrator.cli import app
-from orchestrator.ledger import default_uri
-from orchestrator.search import Search
-from orchestrator.settings import Settings
-from trainables import load_model, read_dataset
-from trainables.data.sequences import to_text
-from trainables.data.simulate import HDF5_NAME
+from nrtune.analysis import open_campaign
+from nrtune.orchestrator.cli import app
+from nrtune.orchestrator.ledger import default_uri
+from nrtune.orchestrator.search import Search
+from nrtune.orchestrator.settings import Settings
+from nrtune.trainables import load_model, read_dataset
+from nrtune.trainables.data.sequences import to_text
+from nrtune.trainables.data.simulate import HDF5_NAME
 
 ELSEWHERE = """
 import importlib.util, json, os, sys
 sys.path.append(os.environ["PACKAGES"])  # without its .pth files, by which nrtune's checkout would be found
-assert importlib.util.find_spec("trainables") is None
+assert importlib.util.find_spec("nrtune") is None
 uri, models, sequences = json.load(sys.stdin)
 import mlflow, pandas
 mlflow.set_tracking_uri(uri)

@@ -14,10 +14,10 @@ from books import check_agreement
 from command_line import CommandLine
 from ray.cluster_utils import Cluster
 
-from analysis.books import read_records, read_status
-from orchestrator.search import Search
-from orchestrator.settings import Settings
-from trainables.registry import PLUGIN_VARIABLE
+from nrtune.analysis.books import read_records, read_status
+from nrtune.orchestrator.search import Search
+from nrtune.orchestrator.settings import Settings
+from nrtune.trainables.registry import PLUGIN_VARIABLE
 
 pytestmark = pytest.mark.slow
 """Short sisters: trials that are killed, and those that lack memory, in test_faults.py."""
@@ -26,7 +26,7 @@ EPOCHS = 25
 
 HUNGRY = """
 import dataclasses, ray
-from trainables.losses import Loss
+from nrtune.trainables.losses import Loss
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Hungry(Loss):
@@ -37,7 +37,7 @@ class Hungry(Loss):
         return (prediction.mean - target.activity).square().mean()
 """
 HUNGRY_FAMILY = """
-from search_spaces import Choice, Family, Float, Published
+from nrtune.search_spaces import Choice, Family, Float, Published
 FAMILY = Family(
     code="HUN", title="Hungry", fixed={"encoder": "dream_rnn", "head": "point", "sampler": "uniform"},
     space=(

@@ -11,16 +11,16 @@ import pytest
 from books import check_agreement, copied
 from in_process import run
 
-from analysis import open_campaign
-from analysis.export import open_parquet, to_arrow
-from orchestrator.family_search import open_storage
-from orchestrator.ledger import default_uri
-from orchestrator.pareto_view import front_of, pareto_json
-from orchestrator.search import Search
-from orchestrator.settings import Settings, load_settings
-from orchestrator.stopping import STOPPING
-from trainables.data.simulate import HDF5_NAME
-from trainables.errors import UserError
+from nrtune.analysis import open_campaign
+from nrtune.analysis.export import open_parquet, to_arrow
+from nrtune.orchestrator.family_search import open_storage
+from nrtune.orchestrator.ledger import default_uri
+from nrtune.orchestrator.pareto_view import front_of, pareto_json
+from nrtune.orchestrator.search import Search
+from nrtune.orchestrator.settings import Settings, load_settings
+from nrtune.orchestrator.stopping import STOPPING
+from nrtune.trainables.data.simulate import HDF5_NAME
+from nrtune.trainables.errors import UserError
 
 CAGI5, NOISE = "cagi5/release/spearman/all/mean", "val/noise/corr"
 TRIALS, EPOCHS, RUNG = 5, 3, 2

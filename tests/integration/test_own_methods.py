@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from in_process import run
 
-from analysis import open_campaign
-from orchestrator import views
-from orchestrator.search import Search
-from orchestrator.settings import Settings
-from trainables.registry import PLUGIN_VARIABLE
+from nrtune.analysis import open_campaign
+from nrtune.orchestrator import views
+from nrtune.orchestrator.search import Search
+from nrtune.orchestrator.settings import Settings
+from nrtune.trainables.registry import PLUGIN_VARIABLE
 
 LOSS = """
 import dataclasses
-from trainables.component import param
-from trainables.losses import Loss
+from nrtune.trainables.component import param
+from nrtune.trainables.losses import Loss
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Huber(Loss):
@@ -26,7 +26,7 @@ class Huber(Loss):
         return (prediction.mean - target.activity).abs().mean()
 """
 FAMILY = """
-from search_spaces import Family, Float
+from nrtune.search_spaces import Family, Float
 FAMILY = Family(
     code="HUB", title="Huber", fixed={"encoder": "factorized", "loss": "huber"},
     space=(Float(name="loss.delta", low=0.1, high=10, default=1.0),), published=(),

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import ray
 
-from analysis.books import read_records
-from orchestrator import packing
-from orchestrator.search import Search
-from orchestrator.settings import Settings
-from trainables.config import TrialConfig, preset
+from nrtune.analysis.books import read_records
+from nrtune.orchestrator import packing
+from nrtune.orchestrator.search import Search
+from nrtune.orchestrator.settings import Settings
+from nrtune.trainables.config import TrialConfig, preset
 
 
 def test_what_was_measured_is_kept(shared_ray, simulated_data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -13,20 +13,20 @@ import pytest
 from books import copied, mlflow_runs, steps
 from command_line import Command
 
-from analysis import open_campaign
-from analysis.books import TrialRecord, read_records
-from orchestrator import views
-from orchestrator.replication import Replication
-from orchestrator.search import Search
-from orchestrator.settings import Settings, StudySettings, load_replication
-from orchestrator.study import Study
-from trainables.data.simulate import HDF5_NAME
-from trainables.errors import UserError
-from trainables.registry import PLUGIN_VARIABLE
+from nrtune.analysis import open_campaign
+from nrtune.analysis.books import TrialRecord, read_records
+from nrtune.orchestrator import views
+from nrtune.orchestrator.replication import Replication
+from nrtune.orchestrator.search import Search
+from nrtune.orchestrator.settings import Settings, StudySettings, load_replication
+from nrtune.orchestrator.study import Study
+from nrtune.trainables.data.simulate import HDF5_NAME
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.registry import PLUGIN_VARIABLE
 
 LOSS = """
 import dataclasses, pathlib
-from trainables.losses import Loss
+from nrtune.trainables.losses import Loss
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Fickle(Loss):

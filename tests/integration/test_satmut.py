@@ -12,14 +12,14 @@ from books import mlflow_runs
 from in_process import run
 from satmut_files import from_cagi5, write_table
 
-from analysis import open_campaign
-from orchestrator.replication import Replication
-from orchestrator.search import Search
-from orchestrator.settings import Settings, load_replication
-from trainables.data.satmut import TABLE, read_satmut
-from trainables.data.simulate import HDF5_NAME
-from trainables.errors import UserError
-from trainables.predictions import satmut_metrics
+from nrtune.analysis import open_campaign
+from nrtune.orchestrator.replication import Replication
+from nrtune.orchestrator.search import Search
+from nrtune.orchestrator.settings import Settings, load_replication
+from nrtune.trainables.data.satmut import TABLE, read_satmut
+from nrtune.trainables.data.simulate import HDF5_NAME
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.predictions import satmut_metrics
 
 SPEARMAN = "satmut/spearman/all/mean"
 USE_CASE = "saturation_mutagenesis"

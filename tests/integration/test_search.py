@@ -12,15 +12,15 @@ import pandas as pd
 import pytest
 from books import check_agreement, copied, mlflow_runs, steps
 
-from analysis import USE_CASES, open_campaign
-from analysis.books import read_references
-from analysis.winners import OPTIONAL
-from orchestrator import cli_answers, views
-from orchestrator.family_search import open_storage
-from orchestrator.search import Search
-from orchestrator.settings import Settings, load_settings
-from search_spaces import FAMILIES
-from trainables import load_model
+from nrtune.analysis import USE_CASES, open_campaign
+from nrtune.analysis.books import read_references
+from nrtune.analysis.winners import OPTIONAL
+from nrtune.orchestrator import cli_answers, views
+from nrtune.orchestrator.family_search import open_storage
+from nrtune.orchestrator.search import Search
+from nrtune.orchestrator.settings import Settings, load_settings
+from nrtune.search_spaces import FAMILIES
+from nrtune.trainables import load_model
 
 FAMILY_NAMES = ("baseline", "rank_stability", "distributional")
 EPOCHS = 3
@@ -29,7 +29,7 @@ EPOCHS = 3
 @pytest.fixture(scope="module")
 def campaign(shared_ray, simulated_folder, tmp_path_factory) -> tuple[Settings, Path]:
     folder = tmp_path_factory.mktemp("search") / "campaign"
-    from trainables.data.simulate import HDF5_NAME
+    from nrtune.trainables.data.simulate import HDF5_NAME
 
     settings = Settings(
         families=FAMILY_NAMES,
@@ -91,7 +91,7 @@ def test_mlflow_holds_parameters_tags_curves_and_artifacts(campaign):
 
 
 def test_predictions_give_the_metrics_again(campaign):
-    from trainables.metrics import element_metrics, spearman
+    from nrtune.trainables.metrics import element_metrics, spearman
 
     _, folder = campaign
     for record in open_campaign(folder).records():

@@ -15,11 +15,11 @@ from command_line import CommandLine
 from mlflow.tracking import MlflowClient
 from servers import answers, free_port, mlflow_server, served
 
-from analysis import open_campaign
-from orchestrator import serve, views
-from orchestrator.search import Search
-from orchestrator.settings import Settings
-from trainables.errors import UserError
+from nrtune.analysis import open_campaign
+from nrtune.orchestrator import serve, views
+from nrtune.orchestrator.search import Search
+from nrtune.orchestrator.settings import Settings
+from nrtune.trainables.errors import UserError
 
 pytestmark = pytest.mark.slow
 
@@ -115,7 +115,7 @@ def test_a_server_that_never_answers_does_not_keep_a_search_from_ending(settings
 def test_the_ui_is_served_on_loopback_and_leaves_nothing_behind(shared_ray, settings: Settings):
     Search(settings).run()
     port = free_port()
-    command = [sys.executable, "-m", "orchestrator.cli", "ui", str(settings.out), "--port", str(port)]
+    command = [sys.executable, "-m", "nrtune", "ui", str(settings.out), "--port", str(port)]
     with served(command, port) as process:
         with pytest.raises(UserError, match=f"port {port} is taken"):
             serve.serve_mlflow(Path(str(settings.out)), port)

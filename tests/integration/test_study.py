@@ -10,15 +10,15 @@ import pytest
 from books import copied, mlflow_runs
 from command_line import CommandLine
 
-from analysis import open_campaign
-from analysis.books import read_records
-from analysis.comparison import Comparisons
-from orchestrator import best_view, views
-from orchestrator.settings import StudySettings, load_settings
-from orchestrator.study import Study
-from search_spaces import published_by_name
-from trainables.data.simulate import HDF5_NAME
-from trainables.errors import UserError
+from nrtune.analysis import open_campaign
+from nrtune.analysis.books import read_records
+from nrtune.analysis.comparison import Comparisons
+from nrtune.orchestrator import best_view, views
+from nrtune.orchestrator.settings import StudySettings, load_settings
+from nrtune.orchestrator.study import Study
+from nrtune.search_spaces import published_by_name
+from nrtune.trainables.data.simulate import HDF5_NAME
+from nrtune.trainables.errors import UserError
 
 
 def study_settings(data: Path, out: Path, **more: object) -> StudySettings:
@@ -95,7 +95,7 @@ def test_more_names_extend_a_study(study, monkeypatch, tmp_path):
 
 
 def test_a_study_is_no_search(study):
-    from orchestrator.settings import Settings
+    from nrtune.orchestrator.settings import Settings
 
     settings, folder = study
     with pytest.raises(UserError, match="is a study, not a search; go on with nrtune study --resume"):

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from analysis.books import TrialRecord
-from orchestrator.allocation import Adaptive, Even
+from nrtune.analysis.books import TrialRecord
+from nrtune.orchestrator.allocation import Adaptive, Even
 
 FAMILIES = [SimpleNamespace(name=name) for name in "abc"]
 WANTED = dict.fromkeys("abc", 10)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from in_process import run
 
-from analysis.books import FORMAT, MANIFEST, RECORDS, TrialRecord
-from orchestrator.checkpoints import plan_gc, plan_sweep
-from orchestrator.ledger import open_ledger
-from trainables.errors import UserError
+from nrtune.analysis.books import FORMAT, MANIFEST, RECORDS, TrialRecord
+from nrtune.orchestrator.checkpoints import plan_gc, plan_sweep
+from nrtune.orchestrator.ledger import open_ledger
+from nrtune.trainables.errors import UserError
 
 METRICS = {"cagi5/release/spearman/all/mean": 0.0, "cagi5/challenge/spearman/all/mean": 0.0}
 FILES = ("best.pt", "history.json", "predictions_test.parquet", "predictions_cagi5.parquet")

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import pytest
 import ray
 
-from orchestrator import cluster
-from orchestrator.cluster import Kind, startable, trials_at_once
-from orchestrator.resources import Resources, find_resources
-from orchestrator.settings import Settings
-from trainables.errors import UserError
+from nrtune.orchestrator import cluster
+from nrtune.orchestrator.cluster import Kind, startable, trials_at_once
+from nrtune.orchestrator.resources import Resources, find_resources
+from nrtune.orchestrator.settings import Settings
+from nrtune.trainables.errors import UserError
 
 TOP = Path(__file__).parents[2]
 

@@ -25,11 +25,11 @@ from command_line import Process
 from file_server import FileServer, running
 from in_process import run
 
-from trainables.data import catalogue, download, windows
-from trainables.data.cagi5 import read_references
-from trainables.data.lentimpra import read_dataset
-from trainables.data.satmut import read_satmut
-from trainables.data.shelf import SUMS, Shelf
+from nrtune.trainables.data import catalogue, download, windows
+from nrtune.trainables.data.cagi5 import read_references
+from nrtune.trainables.data.lentimpra import read_dataset
+from nrtune.trainables.data.satmut import read_satmut
+from nrtune.trainables.data.shelf import SUMS, Shelf
 
 CONTENT = bytes(range(256)) * 4000
 """1 MB: many of the pieces that a download is read in."""
@@ -312,7 +312,7 @@ def test_content_that_became_shorter_starts_again(size, fetch, server, plain):
 def test_an_interrupted_command_is_gone_on_with(stop, server, tmp_path):
     path = "lentimpra/lentiMPRA_WTC11_activity_and_aleatoric_data.h5"
     served = server.serve(f"/{path}", CONTENT, stall=CUT)
-    command = [sys.executable, "-m", "orchestrator.cli", "data", "fetch", "lentimpra-wtc11"]
+    command = [sys.executable, "-m", "nrtune", "data", "fetch", "lentimpra-wtc11"]
     command += ["--mirror", server.url, "--to", str(tmp_path)]
     part = tmp_path / f"{path}.part"
     with (tmp_path / "out").open("w") as out, Process(command, dict(os.environ), stdout=out) as process:
@@ -333,7 +333,7 @@ def test_an_interrupted_command_is_gone_on_with(stop, server, tmp_path):
 @pytest.mark.end_to_end
 def test_a_terminal_shows_how_far_a_download_is(server, tmp_path):
     server.serve("/lentimpra/WTC11_clean.tsv.gz", CONTENT)
-    command = [sys.executable, "-m", "orchestrator.cli", "data", "fetch", "prixfixe-wtc11"]
+    command = [sys.executable, "-m", "nrtune", "data", "fetch", "prixfixe-wtc11"]
     master, terminal = os.openpty()
     termios.tcsetwinsize(terminal, (24, 80))
     subprocess.run([*command, "--mirror", server.url, "--to", tmp_path], check=True, stderr=terminal)

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from orchestrator.interrupts import Interrupts
+from nrtune.orchestrator.interrupts import Interrupts
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.packing import Device, Probed, find_device, most_that_pay
+from nrtune.orchestrator.packing import Device, Probed, find_device, most_that_pay
 
 GB = 1 << 30
 

@@ -10,16 +10,16 @@ import time
 import optuna
 import pytest
 
-from analysis.books import TrialRecord
-from orchestrator import ledger as ledger_module
-from orchestrator.family_search import FamilyStudy, Proposal, open_storage, open_study
-from orchestrator.faults import TrialTimeout
-from orchestrator.ledger import DATABASE, default_uri, is_running, open_ledger
-from orchestrator.tracking import Tracker
-from orchestrator.tune_trainable import _TimeLimit
-from search_spaces import FAMILIES, SWITCH
-from trainables.config import TrialConfig, preset
-from trainables.errors import UserError
+from nrtune.analysis.books import TrialRecord
+from nrtune.orchestrator import ledger as ledger_module
+from nrtune.orchestrator.family_search import FamilyStudy, Proposal, open_storage, open_study
+from nrtune.orchestrator.faults import TrialTimeout
+from nrtune.orchestrator.ledger import DATABASE, default_uri, is_running, open_ledger
+from nrtune.orchestrator.tracking import Tracker
+from nrtune.orchestrator.tune_trainable import _TimeLimit
+from nrtune.search_spaces import FAMILIES, SWITCH
+from nrtune.trainables.config import TrialConfig, preset
+from nrtune.trainables.errors import UserError
 
 IDENTITY = {"preset": "small", "seed": 0}
 
@@ -296,7 +296,7 @@ def test_mlflow_is_written_once_whatever_the_crash(tmp_path):
 def test_a_database_killed_at_its_making_is_made_anew(tmp_path):
     manifest = {"id": "x", "name": "c", "identity": {"select_on": "release"}}
     code = (
-        "import json, sys; from pathlib import Path; from orchestrator.tracking import Tracker\n"
+        "import json, sys; from pathlib import Path; from nrtune.orchestrator.tracking import Tracker\n"
         "uri, folder, manifest = sys.argv[1:]\n"
         "Tracker(uri, Path(folder), json.loads(manifest), {})"
     )

@@ -22,23 +22,23 @@ from in_process import run
 from satmut_files import write_table
 from scipy import stats
 
-from analysis.books import TrialRecord
-from orchestrator import predictor as predictor_module
-from orchestrator.genome import Genome
-from orchestrator.ledger import open_ledger
-from orchestrator.predictor import Predictor, means_of, predictor_of
-from orchestrator.vcf import Counts, predict_vcf
-from trainables import checkpoint
-from trainables.config import TrialConfig, preset
-from trainables.data.alleles import LONGEST, allele_windows, trim
-from trainables.data.cagi5 import read_cagi5
-from trainables.data.satmut import read_satmut
-from trainables.data.sequences import to_text, to_tokens
-from trainables.errors import UserError
-from trainables.files import BEST
-from trainables.inference import SequenceModel
-from trainables.model import Prediction
-from trainables.scoring import variant_effects, variant_metrics
+from nrtune.analysis.books import TrialRecord
+from nrtune.orchestrator import predictor as predictor_module
+from nrtune.orchestrator.genome import Genome
+from nrtune.orchestrator.ledger import open_ledger
+from nrtune.orchestrator.predictor import Predictor, means_of, predictor_of
+from nrtune.orchestrator.vcf import Counts, predict_vcf
+from nrtune.trainables import checkpoint
+from nrtune.trainables.config import TrialConfig, preset
+from nrtune.trainables.data.alleles import LONGEST, allele_windows, trim
+from nrtune.trainables.data.cagi5 import read_cagi5
+from nrtune.trainables.data.satmut import read_satmut
+from nrtune.trainables.data.sequences import to_text, to_tokens
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.files import BEST
+from nrtune.trainables.inference import SequenceModel
+from nrtune.trainables.model import Prediction
+from nrtune.trainables.scoring import variant_effects, variant_metrics
 
 LENGTH = 10
 CHR1 = "ACGTACGGTTCAGATCCGTA"
@@ -295,7 +295,7 @@ def test_a_binary_vcf_is_written_as_text(tmp_path, fasta):
 
 
 def test_long_records_are_held_by_their_length(tmp_path, fasta, monkeypatch):
-    monkeypatch.setattr("orchestrator.vcf.BATCH_BYTES", 100)
+    monkeypatch.setattr("nrtune.orchestrator.vcf.BATCH_BYTES", 100)
     predicted(vcf_of(tmp_path / "in.vcf", *[line("chr1", 8, "G", "T", info=f"XX={'x' * 100}")] * 3), fasta)
     assert pq.ParquetFile(tmp_path / "out.parquet").num_row_groups == 3
 
@@ -339,7 +339,7 @@ def test_a_header_alone_has_no_variants(tmp_path, fasta):
 
 
 def test_records_stay_in_their_order_however_often_they_come(tmp_path, fasta, monkeypatch):
-    monkeypatch.setattr("orchestrator.vcf.BATCH", 3)
+    monkeypatch.setattr("nrtune.orchestrator.vcf.BATCH", 3)
     positions = [8, 3, 8, 20, 1, 8, 5]
     records = [line("chr1", pos, CHR1[pos - 1], "ACGT"["ACGT".index(CHR1[pos - 1]) - 1]) for pos in positions]
     _, table, lines = predicted(vcf_of(tmp_path / "in.vcf", *records), fasta)
@@ -468,7 +468,7 @@ def test_a_genome_in_a_folder_that_can_not_be_written(tmp_path, fasta, monkeypat
 
 def test_output_is_whole_or_not_at_all(tmp_path, fasta, monkeypatch):
     vcf = vcf_of(tmp_path / "in.vcf", *[line("chr1", 8, "G", "T")] * 9)
-    monkeypatch.setattr("orchestrator.vcf.BATCH", 3)
+    monkeypatch.setattr("nrtune.orchestrator.vcf.BATCH", 3)
     one = predictor()
     calls = []
 
@@ -505,7 +505,7 @@ def test_output_is_whole_or_not_at_all(tmp_path, fasta, monkeypatch):
 @pytest.fixture(scope="module")
 def campaign(simulated_folder, simulated_data, tmp_path_factory) -> Path:
     """A campaign of untrained models: two trials, the better one with two replicates."""
-    from trainables.model import Model
+    from nrtune.trainables.model import Model
 
     folder = tmp_path_factory.mktemp("predict") / "campaign"
     about = {"settings": {}, "data": {"name": "d", "length": 230}, "cagi5": {"matched": ["SIM1"]}}
@@ -661,7 +661,7 @@ STREAM = """
 import resource, sys
 from pathlib import Path
 from test_predict import predictor
-from orchestrator.vcf import predict_vcf
+from nrtune.orchestrator.vcf import predict_vcf
 folder = Path(sys.argv[1])
 predict_vcf(folder / "in.vcf", folder / "genome.fa", folder / "out.vcf.gz", predictor())
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from orchestrator import publisher
-from orchestrator.publisher import Publisher
+from nrtune.orchestrator import publisher
+from nrtune.orchestrator.publisher import Publisher
 
 
 class Store:

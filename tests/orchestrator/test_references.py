@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from analysis.books import read_references
-from orchestrator import references
-from orchestrator.references import add_references
-from trainables.errors import UserError
-from trainables.references import constant
+from nrtune.analysis.books import read_references
+from nrtune.orchestrator import references
+from nrtune.orchestrator.references import add_references
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.references import constant
 
 
 @pytest.fixture(autouse=True)

@@ -7,12 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from analysis.books import TrialRecord
-from orchestrator.allocation import Even
-from orchestrator.ledger import open_ledger
-from orchestrator.replication import choose
-from orchestrator.settings import ReplicateSettings
-from trainables.errors import UserError
+from nrtune.analysis.books import TrialRecord
+from nrtune.orchestrator.allocation import Even
+from nrtune.orchestrator.ledger import open_ledger
+from nrtune.orchestrator.replication import choose
+from nrtune.orchestrator.settings import ReplicateSettings
+from nrtune.trainables.errors import UserError
 
 OVERALL, PEARSON = "cagi5/challenge/spearman/all/mean", "cagi5/challenge/pearson/all/mean"
 

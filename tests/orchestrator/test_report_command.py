@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from orchestrator import cli
-from orchestrator.published_import import import_published
+from nrtune.orchestrator import cli
+from nrtune.orchestrator.published_import import import_published
 
 pytestmark = pytest.mark.end_to_end
 

@@ -9,12 +9,12 @@ import pytest
 from ray.exceptions import ActorUnavailableError, NodeDiedError, RayActorError, WorkerCrashedError
 from ray.tune import TuneError
 
-from analysis.books import TrialRecord
-from orchestrator.family_search import Proposal
-from orchestrator.faults import Failure, TrialTimeout, classify, storage_fault
-from orchestrator.retries import HOPELESS, MOST_RESTARTS, PAUSE, Attempt, Outcomes, Retries
-from trainables.errors import UserError
-from trainables.training import Diverged
+from nrtune.analysis.books import TrialRecord
+from nrtune.orchestrator.family_search import Proposal
+from nrtune.orchestrator.faults import Failure, TrialTimeout, classify, storage_fault
+from nrtune.orchestrator.retries import HOPELESS, MOST_RESTARTS, PAUSE, Attempt, Outcomes, Retries
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.training import Diverged
 
 TRIAL = Proposal("BASE-001", "baseline", 0, {"epochs": 2}, "f1", None, {})
 LOST, OOM = Failure("lost_node", "gone", restartable=True), Failure("oom", "too much")

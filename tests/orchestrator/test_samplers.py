@@ -9,12 +9,12 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from analysis.books import TrialRecord
-from orchestrator.family_search import FamilyStudy, open_storage, open_study
-from orchestrator.grid import VALUES, Grid, shuffled, values_of
-from orchestrator.samplers import POPULATION
-from search_spaces import FAMILIES, Choice, Family, Float, Int
-from trainables.config import TrialConfig, preset
+from nrtune.analysis.books import TrialRecord
+from nrtune.orchestrator.family_search import FamilyStudy, open_storage, open_study
+from nrtune.orchestrator.grid import VALUES, Grid, shuffled, values_of
+from nrtune.orchestrator.samplers import POPULATION
+from nrtune.search_spaces import FAMILIES, Choice, Family, Float, Int
+from nrtune.trainables.config import TrialConfig, preset
 
 SAMPLERS = ("tpe", "nsga2", "random", "grid")
 RS = FAMILIES.get("rank_stability")

@@ -12,11 +12,11 @@ import pytest
 import yaml
 from in_process import run
 
-from analysis.books import FORMAT, TrialRecord
-from orchestrator import cli, options
-from orchestrator.ledger import open_ledger
-from orchestrator.search import Search
-from orchestrator.settings import (
+from nrtune.analysis.books import FORMAT, TrialRecord
+from nrtune.orchestrator import cli, options
+from nrtune.orchestrator.ledger import open_ledger
+from nrtune.orchestrator.search import Search
+from nrtune.orchestrator.settings import (
     ReplicateSettings,
     RunSettings,
     Settings,
@@ -24,10 +24,10 @@ from orchestrator.settings import (
     load_replication,
     load_settings,
 )
-from orchestrator.study import chosen_names
-from trainables.config import TrialConfig, preset
-from trainables.errors import UserError
-from trainables.registry import PLUGIN_VARIABLE
+from nrtune.orchestrator.study import chosen_names
+from nrtune.trainables.config import TrialConfig, preset
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.registry import PLUGIN_VARIABLE
 
 
 @pytest.fixture
@@ -186,7 +186,7 @@ def test_a_cagi5_folder_without_release_selects_on_validation(good, monkeypatch,
 
 
 FAMILY = """
-from search_spaces import Choice, Family
+from nrtune.search_spaces import Choice, Family
 FAMILY = Family(code={code!r}, title="Mine", fixed={fixed!r}, space={space}, published=())
 """
 
@@ -394,7 +394,7 @@ def test_a_search_around_a_trial_goes_on_from_another_folder_and_without_its_cen
 
 COPIED = """
 import dataclasses
-from search_spaces import baseline
+from nrtune.search_spaces import baseline
 FAMILY = dataclasses.replace(baseline.FAMILY, code={code!r})
 """
 
@@ -498,7 +498,9 @@ def test_help_is_there(command, monkeypatch, capsys):
 
 def test_help_needs_neither_torch_nor_ray():
     heavy = ("torch", "ray", "mlflow", "optuna", "pandas")
-    code = f"import sys; from orchestrator import cli; print(json.dumps([m for m in {heavy} if m in sys.modules]))"
+    code = (
+        f"import sys; from nrtune.orchestrator import cli; print(json.dumps([m for m in {heavy} if m in sys.modules]))"
+    )
     found = subprocess.run([sys.executable, "-c", f"import json; {code}"], capture_output=True, text=True, check=True)
     assert json.loads(found.stdout) == []
 

@@ -17,10 +17,10 @@ import pytest
 from ray.tune.schedulers import AsyncHyperBandScheduler, MedianStoppingRule
 from worker import worker_of
 
-from orchestrator.family_search import Proposal
-from orchestrator.messages import MESSAGE, EpochEnded, TrialFailed
-from orchestrator.schedulers import EarlyStopper
-from orchestrator.stopping import (
+from nrtune.orchestrator.family_search import Proposal
+from nrtune.orchestrator.messages import MESSAGE, EpochEnded, TrialFailed
+from nrtune.orchestrator.schedulers import EarlyStopper
+from nrtune.orchestrator.stopping import (
     MIN_CURVES,
     RULES,
     STOPPING,
@@ -30,11 +30,11 @@ from orchestrator.stopping import (
     open_arrivals,
     rungs,
 )
-from trainables.config import TrialConfig, preset
-from trainables.data.simulate import simulate
-from trainables.files import BEST, LAST
-from trainables.registry import PLUGIN_VARIABLE
-from trainables.training import Diverged, Training, TrainingData
+from nrtune.trainables.config import TrialConfig, preset
+from nrtune.trainables.data.simulate import simulate
+from nrtune.trainables.files import BEST, LAST
+from nrtune.trainables.registry import PLUGIN_VARIABLE
+from nrtune.trainables.training import Diverged, Training, TrainingData
 
 EPOCHS, GRACE = 9, 2
 

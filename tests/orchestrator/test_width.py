@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 from in_process import run
 
-from orchestrator.tables import fitted, print_table
-from trainables.data.simulate import HDF5_NAME, simulate, write_simulated
-from trainables.registry import PLUGIN_VARIABLE
+from nrtune.orchestrator.tables import fitted, print_table
+from nrtune.trainables.data.simulate import HDF5_NAME, simulate, write_simulated
+from nrtune.trainables.registry import PLUGIN_VARIABLE
 
 FAMILY_NAME = "a_family_of_our_own_whose_name_is_as_long_as_names_get_in_some_laboratories"
 FAMILY = """
-from search_spaces import Family, Float
+from nrtune.search_spaces import Family, Float
 FAMILY = Family(
     code="OURVERYOWNCODEOFTHEFAMILY", title="A family with a long title", published=(),
     fixed={"encoder": "factorized", "loss": "rank_stability", "head": "point", "sampler": "uniform"},
@@ -54,7 +54,7 @@ def on_a_terminal(*words: object, cwd: Path) -> str:
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")} | {
         "TERM": "xterm"
     }
-    command = [sys.executable, "-m", "orchestrator.cli", *map(str, words)]
+    command = [sys.executable, "-m", "nrtune", *map(str, words)]
     process = subprocess.Popen(command, cwd=cwd, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     seen = b""

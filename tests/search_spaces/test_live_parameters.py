@@ -13,12 +13,12 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from search_spaces import FAMILIES, SWITCH, Choice, Family, Float
-from trainables.config import TrialConfig, preset
-from trainables.data.simulate import simulate
-from trainables.randomness import derive_generator, derive_seed
-from trainables.registry import PLUGIN_VARIABLE
-from trainables.training import Training, TrainingData
+from nrtune.search_spaces import FAMILIES, SWITCH, Choice, Family, Float
+from nrtune.trainables.config import TrialConfig, preset
+from nrtune.trainables.data.simulate import simulate
+from nrtune.trainables.randomness import derive_generator, derive_seed
+from nrtune.trainables.registry import PLUGIN_VARIABLE
+from nrtune.trainables.training import Training, TrainingData
 
 EPOCHS, TRAINED = 8, 2
 """A budget in which every fraction of it means something, and how much of it is trained."""
@@ -88,8 +88,8 @@ def test_every_searched_parameter_is_live(name, number, tiny_data):
 
 DEAD_LOSS = """
 import dataclasses
-from trainables.component import param
-from trainables.losses import Loss
+from nrtune.trainables.component import param
+from nrtune.trainables.losses import Loss
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Deaf(Loss):

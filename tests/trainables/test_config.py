@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from trainables.config import PRESETS, TrialConfig, preset
-from trainables.encoders import ENCODERS
-from trainables.errors import UserError
-from trainables.losses import LOSSES
-from trainables.registry import PLUGIN_VARIABLE
-from trainables.samplers import SAMPLERS
+from nrtune.trainables.config import PRESETS, TrialConfig, preset
+from nrtune.trainables.encoders import ENCODERS
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.losses import LOSSES
+from nrtune.trainables.registry import PLUGIN_VARIABLE
+from nrtune.trainables.samplers import SAMPLERS
 
 
 def test_flat_names_round_trip():
@@ -70,7 +70,7 @@ def test_the_fingerprint_depends_on_the_configuration_and_the_data_alone():
 
 @pytest.mark.end_to_end
 def test_the_fingerprint_is_the_same_in_a_fresh_process():
-    code = "from trainables import *; print(TrialConfig.from_flat(preset('small')).fingerprint('a'))"
+    code = "from nrtune.trainables import *; print(TrialConfig.from_flat(preset('small')).fingerprint('a'))"
     fresh = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert fresh.stdout.strip() == TrialConfig.from_flat(preset("small")).fingerprint("a")
 
@@ -92,7 +92,7 @@ def test_every_file_is_registered_under_its_name(registry):
 
 PLUGIN = """
 import dataclasses
-from trainables.losses import Loss
+from nrtune.trainables.losses import Loss
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mine(Loss):

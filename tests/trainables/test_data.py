@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainables.data.cagi5 import read_cagi5
-from trainables.data.lentimpra import read_dataset, read_tsv
-from trainables.data.sequences import reverse_complement, to_text, to_tokens
-from trainables.data.simulate import HDF5_NAME, noise_free_activity, simulate
-from trainables.errors import UserError
+from nrtune.trainables.data.cagi5 import read_cagi5
+from nrtune.trainables.data.lentimpra import read_dataset, read_tsv
+from nrtune.trainables.data.sequences import reverse_complement, to_text, to_tokens
+from nrtune.trainables.data.simulate import HDF5_NAME, noise_free_activity, simulate
+from nrtune.trainables.errors import UserError
 
 BASES = st.text("ACGTN", min_size=1, max_size=40)
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from trainables.encoders import ENCODERS
-from trainables.model import ONE_HOT_OF_TOKEN
+from nrtune.trainables.encoders import ENCODERS
+from nrtune.trainables.model import ONE_HOT_OF_TOKEN
 
 LENGTH, BETA, WEIGHT, BINS = 64, 0.3, 2.5, 8
 """64 bases and 8 bins: GC contents and the bins' bounds are exact in binary."""

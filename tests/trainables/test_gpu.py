@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.config import TrialConfig, preset
-from trainables.files import BEST
-from trainables.inference import load_model
-from trainables.losses import LOSSES, Progress, Target
-from trainables.model import Prediction
-from trainables.recurrent import BidirectionalLSTM
-from trainables.spectral import convolve
-from trainables.training import Training, TrainingData, fit
+from nrtune.trainables.config import TrialConfig, preset
+from nrtune.trainables.files import BEST
+from nrtune.trainables.inference import load_model
+from nrtune.trainables.losses import LOSSES, Progress, Target
+from nrtune.trainables.model import Prediction
+from nrtune.trainables.recurrent import BidirectionalLSTM
+from nrtune.trainables.spectral import convolve
+from nrtune.trainables.training import Training, TrainingData, fit
 
 pytestmark = [
     pytest.mark.gpu,

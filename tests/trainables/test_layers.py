@@ -8,11 +8,11 @@ from literal_networks import LiteralDreamRNN
 from torch import nn
 from torch.nn.functional import conv1d, max_pool1d
 
-from trainables.encoders.dream_rnn import FEW, MANY, DreamRNN
-from trainables.encoders.dream_rnn import _ConvPair as ConvPair
-from trainables.layers import BatchNorm, Convolution, ReluDropoutPool
-from trainables.recurrent import BidirectionalLSTM
-from trainables.spectral import convolve
+from nrtune.trainables.encoders.dream_rnn import FEW, MANY, DreamRNN
+from nrtune.trainables.encoders.dream_rnn import _ConvPair as ConvPair
+from nrtune.trainables.layers import BatchNorm, Convolution, ReluDropoutPool
+from nrtune.trainables.recurrent import BidirectionalLSTM
+from nrtune.trainables.spectral import convolve
 
 N, LENGTH, CHANNELS = 7, 61, 6
 """61 positions: the last window of 4 has one, of 7 five."""

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.config import TrialConfig, preset
-from trainables.data.cagi5 import read_cagi5
-from trainables.data.lentimpra import read_dataset
-from trainables.data.simulate import simulate
-from trainables.training import FitResult, TrainingData, fit
+from nrtune.trainables.config import TrialConfig, preset
+from nrtune.trainables.data.cagi5 import read_cagi5
+from nrtune.trainables.data.lentimpra import read_dataset
+from nrtune.trainables.data.simulate import simulate
+from nrtune.trainables.training import FitResult, TrainingData, fit
 
 
 @pytest.fixture(scope="module", autouse=True)

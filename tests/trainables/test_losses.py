@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from trainables.config import TrialConfig, preset
-from trainables.errors import UserError
-from trainables.heads import HEADS_WITH_LOG_VARIANCE
-from trainables.losses import LOSSES, Progress, Target, anchors, pairwise
-from trainables.losses.anchors import quantile_of_differences
-from trainables.model import Model, Prediction
+from nrtune.trainables.config import TrialConfig, preset
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.heads import HEADS_WITH_LOG_VARIANCE
+from nrtune.trainables.losses import LOSSES, Progress, Target, anchors, pairwise
+from nrtune.trainables.losses.anchors import quantile_of_differences
+from nrtune.trainables.model import Model, Prediction
 
 PROGRESS = Progress(2, 5)
 

@@ -18,7 +18,7 @@ triton = pytest.importorskip("triton", reason="Triton is for Linux only")
 from triton.backends.compiler import GPUTarget  # noqa: E402
 from triton.compiler import ASTSource  # noqa: E402
 
-from trainables import lstm_kernels  # noqa: E402
+from nrtune.trainables import lstm_kernels  # noqa: E402
 
 pytestmark = pytest.mark.end_to_end
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from trainables import metrics
+from nrtune.trainables import metrics
 
 
 def rows(n: int, seed: int = 0) -> dict[str, np.ndarray]:

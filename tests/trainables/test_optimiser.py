@@ -8,12 +8,12 @@ import sys
 import pytest
 import torch
 
-from trainables.optimiser import AdamW
+from nrtune.trainables.optimiser import AdamW
 
 ALONE = """
 import sys
 import torch
-from trainables.optimiser import AdamW
+from nrtune.trainables.optimiser import AdamW
 weight = torch.nn.Parameter(torch.ones(2))
 optimiser = AdamW([weight], lr=0.1, fused=True)
 optimiser.zero_grad()

@@ -10,13 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trainables import references
-from trainables.data.cagi5 import read_cagi5
-from trainables.data.dataset import Dataset
-from trainables.data.lentimpra import read_dataset
-from trainables.data.sequences import reverse_complement, to_text, to_tokens
-from trainables.references import PENALTIES, REFERENCES, canonical_kmers, count_kmers, kmer_ridge, score_reference
-from trainables.training import TrainingData
+from nrtune.trainables import references
+from nrtune.trainables.data.cagi5 import read_cagi5
+from nrtune.trainables.data.dataset import Dataset
+from nrtune.trainables.data.lentimpra import read_dataset
+from nrtune.trainables.data.sequences import reverse_complement, to_text, to_tokens
+from nrtune.trainables.references import (
+    PENALTIES,
+    REFERENCES,
+    canonical_kmers,
+    count_kmers,
+    kmer_ridge,
+    score_reference,
+)
+from nrtune.trainables.training import TrainingData
 
 NAMES = [to_text(kmer) for kmer in canonical_kmers()]
 

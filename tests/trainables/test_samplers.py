@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from trainables.config import TrialConfig
-from trainables.errors import UserError
-from trainables.samplers import SAMPLERS, TrainRows
-from trainables.samplers.quantile_curriculum import QuantileCurriculum
-from trainables.training import TrainingData, fit
+from nrtune.trainables.config import TrialConfig
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.samplers import SAMPLERS, TrainRows
+from nrtune.trainables.samplers.quantile_curriculum import QuantileCurriculum
+from nrtune.trainables.training import TrainingData, fit
 
 N = 211  # a prime: no number of quantiles divides it
 

@@ -13,13 +13,13 @@ import torch
 from satmut_files import write_table
 from scipy import stats
 
-from trainables.data.cagi5 import REFERENCES, read_cagi5
-from trainables.data.satmut import TABLE, read_satmut
-from trainables.data.sequences import to_text
-from trainables.errors import UserError
-from trainables.model import Prediction
-from trainables.predictions import satmut_metrics
-from trainables.scoring import variant_effects
+from nrtune.trainables.data.cagi5 import REFERENCES, read_cagi5
+from nrtune.trainables.data.satmut import TABLE, read_satmut
+from nrtune.trainables.data.sequences import to_text
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.model import Prediction
+from nrtune.trainables.predictions import satmut_metrics
+from nrtune.trainables.scoring import variant_effects
 
 SEQUENCE = "ACGGTCAATG"
 LDLR = {"chrom": "chr19", "start": 101, "end": 110, "sequence": SEQUENCE}

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from trainables.data.cagi5 import Variants, read_cagi5
-from trainables.data.dataset import Dataset
-from trainables.data.simulate import simulate, write_simulated
-from trainables.model import Prediction
-from trainables.scoring import predict, score, variant_effects, variant_metrics
-from trainables.training import TrainingData
+from nrtune.trainables.data.cagi5 import Variants, read_cagi5
+from nrtune.trainables.data.dataset import Dataset
+from nrtune.trainables.data.simulate import simulate, write_simulated
+from nrtune.trainables.model import Prediction
+from nrtune.trainables.scoring import predict, score, variant_effects, variant_metrics
+from nrtune.trainables.training import TrainingData
 
 CPU = torch.device("cpu")
 

@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 import torch
 
-from trainables import checkpoint
-from trainables.config import TrialConfig, preset
-from trainables.data.sequences import reverse_complement
-from trainables.encoders import ENCODERS
-from trainables.errors import UserError
-from trainables.files import BEST, HISTORY, LAST, TEST_PREDICTIONS, VARIANT_PREDICTIONS, write_atomically
-from trainables.heads import HEADS
-from trainables.inference import load_model
-from trainables.losses import LOSSES, Progress
-from trainables.samplers import SAMPLERS
-from trainables.training import Diverged, Training, TrainingData, fit
+from nrtune.trainables import checkpoint
+from nrtune.trainables.config import TrialConfig, preset
+from nrtune.trainables.data.sequences import reverse_complement
+from nrtune.trainables.encoders import ENCODERS
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.files import BEST, HISTORY, LAST, TEST_PREDICTIONS, VARIANT_PREDICTIONS, write_atomically
+from nrtune.trainables.heads import HEADS
+from nrtune.trainables.inference import load_model
+from nrtune.trainables.losses import LOSSES, Progress
+from nrtune.trainables.samplers import SAMPLERS
+from nrtune.trainables.training import Diverged, Training, TrainingData, fit
 
 CHEAP = {"epochs": 3, "encoder.channels": 8}
 TIMES = ("seconds", "samples_per_second")
@@ -108,7 +108,7 @@ def test_the_other_strand_is_trained_on_by_even_chance(simulated_data, monkeypat
 
 COMPILED_AND_NOT = """
 import json
-from trainables import TrainingData, TrialConfig, fit, preset, simulate
+from nrtune.trainables import TrainingData, TrialConfig, fit, preset, simulate
 small = {**preset("small"), "epochs": 2, "encoder.channels": 8, "encoder.lstm_units": 4}
 # Without dropout, whose random numbers differ.
 small |= {"encoder.conv_dropout": 0.0, "encoder.dropout": 0.0}

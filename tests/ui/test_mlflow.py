@@ -13,9 +13,9 @@ import pytest
 from browser import QUIET, chromium
 from playwright.sync_api import Page, expect, sync_playwright
 
-from analysis import open_campaign
-from orchestrator.cli import __file__ as CLI
-from trainables.data.simulate import HDF5_NAME
+from nrtune.analysis import open_campaign
+from nrtune.orchestrator.cli import __file__ as CLI
+from nrtune.trainables.data.simulate import HDF5_NAME
 
 pytestmark = pytest.mark.ui
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from browser import QUIET, chromium
 
-from analysis import open_campaign
-from analysis.comparison import Comparisons
-from analysis.report import write_report
+from nrtune.analysis import open_campaign
+from nrtune.analysis.comparison import Comparisons
+from nrtune.analysis.report import write_report
 
 pytestmark = pytest.mark.ui
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.data.sequences import BASES, N_TOKEN
+from nrtune.trainables.data.sequences import BASES, N_TOKEN
 
 LONGEST = 50
 """Bases of the longest allele whose effect is predicted, what ref and alt share at their ends not counted."""

@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from trainables.errors import UserError, one_line
-from trainables.files import write_atomically
+from nrtune.trainables.errors import UserError, one_line
+from nrtune.trainables.files import write_atomically
 
 _BROKEN = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 

@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from trainables.data.dataset import array_digest
-from trainables.data.sequences import BASES, N_TOKEN, to_tokens
-from trainables.errors import UserError
-from trainables.metrics import HIGH_CONFIDENCE
+from nrtune.trainables.data.dataset import array_digest
+from nrtune.trainables.data.sequences import BASES, N_TOKEN, to_tokens
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.metrics import HIGH_CONFIDENCE
 
 PARTS = ("release", "challenge")
 """The challenge's training variants, about a quarter of each element, and the rest."""

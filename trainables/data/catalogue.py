@@ -9,7 +9,7 @@ from typing import Annotated, NamedTuple
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from trainables.errors import UserError, one_line, suggest
+from nrtune.trainables.errors import UserError, one_line, suggest
 
 CATALOGUE = Path(__file__).with_name("catalogue.yaml")
 MEGABYTE = 10**6

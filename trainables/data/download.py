@@ -1,6 +1,6 @@
 """Downloads by pooch that go on where they were interrupted.
 
-pooch makes the requests; what it writes into here is a part that outlives them (trainables.data.part): the next request
+pooch makes the requests; what it writes into here is a part that outlives them (nrtune.trainables.data.part): the next request
 asks for the rest (Range), provided that it is still of the same content (If-Range).
 """
 
@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 import pooch
 import requests
 
-from trainables.data.part import ChangedError, Part, RefusedError, discard, part_size, read_note
-from trainables.errors import UserError, one_line
+from nrtune.trainables.data.part import ChangedError, Part, RefusedError, discard, part_size, read_note
+from nrtune.trainables.errors import UserError, one_line
 
 TIMEOUT = 30.0
 """Seconds without an answer, or without a byte, after which a server counts as gone."""

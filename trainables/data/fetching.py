@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from trainables.data.archive import BrokenArchiveError, unpack
-from trainables.data.catalogue import MEGABYTE, Archive, Catalogue, DataSet, File
-from trainables.data.download import OfflineError, download, read_small
-from trainables.data.part import discard, part_of
-from trainables.data.shelf import Shelf, check
-from trainables.data.windows import fetch_windows
-from trainables.errors import UserError, one_line
-from trainables.files import write_atomically
+from nrtune.trainables.data.archive import BrokenArchiveError, unpack
+from nrtune.trainables.data.catalogue import MEGABYTE, Archive, Catalogue, DataSet, File
+from nrtune.trainables.data.download import OfflineError, download, read_small
+from nrtune.trainables.data.part import discard, part_of
+from nrtune.trainables.data.shelf import Shelf, check
+from nrtune.trainables.data.windows import fetch_windows
+from nrtune.trainables.errors import UserError, one_line
+from nrtune.trainables.files import write_atomically
 
 
 def fetch(

@@ -14,8 +14,8 @@ from typing import Any
 import requests
 from tqdm import tqdm
 
-from trainables.errors import UserError
-from trainables.files import write_atomically
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.files import write_atomically
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 

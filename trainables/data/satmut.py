@@ -16,10 +16,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from trainables.data.cagi5 import ELEMENTS_OF_CELL_LINE, REFERENCES, distinct_windows, padded_reference, read_references
-from trainables.data.dataset import array_digest
-from trainables.data.sequences import BASES, reverse_complement, to_tokens
-from trainables.errors import UserError, suggest
+from nrtune.trainables.data.cagi5 import (
+    ELEMENTS_OF_CELL_LINE,
+    REFERENCES,
+    distinct_windows,
+    padded_reference,
+    read_references,
+)
+from nrtune.trainables.data.dataset import array_digest
+from nrtune.trainables.data.sequences import BASES, reverse_complement, to_tokens
+from nrtune.trainables.errors import UserError, suggest
 
 TABLE = "elements.tsv.gz"
 PART = "satmut"
@@ -59,7 +65,7 @@ class SaturationVariants:
 
     elements: names of the data sets. chrom: of each. element: (V,) uint8, indices into them. pos: (V,) int64, 1-based on
     `assembly`. ref, alt: (V,) bases, alt - for a deletion. value: (V,) float64, the coefficient, log2. significant: (V,)
-    bool. ref_mismatch, windows, ref_window, alt_window, matched: as in `trainables.data.cagi5.Variants`. notes: what was
+    bool. ref_mismatch, windows, ref_window, alt_window, matched: as in `nrtune.trainables.data.cagi5.Variants`. notes: what was
     left out.
     """
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from pooch.hashes import file_hash, hash_algorithm, hash_matches
 
-from trainables.data.catalogue import File
-from trainables.data.part import discard, keep
-from trainables.errors import UserError
-from trainables.files import write_atomically
+from nrtune.trainables.data.catalogue import File
+from nrtune.trainables.data.part import discard, keep
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.files import write_atomically
 
 SUMS = "SHA256SUMS"
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")

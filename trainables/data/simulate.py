@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from trainables.data.cagi5 import ELEMENTS_OF_CELL_LINE
-from trainables.data.dataset import SPLITS, Dataset
-from trainables.data.lentimpra import GROUPS
-from trainables.data.sequences import BASES, reverse_complement, to_text, to_tokens
-from trainables.errors import UserError
-from trainables.randomness import derive_generator
+from nrtune.trainables.data.cagi5 import ELEMENTS_OF_CELL_LINE
+from nrtune.trainables.data.dataset import SPLITS, Dataset
+from nrtune.trainables.data.lentimpra import GROUPS
+from nrtune.trainables.data.sequences import BASES, reverse_complement, to_text, to_tokens
+from nrtune.trainables.errors import UserError
+from nrtune.trainables.randomness import derive_generator
 
 HDF5_NAME = "lentiMPRA_simulated_activity_and_aleatoric_data.h5"
 LENGTH = 230

@@ -9,8 +9,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from trainables.data.catalogue import Region, Windows
-from trainables.errors import UserError, one_line
+from nrtune.trainables.data.catalogue import Region, Windows
+from nrtune.trainables.errors import UserError, one_line
 
 PAUSE = 1.0
 """Seconds between requests, as UCSC asks of programs."""

@@ -9,8 +9,8 @@ from typing import ClassVar, NamedTuple
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from trainables.component import Component, Value
-from trainables.registry import ClassRegistry
+from nrtune.trainables.component import Component, Value
+from nrtune.trainables.registry import ClassRegistry
 
 
 class Encoded(NamedTuple):
@@ -42,4 +42,4 @@ class Encoder(Component):
         raise NotImplementedError
 
 
-ENCODERS: ClassRegistry[Encoder] = ClassRegistry("trainables.encoders", "encoder", Encoder)
+ENCODERS: ClassRegistry[Encoder] = ClassRegistry("nrtune.trainables.encoders", "encoder", Encoder)

@@ -8,9 +8,9 @@ from typing import ClassVar, NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
-from trainables.component import Component
-from trainables.model import Prediction
-from trainables.registry import ClassRegistry
+from nrtune.trainables.component import Component
+from nrtune.trainables.model import Prediction
+from nrtune.trainables.registry import ClassRegistry
 
 NOT_REGISTERED = ("anchors", "pairwise", "pointwise")
 
@@ -49,4 +49,4 @@ class Loss(Component):
         raise NotImplementedError
 
 
-LOSSES: ClassRegistry[Loss] = ClassRegistry("trainables.losses", "loss", Loss)
+LOSSES: ClassRegistry[Loss] = ClassRegistry("nrtune.trainables.losses", "loss", Loss)

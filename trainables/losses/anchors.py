@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import normalize, relu, softplus
 
-from trainables.losses.pairwise import LINEAR_ABOVE
+from nrtune.trainables.losses.pairwise import LINEAR_ABOVE
 
 ROUNDS = 40
 """Halvings in the search for a quantile: it is off by 2^-40 of the range of activities at most, less than float32's steps

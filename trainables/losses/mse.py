@@ -7,9 +7,9 @@ import dataclasses
 from jaxtyping import Float
 from torch import Tensor
 
-from trainables.losses import Loss, Progress, Target
-from trainables.losses.pointwise import squared_error_term
-from trainables.model import Prediction
+from nrtune.trainables.losses import Loss, Progress, Target
+from nrtune.trainables.losses.pointwise import squared_error_term
+from nrtune.trainables.model import Prediction
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,10 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor
 
-from trainables.component import param
-from trainables.losses import Loss, Progress, Target
-from trainables.losses.pairwise import rank_stability_term
-from trainables.model import Prediction
+from nrtune.trainables.component import param
+from nrtune.trainables.losses import Loss, Progress, Target
+from nrtune.trainables.losses.pairwise import rank_stability_term
+from nrtune.trainables.model import Prediction
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

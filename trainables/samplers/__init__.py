@@ -8,8 +8,8 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.component import Component
-from trainables.registry import ClassRegistry
+from nrtune.trainables.component import Component
+from nrtune.trainables.registry import ClassRegistry
 
 NOT_REGISTERED = ("draws",)
 
@@ -44,4 +44,4 @@ class Sampler(Component):
         raise NotImplementedError
 
 
-SAMPLERS: ClassRegistry[Sampler] = ClassRegistry("trainables.samplers", "sampler", Sampler)
+SAMPLERS: ClassRegistry[Sampler] = ClassRegistry("nrtune.trainables.samplers", "sampler", Sampler)

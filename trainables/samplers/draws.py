@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.samplers import TrainRows
+from nrtune.trainables.samplers import TrainRows
 
 
 def draw(weight: NDArray[np.float64], size: int, generator: np.random.Generator) -> NDArray[np.int64]:

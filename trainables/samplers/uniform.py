@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from trainables.samplers import Sampler, TrainRows
+from nrtune.trainables.samplers import Sampler, TrainRows
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

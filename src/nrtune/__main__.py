@@ -1,0 +1,5 @@
+"""`python -m nrtune`."""
+
+from nrtune.orchestrator.cli import program
+
+program()
