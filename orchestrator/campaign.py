@@ -322,9 +322,8 @@ class CampaignRun:
 
 
 def _tracker(*arguments: Any) -> Tracker:
-    from nrtune.orchestrator.tracking import (
-        Tracker,  # with MLflow, which takes seconds, as do the tables of a new database
-    )
+    # With MLflow, which takes seconds, as do the tables of a new database.
+    from nrtune.orchestrator.tracking import Tracker
 
     return Tracker(*arguments)
 

@@ -25,7 +25,7 @@ from nrtune.analysis.books import (
 )
 from nrtune.analysis.pareto import default_aims
 from nrtune.trainables.errors import UserError
-from nrtune.trainables.files import HISTORY, cut_torn_line, write_atomically
+from nrtune.trainables.files import HISTORY, append_line, cut_torn_line, write_atomically
 
 LOCK, DATABASE = ".lock", "mlflow.db"
 
@@ -48,10 +48,7 @@ class Ledger:
 
     def append(self, record: TrialRecord) -> None:
         """Write down how a trial ended; when this returns, the line is on disk."""
-        with (self.folder / RECORDS).open("a", encoding="utf-8") as file:
-            file.write(record.to_line() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        append_line(self.folder / RECORDS, record.to_line())
         self._keep(record)
 
     def everything(self) -> dict[str, TrialRecord]:

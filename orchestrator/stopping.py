@@ -15,7 +15,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +23,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from nrtune.trainables.files import cut_torn_line, write_atomically
+from nrtune.trainables.files import append_line, cut_torn_line, write_atomically
 from nrtune.trainables.randomness import derive_generator
 
 STOPPING = "stopping.jsonl"
@@ -233,16 +232,8 @@ class Arrivals:
     def _write(self, line: Mapping[str, Any]) -> None:
         if self._held is not None:
             self._held.append(line)
-            return
-        with self.path.open("a", encoding="utf-8") as file:
-            size = file.tell()
-            try:
-                file.write(json.dumps(line) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            except OSError:  # the disk is full: no half line stays, to which the next would be added
-                os.truncate(self.path, size)
-                raise
+        else:
+            append_line(self.path, json.dumps(line))
 
     def read(self) -> bool:
         """Take up the file; False where it is missing, or is of another rule."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 PREDICTIONS = ("predictions_test.parquet", "predictions_cagi5.parquet", "predictions_satmut.parquet")
@@ -22,6 +23,20 @@ def cut_torn_line(path: Path) -> None:
     whole = content.rfind(b"\n") + 1
     if whole < len(content):
         os.truncate(path, whole)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append a line; when this returns, it is on disk. Where the disk is full, no half line stays for the next to be added to."""
+    size = path.stat().st_size if path.exists() else 0
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        with suppress(OSError):
+            os.truncate(path, size)  # once it is closed, which writes again what is left of the line
+        raise
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
