@@ -24,7 +24,7 @@ test-any-order: $(FOR_DEVELOPERS)  ## the same tests shuffled, three times; SEED
 	for seed in $(or $(SEEDS),1 2 3); do $(PYTEST) -p randomly --randomly-seed $$seed $(ARGS) || exit; done
 
 test-under-load: $(FOR_DEVELOPERS)  ## the same tests, three times, beside two processes that keep two cores busy
-	$(BIN)/python tests/under_load.py $(PYTEST) $(ARGS)
+	$(BIN)/python tests/helpers/under_load.py $(PYTEST) $(ARGS)
 
 coverage: $(FOR_DEVELOPERS)  ## the lines that the tests run, in their own processes and in those that they start
 	rm -f .coverage*

@@ -9,10 +9,10 @@ campaign.best("overall").config
 
 from __future__ import annotations
 
-from nrtune.analysis.sources import open_campaign
-from nrtune.analysis.trials import BestTrial, Campaign, Trials
-from nrtune.analysis.winners import USE_CASES, UseCase, Winner, find_winner
-from nrtune.trainables.errors import UserError
+from nrtune.analysis.selection.winners import USE_CASES, UseCase, Winner, find_winner
+from nrtune.analysis.sources.open import open_campaign
+from nrtune.analysis.sources.trials import BestTrial, Campaign, Trials
+from nrtune.trainables.core.errors import UserError
 
 __all__ = [
     "USE_CASES",

@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from nrtune.analysis.bootstrap import draw_counts, position_blocks
-from nrtune.analysis.intervals import Configuration, Resampler, Resampling
-from nrtune.analysis.predictions import Predictions
+from nrtune.analysis.store.predictions import Predictions
+from nrtune.analysis.uncertainty.bootstrap import draw_counts, position_blocks
+from nrtune.analysis.uncertainty.intervals import Configuration, Resampler, Resampling
 
 ELEMENTS = {"GP1BB": (869, 386), "HBB": (432, 176), "HBG1": (633, 275), "PKLR": (1025, 471)}
 """Variants and positions of each."""

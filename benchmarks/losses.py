@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, normalize
 
-from nrtune.trainables.config import TrialConfig, preset
 from nrtune.trainables.losses import LOSSES, Progress, Target
-from nrtune.trainables.model import Model, Prediction
+from nrtune.trainables.models.prediction import Prediction
+from nrtune.trainables.training.config import TrialConfig, preset
 
 EMBEDDING, LARGE = 256, 2048
 PROGRESS = Progress(3, 4)
@@ -158,7 +158,7 @@ def milliseconds(loss: Loss, n: int, seed: int) -> tuple[float, float]:
 def step_milliseconds(n: int) -> float:
     """Time of one training step of the small preset with mse."""
     config = TrialConfig.from_flat({**preset("small"), "batch_size": n})
-    model = Model(config)
+    model = config.build_model()
     optimiser = torch.optim.AdamW(model.parameters(), fused=True)
     tokens, target = torch.randint(0, 4, (n, 230)).to(torch.uint8), Target(torch.randn(n), torch.rand(n))
     started = time.perf_counter()

@@ -7,8 +7,8 @@ from typing import Any
 
 from ray import tune
 
-from nrtune.orchestrator.messages import EpochEnded
-from nrtune.orchestrator.tune_trainable import TrialTrainable
+from nrtune.orchestrator.execution.trainable import TrialTrainable
+from nrtune.orchestrator.lifecycle.messages import EpochEnded
 
 METRICS = 12
 

@@ -18,10 +18,10 @@ import numpy as np
 import psutil
 import ray
 
-from nrtune.trainables.config import TrialConfig, preset
 from nrtune.trainables.data.dataset import Dataset
 from nrtune.trainables.data.simulate import simulate
-from nrtune.trainables.training import Training, TrainingData
+from nrtune.trainables.training.config import TrialConfig, preset
+from nrtune.trainables.training.loop import Training, TrainingData
 
 LENGTH = 230
 

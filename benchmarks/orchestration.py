@@ -27,9 +27,9 @@ from no_op_trials import BareTrial, NoOpTrial
 from ray import tune
 from ray.air.integrations.mlflow import MLflowLoggerCallback
 
-from nrtune.orchestrator import ray_run
-from nrtune.orchestrator.search import Search
-from nrtune.orchestrator.settings import Settings
+from nrtune.orchestrator.campaign.search import Search
+from nrtune.orchestrator.execution import ray_run
+from nrtune.orchestrator.state.settings import Settings
 from nrtune.trainables.data.simulate import HDF5_NAME, simulate, write_simulated
 
 REPORTS = 20

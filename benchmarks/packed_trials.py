@@ -21,9 +21,9 @@ from typing import NamedTuple
 
 import torch
 
-from nrtune.trainables.config import TrialConfig, preset
 from nrtune.trainables.data.simulate import simulate
-from nrtune.trainables.training import Training, TrainingData
+from nrtune.trainables.training.config import TrialConfig, preset
+from nrtune.trainables.training.loop import Training, TrainingData
 
 TRAINED_ON = int(0.8 * 226_000)
 """Training sequences of the published size."""

@@ -14,9 +14,9 @@ import sys
 
 import torch
 
-from nrtune.trainables.config import TrialConfig, preset
 from nrtune.trainables.data.simulate import simulate
-from nrtune.trainables.training import Training, TrainingData
+from nrtune.trainables.training.config import TrialConfig, preset
+from nrtune.trainables.training.loop import Training, TrainingData
 
 
 def main() -> None:

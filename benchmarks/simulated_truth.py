@@ -18,10 +18,10 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 from scipy import stats
 
-from nrtune.analysis.intervals import holm
+from nrtune import TrainingData, TrialConfig, fit, preset, simulate
+from nrtune.analysis.uncertainty.intervals import holm
 from nrtune.search_spaces import FAMILIES
-from nrtune.trainables import TrainingData, TrialConfig, fit, preset, simulate
-from nrtune.trainables.training import Diverged
+from nrtune.trainables.training.loop import Diverged
 
 FAMILY_NAMES = (
     "baseline",

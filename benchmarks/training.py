@@ -5,7 +5,7 @@
 
 A case is a preset and a batch size. Each row is a loss, in sequences a second:
 
-- nrtune: an epoch of `nrtune.trainables.training.Training`, sampler, optimiser and schedule included.
+- nrtune: an epoch of `nrtune.trainables.training.loop.Training`, sampler, optimiser and schedule included.
 - floor: forward and backward of the same model with mse, on one batch that lies on the device; no optimiser.
 - reference: the literal architecture in plain modules (a norm, a ReLU and a dropout a branch, a 1×1 convolution), one-hot
   sequences in float32, a DataLoader over a TensorDataset, a copy a batch, each loss read back, predictions in a list.
@@ -34,14 +34,14 @@ from literal_networks import LiteralDreamRNN
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from nrtune.trainables.config import TrialConfig, preset
 from nrtune.trainables.data.dataset import Dataset
 from nrtune.trainables.data.simulate import simulate
 from nrtune.trainables.encoders.dream_rnn import DreamRNN
+from nrtune.trainables.evaluation.scoring import predict
 from nrtune.trainables.losses import LOSSES, Progress, Target
-from nrtune.trainables.model import ONE_HOT_OF_TOKEN, Model
-from nrtune.trainables.scoring import predict
-from nrtune.trainables.training import Training, TrainingData
+from nrtune.trainables.models.model import ONE_HOT_OF_TOKEN
+from nrtune.trainables.training.config import TrialConfig, preset
+from nrtune.trainables.training.loop import Training, TrainingData
 
 TRAINED_ON, SCORED = 180_800, 65_000
 """Training sequences of the published size; those scored: validation, test, and about 20,000 windows of CAGI5."""
@@ -134,7 +134,7 @@ def rounds_of(case: Case, dataset: Dataset) -> dict[str, Round]:
     one_hot = _one_hot(dataset, slice(case.batch))
     return {
         "nrtune": nrtune(case, dataset),
-        "floor": floor(case, dataset, Model(config), tokens),
+        "floor": floor(case, dataset, config.build_model(), tokens),
         "reference": reference(case, dataset),
         "literal floor": floor(case, dataset, _literal(config), one_hot),
     }
@@ -142,7 +142,7 @@ def rounds_of(case: Case, dataset: Dataset) -> dict[str, Round]:
 
 def scoring_share(case: Case, dataset: Dataset, trained: float) -> float:
     """How long a score takes, relative to a training of so many sequences a second."""
-    model, tokens = Model(case.config()).to(case.device), torch.from_numpy(dataset.tokens).to(case.device)
+    model, tokens = case.config().build_model().to(case.device), torch.from_numpy(dataset.tokens).to(case.device)
     predict(model, tokens[: case.batch])
     started = time.perf_counter()
     predict(model, tokens)

@@ -18,40 +18,39 @@ from typing import Any
 import click
 from typer.main import get_command
 
-from nrtune.analysis.winners import UseCase
-from nrtune.orchestrator.cli import app
-from nrtune.trainables.registry import Registry
+from nrtune.analysis.selection.winners import UseCase
+from nrtune.orchestrator.cli.main import app
+from nrtune.trainables.core.registry import Registry
 
 FOLDER = Path(__file__).with_suffix("")
 WIDTH = 80
 
 API: Mapping[str, str] = {
     "nrtune": "What most programs need.",
-    "nrtune.trainables": "One trial, without a cluster.",
     "nrtune.search_spaces": "Families: what each fixes and searches.",
     "nrtune.analysis": "Answers from a campaign's trials.",
-    "nrtune.analysis.comparison": "Intervals, p-values and ties.",
-    "nrtune.trainables.component": "What losses, samplers and encoders of your own are built from.",
+    "nrtune.analysis.uncertainty.comparison": "Intervals, p-values and ties.",
+    "nrtune.trainables.core.component": "What losses, samplers and encoders of your own are built from.",
     "nrtune.trainables.losses": "The shape of a loss.",
     "nrtune.trainables.samplers": "The shape of a sampler.",
     "nrtune.trainables.encoders": "The shape of an encoder.",
-    "nrtune.trainables.model": "What a loss is given of the model.",
-    "nrtune.trainables.training": "What `fit` reports and returns.",
+    "nrtune.trainables.models.encoding": "What an encoder builds.",
+    "nrtune.trainables.models.prediction": "What a loss is given of the model.",
+    "nrtune.trainables.training.loop": "What `fit` reports and returns.",
     "nrtune.trainables.inference": "What `load_model` returns.",
     "nrtune.trainables.data.dataset": "What `read_dataset` returns.",
-    "nrtune.trainables.data.cagi5": "What `read_cagi5` returns.",
-    "nrtune.trainables.data.satmut": "What `read_satmut` returns.",
+    "nrtune.trainables.data.benchmarks.cagi5": "What `read_cagi5` returns.",
+    "nrtune.trainables.data.benchmarks.satmut": "What `read_satmut` returns.",
 }
 """The modules of api.md, and what each is for."""
 
 SOME: Mapping[str, tuple[str, ...]] = {
-    "nrtune.trainables.component": ("param", "Component"),
-    "nrtune.trainables.model": ("Prediction",),
-    "nrtune.trainables.training": ("EpochReport", "FitResult"),
+    "nrtune.trainables.core.component": ("param", "Component"),
+    "nrtune.trainables.training.loop": ("EpochReport", "FitResult"),
     "nrtune.trainables.inference": ("SequenceModel",),
     "nrtune.trainables.data.dataset": ("Dataset",),
-    "nrtune.trainables.data.cagi5": ("Variants",),
-    "nrtune.trainables.data.satmut": ("SaturationVariants",),
+    "nrtune.trainables.data.benchmarks.cagi5": ("Variants",),
+    "nrtune.trainables.data.benchmarks.satmut": ("SaturationVariants",),
 }
 """Of these modules only some names are for users."""
 
@@ -199,7 +198,7 @@ def _parameter(parameter: inspect.Parameter) -> str:
 def _annotation(annotation: Any) -> str:
     annotation = getattr(annotation, "__forward_arg__", annotation)
     text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
-    for module in ("nrtune.search_spaces.family.", "jaxtyping.", "torch."):
+    for module in ("nrtune.search_spaces._family.", "jaxtyping.", "torch."):
         text = text.replace(module, "")
     return text
 

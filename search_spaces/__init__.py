@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nrtune.search_spaces.family import SWITCH, Choice, Family, Float, Int, Parameter, Published, Reported, Value
-from nrtune.trainables.errors import UserError
-from nrtune.trainables.registry import ObjectRegistry
-
-NOT_REGISTERED = ("common", "family")
+from nrtune.search_spaces._common import COMMON
+from nrtune.search_spaces._family import SWITCH, Choice, Family, Float, Int, Parameter, Published, Reported, Value
+from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.registry import ObjectRegistry
 
 FAMILIES: ObjectRegistry[Family] = ObjectRegistry("nrtune.search_spaces", "family", Family)
 
@@ -56,6 +55,7 @@ def check_codes(families: Mapping[str, Family]) -> None:
 
 
 __all__ = [
+    "COMMON",
     "FAMILIES",
     "SWITCH",
     "Choice",

@@ -10,8 +10,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nrtune.search_spaces.common import COMMON
-from nrtune.search_spaces.family import SWITCH, Choice, Family, Float, Int, Parameter, Published, Reported, Value
+from nrtune.search_spaces._common import COMMON
+from nrtune.search_spaces._family import SWITCH, Choice, Family, Float, Int, Parameter, Published, Reported, Value
 
 SWEPT = f"{SWITCH}swept"
 BUDGET = ("epochs", "seed", "precision")

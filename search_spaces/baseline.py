@@ -1,7 +1,7 @@
 """Baseline: mean squared error on every row alike."""
 
-from nrtune.search_spaces.common import COMMON
-from nrtune.search_spaces.family import Family, Published, Reported
+from nrtune.search_spaces._common import COMMON
+from nrtune.search_spaces._family import Family, Published, Reported
 
 FAMILY = Family(
     code="BASE",

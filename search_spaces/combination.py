@@ -13,8 +13,8 @@ from nrtune.search_spaces import (
     quantile_sampling,
     rank_stability,
 )
-from nrtune.search_spaces.common import ADVERSARY, BOTTLENECK, COMMON, ENCODER, GC, VIB
-from nrtune.search_spaces.family import Choice, Family, Parameter, Published, Reported, Value
+from nrtune.search_spaces._common import ADVERSARY, BOTTLENECK, COMMON, ENCODER, GC, VIB
+from nrtune.search_spaces._family import Choice, Family, Parameter, Published, Reported, Value
 
 _LOSSES = tuple(m.FAMILY for m in (noise_gated, rank_stability, distributional, contrastive))
 _SAMPLERS = tuple(m.FAMILY for m in (quantile_sampling, curriculum, hard_negative))

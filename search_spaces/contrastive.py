@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from nrtune.search_spaces.common import COMMON, ENCODER
-from nrtune.search_spaces.family import Choice, Family, Float, Published, Reported, Value
+from nrtune.search_spaces._common import COMMON, ENCODER
+from nrtune.search_spaces._family import Choice, Family, Float, Published, Reported, Value
 
 _CONTRASTIVE, _TRIPLET = ("contrastive_anchor",), ("triplet_anchor",)
 _STUDY_TRIPLET: Mapping[str, Value] = {"loss": "triplet_anchor", "loss.activity_quantile": 0.2}

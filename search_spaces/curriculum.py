@@ -1,7 +1,7 @@
 """Curriculum: quantile sampling that goes from a few broad quantiles of activity to many narrow ones."""
 
-from nrtune.search_spaces.common import COMMON, ENCODER
-from nrtune.search_spaces.family import Family, Float, Int, Published, Reported
+from nrtune.search_spaces._common import COMMON, ENCODER
+from nrtune.search_spaces._family import Family, Float, Int, Published, Reported
 
 FAMILY = Family(
     code="QC",

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from nrtune.search_spaces.common import COMMON
-from nrtune.search_spaces.family import Choice, Family, Float, Published, Reported, Value
+from nrtune.search_spaces._common import COMMON
+from nrtune.search_spaces._family import Choice, Family, Float, Published, Reported, Value
 
 _HETEROSCEDASTIC: Mapping[str, Value] = {"loss": "heteroscedastic", "loss.lambda_var": 0.5}
 

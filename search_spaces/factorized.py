@@ -1,7 +1,7 @@
 """Factorized encoder: motifs, grammar and composition apart, composition through a bottleneck, motifs blind to GC content."""
 
-from nrtune.search_spaces.common import ADVERSARY, BOTTLENECK, COMMON, GC, VIB
-from nrtune.search_spaces.family import Family, Published, Reported
+from nrtune.search_spaces._common import ADVERSARY, BOTTLENECK, COMMON, GC, VIB
+from nrtune.search_spaces._family import Family, Published, Reported
 
 FAMILY = Family(
     code="FE",

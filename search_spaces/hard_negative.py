@@ -1,7 +1,7 @@
 """Hard negatives: clean sequences of middling activity, whose order is hardest to tell, are seen the most often."""
 
-from nrtune.search_spaces.common import COMMON, ENCODER
-from nrtune.search_spaces.family import Family, Float, Published, Reported
+from nrtune.search_spaces._common import COMMON, ENCODER
+from nrtune.search_spaces._family import Family, Float, Published, Reported
 
 FAMILY = Family(
     code="HN",

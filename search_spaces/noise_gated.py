@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from nrtune.search_spaces.common import COMMON
-from nrtune.search_spaces.family import Choice, Family, Float, Published, Reported, Value
+from nrtune.search_spaces._common import COMMON
+from nrtune.search_spaces._family import Choice, Family, Float, Published, Reported, Value
 
 _GAUSSIAN = ("noise_gated", "adaptive_noise_gated")
 _ADAPTIVE: Mapping[str, Value] = {"loss": "adaptive_noise_gated", "loss.alpha": 0.5, "loss.warmup_fraction": 10 / 80}

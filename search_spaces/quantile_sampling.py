@@ -1,7 +1,7 @@
 """Quantile sampling: rare activities are seen as often as common ones, noisy sequences less often than clean ones."""
 
-from nrtune.search_spaces.common import COMMON
-from nrtune.search_spaces.family import Family, Float, Int, Published, Reported
+from nrtune.search_spaces._common import COMMON
+from nrtune.search_spaces._family import Family, Float, Int, Published, Reported
 
 FAMILY = Family(
     code="QS",

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from nrtune.search_spaces.common import BOTTLENECK, COMMON, ENCODER, VIB
-from nrtune.search_spaces.family import Family, Float, Published, Reported, Value
+from nrtune.search_spaces._common import BOTTLENECK, COMMON, ENCODER, VIB
+from nrtune.search_spaces._family import Family, Float, Published, Reported, Value
 
 _FACTORIZED: Mapping[str, Value] = {"encoder": "factorized"}
 

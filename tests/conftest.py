@@ -22,10 +22,10 @@ install_import_hook(
 )
 
 from nrtune.analysis import figures  # noqa: E402
-from nrtune.trainables.data.cagi5 import read_cagi5  # noqa: E402
+from nrtune.trainables.data.benchmarks.cagi5 import read_cagi5  # noqa: E402
 from nrtune.trainables.data.lentimpra import read_dataset  # noqa: E402
 from nrtune.trainables.data.simulate import HDF5_NAME, simulate, write_simulated  # noqa: E402
-from nrtune.trainables.training import TrainingData  # noqa: E402
+from nrtune.trainables.training.loop import TrainingData  # noqa: E402
 
 HDF5_FILE = "lentimpra/lentiMPRA_WTC11_activity_and_aleatoric_data.h5"
 
@@ -74,7 +74,7 @@ def shared_ray() -> Iterator[str]:
     """One Ray for all tests of this process, and its address for other processes."""
     import ray
 
-    from nrtune.orchestrator.ray_run import start_ray
+    from nrtune.orchestrator.execution.ray_run import start_ray
 
     start_ray(None)
     yield ray.get_runtime_context().gcs_address

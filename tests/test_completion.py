@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from nrtune.analysis.winners import SELECT_ON, USE_CASES
-from nrtune.orchestrator.options import CHOICES
-from nrtune.orchestrator.settings import Settings
+from nrtune.analysis.selection.winners import SELECT_ON, USE_CASES
+from nrtune.orchestrator.cli.options import CHOICES
+from nrtune.orchestrator.state.settings import Settings
 from nrtune.search_spaces import FAMILIES
-from nrtune.trainables.config import PRECISIONS, PRESETS
-from nrtune.trainables.data.cagi5 import ELEMENTS_OF_CELL_LINE
+from nrtune.trainables.data.benchmarks.cagi5 import ELEMENTS_OF_CELL_LINE
+from nrtune.trainables.training.config import PRECISIONS, PRESETS
 
 pytestmark = pytest.mark.end_to_end
 
@@ -41,7 +41,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     binary = home / "bin" / "nrtune"
     binary.parent.mkdir()
     binary.write_text(f'#!/bin/sh\nexec {sys.executable} -c "import sys; sys.argv[0] = \'nrtune\'\n'
-                      f'from nrtune.orchestrator.cli import main; main()" "$@"\n')  # fmt: skip
+                      f'from nrtune.orchestrator.cli.main import main; main()" "$@"\n')  # fmt: skip
     binary.chmod(0o755)
     done = bash(home, "nrtune --install-completion; exit $?")
     assert done.returncode == 0, done.stderr
@@ -90,7 +90,7 @@ def test_a_bash_completes(home: Path, words: list[str], expected: list[str]):
 
 
 def test_choices_are_those_of_the_code():
-    """They stand in nrtune.orchestrator.options a second time, for the shell does not wait for torch."""
+    """They stand in nrtune.orchestrator.cli.options a second time, for the shell does not wait for torch."""
 
     def literal(name: str) -> tuple[str, ...]:
         hint = typing.get_type_hints(Settings)[name]
@@ -110,7 +110,7 @@ def test_choices_are_those_of_the_code():
 def test_completing_imports_neither_torch_nor_pandas():
     script = """
 import sys
-from nrtune.orchestrator import cli, options
+from nrtune.orchestrator.cli import main as cli, options
 assert options.completing("use_case")("low") == ["low_confidence"]
 assert options.completing(options.families)("base") == ["baseline"]
 print([name for name in ("torch", "pandas", "ray", "mlflow") if name in sys.modules])

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import nrtune
+from nrtune.trainables.core.registry import PLUGIN_VARIABLE
 from nrtune.trainables.losses import LOSSES
-from nrtune.trainables.registry import PLUGIN_VARIABLE
 
 FOLDERS = ("orchestrator", "analysis", "search_spaces", "trainables")
 
@@ -20,7 +20,7 @@ LOOK = """
 import importlib.util, json, sys
 names = json.loads(sys.argv[1])
 import nrtune
-import nrtune.orchestrator.cli, nrtune.orchestrator.ray_run, nrtune.trainables.training
+import nrtune.orchestrator.cli.main, nrtune.orchestrator.execution.ray_run, nrtune.trainables.training.loop
 print(json.dumps([
     [name for name in names if importlib.util.find_spec(name)],
     [name for name in sys.modules if name.partition(".")[0] in names],

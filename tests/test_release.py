@@ -79,7 +79,7 @@ def test_nothing_of_others_is_bundled():
     files = [path for package in PACKAGES for path in (TOP / package).rglob("*") if path.is_file()]
     ours = {".py", ".typed", ".yaml"}
     assert [path for path in files if path.suffix not in ours and "__pycache__" not in path.parts] == []
-    page = (TOP / "analysis" / "report_html.py").read_text()
+    page = (TOP / "analysis" / "report" / "html.py").read_text()
     assert re.findall(r"@font-face|@import|<script src|<link rel=.stylesheet|https?://", page) == []
     assert "Nothing of others is bundled" in (TOP / "NOTICE").read_text()
     assert PROJECT["license-files"] == ["LICENSE", "NOTICE"]

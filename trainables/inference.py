@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nrtune.trainables import checkpoint
-from nrtune.trainables.config import TrialConfig
+from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.files import BEST
 from nrtune.trainables.data.sequences import to_tokens
-from nrtune.trainables.errors import UserError
-from nrtune.trainables.files import BEST
-from nrtune.trainables.model import Model
-from nrtune.trainables.predictions import Predicted
-from nrtune.trainables.scoring import predict
+from nrtune.trainables.evaluation.predictions import Predicted
+from nrtune.trainables.evaluation.scoring import predict
+from nrtune.trainables.models.model import Model
+from nrtune.trainables.training import checkpoint
+from nrtune.trainables.training.config import TrialConfig
 
 
 class SequenceModel:
@@ -62,7 +62,7 @@ def load_model(path: str | os.PathLike[str], *, device: str = "cpu") -> Sequence
     if "state" not in content:
         raise UserError(f"{path}: is a training checkpoint, not a trained model; load best.pt")
     config = TrialConfig.from_flat(content["config"])
-    model = Model(config).to(device)
+    model = config.build_model().to(device)
     model.load_state_dict(content["state"])
     model.eval()
     return SequenceModel(config, content["fingerprint"], content["length"], model)

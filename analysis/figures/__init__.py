@@ -22,8 +22,8 @@ import matplotlib
 from nrtune.analysis.figures import style
 from nrtune.analysis.figures.data import Drawn, FigureData
 from nrtune.analysis.figures.labels import align_titles, place_labels
-from nrtune.trainables.errors import UserError, suggest
-from nrtune.trainables.files import write_atomically
+from nrtune.trainables.core.errors import UserError, suggest
+from nrtune.trainables.core.files import write_atomically
 
 __all__ = ["Drawn", "FigureData", "draw", "draw_all", "figure_names", "save"]
 

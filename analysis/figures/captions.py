@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from nrtune.analysis.figures.data import LOWER_IS_BETTER, FigureData
-from nrtune.analysis.winners import BASELINE
-from nrtune.analysis.words import count, number, phrase
+from nrtune.analysis.selection.winners import BASELINE
+from nrtune.analysis.wording import count, number, phrase
 
 
 def against_baseline(data: FigureData, rows: pd.DataFrame, metric: str) -> str:

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from nrtune.analysis.books import FAILED, FINISHED, SCORED
-from nrtune.analysis.winners import BASELINE, USE_CASES, UseCase, selection_metric
-from nrtune.analysis.words import count, listed, phrase, short_names
-from nrtune.trainables.errors import UserError
+from nrtune.analysis.selection.winners import BASELINE, USE_CASES, UseCase, selection_metric
+from nrtune.analysis.store.records import FAILED, FINISHED, SCORED
+from nrtune.analysis.wording import count, listed, phrase, short_names
+from nrtune.trainables.core.errors import UserError
 
 CAGI5 = "cagi5/challenge"
 SPEARMAN, PEARSON = f"{CAGI5}/spearman/all/mean", f"{CAGI5}/pearson/all/mean"
@@ -37,10 +37,10 @@ class Drawn(NamedTuple):
 class FigureData:
     """What figures are drawn from.
 
-    title: the campaign's name. trials: a table as of `nrtune.analysis.trials.table_of`. select_on: what winners are selected
-    on. intervals: 95 % intervals, columns name, metric, low, high; may be empty. references: lines such as `constant`
-    and `kmer_ridge`, each with metrics by their full names; may be empty. use_cases: those of the summary. verdicts: of a
-    use case, whether its winner can be told from other trials, in a few words; may be empty.
+    title: the campaign's name. trials: a table as of `nrtune.analysis.sources.trials.table_of`. select_on: what
+    winners are selected on. intervals: 95 % intervals, columns name, metric, low, high; may be empty. references: lines
+    such as `constant` and `kmer_ridge`, each with metrics by their full names; may be empty. use_cases: those of the
+    summary. verdicts: of a use case, whether its winner can be told from other trials, in a few words; may be empty.
     """
 
     title: str

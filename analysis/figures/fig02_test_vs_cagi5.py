@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from nrtune.analysis.figures.data import PEARSON, SPEARMAN, FigureData, sentences
 from nrtune.analysis.figures.panels import legend, scatter
 from nrtune.analysis.figures.style import new_figure
-from nrtune.analysis.words import count, number
+from nrtune.analysis.wording import count, number
 
 TITLE = "Test sequences against CAGI5"
 _PANELS = (("Spearman", "test/spearman", SPEARMAN), ("Pearson", "test/pearson", PEARSON))

@@ -11,7 +11,7 @@ from nrtune.analysis.figures.captions import against_baseline, extreme
 from nrtune.analysis.figures.data import SPEARMAN, FigureData, sentences
 from nrtune.analysis.figures.panels import bars, legend, row_figure, scatter
 from nrtune.analysis.figures.style import GREY
-from nrtune.analysis.words import listed, number
+from nrtune.analysis.wording import listed, number
 from nrtune.search_spaces import FAMILIES
 
 TITLE = "Noise gating and ablations"

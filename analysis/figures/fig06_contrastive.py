@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from nrtune.analysis.figures.captions import against_baseline
 from nrtune.analysis.figures.data import SPEARMAN, FigureData, sentences
 from nrtune.analysis.figures.panels import bars, boxes, legend, row_figure, row_height, strata, stratum_handles
-from nrtune.analysis.words import listed, number
+from nrtune.analysis.wording import listed, number
 
 TITLE = "Contrastive anchors"
 _FAMILIES = ("contrastive",)

@@ -16,7 +16,7 @@ from nrtune.analysis.figures.panels import (
     strata,
     stratum_handles,
 )
-from nrtune.analysis.words import listed, number
+from nrtune.analysis.wording import listed, number
 
 TITLE = "Sampling"
 _FAMILIES = ("quantile_sampling", "curriculum", "hard_negative")

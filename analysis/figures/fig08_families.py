@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from nrtune.analysis.figures.data import LOWER_IS_BETTER, NOISE, PEARSON, SPEARMAN, FigureData, sentences
 from nrtune.analysis.figures.panels import boxes, group_by_family, row_height
 from nrtune.analysis.figures.style import family_title, new_figure
-from nrtune.analysis.winners import BASELINE
-from nrtune.analysis.words import number, phrase, words
+from nrtune.analysis.selection.winners import BASELINE
+from nrtune.analysis.wording import number, phrase, words
 
 TITLE = "Families over four metrics"
 _METRICS = (SPEARMAN, PEARSON, "test/spearman", NOISE)

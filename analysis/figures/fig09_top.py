@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from nrtune.analysis.figures.captions import against_baseline
 from nrtune.analysis.figures.data import SPEARMAN, FigureData, sentences
 from nrtune.analysis.figures.panels import bars, legend, row_figure, strata, stratum_handles
-from nrtune.analysis.winners import BASELINE
-from nrtune.analysis.words import phrase
+from nrtune.analysis.selection.winners import BASELINE
+from nrtune.analysis.wording import phrase
 
 TITLE = "Top 15"
 _TOP = 15

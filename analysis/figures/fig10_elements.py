@@ -11,7 +11,7 @@ from matplotlib.image import AxesImage
 from nrtune.analysis.figures.data import CAGI5, SPEARMAN, FigureData, sentences
 from nrtune.analysis.figures.panels import PITCH, legend, name_rows, row_height, share_rows
 from nrtune.analysis.figures.style import PALE, look, new_figure
-from nrtune.analysis.words import number
+from nrtune.analysis.wording import number
 
 TITLE = "CAGI5 by element"
 _MOST = 50

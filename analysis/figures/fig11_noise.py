@@ -10,7 +10,7 @@ from nrtune.analysis.figures.captions import against_baseline
 from nrtune.analysis.figures.data import CALIBRATED, NOISE, SPEARMAN, FigureData, sentences
 from nrtune.analysis.figures.panels import FREE, bars, handle, legend, name_rows, row_height, scatter
 from nrtune.analysis.figures.style import GREY, look, new_figure
-from nrtune.analysis.words import listed, number
+from nrtune.analysis.wording import listed, number
 
 TITLE = "Noise correlation"
 _LOW, _HIGH = "noise/low_noise_spearman", "noise/high_noise_spearman"

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from nrtune.analysis.figures.data import CAGI5, GAP, FigureData, sentences
 from nrtune.analysis.figures.panels import bars, legend, row_figure, strata, stratum_handles
-from nrtune.analysis.words import count, number
+from nrtune.analysis.wording import count, number
 
 TITLE = "HC − LC gap"
 _HIGH = f"{CAGI5}/spearman/hc/mean"

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from nrtune.analysis.figures.data import FigureData, sentences
 from nrtune.analysis.figures.panels import REFERENCES, legend
 from nrtune.analysis.figures.style import PALE, family_title, look, new_figure
-from nrtune.analysis.winners import BASELINE, Winner, asked_of, find_winner
-from nrtune.analysis.words import UNTOLD, count, listed, number
-from nrtune.trainables.errors import UserError
+from nrtune.analysis.selection.winners import BASELINE, Winner, asked_of, find_winner
+from nrtune.analysis.wording import UNTOLD, count, listed, number
+from nrtune.trainables.core.errors import UserError
 
 TITLE = "What to use for what"
 _LINE = 70  # characters that a column has room for

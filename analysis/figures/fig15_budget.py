@@ -7,12 +7,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nrtune.analysis.books import FINISHED, SCORED
 from nrtune.analysis.figures.data import FigureData, sentences
 from nrtune.analysis.figures.panels import FREE, legend
 from nrtune.analysis.figures.style import INK, in_order, look, new_figure
-from nrtune.analysis.winners import BASELINE
-from nrtune.analysis.words import count, number, words
+from nrtune.analysis.selection.winners import BASELINE
+from nrtune.analysis.store.records import FINISHED, SCORED
+from nrtune.analysis.wording import count, number, words
 
 TITLE = "Budget spent and best so far"
 

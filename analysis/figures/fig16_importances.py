@@ -10,7 +10,7 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from nrtune.analysis.figures.data import FigureData, sentences
 from nrtune.analysis.figures.studies import study_of
 from nrtune.analysis.figures.style import family_title, in_order, look, new_figure
-from nrtune.analysis.words import listed, phrase
+from nrtune.analysis.wording import listed, phrase
 
 TITLE = "Parameter importances"
 LEAST = 8

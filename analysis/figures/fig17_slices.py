@@ -16,7 +16,7 @@ from nrtune.analysis.figures.data import FigureData, sentences
 from nrtune.analysis.figures.panels import legend, row_height
 from nrtune.analysis.figures.studies import is_log, study_of
 from nrtune.analysis.figures.style import family_title, in_order, look, new_figure
-from nrtune.analysis.words import listed, words
+from nrtune.analysis.wording import listed, words
 
 TITLE = "Parameter slices"
 _LEAST, _MOST, _COLUMNS = 3, 12, 2

@@ -16,8 +16,8 @@ from matplotlib.ticker import MaxNLocator
 from nrtune.analysis.figures.data import CAGI5, STRATA, FigureData
 from nrtune.analysis.figures.labels import label_point, label_reference
 from nrtune.analysis.figures.style import GREY, INK, PALE, family_title, in_order, look, new_figure
-from nrtune.analysis.winners import BASELINE
-from nrtune.analysis.words import number, words
+from nrtune.analysis.selection.winners import BASELINE
+from nrtune.analysis.wording import number, words
 
 PITCH = 0.128
 """Height of a row of a chart, in inches: a line of small type and some air."""

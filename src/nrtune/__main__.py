@@ -1,5 +1,5 @@
 """`python -m nrtune`."""
 
-from nrtune.orchestrator.cli import program
+from nrtune.orchestrator.cli.main import program
 
 program()

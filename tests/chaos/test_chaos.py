@@ -28,10 +28,10 @@ from command_line import CommandLine, Process
 from ray.cluster_utils import Cluster
 from servers import free_port, mlflow_server, served
 
-from nrtune.analysis.books import TrialRecord, read_records
-from nrtune.orchestrator.family_search import open_storage
-from nrtune.orchestrator.settings import Settings
-from nrtune.trainables.registry import PLUGIN_VARIABLE
+from nrtune.analysis.store.records import TrialRecord, read_records
+from nrtune.orchestrator.search.family_study import open_storage
+from nrtune.orchestrator.state.settings import Settings
+from nrtune.trainables.core.registry import PLUGIN_VARIABLE
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.timeout(1800)]
 

@@ -11,9 +11,9 @@ from typing import Any
 import optuna
 
 from nrtune.analysis import open_campaign
-from nrtune.orchestrator.family_search import open_storage
-from nrtune.orchestrator.ledger import default_uri
-from nrtune.orchestrator.tracking import FINGERPRINT_TAG
+from nrtune.orchestrator.search.family_study import open_storage
+from nrtune.orchestrator.state.ledger import default_uri
+from nrtune.orchestrator.tracking.mlflow_tracker import FINGERPRINT_TAG
 
 
 def copied(campaign: Path, to: Path) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nrtune.orchestrator.settings import Settings
+from nrtune.orchestrator.state.settings import Settings
 from nrtune.trainables.data.simulate import HDF5_NAME
 
 

@@ -93,7 +93,7 @@ def nrtune_command(words: list[str]) -> tuple[Any, list[str]]:
     """The command that words behind `nrtune` name, and its arguments. Raises KeyError for one that does not exist."""
     from typer.main import get_command
 
-    from nrtune.orchestrator.cli import app
+    from nrtune.orchestrator.cli.main import app
 
     return _within(get_command(app), words)
 

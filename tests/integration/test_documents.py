@@ -16,10 +16,10 @@ import pytest
 from documents import TOP, Block, blocks, read
 from satmut_files import from_cagi5
 
-from nrtune.orchestrator import cli
-from nrtune.trainables.data.cagi5 import ELEMENTS_OF_CELL_LINE, REFERENCES
+from nrtune.orchestrator.cli import main as cli
+from nrtune.trainables.core.registry import PLUGIN_VARIABLE
+from nrtune.trainables.data.benchmarks.cagi5 import ELEMENTS_OF_CELL_LINE, REFERENCES
 from nrtune.trainables.data.simulate import HDF5_NAME
-from nrtune.trainables.registry import PLUGIN_VARIABLE
 
 DOCUMENTS = ["README.md", "docs/tutorial.md", "docs/extending.md", "docs/guide.md"]
 RUN = [DOCUMENTS[0], *(pytest.param(document, marks=pytest.mark.slow) for document in DOCUMENTS[1:])]

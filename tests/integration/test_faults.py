@@ -11,11 +11,11 @@ from books import check_agreement, mlflow_runs
 from command_line import CommandLine
 
 from nrtune.analysis import open_campaign
-from nrtune.analysis.books import read_records, read_status
-from nrtune.orchestrator.retries import HOPELESS, MOST_RESTARTS
-from nrtune.orchestrator.search import Search
-from nrtune.orchestrator.settings import Settings
-from nrtune.trainables.registry import PLUGIN_VARIABLE
+from nrtune.analysis.store.records import read_records, read_status
+from nrtune.orchestrator.campaign.search import Search
+from nrtune.orchestrator.lifecycle.retries import HOPELESS, MOST_RESTARTS
+from nrtune.orchestrator.state.settings import Settings
+from nrtune.trainables.core.registry import PLUGIN_VARIABLE
 
 LOSS = """
 import dataclasses, os, pathlib, signal, time

@@ -14,15 +14,15 @@ import pytest
 from books import check_agreement
 from command_line import CommandLine
 
-from nrtune.analysis.books import read_records
-from nrtune.orchestrator.search import Search
-from nrtune.orchestrator.settings import Settings
-from nrtune.orchestrator.stopping import RULES
-from nrtune.trainables.registry import PLUGIN_VARIABLE
+from nrtune.analysis.store.records import read_records
+from nrtune.orchestrator.campaign.search import Search
+from nrtune.orchestrator.lifecycle.stopping import RULES
+from nrtune.orchestrator.state.settings import Settings
+from nrtune.trainables.core.registry import PLUGIN_VARIABLE
 
 LOSS = '''
 import dataclasses, json, os, pathlib, signal
-from nrtune.trainables.component import param
+from nrtune.trainables.core.component import param
 from nrtune.trainables.losses import Loss
 
 HERE = pathlib.Path(__file__).parents[1]

@@ -17,12 +17,12 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus
 from typer.testing import CliRunner
 
+from nrtune import load_model, read_dataset
 from nrtune.analysis import open_campaign
-from nrtune.orchestrator.cli import app
-from nrtune.orchestrator.ledger import default_uri
-from nrtune.orchestrator.search import Search
-from nrtune.orchestrator.settings import Settings
-from nrtune.trainables import load_model, read_dataset
+from nrtune.orchestrator.campaign.search import Search
+from nrtune.orchestrator.cli.main import app
+from nrtune.orchestrator.state.ledger import default_uri
+from nrtune.orchestrator.state.settings import Settings
 from nrtune.trainables.data.sequences import to_text
 from nrtune.trainables.data.simulate import HDF5_NAME
 

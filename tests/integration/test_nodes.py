@@ -14,10 +14,10 @@ from books import check_agreement
 from command_line import CommandLine
 from ray.cluster_utils import Cluster
 
-from nrtune.analysis.books import read_records, read_status
-from nrtune.orchestrator.search import Search
-from nrtune.orchestrator.settings import Settings
-from nrtune.trainables.registry import PLUGIN_VARIABLE
+from nrtune.analysis.store.records import read_records, read_status
+from nrtune.orchestrator.campaign.search import Search
+from nrtune.orchestrator.state.settings import Settings
+from nrtune.trainables.core.registry import PLUGIN_VARIABLE
 
 pytestmark = pytest.mark.slow
 """Short sisters: trials that are killed, and those that lack memory, in test_faults.py."""

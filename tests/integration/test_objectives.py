@@ -12,15 +12,15 @@ from books import check_agreement, copied
 from in_process import run
 
 from nrtune.analysis import open_campaign
-from nrtune.analysis.export import open_parquet, to_arrow
-from nrtune.orchestrator.family_search import open_storage
-from nrtune.orchestrator.ledger import default_uri
-from nrtune.orchestrator.pareto_view import front_of, pareto_json
-from nrtune.orchestrator.search import Search
-from nrtune.orchestrator.settings import Settings, load_settings
-from nrtune.orchestrator.stopping import STOPPING
+from nrtune.analysis.sources.parquet import open_parquet, to_arrow
+from nrtune.orchestrator.campaign.search import Search
+from nrtune.orchestrator.lifecycle.stopping import STOPPING
+from nrtune.orchestrator.search.family_study import open_storage
+from nrtune.orchestrator.state.ledger import default_uri
+from nrtune.orchestrator.state.settings import Settings, load_settings
+from nrtune.orchestrator.views.pareto import front_of, pareto_json
+from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.simulate import HDF5_NAME
-from nrtune.trainables.errors import UserError
 
 CAGI5, NOISE = "cagi5/release/spearman/all/mean", "val/noise/corr"
 TRIALS, EPOCHS, RUNG = 5, 3, 2

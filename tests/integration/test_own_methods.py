@@ -8,14 +8,14 @@ import pytest
 from in_process import run
 
 from nrtune.analysis import open_campaign
-from nrtune.orchestrator import views
-from nrtune.orchestrator.search import Search
-from nrtune.orchestrator.settings import Settings
-from nrtune.trainables.registry import PLUGIN_VARIABLE
+from nrtune.orchestrator.campaign.search import Search
+from nrtune.orchestrator.state.settings import Settings
+from nrtune.orchestrator.views import status
+from nrtune.trainables.core.registry import PLUGIN_VARIABLE
 
 LOSS = """
 import dataclasses
-from nrtune.trainables.component import param
+from nrtune.trainables.core.component import param
 from nrtune.trainables.losses import Loss
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,9 +60,9 @@ def test_a_parameter_that_reaches_nothing_is_warned_of(shared_ray, plugins, sett
     (plugins / "search_spaces" / "huber.py").write_text(FAMILY)
     monkeypatch.setenv(PLUGIN_VARIABLE, str(plugins))
     Search(settings.model_copy(update={"families": ("huber",), "trials": 2, "epochs": 1})).run()
-    (warning,) = views.sharing_and_alike(Path(str(settings.out)))
+    (warning,) = status.sharing_and_alike(Path(str(settings.out)))
     assert "HUB-001, HUB-002: bitwise the same metrics although they differ in loss.delta (" in warning
-    assert warning in views.status_text(Path(str(settings.out)))
+    assert warning in status.status_text(Path(str(settings.out)))
 
 
 def test_an_ablation_around_a_trial_of_another_campaign(shared_ray, settings: Settings, tmp_path):

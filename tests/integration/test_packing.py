@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import ray
 
-from nrtune.analysis.books import read_records
-from nrtune.orchestrator import packing
-from nrtune.orchestrator.search import Search
-from nrtune.orchestrator.settings import Settings
-from nrtune.trainables.config import TrialConfig, preset
+from nrtune.analysis.store.records import read_records
+from nrtune.orchestrator.campaign.search import Search
+from nrtune.orchestrator.execution import packing
+from nrtune.orchestrator.state.settings import Settings
+from nrtune.trainables.training.config import TrialConfig, preset
 
 
 def test_what_was_measured_is_kept(shared_ray, simulated_data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

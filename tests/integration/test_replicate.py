@@ -14,15 +14,15 @@ from books import copied, mlflow_runs, steps
 from command_line import Command
 
 from nrtune.analysis import open_campaign
-from nrtune.analysis.books import TrialRecord, read_records
-from nrtune.orchestrator import views
-from nrtune.orchestrator.replication import Replication
-from nrtune.orchestrator.search import Search
-from nrtune.orchestrator.settings import Settings, StudySettings, load_replication
-from nrtune.orchestrator.study import Study
+from nrtune.analysis.store.records import TrialRecord, read_records
+from nrtune.orchestrator.campaign.replication import Replication
+from nrtune.orchestrator.campaign.search import Search
+from nrtune.orchestrator.campaign.study import Study
+from nrtune.orchestrator.state.settings import Settings, StudySettings, load_replication
+from nrtune.orchestrator.views import status
+from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.registry import PLUGIN_VARIABLE
 from nrtune.trainables.data.simulate import HDF5_NAME
-from nrtune.trainables.errors import UserError
-from nrtune.trainables.registry import PLUGIN_VARIABLE
 
 LOSS = """
 import dataclasses, pathlib
@@ -160,17 +160,17 @@ def test_the_same_again_trains_nothing_and_more_seeds_add(replicated, tmp_path, 
     assert read_records(folder)[: len(before)] == before
     added = read_records(folder)[len(before) :]
     assert [(record.config["seed"], record.failure_class) for record in added] == [(3, "crashed"), (3, "crashed")]
-    assert ", 2 failed of " in views.status_text(folder)
+    assert ", 2 failed of " in status.status_text(folder)
 
 
 def test_status_and_trials_show_replicates_apart(replicated, capsys):
     found = replicates(replicated)
-    text = views.status_text(replicated)
+    text = status.status_text(replicated)
     assert "replication finished" in text.splitlines()[0]
     configurations = len({record.replicate_of for record in found.values()})
     assert f"replicates: {len(found)} finished of {configurations} configurations" in text
     assert "baseline: 2 finished" in text
-    views.write_trials(replicated, views.trials_table(replicated, family=None, sort=None, ascending=False), "table")
+    status.write_trials(replicated, status.trials_table(replicated, family=None, sort=None, ascending=False), "table")
     shown = capsys.readouterr().out
     assert max(map(len, shown.splitlines())) <= 80
     assert all(name in shown for name in found)
@@ -188,13 +188,13 @@ def test_an_interrupted_replication_goes_on_and_so_does_the_search(
     command = Command("replicate", copy, "--seeds", 2, "--use-case", "overall", "--max-concurrent", 1,
                       "--address", shared_ray)  # fmt: skip
     command.kill(lambda: bool(replicates(copy)) and bool(list(copy.glob("trials/*/last.pt"))))
-    assert "replication interrupted" in views.status_text(copy)
+    assert "replication interrupted" in status.status_text(copy)
     before = read_records(copy)
 
     outcome = Search(search.model_copy(update={"out": copy})).run()
     assert (outcome.state, outcome.counts) == ("finished", {"finished": 4})
     assert read_records(copy) == before
-    assert views.status_text(copy).startswith("out: finished")
+    assert status.status_text(copy).startswith("out: finished")
     _, children = mlflow_runs(copy)
     assert "RUNNING" not in {run.info.status for run in children}
 
@@ -237,7 +237,7 @@ def test_a_study_is_replicated_and_goes_on(shared_ray, simulated_folder, tmp_pat
     before = read_records(out)
     assert Study(settings).run().counts == {"finished": 1}
     assert read_records(out) == before
-    views.write_trials(out, views.trials_table(out, family=None, sort=None, ascending=False), "table")
+    status.write_trials(out, status.trials_table(out, family=None, sort=None, ascending=False), "table")
     assert "FE1/s0          finished" in capsys.readouterr().out  # no column of families, as without replicates
     # Seeds of configurations that the study may yet train are not fresh.
     assert not {42, 123, 456} & set(replication(out, seeds=500).seeds)

@@ -13,13 +13,13 @@ from in_process import run
 from satmut_files import from_cagi5, write_table
 
 from nrtune.analysis import open_campaign
-from nrtune.orchestrator.replication import Replication
-from nrtune.orchestrator.search import Search
-from nrtune.orchestrator.settings import Settings, load_replication
-from nrtune.trainables.data.satmut import TABLE, read_satmut
+from nrtune.orchestrator.campaign.replication import Replication
+from nrtune.orchestrator.campaign.search import Search
+from nrtune.orchestrator.state.settings import Settings, load_replication
+from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.data.benchmarks.satmut import TABLE, read_satmut
 from nrtune.trainables.data.simulate import HDF5_NAME
-from nrtune.trainables.errors import UserError
-from nrtune.trainables.predictions import satmut_metrics
+from nrtune.trainables.evaluation.predictions import satmut_metrics
 
 SPEARMAN = "satmut/spearman/all/mean"
 USE_CASE = "saturation_mutagenesis"

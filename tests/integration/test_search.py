@@ -12,15 +12,16 @@ import pandas as pd
 import pytest
 from books import check_agreement, copied, mlflow_runs, steps
 
+from nrtune import load_model
 from nrtune.analysis import USE_CASES, open_campaign
-from nrtune.analysis.books import read_references
-from nrtune.analysis.winners import OPTIONAL
-from nrtune.orchestrator import cli_answers, views
-from nrtune.orchestrator.family_search import open_storage
-from nrtune.orchestrator.search import Search
-from nrtune.orchestrator.settings import Settings, load_settings
+from nrtune.analysis.selection.winners import OPTIONAL
+from nrtune.analysis.store.records import read_references
+from nrtune.orchestrator.campaign.search import Search
+from nrtune.orchestrator.cli import query
+from nrtune.orchestrator.search.family_study import open_storage
+from nrtune.orchestrator.state.settings import Settings, load_settings
+from nrtune.orchestrator.views import status
 from nrtune.search_spaces import FAMILIES
-from nrtune.trainables import load_model
 
 FAMILY_NAMES = ("baseline", "rank_stability", "distributional")
 EPOCHS = 3
@@ -91,7 +92,7 @@ def test_mlflow_holds_parameters_tags_curves_and_artifacts(campaign):
 
 
 def test_predictions_give_the_metrics_again(campaign):
-    from nrtune.trainables.metrics import element_metrics, spearman
+    from nrtune.trainables.evaluation.metrics import element_metrics, spearman
 
     _, folder = campaign
     for record in open_campaign(folder).records():
@@ -191,7 +192,7 @@ def test_resume_knows_the_settings(campaign, monkeypatch, tmp_path):
 
 def test_answers_on_the_command_line(campaign, capsys):
     _, folder = campaign
-    print_best = cli_answers.print_best
+    print_best = query.print_best
     print_best(folder, "all", as_json=True)
     winners = json.loads(capsys.readouterr().out)
     assert set(winners) == set(USE_CASES) - set(OPTIONAL)
@@ -202,13 +203,13 @@ def test_answers_on_the_command_line(campaign, capsys):
     out = " ".join(capsys.readouterr().out.split())
     assert "overall" in out
     assert "selected on validation data and the CAGI5 release part" in out
-    text = views.status_text(folder)
+    text = status.status_text(folder)
     assert "finished" in text
     assert "rank_stability: 2 finished" in text or "1 pruned" in text
-    table = views.trials_table(folder, family="baseline", sort="test/spearman", ascending=False)
+    table = status.trials_table(folder, family="baseline", sort="test/spearman", ascending=False)
     assert table["test/spearman"].is_monotonic_decreasing
     for form in ("table", "csv", "json"):
-        views.write_trials(folder, table, form)
+        status.write_trials(folder, table, form)
         assert "BASE-001" in capsys.readouterr().out
 
 

@@ -16,10 +16,12 @@ from mlflow.tracking import MlflowClient
 from servers import answers, free_port, mlflow_server, served
 
 from nrtune.analysis import open_campaign
-from nrtune.orchestrator import serve, views
-from nrtune.orchestrator.search import Search
-from nrtune.orchestrator.settings import Settings
-from nrtune.trainables.errors import UserError
+from nrtune.orchestrator.campaign.search import Search
+from nrtune.orchestrator.cli import serve
+from nrtune.orchestrator.state.ledger import tracking_uri
+from nrtune.orchestrator.state.settings import Settings
+from nrtune.orchestrator.views import status
+from nrtune.trainables.core.errors import UserError
 
 pytestmark = pytest.mark.slow
 
@@ -40,12 +42,12 @@ def test_a_campaign_is_recorded_by_a_server(shared_ray, settings: Settings, tmp_
             record = records[run.data.tags["nrtune.fingerprint"]]
             assert run.data.metrics["test/spearman"] == pytest.approx(record.metrics["test/spearman"])
         assert len(list((tmp_path / "store").rglob("best.pt"))) == 2
-        told = views.status_text(uri).splitlines()
+        told = status.status_text(uri).splitlines()
         assert told[0].endswith(": finished")
         assert [line for line in told if line.startswith("  ")] == ["  baseline: 2 finished"]
         client.set_tag(parents[0].info.run_id, "nrtune.status", "running")
         client.set_tag(children[0].info.run_id, "nrtune.status", "running")
-        told = views.status_text(f"{uri}#{parents[0].info.run_name}").splitlines()
+        told = status.status_text(f"{uri}#{parents[0].info.run_name}").splitlines()
         assert "running, or cut off" in told[0]
         value = children[0].data.metrics["val/spearman"]
         assert told[2:4] == [
@@ -53,7 +55,7 @@ def test_a_campaign_is_recorded_by_a_server(shared_ray, settings: Settings, tmp_
             f"  running {children[0].info.run_name}: val Spearman {value:.3f}",
         ]
     assert not (Path(str(remote.out)) / "mlflow.db").exists()
-    assert views.tracking_uri(Path(str(remote.out))) == uri
+    assert tracking_uri(Path(str(remote.out))) == uri
     with pytest.raises(UserError, match="open http"):
         serve.serve_mlflow(Path(str(remote.out)), port)
 

@@ -11,14 +11,15 @@ from books import copied, mlflow_runs
 from command_line import CommandLine
 
 from nrtune.analysis import open_campaign
-from nrtune.analysis.books import read_records
-from nrtune.analysis.comparison import Comparisons
-from nrtune.orchestrator import best_view, views
-from nrtune.orchestrator.settings import StudySettings, load_settings
-from nrtune.orchestrator.study import Study
+from nrtune.analysis.store.records import read_records
+from nrtune.analysis.uncertainty.comparison import Comparisons
+from nrtune.orchestrator.campaign.study import Study
+from nrtune.orchestrator.state.settings import StudySettings, load_settings
+from nrtune.orchestrator.views import best as best_view
+from nrtune.orchestrator.views import status
 from nrtune.search_spaces import published_by_name
+from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.simulate import HDF5_NAME
-from nrtune.trainables.errors import UserError
 
 
 def study_settings(data: Path, out: Path, **more: object) -> StudySettings:
@@ -59,12 +60,12 @@ def test_one_training_is_shown_under_both_names(study, capsys):
     assert table.loc["NG8_ng_alpha05", "family"] == "noise_gated"
     assert table.loc["NG8_ng_alpha05", "test/spearman"] == table.loc["ABL4_ng_a05", "test/spearman"]
     assert table["fingerprint"].nunique() == 9
-    views.write_trials(folder, views.trials_table(folder, family=None, sort=None, ascending=False), "table")
+    status.write_trials(folder, status.trials_table(folder, family=None, sort=None, ascending=False), "table")
     shown = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     assert "= ABL4" in shown["NG8_ng_alpha05"]
     assert "finished" in shown["ABL4_ng_a05"]
     assert all(len(line) <= 80 for line in shown.values())
-    assert "NG8_ng_alpha05 is ABL4_ng_a05" in views.status_text(folder)
+    assert "NG8_ng_alpha05 is ABL4_ng_a05" in status.status_text(folder)
     assert open_campaign(folder).best("in_distribution").winner.candidates == 8
     best_view.best_table(Comparisons(open_campaign(folder)))
     out = capsys.readouterr().out
@@ -95,7 +96,7 @@ def test_more_names_extend_a_study(study, monkeypatch, tmp_path):
 
 
 def test_a_study_is_no_search(study):
-    from nrtune.orchestrator.settings import Settings
+    from nrtune.orchestrator.state.settings import Settings
 
     settings, folder = study
     with pytest.raises(UserError, match="is a study, not a search; go on with nrtune study --resume"):

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from command_line import Command
 
-from nrtune.analysis.books import read_records
-from nrtune.orchestrator.settings import Settings
+from nrtune.analysis.store.records import read_records
+from nrtune.orchestrator.state.settings import Settings
 
 THEIRS = ("analysis.py", "orchestrator.py", "search_spaces.py", "trainables/__init__.py", "tests/__init__.py",
           "nrtune/__init__.py", "types.py", "random.py", "statistics.py", "ray.py", "torch/__init__.py",

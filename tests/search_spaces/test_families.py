@@ -7,13 +7,13 @@ import dataclasses
 import pandas as pd
 import pytest
 
-from nrtune.analysis.published import LOSSES, PARAMETERS, SAMPLERS
+from nrtune.analysis.sources.published import LOSSES, PARAMETERS, SAMPLERS
 from nrtune.search_spaces import FAMILIES, SWITCH, Choice, Float, Int
 from nrtune.search_spaces.ablation import around
-from nrtune.trainables.config import TrialConfig, preset
-from nrtune.trainables.errors import UserError
+from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.losses import LOSSES as TRAINABLE_LOSSES
 from nrtune.trainables.samplers import SAMPLERS as TRAINABLE_SAMPLERS
+from nrtune.trainables.training.config import TrialConfig, preset
 
 # The study's names of architectures, losses and samplers, as flat parameters.
 FACTORIZED = {"encoder": "factorized", "head": "point"}

@@ -14,11 +14,11 @@ import pytest
 import torch
 
 from nrtune.search_spaces import FAMILIES, SWITCH, Choice, Family, Float
-from nrtune.trainables.config import TrialConfig, preset
+from nrtune.trainables.core.randomness import derive_generator, derive_seed
+from nrtune.trainables.core.registry import PLUGIN_VARIABLE
 from nrtune.trainables.data.simulate import simulate
-from nrtune.trainables.randomness import derive_generator, derive_seed
-from nrtune.trainables.registry import PLUGIN_VARIABLE
-from nrtune.trainables.training import Training, TrainingData
+from nrtune.trainables.training.config import TrialConfig, preset
+from nrtune.trainables.training.loop import Training, TrainingData
 
 EPOCHS, TRAINED = 8, 2
 """A budget in which every fraction of it means something, and how much of it is trained."""
@@ -88,7 +88,7 @@ def test_every_searched_parameter_is_live(name, number, tiny_data):
 
 DEAD_LOSS = """
 import dataclasses
-from nrtune.trainables.component import param
+from nrtune.trainables.core.component import param
 from nrtune.trainables.losses import Loss
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,8 @@ import pytest
 from browser import QUIET, chromium
 
 from nrtune.analysis import open_campaign
-from nrtune.analysis.comparison import Comparisons
-from nrtune.analysis.report import write_report
+from nrtune.analysis.report.report import write_report
+from nrtune.analysis.uncertainty.comparison import Comparisons
 
 pytestmark = pytest.mark.ui
 

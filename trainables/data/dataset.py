@@ -9,7 +9,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from nrtune.trainables.errors import UserError
+from nrtune.trainables.core.errors import UserError
 
 SPLITS = ("train", "val", "test")
 

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.data.dataset import SPLITS, Dataset
 from nrtune.trainables.data.sequences import N_TOKEN, reverse_complement, to_tokens
-from nrtune.trainables.errors import UserError, one_line
 
 GROUPS = {"train": "Train", "val": "Val", "test": "Test"}
 CHUNK_ROWS = 4096

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nrtune.trainables.errors import UserError
+from nrtune.trainables.core.errors import UserError
 
 BASES = "ACGTN"
 N_TOKEN = 4

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from nrtune.trainables.data.cagi5 import ELEMENTS_OF_CELL_LINE
+from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.randomness import derive_generator
+from nrtune.trainables.data.benchmarks.cagi5 import ELEMENTS_OF_CELL_LINE
 from nrtune.trainables.data.dataset import SPLITS, Dataset
 from nrtune.trainables.data.lentimpra import GROUPS
 from nrtune.trainables.data.sequences import BASES, reverse_complement, to_text, to_tokens
-from nrtune.trainables.errors import UserError
-from nrtune.trainables.randomness import derive_generator
 
 HDF5_NAME = "lentiMPRA_simulated_activity_and_aleatoric_data.h5"
 LENGTH = 230

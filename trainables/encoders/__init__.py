@@ -4,30 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
-from jaxtyping import Float
-from torch import Tensor, nn
-
-from nrtune.trainables.component import Component, Value
-from nrtune.trainables.registry import ClassRegistry
-
-
-class Encoded(NamedTuple):
-    """An encoder's output: the embedding (n, D) and its own auxiliary losses by name (each a scalar, already scaled)."""
-
-    embedding: Float[Tensor, "n d"]
-    auxiliary: Mapping[str, Float[Tensor, ""]]
-
-
-class EncoderModule(nn.Module):
-    """A network from one_hot (n, 4, length) to `Encoded`, whose embedding has `embedding_size` features."""
-
-    embedding_size: int
-
-    def forward(self, one_hot: Float[Tensor, "n 4 length"]) -> Encoded:
-        """Return the embedding of every sequence."""
-        raise NotImplementedError
+from nrtune.trainables.core.component import Component, Value
+from nrtune.trainables.core.registry import ClassRegistry
+from nrtune.trainables.models.encoding import Encoded as Encoded
+from nrtune.trainables.models.encoding import EncoderModule as EncoderModule
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -11,12 +11,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import linear, pad
 
-from nrtune.trainables.component import Value, param
+from nrtune.trainables.core.component import Value, param
+from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.encoders import Encoded, Encoder, EncoderModule
-from nrtune.trainables.errors import UserError
-from nrtune.trainables.layers import BatchNorm, Convolution, ReluDropoutPool
-from nrtune.trainables.recurrent import BidirectionalLSTM, in_bf16_on_gpu
-from nrtune.trainables.spectral import convolve
+from nrtune.trainables.models.kernels.lstm import BidirectionalLSTM, in_bf16_on_gpu
+from nrtune.trainables.models.kernels.spectral_conv import convolve
+from nrtune.trainables.models.layers import BatchNorm, Convolution, ReluDropoutPool
 
 KERNELS = (9, 15)
 

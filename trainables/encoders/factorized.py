@@ -11,10 +11,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from nrtune.trainables.component import Value, param
+from nrtune.trainables.core.component import Value, param
+from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.encoders import Encoded, Encoder, EncoderModule
-from nrtune.trainables.errors import UserError
-from nrtune.trainables.layers import BatchNorm, Convolution
+from nrtune.trainables.models.layers import BatchNorm, Convolution
 
 MOTIF_KERNEL, GRAMMAR_KERNEL, DILATIONS = 8, 5, (1, 2, 4)
 MOTIF_SIZE, GRAMMAR_SIZE, COMPOSITION_SIZE, BOTTLENECK = 64, 64, 32, 16

@@ -8,11 +8,9 @@ from typing import ClassVar, NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
-from nrtune.trainables.component import Component
-from nrtune.trainables.model import Prediction
-from nrtune.trainables.registry import ClassRegistry
-
-NOT_REGISTERED = ("anchors", "pairwise", "pointwise")
+from nrtune.trainables.core.component import Component
+from nrtune.trainables.core.registry import ClassRegistry
+from nrtune.trainables.models.prediction import Prediction
 
 
 class Target(NamedTuple):

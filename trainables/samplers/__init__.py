@@ -8,10 +8,8 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nrtune.trainables.component import Component
-from nrtune.trainables.registry import ClassRegistry
-
-NOT_REGISTERED = ("draws",)
+from nrtune.trainables.core.component import Component
+from nrtune.trainables.core.registry import ClassRegistry
 
 
 class TrainRows(NamedTuple):

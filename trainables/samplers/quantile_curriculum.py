@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from nrtune.trainables.component import param
+from nrtune.trainables.core.component import param
 from nrtune.trainables.samplers import Sampler, TrainRows
-from nrtune.trainables.samplers.draws import draw_from_quantiles
+from nrtune.trainables.samplers._draws import draw_from_quantiles
 
 STAGES = (0.15, 0.25, 0.5, 1.0)
 """Each stage's share of the last resolution: 3, 5, 10 and 20 of the study's 20."""

@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from nrtune.trainables.component import param
+from nrtune.trainables.core.component import param
 from nrtune.trainables.samplers import Sampler, TrainRows
-from nrtune.trainables.samplers.draws import draw_from_quantiles
+from nrtune.trainables.samplers._draws import draw_from_quantiles
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,109 @@
+"""What a report is made of, whatever it is written as: headings, paragraphs, tables, figures."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nrtune.analysis.wording import number, p_value
+
+
+class Cell(NamedTuple):
+    """What a table shows, and the number or text that it is sorted by; None goes last."""
+
+    text: str
+    key: float | str | None
+
+
+def text_cell(text: str) -> Cell:
+    """A text, sorted by itself; – is nothing."""
+    return Cell(text, None if text == "–" else text)
+
+
+def number_cell(value: Any, *, signed: bool = False, digits: int = 3) -> Cell:
+    """A number, to three decimals or so many; – where undefined."""
+    if value is None or not math.isfinite(value):
+        return Cell("–", None)
+    return Cell(number(float(value), signed) if digits == 3 else f"{value:.{digits}f}", float(value))
+
+
+def interval_cell(low: float, high: float, *, signed: bool = False, digits: int = 3) -> Cell:
+    """Two ends, sorted by the lower; – where undefined."""
+    ends = [number_cell(low, signed=signed, digits=digits), number_cell(high, signed=signed, digits=digits)]
+    return Cell("–", None) if ends[0].key is None else Cell(" to ".join(end.text for end in ends), ends[0].key)
+
+
+def p_cell(value: float) -> Cell:
+    """A p-value; – where undefined."""
+    return Cell(p_value(value), None if math.isnan(value) else float(value))
+
+
+class Column(NamedTuple):
+    """A table's column; numbers stand to the right."""
+
+    title: str
+    numeric: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Heading:
+    """A section's heading."""
+
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Paragraph:
+    """A paragraph; the summary's first says what can be told, and stands out."""
+
+    text: str
+    strong: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Bullets:
+    """Sentences, one below another."""
+
+    items: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table that can be sorted by any column; its first column names the row."""
+
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A figure as it lies beside the report; `inches` is its width on paper."""
+
+    name: str
+    title: str
+    caption: str
+    svg: Path
+    inches: float
+
+    @property
+    def data_uri(self) -> str:
+        """The figure itself, for a page that needs no other file."""
+        return "data:image/svg+xml;base64," + base64.b64encode(self.svg.read_bytes()).decode("ascii")
+
+
+Block = Heading | Paragraph | Bullets | Table | Picture
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a report says, in order. verdict: its first sentence. winners: as `nrtune best --json` prints them."""
+
+    title: str
+    verdict: str
+    blocks: tuple[Block, ...]
+    winners: Mapping[str, Any]

@@ -1,0 +1,32 @@
+"""A report as GitHub's Markdown."""
+
+from __future__ import annotations
+
+import re
+
+from nrtune.analysis.report.document import Block, Bullets, Heading, Paragraph, Picture, Report, Table
+
+
+def markdown(report: Report) -> str:
+    """The report as GitHub's Markdown; its figures are the files beside it."""
+    return "\n\n".join([f"# {_md(report.title)}", *(_markdown(block) for block in report.blocks)]) + "\n"
+
+
+def _markdown(block: Block) -> str:
+    match block:
+        case Heading(text):
+            return f"## {_md(text)}"
+        case Paragraph(text, strong):
+            return f"**{_md(text)}**" if strong else _md(text)
+        case Bullets(items):
+            return "\n".join(f"- {_md(item)}" for item in items)
+        case Table(caption, columns, rows):
+            lines = [[_md(column.title) for column in columns], ["--:" if c.numeric else ":--" for c in columns]]
+            lines += [[_md(cell.text) for cell in row] for row in rows]
+            return f"{_md(caption)}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        case Picture(name, title, caption):
+            return f"### {_md(title)}\n\n![{_md(title)}](figures/{name}.svg)\n\n{_md(caption)}"
+
+
+def _md(text: str) -> str:
+    return re.sub(r"([\\`*\[\]|<])", r"\\\1", " ".join(text.split()))

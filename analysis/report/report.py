@@ -1,0 +1,217 @@
+"""A report on a campaign: what can be told, the winners, every figure, all trials, failures, and how it was run.
+
+from nrtune.analysis import open_campaign
+from nrtune.analysis.uncertainty.comparison import Comparisons
+from nrtune.analysis.report.report import write_report
+
+write_report(Comparisons(open_campaign("out")), "out/report")
+"""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nrtune.analysis.figures import FigureData, draw_all, figure_names, save
+from nrtune.analysis.figures.style import family_title
+from nrtune.analysis.report.document import (
+    Block,
+    Cell,
+    Column,
+    Heading,
+    Paragraph,
+    Picture,
+    Report,
+    Table,
+    number_cell,
+    text_cell,
+)
+from nrtune.analysis.report.html import html_page
+from nrtune.analysis.report.markdown import markdown
+from nrtune.analysis.report.summaries import winner_records
+from nrtune.analysis.report.winners import told_words, verdict_of, winners_part
+from nrtune.analysis.sources.trials import Campaign
+from nrtune.analysis.store.budget import CPU_HOUR, GPU_HOUR, spent
+from nrtune.analysis.store.records import SCORED
+from nrtune.analysis.uncertainty.comparison import Comparisons
+from nrtune.trainables.core.errors import UserError, one_line
+from nrtune.trainables.core.files import write_atomically
+
+PAGE, TEXT, WINNERS, FIGURES = "report.html", "report.md", "winners.json", "figures"
+
+MAIN_COLUMNS: Mapping[str, str] = {
+    "epochs_trained": "Epochs",
+    "val/spearman": "Validation Spearman",
+    "test/spearman": "Test Spearman",
+    "cagi5/release/spearman/all/mean": "CAGI5 release Spearman",
+    "cagi5/challenge/spearman/all/mean": "CAGI5 Spearman",
+    "cagi5/challenge/spearman/hc/mean": "CAGI5 Spearman, HC",
+    "cagi5/challenge/spearman/lc/mean": "CAGI5 Spearman, LC",
+    "cagi5/challenge/pearson/all/mean": "CAGI5 Pearson",
+    "noise/corr": "Noise correlation",
+    "satmut/spearman/all/mean": "Saturation mutagenesis Spearman",
+}
+"""Numbers of the table of all trials; those that no trial has are left out."""
+
+_INTERVALS = (
+    *(f"cagi5/challenge/spearman/{stratum}/mean" for stratum in ("all", "hc", "lc")),
+    *("cagi5/challenge/pearson/all/mean", "cagi5/challenge/hc_lc_gap", "test/spearman", "test/pearson", "noise/corr"),
+    "satmut/spearman/all/mean",
+)
+
+
+def write_report(comparisons: Comparisons, folder: str | os.PathLike[str]) -> Path:
+    """Write report.html, report.md, winners.json and figures/ into a folder, each file whole or not at all.
+
+    Returns the path of the page. Raises UserError where the folder can't be written.
+    """
+    folder = Path(folder)
+    try:
+        report = make_report(comparisons, _draw(comparisons, folder / FIGURES))
+        written = {
+            WINNERS: json.dumps(report.winners, indent=1) + "\n",
+            TEXT: markdown(report),
+            PAGE: html_page(report),
+        }
+        for name, text in written.items():
+            write_atomically(folder / name, lambda path, text=text: path.write_text(text, encoding="utf-8"))  # type: ignore[misc]
+    except OSError as error:
+        raise UserError(f"{folder}: the report can't be written there ({one_line(error, 200)})") from error
+    return folder / PAGE
+
+
+def make_report(comparisons: Comparisons, pictures: Sequence[Picture] = ()) -> Report:
+    """Gather what a report says."""
+    verdict = verdict_of(comparisons)
+    blocks = list(winners_part(comparisons, verdict))
+    if pictures:
+        blocks += [Heading("Figures"), *pictures]
+    blocks += [*_all_trials(comparisons.table), *_failures(comparisons), *_budget(comparisons), *_how(comparisons)]
+    return Report(
+        title=f"Report on {comparisons.source.name}",
+        verdict=verdict,
+        blocks=tuple(blocks),
+        winners=winner_records(comparisons),
+    )
+
+
+def _draw(comparisons: Comparisons, folder: Path) -> list[Picture]:
+    metrics = [name for name in _INTERVALS if name in comparisons.table]
+    data = FigureData(
+        title=comparisons.source.name,
+        trials=comparisons.table,
+        select_on=comparisons.select_on,
+        intervals=comparisons.value_intervals(metrics),
+        references=comparisons.source.references(),
+        use_cases=comparisons.use_cases,
+        verdicts={name: told_words(comparisons, one) for name, one in comparisons.compare_all()[0].items()},
+    )
+    pictures = []
+    for drawn in draw_all(data):
+        _, svg = save(drawn, folder)
+        pictures.append(Picture(drawn.name, drawn.title, drawn.caption, svg, float(drawn.figure.get_figwidth())))
+    for name in set(figure_names()) - {picture.name for picture in pictures}:  # those of an earlier report
+        for suffix in ("png", "svg"):
+            (folder / f"{name}.{suffix}").unlink(missing_ok=True)
+    return pictures
+
+
+def _all_trials(table: pd.DataFrame) -> Iterator[Block]:
+    yield Heading("All trials")
+    if table.empty:
+        yield Paragraph("No trial has ended yet.")
+        return
+    shown = [name for name in MAIN_COLUMNS if name in table and table[name].notna().any()]
+    rows = []
+    for row in table.to_dict("records"):
+        status = str(row["status"])
+        if isinstance(row["same_as"], str):
+            status = f"same as {row['same_as']}"
+        elif isinstance(row["replicate_of"], str):
+            status += f", replicate of {row['replicate_of']}"
+        cells = [text_cell(str(row["name"])), text_cell(str(row["family"]).replace("_", " ")), text_cell(status)]
+        rows.append((*cells, *(number_cell(row[name], digits=0 if name == "epochs_trained" else 3) for name in shown)))
+    columns = [Column("Trial"), Column("Family"), Column("Status")]
+    columns += [Column(MAIN_COLUMNS[name], True) for name in shown]
+    yield Table("Every trial that ended, in that order; – where undefined.", tuple(columns), tuple(rows))
+
+
+def _failures(comparisons: Comparisons) -> Iterator[Block]:
+    yield Heading("Failures by class")
+    classes: dict[str, list[Any]] = {}
+    for record in comparisons.records:
+        if record.failure_class:
+            classes.setdefault(record.failure_class, []).append(record)
+    if not classes:
+        yield Paragraph("No trial failed.")
+        return
+    rows = []
+    for name, records in sorted(classes.items(), key=lambda item: -len(item[1])):
+        scored = sum(record.status == SCORED for record in records)
+        first = next((one_line(record.failure, 200) for record in records if record.failure), "–")
+        rows.append((text_cell(name.replace("_", " ")), Cell(str(len(records)), len(records)), Cell(str(scored), scored),
+                     text_cell(", ".join(record.name for record in records)), text_cell(first)))  # fmt: skip
+    columns = (Column("Class"), Column("Trials", True), Column("Scored all the same", True), Column("Which"),
+               Column("What the first said"))  # fmt: skip
+    yield Table("What kept trials from their end.", columns, tuple(rows))
+
+
+def _budget(comparisons: Comparisons) -> Iterator[Block]:
+    source = comparisons.source
+    prices = source.manifest.get("settings", {}).get("prices", {}) if isinstance(source, Campaign) else {}
+    table = spent(comparisons.records, prices)
+    if table.empty:
+        return
+    names = {"trials": "Trials", "failed": "Failed", "attempts": "Attempts", "training_hours": "Training, h",
+             "cpu_hours": "CPU hours", "gpu_hours": "GPU hours", "cost": "Cost"}  # fmt: skip
+    shown = [name for name in names if name not in ("cpu_hours", "gpu_hours", "cost") or table[name].notna().any()]
+    rows = []
+    for row in table.to_dict("records"):
+        counts = [Cell(str(int(row[name])), int(row[name])) for name in shown[:3]]
+        hours = [number_cell(row[name], digits=2) for name in shown[3:]]
+        rows.append((text_cell(family_title(str(row["family"]))), *counts, *hours))
+    yield Heading("Where the budget went")
+    caption = "What the trials of each family held, replicates and lost attempts included"
+    if prices:
+        caption += f"; a CPU hour at {prices.get(CPU_HOUR, 0):g}, a GPU hour at {prices.get(GPU_HOUR, 0):g}"
+    yield Table(f"{caption}.", (Column("Family"), *(Column(names[name], True) for name in shown)), tuple(rows))
+
+
+def _how(comparisons: Comparisons) -> Iterator[Block]:
+    yield Heading("How it was run")
+    facts: dict[str, Any] = {"campaign": comparisons.source.name}
+    source = comparisons.source
+    if isinstance(source, Campaign):
+        manifest = source.manifest
+        identity = manifest["identity"]
+        facts |= {"id": manifest.get("id"), "created": manifest.get("created"), "command": identity.get("command")}
+        facts |= {"data digest": identity.get("data"), "CAGI5 digest": identity.get("cagi5")}
+        facts |= manifest.get("settings", {})
+        for part, keys in (("data", ("train", "val", "test")), ("cagi5", ("cell_line", "matched"))):
+            held = manifest.get(part) or {}
+            facts |= {f"{part}: {key.replace('_', ' ')}": held[key] for key in keys if key in held}
+    facts |= {
+        "elements that means are over": ", ".join(source.matched) or None,
+        "selected on": comparisons.select_on,
+        "resampling": f"{comparisons.how.resamples} resamples, blocks of {comparisons.how.block} bp, level"
+        f" {comparisons.how.level:g}, seed {comparisons.how.seed}",
+        "nrtune version": importlib.metadata.version("nrtune"),
+        "report made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+    rows = tuple((text_cell(str(key)), text_cell(_value(value))) for key, value in facts.items() if value is not None)
+    yield Table("Settings, data and versions.", (Column("What"), Column("Value")), rows)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={item}" for key, item in value.items()) or "none"
+    return str(value)

@@ -1,0 +1,311 @@
+"""The part of a report that is read first: what can be told, the winners, and how far they can be trusted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nrtune.analysis.report.document import (
+    Block,
+    Bullets,
+    Cell,
+    Column,
+    Heading,
+    Paragraph,
+    Table,
+    interval_cell,
+    number_cell,
+    p_cell,
+    text_cell,
+)
+from nrtune.analysis.report.summaries import REFERENCE_NAMES, below_references, selection_sentence
+from nrtune.analysis.sources.trials import Campaign
+from nrtune.analysis.store.records import STATUSES
+from nrtune.analysis.uncertainty.comparison import Comparison, Comparisons
+from nrtune.analysis.wording import UNTOLD, count, listed, number, phrase, words
+
+SIGNIFICANT = 0.05
+NOT_TOLD = "No method can be told from the baseline on these variants"
+
+
+def winners_part(comparisons: Comparisons, verdict: str) -> Iterator[Block]:
+    """Summary, winners and their configurations, what else could have won, reference lines, what was selected on what."""
+    found, missing = comparisons.compare_all()
+    yield Heading("Summary")
+    yield Paragraph(verdict, strong=True)
+    yield from _summary(comparisons, found)
+    yield from _winners(comparisons, found, missing)
+    yield from _configurations(comparisons, found)
+    yield from _robustness(comparisons, found)
+    yield from _reference_lines(comparisons, found)
+    yield from _selection(comparisons, found)
+
+
+def told_from_baseline(comparisons: Comparisons, comparison: Comparison) -> bool:
+    """Whether a winner is better than the baseline by more than luck, corrected for the number of candidates."""
+    winner, rule = comparison.winner, comparisons.use_cases[comparison.winner.use_case]
+    row = comparison.of(winner.trial)
+    if winner.baseline is None or winner.trial == winner.baseline or not row["p_holm"] < SIGNIFICANT:
+        return False
+    falls = not rule.composite and next(iter(rule.metrics.values())) == "min"
+    return bool(row["change"] < 0 if falls else row["change"] > 0)
+
+
+def verdict_of(comparisons: Comparisons) -> str:
+    """Which methods can be told from the baseline, in a sentence or two."""
+    found, _ = comparisons.compare_all()
+    if not found:
+        return "There is no winner: no finished trial has a use case's metrics."
+    told: dict[str, list[str]] = {}
+    for name, comparison in found.items():
+        if told_from_baseline(comparisons, comparison):
+            told.setdefault(comparison.winner.trial, []).append(_plain(name))
+    if told:
+        better = "; ".join(f"{trial} in {listed(names)}" for trial, names in told.items())
+        rest = [_plain(name) for name, one in found.items() if not told_from_baseline(comparisons, one)]
+        tail = f" No winner can be told to be better than it in {listed(rest)}." if rest else ""
+        return f"Better than the baseline by more than luck: {better}.{tail}"
+    if all(one.winner.baseline is None or one.winner.note for one in found.values()):
+        others = any(one.winner.note for one in found.values())
+        reason = "only the baseline has finished" if others else "no baseline trial has finished"
+        return f"{NOT_TOLD}: {reason}."
+    reasons = sorted({one.why_not for one in found.values() if one.why_not})
+    if reasons and all(one.why_not for one in found.values()):
+        return f"{NOT_TOLD}: {'; '.join(reasons)}, so there are no intervals to tell by."
+    return f"{NOT_TOLD}."
+
+
+def told_words(comparisons: Comparisons, comparison: Comparison) -> str:
+    """What a winner can be told from, in a few words; "" where there are no intervals."""
+    if comparison.why_not:
+        return ""
+    if comparison.winner.baseline is not None and not told_from_baseline(comparisons, comparison):
+        return UNTOLD
+    if comparison.winner.candidates == 1:
+        return "the only candidate"
+    rivals = len(comparison.tie_set) - 1
+    return f"can't be told from {count(rivals, 'other')}" if rivals else "can be told from every other"
+
+
+def _summary(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Iterator[Block]:
+    table = comparisons.table
+    own = table[table["same_as"].isna() & table["replicate_of"].isna()]
+    statuses = own["status"].value_counts()
+    ended = ", ".join(f"{statuses[status]} {status}" for status in STATUSES if status in statuses)
+    items = [f"{count(len(own), 'trial')} of {count(own['family'].nunique(), 'family').replace('familys', 'families')}"
+             + (f": {ended}." if ended else ".")]  # fmt: skip
+    items += _data(comparisons)
+    if found:
+        winner = next(iter(found.values())).winner
+        most = max(one.winner.candidates for one in found.values())
+        items.append(selection_sentence(winner.select_on, most, winner.replicates))
+    reasons = sorted({one.why_not for one in found.values() if one.why_not})
+    if reasons:
+        lacking = [_plain(name) for name, one in found.items() if one.why_not]
+        where = "" if len(lacking) == len(found) else f" for {listed(lacking)}"
+        items.append(f"No intervals{where}: {'; '.join(reasons)}. What is best here may be so by luck.")
+    below = [name for name, one in found.items() if below_references(comparisons, one)]
+    if below:
+        items.append(f"The winners of {listed([_plain(n) for n in below])} are below a reference line (see there).")
+    yield Bullets(tuple(items))
+
+
+def _data(comparisons: Comparisons) -> Iterator[str]:
+    """What was trained on, and what it was scored on, as far as the source knows."""
+    source = comparisons.source
+    if not isinstance(source, Campaign):
+        return
+    data, cagi5 = source.manifest.get("data") or {}, source.manifest.get("cagi5") or {}
+    if {"name", "train"} <= data.keys():
+        on = f", and scored on CAGI5 elements of cell line {cagi5['cell_line']}" if "cell_line" in cagi5 else ""
+        epochs = source.manifest.get("settings", {}).get("epochs")
+        length = f" for up to {count(epochs, 'epoch')}" if epochs else ""
+        yield f"Trained{length} on {count(data['train'], 'sequence')} of {data['name']}{on}."
+
+
+def _is_distance(comparisons: Comparisons, use_case: str) -> bool:
+    """Whether a use case wants its metric near 0."""
+    rule = comparisons.use_cases[use_case]
+    return not rule.composite and next(iter(rule.metrics)) in rule.magnitude
+
+
+def _winners(comparisons: Comparisons, found: Mapping[str, Comparison], missing: Mapping[str, str]) -> Iterator[Block]:
+    yield Heading("Winners")
+    told = any(not one.why_not for one in found.values())
+    columns = [Column("Use case"), Column("Winner"), Column("Value", True)]
+    if told:
+        columns.append(Column("95 % interval"))
+    columns += [Column("Baseline", True), Column("Change", True)]
+    if told:
+        columns += [Column("95 % interval of the change"), Column("p, corrected", True), Column("Tie set", True),
+                    Column("Rank interval"), Column("Probability best", True)]  # fmt: skip
+    columns += [Column("Candidates", True), Column("Left out", True), Column("Seeds", True)]
+    rows = [tuple(_winner_row(comparisons, one, told)) for one in found.values()]
+    explained = "Value and change are those of the use case's metric"
+    if any(comparisons.use_cases[name].composite for name in found):
+        explained += "; for one of several metrics, of the mean percentile rank over them, 1 the best"
+    if any(_is_distance(comparisons, name) for name in found):
+        explained += "; the change of a gap is that of its distance from 0, so that less is better"
+    explained += ". Left out: trials without the metric."
+    if told:
+        explained += " p is corrected for the number of candidates (Holm). Tie set: the winner and those that can't be"
+        explained += " told from it, named below."
+    yield Table(explained, tuple(columns), tuple(rows))
+    yield Bullets(tuple(_notes(comparisons, found, missing)))
+
+
+def _winner_row(comparisons: Comparisons, comparison: Comparison, told: bool) -> Iterator[Cell]:
+    winner = comparison.winner
+    row = comparison.of(winner.trial)
+    yield text_cell(_plain(winner.use_case))
+    yield text_cell(" = ".join([winner.trial, *winner.twins]))
+    yield number_cell(row["value"])
+    if told:
+        yield interval_cell(row["low"], row["high"])
+    baseline = math.nan
+    if winner.baseline is not None and not winner.note:
+        baseline = float(comparison.of(winner.baseline)["value"])
+    change = float(row["change"])
+    if math.isnan(change):
+        change = float(row["value"] - baseline)
+        if _is_distance(comparisons, winner.use_case):
+            change = abs(float(row["value"])) - abs(baseline)
+    yield number_cell(baseline)
+    yield number_cell(change, signed=True)
+    if told:
+        yield interval_cell(row["change_low"], row["change_high"], signed=True)
+        yield p_cell(row["p_holm"])
+        tied = len(comparison.tie_set)
+        yield Cell("–", None) if comparison.why_not else Cell(str(tied), tied)
+        yield interval_cell(row["rank_low"], row["rank_high"], digits=0)
+        best = float(row["probability_best"])
+        yield Cell("–", None) if math.isnan(best) else Cell(f"{best:.2f}", best)
+    yield Cell(str(winner.candidates), winner.candidates)
+    yield Cell(str(winner.without_metric), winner.without_metric)
+    seeds = max(winner.replicates, 1)
+    yield Cell(str(seeds), seeds)
+
+
+def _notes(comparisons: Comparisons, found: Mapping[str, Comparison], missing: Mapping[str, str]) -> Iterator[str]:
+    """What a row of the winners has no room for."""
+    for name, one in found.items():
+        rule, winner = comparisons.use_cases[name], one.winner
+        said = f"{_capital(_plain(name))}: {rule.title}"
+        if rule.composite:
+            said += f" ({listed([f'{phrase(m)} {number(v)}' for m, v in winner.reported.items()])})"
+        else:
+            metric, direction = next(iter(rule.metrics.items()))
+            wanted = "nearest to 0" if metric in rule.magnitude else "largest" if direction == "max" else "smallest"
+            said += f"; the {wanted} {phrase(metric)}"
+        said += f". {winner.note.capitalize()}." if winner.note else "."
+        rivals = [trial for trial in one.tie_set if trial != winner.trial]
+        if one.why_not:
+            pass
+        elif winner.candidates == 1:
+            said += " It was the only candidate."
+        elif rivals:
+            said += f" Can't be told from {winner.trial}: {listed(rivals)}."
+        else:
+            said += f" Every other candidate can be told from {winner.trial}."
+        yield said
+    yield from (f"{reason[:1].upper()}{reason[1:]}." for reason in missing.values())
+
+
+def _configurations(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Iterator[Block]:
+    """What each winner is: the parameters in which it differs from its baseline."""
+    uses: dict[str, list[str]] = {}
+    for name, one in found.items():
+        uses.setdefault(one.winner.trial, []).append(name)
+    configs = {record.name: record.config for record in comparisons.records}
+    rows = []
+    for trial, names in uses.items():
+        best = comparisons.best(found[names[0]].winner)
+        baseline = configs.get(found[names[0]].winner.baseline or "", {})
+        other = {key: value for key, value in best.config.items() if key not in baseline or baseline[key] != value}
+        said = ", ".join(f"{key} {_parameter(value)}" for key, value in other.items() if key != "seed")
+        rows.append(tuple(map(text_cell, (trial, best.family.replace("_", " "), listed([_plain(n) for n in names]),
+                                          said or "the baseline itself"))))  # fmt: skip
+    if rows:
+        yield Heading("What the winners are")
+        yield Table(
+            "Parameters that differ from the baseline's, or that it has not; nrtune best --use-case prints all of them.",
+            (Column("Winner"), Column("Family"), Column("Use cases"), Column("Parameters")),
+            tuple(rows),
+        )
+
+
+def _parameter(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _robustness(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Iterator[Block]:
+    elements = list(dict.fromkeys(element for one in found.values() for element in one.left_out))
+    if elements:
+        yield Heading("Winners without one element")
+        columns = (Column("Use case"), Column("Winner"), *(Column(f"Without {element}") for element in elements))
+        rows, stay = [], 0
+        for name, one in found.items():
+            if one.left_out:
+                rows.append(tuple(map(text_cell, [_plain(name), one.winner.trial,
+                                              *(one.left_out.get(e, "–") for e in elements)])))  # fmt: skip
+                stay += set(one.left_out.values()) == {one.winner.trial}
+        said = f"Who would win were an element left out of the selection: {stay} of {len(rows)} winners would stay."
+        yield Table(said, columns, tuple(rows))
+    smallest = {name: one.smallest_difference for name, one in found.items() if one.smallest_difference is not None}
+    if smallest:
+        yield Heading("The smallest difference that can be told")
+        yield Table(
+            "A smaller difference can't be told from none on these variants, or test sequences.",
+            (Column("Use case"), Column("Smallest difference", True)),
+            tuple((text_cell(_plain(name)), number_cell(value)) for name, value in smallest.items()),
+        )
+
+
+def _reference_lines(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Iterator[Block]:
+    yield Heading("Reference lines")
+    lines = comparisons.source.references()
+    if not lines:
+        yield Paragraph("No reference lines, such as a constant predictor's, are stored with these trials.")
+        return
+    metrics = list(dict.fromkeys(m for name in found for m in comparisons.use_cases[name].metrics
+                                 if any(m in line for line in lines.values())))  # fmt: skip
+    names = {line: REFERENCE_NAMES.get(line, line) for line in lines}
+    rows = tuple(
+        (text_cell(words(metric)), *(number_cell(line.get(metric, math.nan)) for line in lines.values()))
+        for metric in metrics
+    )
+    columns = (Column("Metric"), *(Column(name[:1].upper() + name[1:], True) for name in names.values()))
+    yield Table("What needs no network, scored on the same data.", columns, rows)
+    below = [
+        f"{_capital(_plain(name))}: {sentence}."
+        for name, one in found.items()
+        for sentence in below_references(comparisons, one)
+    ]
+    yield Bullets(tuple(below)) if below else Paragraph("No winner is below a reference line.")
+
+
+def _selection(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Iterator[Block]:
+    if not found:
+        return
+    yield Heading("What was selected on what")
+    rows = []
+    for name in found:
+        rule = comparisons.use_cases[name]
+        chosen = listed([words(metric) for metric in dict.fromkeys(rule.selection(comparisons.select_on))])
+        rows.append(tuple(map(text_cell, (_plain(name), chosen, listed([words(metric) for metric in rule.metrics])))))
+    caption = {
+        "release": "Winners are selected on validation data and the CAGI5 release part, and reported on data that no"
+        " selection saw.",
+        "val": "Winners are selected on validation data, and reported on data that no selection saw.",
+        "challenge": "Winners are selected on the very data that they are reported on: the values are too good.",
+    }[comparisons.select_on]
+    yield Table(caption, (Column("Use case"), Column("Selected by"), Column("Reported")), tuple(rows))
+
+
+def _plain(use_case: str) -> str:
+    return "HC–LC gap" if use_case == "hc_lc_gap" else use_case.replace("_", " ")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

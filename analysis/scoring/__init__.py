@@ -1,0 +1,1 @@
+"""Predictions of any model in files, scored as trials are."""

@@ -1,0 +1,260 @@
+"""Any model's predictions, read from files: effects of variants, or predictions of test sequences."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nrtune.analysis.uncertainty.bootstrap import Floats
+from nrtune.trainables.core.errors import UserError, suggest
+from nrtune.trainables.data.benchmarks.cagi5 import Variants
+from nrtune.trainables.data.benchmarks.satmut import SaturationVariants
+from nrtune.trainables.evaluation import metrics
+
+VARIANT_COLUMNS = ("element", "pos", "ref", "alt", "variant_effect")
+TEST_COLUMNS = ("prediction", "activity")
+
+_KEY = ["element", "pos", "ref", "alt"]
+_SITE = ("element", "pos", "alt")
+_FORMATS = "give CSV, TSV (plain or .gz) or Parquet"
+
+
+class ReadEffects(NamedTuple):
+    """One file's predicted effects, laid on a folder's variants: (V,), NaN where the file has none.
+
+    left_out: how many of its variants the folder does not hold. first_left_out: one of them, or "".
+    """
+
+    path: Path
+    effect: Floats
+    left_out: int = 0
+    first_left_out: str = ""
+
+    @property
+    def there(self) -> NDArray[np.bool_]:
+        """Which variants the file holds, (V,)."""
+        return np.isfinite(self.effect)
+
+
+class ReadTest(NamedTuple):
+    """One file's test predictions, as stored: (n,) each; aleatoric_std is None where the file has none."""
+
+    path: Path
+    prediction: NDArray[np.floating]
+    activity: NDArray[np.floating]
+    aleatoric_std: NDArray[np.floating] | None
+
+
+def read_effects(path: Path, variants: Variants | SaturationVariants) -> ReadEffects:
+    """Read predicted effects and match them to variants by element, pos, ref and alt.
+
+    Variants that the folder lacks are left out and counted. Where the folder's ref is not the genome's, a row may have
+    either. Raises UserError for a file that can't be read, lacks a column, holds no variant of the folder, a value that
+    is not finite, or two values of one variant.
+    """
+    table = _read_table(path, VARIANT_COLUMNS, ("chrom",))
+    pos = _numbers(path, table, "pos").astype(np.float64)
+    broken = pos != np.rint(pos)
+    if broken.any():
+        raise UserError(f"{path}: column pos, row {broken.argmax() + 1}: {pos[broken.argmax()]} is not a whole number")
+    found = pd.DataFrame(
+        {
+            "element": _texts(path, table, "element"),
+            "pos": pos.astype(np.int64),
+            "ref": [text.upper() for text in _texts(path, table, "ref")],
+            "alt": [text.upper() for text in _texts(path, table, "alt")],
+            "variant_effect": _numbers(path, table, "variant_effect").astype(np.float64),
+        }
+    )
+    table_of_folder = variants.table()
+    known = table_of_folder[_KEY]
+    found["ref"] = _ref_of_folder(found, table_of_folder)
+    unknown = ~pd.MultiIndex.from_frame(found[_KEY]).isin(pd.MultiIndex.from_frame(known))
+    if unknown.all():
+        element = str(found["element"].iloc[0])
+        if element not in variants.elements:
+            raise UserError(
+                f"{path}: element {element!r} is not in {variants.name}{suggest(element, variants.elements)}"
+            )
+        raise UserError(
+            f"{path}: none of {len(found)} variants is in {variants.name}, first {_named(found.iloc[0])} in row 1;"
+            f" positions are 1-based, on {variants.assembly}, alleles as in the folder"
+        )
+    if "chrom" in table:
+        chrom = np.array(_texts(path, table, "chrom"), object)
+        _check_chrom(path, chrom, found["element"].to_numpy(), ~unknown, variants)
+    left_out = found[unknown].drop_duplicates(_KEY)
+    found = found[~unknown]
+    found = found.drop_duplicates()
+    twice = found.duplicated(_KEY)
+    if twice.any():
+        raise UserError(
+            f"{path}: predicts {twice.sum()} variants twice with different values, first"
+            f" {_named(found[twice].iloc[0])}; keep one row a variant"
+        )
+    laid = known.merge(found, on=_KEY, how="left", validate="many_to_one")
+    first = _named(left_out.iloc[0]) if len(left_out) else ""
+    return ReadEffects(path, laid["variant_effect"].to_numpy(np.float64), len(left_out), first)
+
+
+def _ref_of_folder(found: pd.DataFrame, known: pd.DataFrame) -> list[str]:
+    """Each row's ref, (n,); the folder's own where its ref is not the genome's, and the row may hold the genome's."""
+    changed = known[known["ref_mismatch"]]
+    own = dict(zip(zip(*(changed[name] for name in _SITE), strict=True), changed["ref"], strict=True))
+    sites = zip(*(found[name] for name in _SITE), strict=True)
+    return [str(own.get(site, ref)) for site, ref in zip(sites, found["ref"], strict=True)]
+
+
+def read_test(path: Path) -> ReadTest:
+    """Read test predictions beside what was measured. Raises UserError as `read_effects`, and for too few rows."""
+    table = _read_table(path, TEST_COLUMNS, ("aleatoric_std",))
+    if len(table) < metrics.MIN_STRATUM:
+        raise UserError(f"{path}: holds {len(table)} rows; a correlation needs {metrics.MIN_STRATUM} or more")
+    std = _numbers(path, table, "aleatoric_std") if "aleatoric_std" in table else None
+    if std is not None and (std < 0).any():
+        row = int((std < 0).argmax())
+        raise UserError(
+            f"{path}: column aleatoric_std, row {row + 1}: {std[row]} is negative; give standard deviations"
+        )
+    return ReadTest(path, _numbers(path, table, "prediction"), _numbers(path, table, "activity"), std)
+
+
+def _check_chrom(
+    path: Path,
+    chrom: NDArray[np.object_],
+    element: NDArray[np.object_],
+    rows: NDArray[np.bool_],
+    variants: Variants | SaturationVariants,
+) -> None:
+    """Refuse a row, of those chosen, whose chromosome is not its element's."""
+    of_element = dict(zip(variants.elements, variants.chrom, strict=True))
+    for row in np.flatnonzero(rows):
+        here, name = chrom[row], element[row]
+        if _bare(here) != _bare(of_element[name]):
+            raise UserError(
+                f"{path}: column chrom, row {row + 1}: {name} lies on {of_element[name]} in {variants.name}, not on {here};"
+                " mend the row, or leave the column out"
+            )
+
+
+def _bare(chrom: str) -> str:
+    """A chromosome without `chr`, nor the `.0` of a number that was read as a fraction."""
+    return re.sub(r"^CHR|\.0$", "", chrom.upper())
+
+
+def _named(variant: pd.Series[Any]) -> str:
+    return f"{variant['element']} {variant['pos']} {variant['ref']}>{variant['alt']}"
+
+
+def _read_table(path: Path, needed: Sequence[str], optional: Sequence[str]) -> pd.DataFrame:
+    """The columns wanted of a table, named in lower case; of a text file all are texts."""
+    table = _parse(path)
+    lowered = [str(name).strip().lower() for name in table.columns]
+    missing = [name for name in needed if name not in lowered]
+    if missing:
+        raise UserError(
+            f"{path}: lacks column {', '.join(missing)}; give {', '.join(needed)} (it has"
+            f" {', '.join(map(str, table.columns[:12])) or 'none'})"
+        )
+    wanted = [name for name in (*needed, *optional) if name in lowered]
+    for name in wanted:
+        if lowered.count(name) > 1:
+            raise UserError(f"{path}: has column {name} {lowered.count(name)} times; keep one")
+    if table.empty:
+        raise UserError(f"{path}: holds no rows; write the predictions below its header")
+    found = table.iloc[:, [lowered.index(name) for name in wanted]]
+    return found.set_axis(wanted, axis=1)
+
+
+def _parse(path: Path) -> pd.DataFrame:
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; give a file of predictions in it")
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; give a file of predictions") from error
+    except OSError as error:
+        raise UserError(f"{path}: can't be read ({error.strerror}); give a file of predictions") from error
+    if content.startswith(b"PAR1"):
+        return _parse_parquet(path, content)
+    try:
+        if content.startswith(b"\x1f\x8b"):
+            content = gzip.decompress(content)
+        text = content.decode("utf-8-sig")
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path}: is a damaged .gz file; write or fetch it again") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: is no table that nrtune reads; {_FORMATS}") from error
+    return _parse_text(path, text)
+
+
+def _parse_parquet(path: Path, content: bytes) -> pd.DataFrame:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table: pd.DataFrame = pq.read_table(io.BytesIO(content)).to_pandas(ignore_metadata=True)
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{path}: is a damaged Parquet file; write or fetch it again") from error
+    return table
+
+
+def _parse_text(path: Path, text: str) -> pd.DataFrame:
+    """A text's table; lines that start with ## are comments, and a # before the header does not count."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("##")]
+    if not lines:
+        raise UserError(f"{path}: is empty; {_FORMATS}")
+    header = lines[0].lstrip("#")
+    try:
+        names, *rows = csv.reader([header, *lines[1:]], delimiter="\t" if "\t" in header else ",")
+    except csv.Error as error:
+        raise UserError(f"{path}: is no table that nrtune reads ({error}); {_FORMATS}") from error
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(names):
+            raise UserError(f"{path}: row {number} has {len(row)} columns, its header {len(names)}; mend the row")
+    return pd.DataFrame(rows, columns=names, dtype=object)
+
+
+def _numbers(path: Path, table: pd.DataFrame, column: str) -> NDArray[np.floating]:
+    """A column's numbers, of the type in which they are stored. Raises UserError for one that is not finite."""
+    values = table[column]
+    if isinstance(values.dtype, np.dtype) and values.dtype.kind == "f" and values.dtype.itemsize > 2:
+        found: NDArray[np.floating] = values.to_numpy()
+    else:
+        found = np.array([_number(value) for value in values], np.float64)
+    wrong = ~np.isfinite(found)
+    if wrong.any():
+        row = int(wrong.argmax())
+        value = values.iloc[row]
+        said = "nothing" if value is None or value == "" else repr(value if isinstance(value, str) else float(value))
+        more = f" (and {wrong.sum() - 1} rows more)" if wrong.sum() > 1 else ""
+        raise UserError(
+            f"{path}: column {column}, row {row + 1}{more}: {said} is not a finite number; mend or remove the row"
+        )
+    return found
+
+
+def _number(value: object) -> float:
+    """A number, NaN for what is none."""
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return np.nan
+
+
+def _texts(path: Path, table: pd.DataFrame, column: str) -> list[str]:
+    """A column's texts without blanks around them. Raises UserError for an empty one."""
+    found = ["" if value is None or value != value else str(value).strip() for value in table[column]]
+    if "" in found:
+        raise UserError(f"{path}: column {column}, row {found.index('') + 1}: is empty; mend or remove the row")
+    return found

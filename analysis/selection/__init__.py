@@ -1,0 +1,1 @@
+"""Which trials win: use cases, and the Pareto front of several objectives."""

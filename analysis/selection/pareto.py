@@ -1,0 +1,129 @@
+"""Objectives of a search, and the trials that no other beats in all of them at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from nrtune.analysis.selection.winners import ENOUGH, USE_CASES, configurations, selection_metric
+from nrtune.trainables.core.errors import UserError, suggest
+
+EXAMPLE = "val/noise/corr:min"
+
+
+class Aim(NamedTuple):
+    """A metric that a search makes as large (max) or as small (min) as it can."""
+
+    metric: str
+    direction: Literal["max", "min"]
+
+    def __str__(self) -> str:
+        return f"{self.metric}:{self.direction}"
+
+    @property
+    def reported(self) -> str:
+        """The metric's counterpart on data that no search sees; itself if it is of such data already."""
+        if self.metric.startswith("val/noise/"):
+            return self.metric.removeprefix("val/")
+        if self.metric.startswith("val/"):
+            return "test/" + self.metric.removeprefix("val/")
+        return self.metric.replace("cagi5/release/", "cagi5/challenge/")
+
+
+def parse_aims(texts: Sequence[str], option: str) -> tuple[Aim, ...]:
+    """Read METRIC:max and METRIC:min. Raises UserError, which names the option, for anything else, and for a repeat."""
+    aims: list[Aim] = []
+    for text in texts:
+        metric, _, direction = text.strip().rpartition(":")
+        if not metric or direction not in ("max", "min"):
+            raise UserError(f"{option} {text}: give METRIC:max or METRIC:min, such as {EXAMPLE}")
+        if metric in [aim.metric for aim in aims]:
+            raise UserError(f"{option} {text}: {metric} is named twice")
+        aims.append(Aim(metric, "max" if direction == "max" else "min"))
+    return tuple(aims)
+
+
+def default_aims(select_on: str) -> tuple[Aim, ...]:
+    """What a search maximises that was told no objective: the overall use case, on the data it selects on."""
+    return (Aim(selection_metric(next(iter(USE_CASES["overall"].metrics)), select_on), "max"),)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Front:
+    """The trials that are not dominated, a row each as in `Trials.trials`, the best at the first objective first.
+
+    candidates: how many trials they were picked from. without_metric: names of finished trials that lack the metric of an
+    objective. unreplicated: names of those left out because others were replicated, which go by their means. The rows'
+    column `replicates` counts the seeds of those means.
+    """
+
+    aims: tuple[Aim, ...]
+    trials: pd.DataFrame
+    candidates: int
+    without_metric: tuple[str, ...]
+    unreplicated: tuple[str, ...]
+
+
+def pareto_front(trials: pd.DataFrame, aims: Sequence[Aim]) -> Front:
+    """The finished trials of a table (as of `Trials.trials`) that no other one dominates, the baseline's among them.
+
+    As for a winner, where trials were replicated those compete alone, by their means over the replicates. Raises UserError
+    where no finished trial has all the metrics, and for no objective.
+    """
+    if not aims:
+        raise UserError(f"a Pareto front needs an objective, such as {EXAMPLE}")
+    finished = configurations(trials)
+    metrics = [aim.metric for aim in aims]
+    for metric in metrics:
+        if metric not in finished or finished[metric].isna().all():
+            known = [name for name in map(str, finished.select_dtypes("number")) if "/" in name]
+            raise UserError(f"no finished trial has {metric}{suggest(metric, known, '')}")
+    has_all = finished[metrics].notna().all(axis=1)
+    complete = finished[has_all]
+    if complete.empty:
+        raise UserError(f"no finished trial has all of {', '.join(metrics)}")
+    replicated = complete["replicates"] >= ENOUGH
+    compete = complete[replicated] if replicated.any() else complete
+    signs = [1.0 if aim.direction == "max" else -1.0 for aim in aims]
+    values = compete[metrics].to_numpy(float) * signs
+    front = compete[~dominated(values)]
+    order = (front[metrics] * signs).sort_values(metrics, ascending=False, kind="stable").index
+    return Front(
+        aims=tuple(aims),
+        trials=front.loc[order],
+        candidates=len(compete),
+        without_metric=tuple(finished["name"][~has_all]),
+        unreplicated=tuple(complete["name"].drop(compete.index)),
+    )
+
+
+def dominated(values: ArrayLike) -> NDArray[np.bool_]:
+    """Which of n points (n, objectives), all to be made large, another point is as good as in all, and better in one.
+
+    Points that are alike do not dominate each other. A NaN is as good as nothing, and nothing is as good as it.
+    """
+    points = np.asarray(values, np.float64)
+    found = np.zeros(len(points), bool)
+    for number, point in enumerate(points):
+        found[number] = ((points >= point).all(axis=1) & (points > point).any(axis=1)).any()
+    return found
+
+
+def aims_of(objectives: Sequence[str], select_on: str) -> tuple[Aim, ...]:
+    """The objectives that a source of trials tells of, else the one of a search that selects on these data."""
+    return parse_aims(objectives, "objective") or default_aims(select_on)
+
+
+def values_at(row: Mapping[Any, Any], names: Sequence[str]) -> dict[str, float | None]:
+    """Some metrics of a trial's row; None for those that it lacks."""
+    found = {name: row.get(name) for name in names}
+    return {
+        name: float(value) if isinstance(value, int | float) and not math.isnan(value) else None
+        for name, value in found.items()
+    }

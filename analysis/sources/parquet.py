@@ -1,0 +1,142 @@
+"""Trials as a Parquet file: typed columns, each with its unit, and what else a reader must know in the metadata."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nrtune.analysis.sources.trials import LEADING, RecordedTrials, Trials, split_columns
+from nrtune.analysis.store.records import TrialRecord
+from nrtune.trainables.core.errors import UserError, one_line
+
+KEY = b"nrtune"
+FORMAT = 1
+
+_TYPES = {
+    **dict.fromkeys(("epochs_trained", "attempts", "micro_batches"), pa.int64()),
+    **dict.fromkeys(("seconds", "cpu_seconds", "gpu_seconds"), pa.float64()),
+    "ended": pa.timestamp("s", tz="UTC"),
+}
+_UNITS = {
+    "epochs_trained": "epochs",
+    "seconds": "s",
+    "cpu_seconds": "s",
+    "gpu_seconds": "s",
+    "ended": "UTC",
+    "epochs": "epochs",
+    "batch_size": "sequences",
+    "best_epoch": "epoch",
+}
+
+
+def unit(column: str) -> str:
+    """The unit of a column of trials; "" for text and for plain numbers."""
+    last = column.rpartition("/")[2]
+    if column in _UNITS:
+        return _UNITS[column]
+    if last == "mse":
+        return "log2(RNA/DNA)^2"
+    if column.startswith(("cagi5/", "satmut/")) and "/n/" in column:
+        return "variants"
+    return "correlation" if "/" in column else ""
+
+
+def to_arrow(source: Trials, table: pd.DataFrame) -> pa.Table:
+    """A table of the source's trials with typed columns, their units as field metadata, and the source's own metadata."""
+    fields, arrays, whole = [], [], _whole_parameters(source)
+    for name in table.columns:
+        kind, values = _typed(name, table[name], whole=name in whole)
+        fields.append(pa.field(name, kind, metadata={"unit": unit(name)} if unit(name) else None))
+        arrays.append(pa.array(values, kind))
+    about = {
+        "format": FORMAT,
+        "name": source.name,
+        "select_on": source.select_on,
+        "matched": source.matched,
+        "objectives": source.objectives,
+        "references": source.references(),
+    }
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata={KEY: json.dumps(about).encode()}))
+
+
+def open_parquet(path: Path) -> Trials:
+    """Open what `to_arrow` made and a file holds. Raises UserError for anything else."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; write one with: nrtune trials DIR --format parquet > FILE")
+    try:
+        stored = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{path}: is not a Parquet file ({one_line(error)})") from error
+    about = json.loads((stored.schema.metadata or {}).get(KEY, b"{}"))
+    if about.get("format") != FORMAT or not set(LEADING) <= set(stored.column_names):
+        raise UserError(f"{path}: is not a table of trials that this nrtune wrote")
+    rows = stored.to_pylist()
+    parameters, metrics = split_columns(stored.column_names)
+    records: dict[str, TrialRecord] = {}
+    for row in rows:
+        if row["same_as"] is None:
+            records[row["name"]] = _record(row, parameters, metrics)
+    for row in rows:
+        if row["same_as"] in records:
+            record = records[row["same_as"]]
+            also = {**record.also, row["name"]: row["family"]}
+            records[record.name] = TrialRecord(**{**record.__dict__, "also": also})
+    found = RecordedTrials(about["name"], about["select_on"], list(records.values()), about["references"])
+    found.matched = tuple(about["matched"])
+    found.objectives = tuple(about.get("objectives", ()))
+    return found
+
+
+def _record(row: dict[str, Any], parameters: list[str], metrics: list[str]) -> TrialRecord:
+    ended = row["ended"].isoformat(timespec="seconds")
+    return TrialRecord(
+        name=row["name"],
+        family=row["family"],
+        number=-1,
+        fingerprint=row["fingerprint"],
+        status=row["status"],
+        config={name: row[name] for name in parameters if row[name] is not None},
+        metrics={name: row[name] for name in metrics if row[name] is not None},
+        epochs_trained=row["epochs_trained"],
+        seconds=row["seconds"],
+        started=ended,
+        ended=ended,
+        published=row["published"],
+        failure_class=row["failure_class"],
+        replicate_of=row["replicate_of"],
+        **{name: row[name] for name in ("attempts", "micro_batches", "cpu_seconds", "gpu_seconds")},
+    )
+
+
+def _whole_parameters(source: Trials) -> set[str]:
+    """Parameters that are whole numbers; in a table, one that some trials lack has become a column of floats."""
+    kinds: dict[str, set[type]] = {}
+    for record in source.records():
+        for name, value in record.config.items():
+            if value is not None:
+                kinds.setdefault(name, set()).add(type(value))
+    return {name for name, found in kinds.items() if found == {int}}
+
+
+def _typed(name: str, column: pd.Series[Any], *, whole: bool) -> tuple[pa.DataType, list[Any]]:
+    """A column's type and its values, None for what is missing; a column of mixed types becomes text."""
+    values = [None if missing else value for value, missing in zip(column.tolist(), column.isna(), strict=True)]
+    if name == "ended":
+        return _TYPES[name], [None if value is None else pd.Timestamp(value) for value in values]
+    if name in _TYPES:
+        return _TYPES[name], values
+    kinds = {type(value) for value in values if value is not None}
+    if not kinds or kinds == {str}:
+        return pa.string(), values
+    if kinds == {bool}:
+        return pa.bool_(), values
+    if kinds <= {int, float}:
+        if whole:
+            return pa.int64(), [None if value is None else int(value) for value in values]
+        return pa.float64(), [None if value is None else float(value) for value in values]
+    return pa.string(), [None if value is None else str(value) for value in values]

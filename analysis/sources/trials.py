@@ -1,0 +1,206 @@
+"""A campaign's trials as a table, its best trials, and what was predicted, wherever the campaign is kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nrtune.analysis.selection.winners import USE_CASES, UseCase, Winner, asked_of, find_winner
+from nrtune.analysis.store.predictions import Predictions, read_predictions
+from nrtune.analysis.store.records import TRIALS, TrialRecord, read_manifest, read_records, read_references
+from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.files import BEST, TEST_PREDICTIONS, VARIANT_PREDICTIONS
+
+LEADING = (
+    "name",
+    "family",
+    "status",
+    "fingerprint",
+    "published",
+    "same_as",
+    "replicate_of",
+    "failure_class",
+    "epochs_trained",
+    "seconds",
+    "ended",
+    "attempts",
+    "micro_batches",
+    "cpu_seconds",
+    "gpu_seconds",
+)
+"""The table's first columns; then the parameters by their flat names, then the metrics by theirs.
+
+`same_as` names the trial that was trained where several names stand for one configuration, `replicate_of` the trial whose
+configuration this one has with another seed.
+"""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BestTrial:
+    """The winner of a use case: how it was picked, its flat config, metrics, and where its model and predictions lie.
+
+    published: the starting point that it is, if any, as in `TrialRecord`. Paths are None where the source of the trials
+    has none.
+    """
+
+    winner: Winner
+    name: str
+    family: str
+    published: str | None
+    fingerprint: str
+    config: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    checkpoint: Path | None
+    predictions_test: Path | None
+    predictions_cagi5: Path | None
+
+
+class Trials:
+    """The trials of one source, read only.
+
+    name: for people. select_on: the data that winners are selected on. matched: the elements that CAGI5 means are over.
+    objectives: what the search made large or small, such as val/noise/corr:min; empty where it had its default, or unknown.
+    """
+
+    name: str
+    select_on: str
+    matched: tuple[str, ...] = ()
+    objectives: tuple[str, ...] = ()
+
+    def records(self) -> list[TrialRecord]:
+        """Every trial that ended, in that order."""
+        raise NotImplementedError
+
+    def references(self) -> dict[str, dict[str, float]]:
+        """Metrics of the reference lines, such as a 6-mer ridge regression, by their names; empty where there are none."""
+        return {}
+
+    def file(self, fingerprint: str, name: str) -> Path | None:
+        """A trial's own file, such as its predictions; None where this source has none."""
+        return None
+
+    def predictions(self, fingerprint: str) -> Predictions:
+        """A trial's predictions for test sequences and variants, as far as there are any."""
+        return read_predictions(functools.partial(self.file, fingerprint))
+
+    def trials(self) -> pd.DataFrame:
+        """One row a trial that ended, and one for each further name that it goes by.
+
+        Columns: LEADING, parameters (such as `loss.k`), metrics (such as `test/spearman`).
+        A parameter that a trial does not have, and a metric that is undefined for it, is missing.
+        """
+        return table_of(self.records())
+
+    def best(
+        self, use_case: str = "overall", select_on: str | None = None, use_cases: Mapping[str, UseCase] = USE_CASES
+    ) -> BestTrial:
+        """The best trial of a use case. Raises UserError where there is none."""
+        records = self.records()
+        winner = find_winner(table_of(records), use_case, select_on or self.select_on, use_cases)
+        return self.best_of(winner, records)
+
+    def best_of_all(
+        self, select_on: str | None = None, use_cases: Mapping[str, UseCase] = USE_CASES
+    ) -> tuple[dict[str, BestTrial], dict[str, str]]:
+        """The best trial of every use case, and for those that have none the reason."""
+        records = self.records()
+        table = table_of(records)
+        found, missing = {}, {}
+        for name in asked_of(table, use_cases):
+            try:
+                winner = find_winner(table, name, select_on or self.select_on, use_cases)
+            except UserError as error:
+                missing[name] = str(error)
+            else:
+                found[name] = self.best_of(winner, records)
+        return found, missing
+
+    def best_of(self, winner: Winner, records: Sequence[TrialRecord]) -> BestTrial:
+        """The trial that a winner is, among these records of this source."""
+        record = next(record for record in records if record.name == winner.trial)
+        return BestTrial(
+            winner=winner,
+            name=record.name,
+            family=record.family,
+            published=record.published,
+            fingerprint=record.fingerprint,
+            config=record.config,
+            metrics=record.metrics,
+            checkpoint=self.file(record.fingerprint, BEST),
+            predictions_test=self.file(record.fingerprint, TEST_PREDICTIONS),
+            predictions_cagi5=self.file(record.fingerprint, VARIANT_PREDICTIONS),
+        )
+
+
+class Campaign(Trials):
+    """A campaign folder, safe to read while a search is writing to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest = read_manifest(folder)
+        self.name = str(self.manifest.get("name", folder.name))
+        self.select_on = str(self.manifest["identity"]["select_on"])
+        self.matched = tuple(self.manifest.get("cagi5", {}).get("matched", ()))
+        self.objectives = tuple(self.manifest["identity"].get("objective", ()))
+
+    def records(self) -> list[TrialRecord]:
+        """As of now: a search may be going on."""
+        return read_records(self.folder)
+
+    def references(self) -> dict[str, dict[str, float]]:
+        """As the campaign scored them."""
+        return read_references(self.folder)
+
+    def file(self, fingerprint: str, name: str) -> Path | None:
+        """In the trial's own folder."""
+        path = self.folder / TRIALS / fingerprint / name
+        return path if path.exists() else None
+
+
+class RecordedTrials(Trials):
+    """Trials whose records are all that there is, such as those of the study's table."""
+
+    def __init__(
+        self,
+        name: str,
+        select_on: str,
+        records: Sequence[TrialRecord],
+        references: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> None:
+        self.name, self.select_on = name, select_on
+        self._records, self._references = tuple(records), dict(references or {})
+
+    def records(self) -> list[TrialRecord]:
+        """As they were given."""
+        return list(self._records)
+
+    def references(self) -> dict[str, dict[str, float]]:
+        """As they were given."""
+        return {name: dict(metrics) for name, metrics in self._references.items()}
+
+
+def table_of(records: Sequence[TrialRecord]) -> pd.DataFrame:
+    """One row a trial, and one for each further name that it goes by: LEADING, then parameters, then metrics by name."""
+    if not records:
+        return pd.DataFrame({name: [] for name in LEADING})
+    rows: list[dict[str, Any]] = []
+    for record in records:
+        row = {name: getattr(record, name, None) for name in LEADING} | dict(record.config) | dict(record.metrics)
+        rows.append(row)
+        for name, family in record.also.items():
+            rows.append({**row, "name": name, "family": family, "published": name, "same_as": record.name})
+    parameters = sorted({key for record in records for key in record.config})
+    metrics = sorted({key for record in records for key in record.metrics})
+    return pd.DataFrame.from_records(rows)[[*LEADING, *parameters, *metrics]]
+
+
+def split_columns(columns: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The parameters and the metrics among a table's columns: metrics have a slash in their names, or are `best_epoch`."""
+    others = [name for name in columns if name not in LEADING]
+    metrics = [name for name in others if "/" in name or name == "best_epoch"]
+    return [name for name in others if name not in metrics], metrics

@@ -1,0 +1,1 @@
+"""What a campaign's folder holds, read back: records of trials, predictions, what they cost."""

@@ -1,0 +1,126 @@
+"""A campaign folder's own books: what was asked for, and how each trial ended. The record that everything else follows.
+
+DIR/campaign.json    what the campaign is: id, data, settings that decide its numbers
+DIR/trials.jsonl     one line a trial that ended; a line is whole or it does not count
+DIR/stopping.jsonl   with early stopping, one line a trial at a rung; see nrtune.orchestrator.lifecycle.stopping
+DIR/trials/<fingerprint>/   checkpoint, history and predictions of each trial
+DIR/references/<name>/      metrics and predictions of a reference line, scored once for the campaign's data
+DIR/status.json      what is running now
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nrtune.trainables.core.errors import UserError
+
+MANIFEST, RECORDS, STATUS, TRIALS = "campaign.json", "trials.jsonl", "status.json", "trials"
+REFERENCE_LINES, METRICS = "references", "metrics.json"
+FORMAT = 2
+
+FINISHED, SCORED, PRUNED, FAILED = "finished", "scored", "pruned", "failed"
+STATUSES = (FINISHED, SCORED, PRUNED, FAILED)
+"""How a trial ends: it trained all its epochs; it was cut off and scored all the same, as some published runs were; the
+scheduler stopped it early; it failed, with a class."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """How a trial ended.
+
+    name: such as RS-002, unique in the campaign. number: of its proposal in the family's Optuna study. config: flat
+    parameters. metrics: of the best validation epoch; undefined ones are left out. epochs_trained, seconds: what training took.
+    started, ended: ISO 8601, UTC. published: the starting point that it is, if any: the study's configuration with the same
+    parameters, one that `--set` changed (its name says so), or what `--around` named. also: other published names of the
+    same configuration, each with its family: it is trained once for all. replicate_of: the trial whose configuration this
+    one has, with another seed.
+
+    attempts: how often it ran, as its worker or node was lost or memory ran out. micro_batches: parts of a batch whose
+    gradients were added up. cpu_seconds, gpu_seconds: the CPUs and GPUs that it held, times how long, in all attempts
+    since the search was last started; None where unknown.
+    """
+
+    name: str
+    family: str
+    number: int
+    fingerprint: str
+    status: str
+    config: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    epochs_trained: int
+    seconds: float
+    started: str
+    ended: str
+    published: str | None = None
+    also: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    failure_class: str | None = None
+    failure: str | None = None
+    replicate_of: str | None = None
+    attempts: int = 1
+    micro_batches: int = 1
+    cpu_seconds: float | None = None
+    gpu_seconds: float | None = None
+
+    def to_line(self) -> str:
+        """One line of JSON, without its line end."""
+        return json.dumps(dataclasses.asdict(self), separators=(",", ":"), allow_nan=False)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read campaign.json. Raises UserError where the folder holds no campaign."""
+    path = folder / MANIFEST
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such campaign folder; give the --out of a search")
+    if not path.exists():
+        raise UserError(f"{folder}: holds no campaign (no {MANIFEST}); give the --out of a search")
+    try:
+        manifest = json.loads(path.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: is damaged ({error})") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise UserError(f"{path}: was written by another version of nrtune")
+    return manifest
+
+
+def read_records(folder: Path) -> list[TrialRecord]:
+    """Read every trial that ended, in that order. A last line cut short by a crash does not count."""
+    path = folder / RECORDS
+    if not path.exists():
+        return []
+    records: list[TrialRecord] = []
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                break
+            try:
+                records.append(TrialRecord(**json.loads(line)))
+            except (json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
+                raise UserError(f"{path}: line {number} is damaged ({error})") from error
+    return records
+
+
+def read_status(folder: Path) -> dict[str, Any]:
+    """Read status.json; empty where there is none."""
+    try:
+        status = json.loads((folder / STATUS).read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+    return dict(status)
+
+
+def read_references(folder: Path) -> dict[str, dict[str, float]]:
+    """Read the metrics of each reference line, by its name; empty where there are none.
+
+    They have the names of a trial's; undefined ones are left out. Raises UserError for a damaged file.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for path in sorted((folder / REFERENCE_LINES).glob(f"*/{METRICS}")):
+        try:
+            found[path.parent.name] = {name: float(value) for name, value in json.loads(path.read_text()).items()}
+        except (ValueError, TypeError, AttributeError) as error:
+            raise UserError(f"{path}: is damaged ({error}); remove it, and the next start makes it again") from error
+    return found

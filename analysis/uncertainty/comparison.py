@@ -1,0 +1,343 @@
+"""Winners with their uncertainty: what can be told from the baseline, from the winner, and from luck."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from nrtune.analysis.selection.winners import (
+    ENOUGH,
+    USE_CASES,
+    Field,
+    UseCase,
+    Winner,
+    asked_of,
+    field_of,
+    find_winner,
+    selection_values,
+)
+from nrtune.analysis.sources.trials import BestTrial, Campaign, Trials, table_of
+from nrtune.analysis.store.records import FINISHED, SCORED
+from nrtune.analysis.uncertainty.bootstrap import Floats
+from nrtune.analysis.uncertainty.intervals import Configuration, Resampled, Resampler, Resampling, holm
+from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.files import write_atomically
+from nrtune.trainables.evaluation.metrics import ranks
+
+FORMAT = 1
+KEPT = 8
+"""Comparisons that a campaign's folder keeps: those of other options, or of before further trials, are made again."""
+
+_CACHE, _PREFIX = "analysis", "comparison-"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A use case's winner among all that it was picked from.
+
+    table: a row a configuration, winner and baseline among them, the best reported value first: name, family, replicates;
+    value with low and high; change from the baseline with change_low, change_high, p and p_holm (corrected for the
+    number of candidates); behind, by which it is behind the winner, with behind_low and behind_high; tied, whether that
+    includes 0; rank with rank_low and rank_high, and probability_best, over candidates alone. For a use case of several
+    metrics the value is the mean percentile rank. Changes and gaps are in the direction of the use case where only a
+    size counts. smallest_difference: what the variants, or sequences, could just tell from none, in the middle of the
+    candidates. left_out: the winner when an element is left out of the selection. why_not: why there are no intervals,
+    or "".
+    """
+
+    winner: Winner
+    table: pd.DataFrame
+    smallest_difference: float | None
+    left_out: Mapping[str, str]
+    why_not: str
+
+    @property
+    def tie_set(self) -> tuple[str, ...]:
+        """The winner, and every candidate that can't be told from it."""
+        tied = self.table[self.table["tied"].astype(bool) & self.table["candidate"]]
+        return tuple(tied["name"])
+
+    def of(self, name: str) -> pd.Series[Any]:
+        """A configuration's row."""
+        return self.table[self.table["name"] == name].iloc[0]
+
+
+class Comparisons:
+    """Compares the trials of a source, use case by use case; what is resampled is shared by all of them."""
+
+    def __init__(
+        self,
+        source: Trials,
+        *,
+        select_on: str | None = None,
+        use_cases: Mapping[str, UseCase] = USE_CASES,
+        how: Resampling | None = None,
+    ) -> None:
+        self.source, self.use_cases, self.how = source, use_cases, how or Resampling()
+        self.select_on = select_on or source.select_on
+        self.records = source.records()
+        self.table = table_of(self.records)
+
+    def compare(self, use_case: str) -> Comparison:
+        """The winner of a use case, compared. Raises UserError where there is none."""
+        winner = find_winner(self.table, use_case, self.select_on, self.use_cases)
+        field = field_of(self.table, use_case, self.select_on, self.use_cases)
+        left_out = _left_out(self.table, use_case, self.select_on, self.use_cases, self.source.matched)
+        found, why_not = _plain_table(field, self.select_on), ""
+        resampler = self._resampler(field.compared, by_replicates=True)
+        values = None if resampler is None else _of_rule(resampler, field.rule)
+        smallest = None
+        if resampler is None:
+            why_not = "no predictions are stored with these trials"
+        elif values is None:
+            why_not = f"stored predictions do not tell {', '.join(field.rule.metrics)}"
+        else:
+            smallest = _compare(found, resampler, values, winner)
+        best_first = (
+            -found["value"]
+            if field.rule.composite
+            else -field.rule.oriented(next(iter(field.rule.metrics)), found["value"])
+        )
+        found = found.loc[best_first.sort_values(kind="stable").index]
+        return Comparison(
+            winner=winner,
+            table=found.reset_index(drop=True),
+            smallest_difference=smallest,
+            left_out=left_out,
+            why_not=why_not,
+        )
+
+    def best(self, winner: Winner) -> BestTrial:
+        """The trial that a winner is: its configuration, metrics and files."""
+        return self.source.best_of(winner, self.records)
+
+    def compare_all(self) -> tuple[dict[str, Comparison], dict[str, str]]:
+        """Every use case's comparison, and for those without a winner the reason; a campaign's folder keeps them."""
+        return self._compared
+
+    @functools.cached_property
+    def _compared(self) -> tuple[dict[str, Comparison], dict[str, str]]:
+        path = self._kept()
+        if path is not None and path.exists():
+            return _read_kept(path)
+        found, missing = {}, {}
+        for use_case in asked_of(self.table, self.use_cases):
+            try:
+                found[use_case] = self.compare(use_case)
+            except UserError as error:
+                missing[use_case] = str(error)
+        if path is not None:
+            _keep(path, found, missing)
+        return found, missing
+
+    def value_intervals(self, metrics: Iterable[str]) -> pd.DataFrame:
+        """Intervals of the trials' own values: columns name, metric, low, high; without rows where none can be told."""
+        rows: list[pd.DataFrame] = []
+        own = self.table[self.table["same_as"].isna() & self.table["replicate_of"].isna()] if len(self.table) else None
+        resampler = None if own is None else self._resampler(own, by_replicates=False)
+        for metric in metrics if resampler is not None else ():
+            assert resampler is not None
+            if (resampled := resampler.metric(metric)) is not None:
+                interval = resampler.interval(resampled)
+                names = [configuration.name for configuration in resampler.configurations]
+                rows.append(pd.DataFrame({"name": names, "metric": metric, "low": interval.low, "high": interval.high}))
+        return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=["name", "metric", "low", "high"])
+
+    def _resampler(self, compared: pd.DataFrame, *, by_replicates: bool) -> Resampler | None:
+        """None unless all of the compared have stored predictions."""
+        return self._resampler_of(tuple(map(str, compared["name"])), by_replicates)
+
+    @functools.lru_cache(maxsize=2)  # noqa: B019 - lives as long as the comparisons do
+    def _resampler_of(self, names: tuple[str, ...], by_replicates: bool) -> Resampler | None:
+        rows = _trainings(self.table, names, by_replicates=by_replicates)
+        configurations = []
+        for name, members in rows.items():
+            predictions = tuple(self.source.predictions(str(member)) for member in members["fingerprint"])
+            if all(one.test is None for one in predictions):
+                if by_replicates:
+                    return None
+                continue
+            seeds = tuple(int(seed) for seed in members["seed"]) if "seed" in members else (0,) * len(members)
+            configurations.append(Configuration(name, seeds, predictions))
+        return Resampler(configurations, self.source.matched, self.how) if configurations else None
+
+    def _kept(self) -> Path | None:
+        """Where the folder of a campaign keeps comparisons of these trials under these options."""
+        if not isinstance(self.source, Campaign):
+            return None
+        rules = {
+            name: [rule.title, dict(rule.metrics), rule.ties, sorted(rule.magnitude)]
+            for name, rule in self.use_cases.items()
+        }
+        trials = [[r.name, r.fingerprint, r.status, r.replicate_of, r.also] for r in self.records]
+        key = json.dumps([FORMAT, self.select_on, rules, dataclasses.astuple(self.how), trials, self.source.matched])
+        return self.source.folder / _CACHE / f"{_PREFIX}{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+
+
+def _trainings(table: pd.DataFrame, names: Sequence[str], *, by_replicates: bool) -> dict[str, pd.DataFrame]:
+    """The trainings behind each name, in the order of their seeds: its finished replicates, or its own."""
+    found = {}
+    for name in names:
+        members = table[table["name"] == name]
+        if by_replicates:
+            replicates = table[(table["replicate_of"] == name) & table["status"].isin([FINISHED, SCORED])]
+            if len(replicates) >= ENOUGH:
+                members = replicates.sort_values("seed")
+        found[name] = members
+    return found
+
+
+def _plain_table(field: Field, select_on: str) -> pd.DataFrame:
+    """What needs no resampling; the columns that do are there, and missing."""
+    rule, compared = field.rule, field.compared
+    metric = next(iter(rule.metrics))
+    value = selection_values(compared, rule, "challenge") if rule.composite else compared[metric].astype(float)
+    table = pd.DataFrame(
+        {
+            "name": compared["name"].to_numpy(),
+            "family": compared["family"].to_numpy(),
+            "candidate": compared.index.isin(field.candidates.index),
+            "replicates": compared["replicates"].to_numpy(),
+            "selected_by": selection_values(compared, rule, select_on).to_numpy(),
+            "value": value.to_numpy(),
+        }
+    )
+    undefined = ("low", "high", "change", "change_low", "change_high", "p", "p_holm", "behind", "behind_low",
+                 "behind_high", "rank", "rank_low", "rank_high", "probability_best")  # fmt: skip
+    return table.assign(tied=False, **dict.fromkeys(undefined, np.nan))
+
+
+class _Values(NamedTuple):
+    """A use case's values, resampled: as they are shown, by their size where only that counts, and larger is better."""
+
+    shown: Resampled
+    sized: Resampled
+    oriented: Resampled
+
+
+def _of_rule(resampler: Resampler, rule: UseCase) -> _Values | None:
+    """None where the predictions do not tell one of the rule's metrics."""
+    parts: dict[str, Resampled] = {}
+    for name in rule.metrics:
+        resampled = resampler.metric(name)
+        if resampled is None:
+            return None
+        parts[name] = resampled
+    oriented = {name: part.map(functools.partial(rule.oriented, name)) for name, part in parts.items()}
+    if rule.composite:
+        mean_rank = _mean_rank(list(oriented.values()))
+        return _Values(mean_rank, mean_rank, mean_rank)
+    ((name, shown),) = parts.items()
+    return _Values(shown, shown.map(np.abs) if name in rule.magnitude else shown, oriented[name])
+
+
+def _mean_rank(parts: Sequence[Resampled]) -> Resampled:
+    """The mean percentile rank over several metrics, each larger the better.
+
+    A rank is relative to the other trials: a single seed's mean rank is not defined, and its part is not told apart.
+    """
+    count = len(parts[0].estimate)
+    estimate = np.mean([ranks(part.estimate) / count for part in parts], axis=0)
+    samples = np.zeros_like(parts[0].samples)
+    for part in parts:
+        samples += ranks(_lowest_where_undefined(part.samples)) / count / len(parts)
+    alone = tuple(np.array([value]) for value in estimate)
+    return Resampled(estimate, samples, alone, parts[0].seeds, min(part.block_freedom for part in parts), bound=1.0)
+
+
+def _lowest_where_undefined(samples: Floats) -> Floats:
+    return np.where(np.isfinite(samples), samples, -np.inf)
+
+
+def _compare(table: pd.DataFrame, resampler: Resampler, values: _Values, winner: Winner) -> float | None:
+    """Fill in the table's intervals, ranks and p-values, and return the smallest difference that can be told."""
+    names, candidate = list(table["name"]), table["candidate"].to_numpy(bool)
+    own = resampler.interval(values.shown)
+    table["low"], table["high"] = own.low, own.high
+    behind = resampler.differences(values.oriented, names.index(winner.trial))
+    table["behind"], table["behind_low"], table["behind_high"] = -behind.estimate, -behind.high, -behind.low
+    table["tied"] = behind.holds_zero
+    told = behind
+    if winner.baseline is not None:
+        told = resampler.differences(values.sized, names.index(winner.baseline))
+        table["change"], table["change_low"], table["change_high"] = told.estimate, told.low, told.high
+        table["p"] = told.p
+        table["p_holm"] = holm(np.where(candidate & (table["name"] != winner.baseline), told.p, np.nan))
+    tail = (1 - resampler.how.level) / 2
+    place = ranks(-_lowest_where_undefined(values.oriented.samples[candidate]), "min")
+    low, high = np.quantile(place, [tail, 1 - tail], axis=1, method="inverted_cdf")
+    table.loc[candidate, "rank"] = ranks(-values.oriented.estimate[candidate], "min")
+    table.loc[candidate, ["rank_low", "rank_high"]] = np.stack([low, high], axis=1).astype(float)
+    first = place == 1  # twins share the first rank
+    table.loc[candidate, "probability_best"] = (first / first.sum(axis=0)).mean(axis=1)
+    half_widths = (told.high - told.estimate)[candidate]
+    half_widths = half_widths[half_widths > 0]
+    return float(np.median(half_widths)) if len(half_widths) else None
+
+
+def _left_out(
+    trials: pd.DataFrame, use_case: str, select_on: str, use_cases: Mapping[str, UseCase], matched: Sequence[str]
+) -> dict[str, str]:
+    """The winner when the selection leaves an element out; {} for a use case, or selection data, without elements."""
+    rule = use_cases[use_case]
+    means = [name for name in rule.selection(select_on) if name.startswith("cagi5/")]
+    found: dict[str, str] = {}
+    if not means:
+        return found
+    for element in matched if len(matched) > 1 else ():
+        others = [other for other in matched if other != element]
+        changed = trials.copy()
+        for mean in means:
+            for name in _means_in(mean):
+                columns = [f"{name.removesuffix('mean')}{other}" for other in others]
+                if not set(columns) <= set(trials):
+                    return {}
+                changed[name] = trials[columns].mean(axis=1)
+            if mean.endswith("hc_lc_gap"):
+                high, low = _means_in(mean)
+                changed[mean] = changed[high] - changed[low]
+        found[element] = find_winner(changed, use_case, select_on, use_cases).trial
+    return found
+
+
+def _means_in(metric: str) -> tuple[str, ...]:
+    """The means over elements that a CAGI5 metric is made of."""
+    if metric.endswith("hc_lc_gap"):
+        part = metric.removesuffix("hc_lc_gap")
+        return f"{part}spearman/hc/mean", f"{part}spearman/lc/mean"
+    return (metric,)
+
+
+def _read_kept(path: Path) -> tuple[dict[str, Comparison], dict[str, str]]:
+    stored = json.loads(path.read_text())
+    found = {}
+    for name, fields in stored["found"].items():
+        winner = {**fields["winner"], "twins": tuple(fields["winner"]["twins"])}
+        table = pd.DataFrame(fields["table"])
+        found[name] = Comparison(**{**fields, "winner": Winner(**winner), "table": table})
+    return found, stored["missing"]
+
+
+def _keep(path: Path, found: Mapping[str, Comparison], missing: Mapping[str, str]) -> None:
+    """Store comparisons in a campaign's folder, and let go of the oldest; a folder that can't be written keeps none."""
+    stored = {}
+    for name, comparison in found.items():
+        table = comparison.table.to_dict("records")
+        fields = {field.name: getattr(comparison, field.name) for field in dataclasses.fields(comparison)}
+        stored[name] = fields | {"winner": dataclasses.asdict(comparison.winner), "table": table}
+    text = json.dumps({"found": stored, "missing": missing})
+    try:
+        write_atomically(path, lambda temporary: temporary.write_text(text))
+        kept = sorted(path.parent.glob(f"{_PREFIX}*.json"), key=lambda other: other.stat().st_mtime)
+        for old in kept[:-KEPT]:
+            old.unlink(missing_ok=True)
+    except OSError:
+        return

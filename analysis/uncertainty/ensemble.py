@@ -1,0 +1,152 @@
+"""Ensembles of trials that are there already: means of their stored predictions, compared to the best single trial."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from nrtune.analysis.selection.winners import USE_CASES, UseCase, finalists
+from nrtune.analysis.sources.trials import Trials
+from nrtune.analysis.store.predictions import Predictions
+from nrtune.analysis.uncertainty.intervals import Configuration, Interval, Resampler, Resampling
+from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.files import PREDICTIONS, write_atomically
+from nrtune.trainables.evaluation.metrics import ranks
+
+MEAN, RANKS = "mean", "rank_average"
+WAYS = (MEAN, RANKS)
+"""The mean of predictions; the mean of their ranks, which does not know that a ranking loss fixes no scale."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ensemble:
+    """An ensemble in one use case: its way, its members, the metric, and how it compares to the best single trial.
+
+    value, low, high: its metric with the interval. change, change_low, change_high, p: less the best single trial's.
+    """
+
+    way: str
+    members: tuple[str, ...]
+    metric: str
+    value: float
+    low: float
+    high: float
+    single: float
+    change: float
+    change_low: float
+    change_high: float
+    p: float
+    predictions: Predictions
+
+
+def ensembles(
+    source: Trials,
+    use_case: str,
+    *,
+    top: int = 5,
+    select_on: str | None = None,
+    use_cases: Mapping[str, UseCase] = USE_CASES,
+    how: Resampling | None = None,
+) -> list[Ensemble]:
+    """The ensembles of the `top` trials of a use case by selection data, each compared to the first of them.
+
+    A use case of several metrics is told by its first. Raises UserError where fewer than two trials have predictions.
+    """
+    names = finalists(source.trials(), use_case, select_on or source.select_on, top, use_cases)
+    fingerprint = {record.name: record.fingerprint for record in source.records()}
+    stored = {name: source.predictions(fingerprint[name]) for name in names}
+    stored = {name: one for name, one in stored.items() if one.test is not None}
+    if len(stored) < 2:
+        raise UserError(
+            f"use case {use_case}: {len(stored)} of its {len(names)} best trials have stored predictions; an ensemble needs two"
+        )
+    members = tuple(stored)
+    metric = next(iter(use_cases[use_case].metrics))
+    ways = (MEAN,) if metric.startswith("noise/") else WAYS  # an error of ranks is no error
+    combined = {way: combine(list(stored.values()), way) for way in ways}
+    configurations = [Configuration(members[0], (0,), (stored[members[0]],))]
+    configurations += [Configuration(way, (0,), (one,)) for way, one in combined.items()]
+    resampler = Resampler(configurations, source.matched, how)
+    resampled = resampler.metric(metric)
+    if resampled is None:
+        raise UserError(f"use case {use_case}: stored predictions do not tell {metric}")
+    own, against = resampler.interval(resampled), resampler.differences(resampled, 0)
+    return [
+        _ensemble(way, members, metric, own, against, number, combined[way]) for number, way in enumerate(ways, start=1)
+    ]
+
+
+def combine(predictions: Sequence[Predictions], way: str) -> Predictions:
+    """One prediction of several, a row a test sequence and a row a variant.
+
+    Ranks are taken within the test split, and within each element and part of the variants: there they are compared.
+    Their means are scaled to lie in (0, 1]. Raises UserError for trials that
+    were not scored on the same rows.
+    """
+    first = predictions[0]
+    for other in predictions:
+        if [one is None for one in other] != [one is None for one in first]:
+            raise UserError("an ensemble's trials must all have the same kinds of predictions")
+    test = variants = satmut = None
+    if first.test is not None:
+        test = _combined([one.test for one in predictions if one.test is not None], "prediction", way, [])
+    if first.variants is not None:
+        tables = [one.variants for one in predictions if one.variants is not None]
+        variants = _combined(tables, "variant_effect", way, ["element", "part"])
+    if first.satmut is not None:
+        tables = [one.satmut for one in predictions if one.satmut is not None]
+        satmut = _combined(tables, "variant_effect", way, ["element"])
+    return Predictions(test, variants, satmut)
+
+
+def store(ensemble: Ensemble, folder: Path) -> list[Path]:
+    """Write an ensemble's predictions into a folder, each file whole or not at all; returns their paths."""
+    paths = []
+    for name, table in zip(PREDICTIONS, ensemble.predictions, strict=True):
+        if table is not None:
+            write_atomically(folder / name, functools.partial(table.to_parquet, index=False))
+            paths.append(folder / name)
+    return paths
+
+
+def _combined(tables: Sequence[pd.DataFrame], column: str, way: str, within: Sequence[str]) -> pd.DataFrame:
+    first = tables[0]
+    keys = [name for name in first if name != column]
+    if any(len(table) != len(first) or not table[keys].equals(first[keys]) for table in tables[1:]):
+        raise UserError("an ensemble's trials were not scored on the same rows")
+    values = np.stack([table[column].to_numpy(np.float64) for table in tables])
+    if way == RANKS:
+        groups = first.groupby(list(within)).indices.values() if within else [np.arange(len(first))]
+        for rows in groups:
+            values[:, rows] = ranks(values[:, rows].T).T / len(rows)
+    return first.assign(**{column: values.mean(axis=0)})
+
+
+def _ensemble(
+    way: str,
+    members: tuple[str, ...],
+    metric: str,
+    own: Interval,
+    against: Interval,
+    number: int,
+    predictions: Predictions,
+) -> Ensemble:
+    return Ensemble(
+        way=way,
+        members=members,
+        metric=metric,
+        value=float(own.estimate[number]),
+        low=float(own.low[number]),
+        high=float(own.high[number]),
+        single=float(own.estimate[0]),
+        change=float(against.estimate[number]),
+        change_low=float(against.low[number]),
+        change_high=float(against.high[number]),
+        p=float(against.p[number]),
+        predictions=predictions,
+    )

@@ -1,0 +1,378 @@
+"""Metrics of configurations, resampled: how far each could have come out otherwise on other variants and other seeds.
+
+Blocks of consecutive positions are drawn within each element, blocks of test sequences within the test split, the same
+for every configuration, so that differences are paired. Of a configuration with seed replicates, replicates are drawn
+too, the same seeds for all configurations that have the same. An interval is the estimate ± t × standard error, the
+standard error being the spread of the resamples and t Student's, with degrees of freedom from the numbers of blocks and
+of seeds (Satterthwaite 1946, doi:10.2307/3002019): with five seeds a normal interval, or the resamples' own percentiles,
+would be too narrow (docs/LOG.md has the coverage of each).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import stdtr, stdtrit
+
+from nrtune.analysis.store.predictions import Predictions
+from nrtune.analysis.uncertainty.bootstrap import (
+    Floats,
+    Ints,
+    draw_counts,
+    mean_samples,
+    pearson_samples,
+    position_blocks,
+    random_blocks,
+    spearman_samples,
+)
+from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.randomness import derive_generator
+from nrtune.trainables.data.benchmarks.cagi5 import HIGH_CONFIDENCE
+from nrtune.trainables.evaluation.metrics import MIN_STRATUM, pearson, spearman
+
+TEST_BLOCKS = 40
+"""Test sequences are independent: dealt at random into so many blocks, which tell the spread as well and cost less."""
+
+KINDS = {"spearman": (spearman, spearman_samples), "pearson": (pearson, pearson_samples)}
+MEAN = "mean"
+_STATISTICS = {**KINDS, MEAN: (lambda rows, _: float(rows.mean()), mean_samples)}
+STRATA: Mapping[str, Callable[[NDArray[np.bool_]], NDArray[np.bool_]]] = {
+    "all": np.ones_like,
+    "hc": np.copy,
+    "lc": np.logical_not,
+}
+"""Which variants a stratum holds, by which are of high confidence."""
+
+SATMUT = "satmut"
+"""The saturation mutagenesis study's own table: one part, beside CAGI5's release and challenge."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Resampling:
+    """How to resample: how often, over blocks of how many base pairs, at which confidence level, from which seed."""
+
+    resamples: int = 10_000
+    block: int = 10
+    level: float = 0.95
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what gives no interval. Raises UserError."""
+        if self.resamples < 100:
+            raise UserError(f"{self.resamples} resamples are too few for an interval; take 100 or more")
+        if self.block < 1:
+            raise UserError(f"a block has 1 position or more, not {self.block}")
+        if not 0.5 <= self.level < 1:
+            raise UserError(f"a confidence level lies between 0.5 and 1, not at {self.level}")
+
+
+class Configuration(NamedTuple):
+    """What is compared: a name, and the predictions of its trainings with their seeds (one without replicates)."""
+
+    name: str
+    seeds: tuple[int, ...]
+    predictions: tuple[Predictions, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Resampled:
+    """A metric of C configurations.
+
+    estimate: (C,). samples: (C, resamples). of_seed, seeds: each training's own value, and its seed. block_freedom: blocks
+    that were free to vary. bound: no value lies further from 0.
+    """
+
+    estimate: Floats
+    samples: Floats
+    of_seed: tuple[Floats, ...]
+    seeds: tuple[tuple[int, ...], ...]
+    block_freedom: int
+    bound: float = math.inf
+
+    def map(self, function: Callable[[Floats], Floats]) -> Resampled:
+        """The metric after an elementwise function, such as np.abs or np.negative."""
+        estimate = function(self.estimate)
+        return Resampled(
+            estimate,
+            function(self.samples),
+            tuple(map(function, self.of_seed)),
+            self.seeds,
+            self.block_freedom,
+            self.bound,
+        )
+
+
+class Interval(NamedTuple):
+    """Estimates (C,) with the ends of their intervals and two-sided p-values of being 0."""
+
+    estimate: Floats
+    low: Floats
+    high: Floats
+    p: Floats
+
+    @property
+    def holds_zero(self) -> NDArray[np.bool_]:
+        """Whether an interval includes 0; one that is undefined does."""
+        return ~((self.low > 0) | (self.high < 0))
+
+
+class Resampler:
+    """Resamples metrics of configurations, each metric once.
+
+    `matched`: the CAGI5 elements that a mean is over. Raises UserError where the configurations were not scored on the
+    same rows.
+    """
+
+    def __init__(
+        self, configurations: Sequence[Configuration], matched: Sequence[str], how: Resampling | None = None
+    ) -> None:
+        self.configurations, self.how = tuple(configurations), how or Resampling()
+        members = [predictions for configuration in self.configurations for predictions in configuration.predictions]
+        self._test = _together(configurations, [member.test for member in members], "prediction")
+        variants = _together(configurations, [member.variants for member in members], "variant_effect")
+        satmut = _together(configurations, [member.satmut for member in members], "variant_effect")
+        self._parts = _parts_of(variants, tuple(matched), satmut)
+        self._found: dict[str, Resampled | None] = {}
+        self._of_element: dict[tuple[str, str, str, str], _Members | None] = {}
+
+    def metric(self, name: str) -> Resampled | None:
+        """A metric by its full name; None where the predictions do not tell it."""
+        if name not in self._found:
+            members = self._members(name)
+            self._found[name] = None if members is None else self._of_configurations(members)
+        return self._found[name]
+
+    def interval(self, resampled: Resampled) -> Interval:
+        """The interval of each configuration's own value."""
+        spread = [_variance_of_mean(values) for values in resampled.of_seed]
+        found = self._interval(resampled.estimate, resampled.samples, np.array(spread), resampled)
+        bound = resampled.bound
+        return found._replace(low=found.low.clip(-bound, bound), high=found.high.clip(-bound, bound))
+
+    def differences(self, resampled: Resampled, reference: int) -> Interval:
+        """The interval of each configuration's value less that of the one at index `reference`, paired."""
+        spread = [_spread_of_difference(resampled, number, reference) for number in range(len(resampled.estimate))]
+        estimate = resampled.estimate - resampled.estimate[reference]
+        return self._interval(estimate, resampled.samples - resampled.samples[reference], np.array(spread), resampled)
+
+    def _interval(self, estimate: Floats, samples: Floats, of_seeds: Floats, resampled: Resampled) -> Interval:
+        """of_seeds: the part of each variance that is due to seeds; two columns, variance and degrees of freedom."""
+        variance = _ignoring_nan(np.nanvar, samples, ddof=1)
+        variance = np.where(np.isfinite(estimate), variance, np.nan)
+        due_to_seeds, seed_freedom = of_seeds[:, 0], of_seeds[:, 1]
+        due_to_blocks = np.maximum(variance - due_to_seeds, 0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            freedom = (due_to_seeds + due_to_blocks) ** 2 / (
+                due_to_seeds**2 / seed_freedom + due_to_blocks**2 / max(resampled.block_freedom, 1)
+            )
+        freedom = np.where(np.isfinite(freedom), freedom, max(resampled.block_freedom, 1))
+        error = np.sqrt(variance)
+        half = stdtrit(freedom, (1 + self.how.level) / 2) * error
+        with np.errstate(invalid="ignore", divide="ignore"):
+            p = 2 * stdtr(freedom, -np.abs(estimate) / error)
+        p = np.where(estimate == 0, 1.0, p)
+        return Interval(estimate, estimate - half, estimate + half, p)
+
+    def _members(self, name: str) -> _Members | None:
+        parts = name.split("/")
+        match parts:
+            case ["test", kind] if kind in KINDS and self._test is not None:
+                return self._of_test(kind, self._test.predictions, "activity")
+            case ["test", "mse"] if self._test is not None:
+                squares = (self._test.predictions - self._test.rows["activity"].to_numpy(np.float64)) ** 2
+                return self._of_test(MEAN, squares, "activity")._replace(bound=math.inf)
+            case ["noise", "corr"] if self._test is not None and "aleatoric_std" in self._test.rows:
+                errors = np.abs(self._test.predictions - self._test.rows["activity"].to_numpy(np.float64))
+                return self._of_test("pearson", errors, "aleatoric_std")
+            case [*_, "hc_lc_gap"]:
+                high, low = (
+                    self._members(name.removesuffix("hc_lc_gap") + f"spearman/{stratum}/{MEAN}")
+                    for stratum in ("hc", "lc")
+                )
+                if high is None or low is None:
+                    return None
+                return _Members(high.estimate - low.estimate, high.samples - low.samples, high.block_freedom, 2.0)
+            case ["cagi5", part, kind, stratum, element] if kind in KINDS and stratum in STRATA:
+                return self._of_variants(part, kind, stratum, element)
+            case [part, kind, stratum, element] if part == SATMUT and kind in KINDS and stratum in STRATA:
+                return self._of_variants(part, kind, stratum, element)
+        return None
+
+    def _of_test(self, kind: str, predicted: Floats, column: str) -> _Members:
+        assert self._test is not None
+        value = self._test.rows[column].to_numpy(np.float64)
+        generator = derive_generator(self.how.seed, "test blocks", len(value))
+        return self._resample(kind, predicted, value, random_blocks(len(value), TEST_BLOCKS, generator), "test")
+
+    def _of_variants(self, part: str, kind: str, stratum: str, element: str) -> _Members | None:
+        """An element, or the mean over the matched ones without those whose correlation is undefined."""
+        if part not in self._parts:
+            return None
+        elements = self._parts[part].matched if element == MEAN else (element,)
+        found = [m for e in elements if (m := self._element(part, kind, stratum, e)) is not None]
+        if not found:
+            return None
+        estimate = _ignoring_nan(np.nanmean, np.stack([m.estimate for m in found]), axis=0)
+        total, count = np.zeros_like(found[0].samples), np.zeros_like(found[0].samples)
+        for member in found:
+            defined = np.isfinite(member.samples)
+            total += np.where(defined, member.samples, 0)
+            count += defined
+        with np.errstate(invalid="ignore"):
+            samples = total / count
+        return _Members(estimate, samples, sum(m.block_freedom for m in found))
+
+    def _element(self, part: str, kind: str, stratum: str, element: str) -> _Members | None:
+        key = part, kind, stratum, element
+        if key not in self._of_element:
+            self._of_element[key] = self._of_one_element(*key)
+        return self._of_element[key]
+
+    def _of_one_element(self, part: str, kind: str, stratum: str, element: str) -> _Members | None:
+        variants = self._parts[part]
+        table = variants.rows
+        here = (table["element"] == element).to_numpy()
+        if not here.any():
+            return None
+        block = position_blocks(table["pos"].to_numpy(np.int64)[here], self.how.block)
+        chosen = STRATA[stratum](variants.high[here])
+        if chosen.sum() < MIN_STRATUM:
+            return None
+        value = table["value"].to_numpy(np.float64)[here][chosen]
+        effects = variants.predictions[:, here][:, chosen]
+        return self._resample(kind, effects, value, block[chosen], f"{part}/{element}", int(block.max()) + 1)
+
+    def _resample(
+        self, kind: str, predictions: Floats, value: Floats, block: Ints, key: str, blocks: int | None = None
+    ) -> _Members:
+        """blocks: how many there are where some may hold none of these rows: the same are drawn for every stratum."""
+        blocks = blocks or int(block.max()) + 1
+        generator = derive_generator(self.how.seed, "resample", key, blocks)
+        counts = draw_counts(blocks, self.how.resamples, generator)
+        plain, resampled = _STATISTICS[kind]
+        estimate = np.array([plain(prediction, value) for prediction in predictions])
+        return _Members(estimate, resampled(predictions, value, block, counts), blocks - 1)
+
+    def _of_configurations(self, members: _Members) -> Resampled:
+        """Means over the replicates of each configuration; in each resample over replicates drawn anew, one fewer."""
+        estimates, samples, of_seed = [], [], []
+        first = 0
+        for configuration in self.configurations:
+            rows = slice(first, first + len(configuration.seeds))
+            first = rows.stop
+            values, drawn = members.estimate[rows], members.samples[rows]
+            of_seed.append(values)
+            estimates.append(float(values.mean()))
+            if len(values) == 1:
+                samples.append(drawn[0])
+                continue
+            generator = derive_generator(self.how.seed, "replicates", *configuration.seeds)
+            weights = draw_counts(len(values), self.how.resamples, generator) / (len(values) - 1)
+            samples.append(np.einsum("br,rb->b", weights, drawn))
+        return Resampled(
+            np.array(estimates),
+            np.stack(samples),
+            tuple(of_seed),
+            tuple(configuration.seeds for configuration in self.configurations),
+            members.block_freedom,
+            members.bound,
+        )
+
+
+def holm(p: Floats) -> Floats:
+    """p-values (C,) corrected for being C, by Holm's step-down method (Holm 1979); NaN stays and does not count."""
+    corrected = np.full(len(p), np.nan)
+    defined = np.flatnonzero(np.isfinite(p))
+    order = defined[np.argsort(p[defined], kind="stable")]
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1))
+    corrected[order] = stepped.clip(max=1)
+    return corrected
+
+
+class _Members(NamedTuple):
+    """A metric of M trainings: estimate (M,), samples (M, resamples), free blocks, and the furthest a value lies from 0."""
+
+    estimate: Floats
+    samples: Floats
+    block_freedom: int
+    bound: float = 1.0
+
+
+class _Together(NamedTuple):
+    """The rows that all trainings were scored on, and their predictions (M, rows)."""
+
+    rows: pd.DataFrame
+    predictions: Floats
+
+
+class _Part(NamedTuple):
+    """Variants that are scored together: rows, predictions (M, rows), high confidence (rows,), what means are over."""
+
+    rows: pd.DataFrame
+    predictions: Floats
+    high: NDArray[np.bool_]
+    matched: tuple[str, ...]
+
+
+def _parts_of(variants: _Together | None, matched: tuple[str, ...], satmut: _Together | None) -> dict[str, _Part]:
+    parts = {}
+    if variants is not None:
+        high = variants.rows["confidence"].to_numpy(np.float64) >= HIGH_CONFIDENCE
+        for name in variants.rows["part"].unique():
+            here = (variants.rows["part"] == name).to_numpy()
+            parts[str(name)] = _Part(variants.rows[here], variants.predictions[:, here], high[here], matched)
+    if satmut is not None:
+        rows = satmut.rows
+        means_over = tuple(rows["element"][rows["matched"]].unique())
+        parts[SATMUT] = _Part(rows, satmut.predictions, rows["significant"].to_numpy(bool), means_over)
+    return parts
+
+
+def _together(
+    configurations: Sequence[Configuration], tables: Sequence[pd.DataFrame | None], column: str
+) -> _Together | None:
+    """None unless every training has a table."""
+    if not tables or any(table is None for table in tables):
+        return None
+    first = tables[0]
+    assert first is not None
+    names = [configuration.name for configuration in configurations for _ in configuration.predictions]
+    keys = [name for name in ("row", "activity", "element", "part", "pos", "ref", "alt", "value") if name in first]
+    found = []
+    for name, table in zip(names, tables, strict=True):
+        assert table is not None
+        if len(table) != len(first) or not all(table[key].equals(first[key]) for key in keys):
+            raise UserError(f"{name}: was not scored on the same rows as {names[0]}; compare trials of the same data")
+        found.append(table[column].to_numpy(np.float64))
+    return _Together(first, np.stack(found))
+
+
+def _variance_of_mean(values: Floats) -> tuple[float, float]:
+    """The variance of a mean over n seeds and its degrees of freedom; (0, 1) for one."""
+    if len(values) < 2:
+        return 0.0, 1.0
+    return float(np.var(values, ddof=1)) / len(values), len(values) - 1.0
+
+
+def _spread_of_difference(resampled: Resampled, one: int, other: int) -> tuple[float, float]:
+    """What seeds add to the variance of a difference of two means: paired where both have the same seeds."""
+    first, second = resampled.of_seed[one], resampled.of_seed[other]
+    if resampled.seeds[one] == resampled.seeds[other]:
+        return _variance_of_mean(first - second)
+    (v1, f1), (v2, f2) = _variance_of_mean(first), _variance_of_mean(second)
+    if v1 + v2 == 0:
+        return 0.0, 1.0
+    return v1 + v2, (v1 + v2) ** 2 / (v1**2 / f1 + v2**2 / f2)
+
+
+def _ignoring_nan(function: Callable[..., Floats], values: Floats, axis: int = 1, **more: int) -> Floats:
+    """nanmean or nanvar, NaN where nothing is defined."""
+    defined = np.isfinite(values).sum(axis=axis) > more.get("ddof", 0)
+    filled = np.where(np.expand_dims(defined, axis), values, 0.0)
+    return np.where(defined, function(filled, axis=axis, **more), math.nan)

@@ -1,0 +1,208 @@
+"""The finalists again, with fresh seeds: one training may be luck, several are not."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from nrtune.analysis import USE_CASES, find_winner
+from nrtune.analysis.selection.pareto import aims_of
+from nrtune.analysis.selection.winners import asked_of, finalists
+from nrtune.analysis.sources.open import open_folder
+from nrtune.analysis.sources.trials import table_of
+from nrtune.analysis.store.records import TrialRecord
+from nrtune.orchestrator.campaign.campaign import CampaignRun
+from nrtune.orchestrator.search.family_study import GivenOrder, Proposal, Proposer
+from nrtune.orchestrator.state.ledger import Ledger, is_running
+from nrtune.orchestrator.state.settings import ReplicateSettings, StudySettings
+from nrtune.search_spaces import published_by_name
+from nrtune.trainables.core.errors import UserError, suggest
+from nrtune.trainables.core.registry import PLUGIN_VARIABLE
+from nrtune.trainables.training.config import RECIPE_VERSION, TrialConfig
+from nrtune.trainables.training.loop import TrainingData
+
+
+class Replication(CampaignRun):
+    """A checked plan to train the finalists of a campaign's use cases, and its baseline, with fresh seeds.
+
+    Raises UserError, also where data or code are not what the campaign was trained with.
+    """
+
+    def __init__(self, settings: ReplicateSettings) -> None:
+        assert settings.out is not None
+        campaign = open_folder(settings.out)
+        self.manifest = campaign.manifest
+        recipe = self.manifest["identity"]["recipe"]
+        if recipe != RECIPE_VERSION:
+            raise UserError(
+                f"{settings.out}: was trained by another version of nrtune (recipe {recipe}, not {RECIPE_VERSION}),"
+                " whose numbers can't be compared; replicate with that version"
+            )
+        if is_running(settings.out):
+            raise UserError(f"{settings.out}: another command is writing to it; wait for it to end")
+        self.replication = settings
+        self.trials = [record for record in campaign.records() if record.replicate_of is None]
+        self.baselines, self.finalists, self.remarks = choose(self.trials, settings, campaign.select_on)
+        super().__init__(settings)
+        self.aims = aims_of(campaign.objectives, campaign.select_on)
+        self.seeds = self._fresh_seeds()
+        self._plan = {proposal.fingerprint: proposal for proposal in self._replicates()}
+
+    @property
+    def families(self) -> Sequence[str]:
+        """The families of what is replicated, the baseline's first."""
+        return tuple(dict.fromkeys(proposal.family for proposal in self._plan.values()))
+
+    def ended(self, ledger: Ledger) -> Mapping[str, TrialRecord]:
+        """What has ended of the replicates that are asked for."""
+        return {fingerprint: record for fingerprint, record in ledger.replicates.items() if fingerprint in self._plan}
+
+    def wanted(self, ledger: Ledger) -> dict[str, int]:
+        """The replicates of each family."""
+        return dict(Counter(proposal.family for proposal in self._plan.values()))
+
+    def typical(self) -> TrialConfig:
+        """The first replicate."""
+        return TrialConfig.from_flat(next(iter(self._plan.values())).config)
+
+    def proposers(self, ledger: Ledger) -> dict[str, Proposer]:
+        """The replicates of each family, seed by seed."""
+        plan = list(self._plan.values())
+        return {name: GivenOrder(name, [p for p in plan if p.family == name]) for name in self.families}
+
+    def read_data(self) -> TrainingData:
+        """Read the campaign's data again. Raises UserError where they have changed."""
+        data = super().read_data()
+        scored_on = {"cagi5": data.variants, "satmut": data.satmut}
+        digests = {"data": data.dataset.digest} | {name: of and of.digest for name, of in scored_on.items()}
+        for name, digest in digests.items():
+            if digest != self.manifest["identity"].get(name):
+                raise UserError(
+                    f"{getattr(self.settings, name)}: is not what {self.settings.out} was trained and scored on any more;"
+                    " put the data of then back"
+                )
+        return data
+
+    def identity(self) -> dict[str, Any]:
+        """The campaign's own."""
+        return dict(self.manifest["identity"])
+
+    def notes(self) -> list[str]:
+        """What a user should know of the data, of what is not replicated, and of the plan."""
+        return [*super().notes(), *self.remarks, self.plan()]
+
+    def plan(self) -> str:
+        """One sentence: how many trainings of what, and what they will take."""
+        ended = {record.fingerprint for record in open_folder(self.folder).records()}
+        seconds = {record.name: record.seconds for record in self.trials}
+        left = [proposal for proposal in self._plan.values() if proposal.fingerprint not in ended]
+        needed = sum(seconds[str(proposal.replicate_of)] for proposal in left)
+        of = [record.name for record in self.baselines]
+        baseline = f" and the baseline{'s' * (len(of) > 1)} {', '.join(of)}" if of else ""
+        to_do = "nothing to do"
+        if left:
+            done = len(self._plan) - len(left)
+            to_do = (f"{done} done, " if done else "") + f"about {_duration(needed)} of training to do"
+        return (
+            f"replicating {_number(len(self.finalists), 'finalist')}{baseline} with"
+            f" seed{'s' * (len(self.seeds) > 1)} {', '.join(map(str, self.seeds))}:"
+            f" {_number(len(self._plan), 'training')}, {to_do}"
+        )
+
+    def parent_parameters(self) -> dict[str, Any]:
+        """What MLflow shows of the campaign itself."""
+        families = dict.fromkeys(record.family for record in self.trials)
+        return super().parent_parameters() | {"families": ",".join(families)}
+
+    def _fresh_seeds(self) -> list[int]:
+        """The smallest that no trial of the campaign has, nor a configuration that a study may yet train."""
+        taken = {record.config["seed"] for record in self.trials}
+        if self.manifest["identity"]["command"] == StudySettings.command:
+            taken |= {published.seed for _, published in published_by_name().values()}
+        candidates = range(self.replication.seeds + len(taken))
+        return [seed for seed in candidates if seed not in taken][: self.replication.seeds]
+
+    def _replicates(self) -> Iterable[Proposal]:
+        """Every replicate, seed by seed, so that whenever they are cut off all have about as many."""
+        originals = [*self.baselines, *self.finalists]
+        for record in originals:
+            if self.data.fingerprint_of(_config(record, record.config["seed"])) != record.fingerprint:
+                raise UserError(
+                    f"{record.name}: what its configuration builds has changed since it was trained; put the code of"
+                    f" then back (encoder {record.config['encoder']}, loss {record.config['loss']},"
+                    f" sampler {record.config['sampler']})"
+                )
+        for seed in self.seeds:
+            for record in originals:
+                config = _config(record, seed)
+                yield Proposal(
+                    name=f"{record.name}/s{seed}",
+                    family=record.family,
+                    number=-1,
+                    config=config.to_flat(),
+                    fingerprint=self.data.fingerprint_of(config),
+                    published=None,
+                    also={},
+                    replicate_of=record.name,
+                )
+
+
+def choose(
+    trials: Sequence[TrialRecord], settings: ReplicateSettings, select_on: str
+) -> tuple[list[TrialRecord], list[TrialRecord], list[str]]:
+    """The baselines, the finalists of all use cases asked for, and a remark on each that is left out.
+
+    Raises UserError for an unknown use case and where nothing is left.
+    """
+    for name in settings.use_case:
+        if name not in USE_CASES:
+            raise UserError(f"--use-case {name}: unknown{suggest(name, USE_CASES)}")
+    table, records = table_of(trials), {record.name: record for record in trials}
+    baselines: list[str] = []
+    chosen: list[str] = []
+    remarks: list[str] = []
+    for use_case in settings.use_case or asked_of(table, USE_CASES):
+        try:
+            chosen += finalists(table, use_case, select_on, settings.top)
+            baseline = find_winner(table, use_case, select_on).baseline
+        except UserError as error:
+            remarks.append(str(error))
+        else:
+            baselines += [baseline] if baseline is not None else []
+    if not chosen:
+        raise UserError(f"{settings.out}: there is nothing to replicate ({remarks[0]})")
+    distinct: dict[str, str] = {}
+    for name in dict.fromkeys([*baselines, *chosen]):
+        first = distinct.setdefault(_but_seed(records[name]), name)
+        if first != name:
+            remarks.append(f"{name} is {first} with another seed: both are replicated as {first}")
+    kept = [records[name] for name in distinct.values()]
+    is_baseline = set(baselines)
+    return (
+        [record for record in kept if record.name in is_baseline],
+        [record for record in kept if record.name not in is_baseline],
+        remarks,
+    )
+
+
+def _but_seed(record: TrialRecord) -> str:
+    return json.dumps({**record.config, "seed": None}, sort_keys=True)
+
+
+def _config(record: TrialRecord, seed: int) -> TrialConfig:
+    try:
+        return TrialConfig.from_flat({**record.config, "seed": seed})
+    except UserError as error:
+        raise UserError(f"{record.name}: {error}; {PLUGIN_VARIABLE} must be as it was in the search") from error
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,174 @@
+"""Options that several commands have, and how their texts are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nrtune.trainables.core.errors import UserError
+
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "preset": ("small", "study"),
+    "precision": ("auto", "float32", "bf16"),
+    "select_on": ("release", "val", "challenge"),
+    "noise": ("auto", "orientation", "replicates", "none"),
+    "allocation": ("even", "adaptive"),
+    "scheduler": ("asha", "hyperband", "median", "none"),
+    "sampler": ("tpe", "nsga2", "random", "grid"),
+    "cell_line": ("K562", "HepG2", "simulated"),
+    "use_case": (
+        "overall", "pearson", "high_confidence", "low_confidence", "noise_resistance", "in_distribution", "balance",
+        "hc_lc_gap", "saturation_mutagenesis", "all",
+    ),
+}  # fmt: skip
+"""What a shell completes, written here because what defines it takes a second to import; a test compares them."""
+
+
+def completing(names: str | Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+    """What completes an option: one of CHOICES or what is called for names. Behind commas the last name is completed."""
+
+    def complete(incomplete: str) -> list[str]:
+        head, comma, last = incomplete.rpartition(",")
+        known = CHOICES[names] if isinstance(names, str) else names()
+        return [f"{head}{comma}{name}" for name in known if name.startswith(last)]
+
+    return complete
+
+
+def families() -> Iterable[str]:
+    """The names of all families, those of NRTUNE_PLUGINS among them."""
+    from nrtune.search_spaces import FAMILIES
+
+    return FAMILIES.names()
+
+
+SettingsFile = Annotated[
+    Path | None, typer.Argument(metavar="SETTINGS.yaml", help="Settings file; every flag overrides one field.")
+]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The campaign's folder (a search's --out).")]
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="DIR", help="The campaign's folder; or an MLflow URI[#NAME], a .parquet export, the study's .csv."
+    ),
+]
+CampaignSelectOn = Annotated[
+    str | None,
+    typer.Option(help="release, val or challenge. [default: the campaign's]", autocompletion=completing("select_on")),
+]
+UseCases = Annotated[
+    Path | None, typer.Option(metavar="FILE.yaml", help="Use cases of your own, beside the known ones.")
+]
+Data = Annotated[Path | None, typer.Option(help="lentiMPRA data: .h5, or a Prix Fixe .tsv.")]
+Cagi5 = Annotated[Path | None, typer.Option(help="Folder of CAGI5 files and references.json.")]
+Satmut = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of the saturation mutagenesis study's elements.tsv.gz and references.json, to score on too."
+    ),
+]
+Out = Annotated[Path | None, typer.Option(help="The campaign's folder; the same again goes on with it.")]
+Epochs = Annotated[int | None, typer.Option(help="Epochs a trial. [default: the preset's]")]
+Preset = Annotated[
+    str | None,
+    typer.Option(help="Model size and budget: small or study. [default: small]", autocompletion=completing("preset")),
+]
+Precision = Annotated[
+    str | None, typer.Option(help="auto, float32 or bf16. [default: auto]", autocompletion=completing("precision"))
+]
+SelectOn = Annotated[
+    str | None,
+    typer.Option(
+        help="Data that winners are selected on: release, val or challenge. [default: release, or val without --cagi5]",
+        autocompletion=completing("select_on"),
+    ),
+]
+CellLine = Annotated[
+    str | None,
+    typer.Option(
+        help="K562, HepG2 or simulated. [default: as the data file's name says, else K562]",
+        autocompletion=completing("cell_line"),
+    ),
+]
+Noise = Annotated[
+    str | None,
+    typer.Option(
+        help="Noise of a .tsv: auto, orientation, replicates or none. [default: auto]",
+        autocompletion=completing("noise"),
+    ),
+]
+Name = Annotated[str | None, typer.Option(help="The campaign's name. [default: the folder's]")]
+MaxConcurrent = Annotated[int | None, typer.Option(help="Trials at a time. [default: as many as fit]")]
+CpusPerTrial = Annotated[
+    str | None, typer.Option(help="CPU cores a trial; auto: as measured, without GPUs. [default: 1]")
+]
+GpusPerTrial = Annotated[
+    str | None,
+    typer.Option(help="GPUs a trial, fractions allowed; auto: as measured. [default: 1 where there are any]"),
+]
+TimeBudget = Annotated[float | None, typer.Option(help="Minutes, then running trials are put off.")]
+TrialTimeLimit = Annotated[float | None, typer.Option(help="Minutes a trial may take before it fails.")]
+KeepTop = Annotated[
+    int | None, typer.Option(help="Trials of each use case whose checkpoints stay at the end. [default: 5]")
+]
+Keep = Annotated[
+    list[str] | None, typer.Option(metavar="TRIAL|all", help="A trial whose checkpoint stays, too, or all.")
+]
+TrackingUri = Annotated[
+    str | None, typer.Option(help="MLflow tracking URI. [default: a SQLite file in the campaign's folder]")
+]
+Address = Annotated[str | None, typer.Option(help="Ray cluster, such as auto. [default: this machine]")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Stops trials that fall behind: asha, hyperband or median; or none. [default: asha]",
+        autocompletion=completing("scheduler"),
+    ),
+]
+Sampler = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Proposes trials: tpe, nsga2, random or grid. [default: tpe]",
+        autocompletion=completing("sampler"),
+    ),
+]
+Objective = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="METRIC:max|min",
+        help="What to optimise, such as val/noise/corr:min; give it again for several at once. [default: the CAGI5"
+        " Spearman, or validation's, of what is selected on]",
+    ),
+]
+Resume = Annotated[bool | None, typer.Option("--resume", help="Go on with --out, settings included.")]
+PrintSettings = Annotated[bool, typer.Option("--print-settings", help="Print the settings as YAML and stop.")]
+
+
+def comma_separated(text: str | None) -> tuple[str, ...] | None:
+    """The parts of a list; None where the option was not given."""
+    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def assignments(texts: Sequence[str] | None) -> dict[str, Any] | None:
+    """NAME=VALUE pairs; a value is a number, true or false where it reads as one, else a text. None where none was given.
+
+    Raises UserError for one without an equals sign.
+    """
+    if not texts:
+        return None
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise UserError(f"--set {text}: give NAME=VALUE, such as encoder=factorized")
+        try:
+            found[name.strip()] = json.loads(value)
+        except json.JSONDecodeError:
+            found[name.strip()] = value.strip()
+    return found

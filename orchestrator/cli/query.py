@@ -1,0 +1,364 @@
+"""The commands that answer from trials that are there: how far they are, which are best, how sure that is."""
+
+from __future__ import annotations
+
+import enum
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nrtune.orchestrator.cli import options
+from nrtune.trainables.core.errors import UserError, suggest
+
+if TYPE_CHECKING:
+    from nrtune.analysis.selection.winners import UseCase
+    from nrtune.analysis.uncertainty.comparison import Comparisons
+
+app = typer.Typer()
+
+
+class Format(enum.StrEnum):
+    """How `nrtune trials` writes its table."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+    parquet = "parquet"
+
+
+@app.command()
+def status(
+    source: Annotated[str, typer.Argument(metavar="DIR", help="The campaign's folder; or an MLflow URI[#NAME].")],
+) -> None:
+    """Show how far a campaign is."""
+    from nrtune.orchestrator.views.status import status_text
+    from nrtune.orchestrator.views.tables import fitted
+
+    typer.echo(fitted(status_text(source)))
+
+
+@app.command()
+def gc(
+    folder: options.Folder,
+    keep_top: Annotated[
+        int | None,
+        typer.Option(min=1, help="Trials of each use case whose checkpoints stay. [default: the campaign's]"),
+    ] = None,
+    keep: options.Keep = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
+) -> None:
+    """Delete checkpoints that nothing needs any more: it says which, and asks."""
+    from nrtune.orchestrator.state.retention import describe, plan_gc
+    from nrtune.orchestrator.views.tables import fitted
+
+    found = plan_gc(folder, keep_top, keep)
+    typer.echo(fitted(describe(folder, found)))
+    if not found.files and not found.folders:
+        return
+    if yes or (sys.stdin.isatty() and typer.confirm("Delete?", err=True)):
+        found.carry_out()
+        typer.echo("deleted")
+    else:
+        typer.echo("nothing was deleted; --yes does it")
+
+
+@app.command()
+def trials(
+    source: options.Source,
+    family: Annotated[
+        str | None, typer.Option(help="Only this family.", autocompletion=options.completing(options.families))
+    ] = None,
+    sort: Annotated[str | None, typer.Option(metavar="METRIC", help="Sort by this column, largest first.")] = None,
+    ascending: Annotated[bool, typer.Option("--ascending", help="Smallest first.")] = False,
+    format: Annotated[Format, typer.Option(help="table shows a few columns, the others all.")] = Format.table,
+) -> None:
+    """List the trials that have ended."""
+    from nrtune.orchestrator.views.status import trials_table, write_trials
+
+    table = trials_table(source, family=family, sort=sort, ascending=ascending)
+    write_trials(source, table, format.value)
+
+
+@app.command()
+def best(
+    source: options.Source,
+    use_case: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|all",
+            help="A use case, or all of them.",
+            autocompletion=options.completing("use_case"),
+        ),
+    ] = "all",
+    select_on: options.CampaignSelectOn = None,
+    use_cases: options.UseCases = None,
+    json: Annotated[bool, typer.Option("--json", help="Everything about the winners, for programs.")] = False,
+    pareto: Annotated[
+        bool,
+        typer.Option("--pareto", help="The trials that no other beats in all objectives, the search's or those given."),
+    ] = False,
+    objectives: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="METRIC:max|min", help="With --pareto: objectives, such as test/spearman:max."),
+    ] = None,
+) -> None:
+    """Name the best trial for each use case, and what can be told from luck."""
+    if pareto:
+        if use_case != "all" or select_on is not None or use_cases is not None:
+            raise UserError("--pareto goes by objectives; leave --use-case, --use-cases and --select-on out")
+        _print_front(source, objectives or [], as_json=json)
+        return
+    if objectives:
+        raise UserError(f"{objectives[0]}: objectives are for --pareto")
+    print_best(source, use_case, as_json=json, select_on=select_on, own=use_cases)
+
+
+@app.command()
+def report(
+    source: options.Source,
+    out: Annotated[
+        Path | None, typer.Option(help="The report's folder. [default: DIR/report, or report for another source]")
+    ] = None,
+    open: Annotated[bool, typer.Option("--open", help="Show the page in the browser.")] = False,
+    select_on: options.CampaignSelectOn = None,
+    use_cases: options.UseCases = None,
+) -> None:
+    """Write a report: one HTML page with winners, intervals and figures; also as Markdown and JSON."""
+    from nrtune.analysis import Campaign
+    from nrtune.analysis.report.report import write_report
+
+    comparisons = _comparisons(source, select_on, use_cases)
+    campaign = comparisons.source
+    folder = out or (campaign.folder / "report" if isinstance(campaign, Campaign) else Path("report"))
+    page = write_report(comparisons, folder)
+    typer.echo(str(page))
+    if isinstance(campaign, Campaign):
+        from nrtune.orchestrator.tracking.registry import log_report
+
+        try:
+            log_report(campaign, folder)
+        except UserError as error:  # the report is there all the same
+            typer.echo(f"it is not on MLflow's run: {error}", err=True)
+    if open:
+        import webbrowser
+
+        webbrowser.open(page.resolve().as_uri())
+
+
+@app.command()
+def register(
+    folder: options.Folder,
+    name: Annotated[str, typer.Option(help="The registered model; a further version of one that is there.")],
+    use_case: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="The use case whose winner it is.",
+            autocompletion=options.completing("use_case"),
+        ),
+    ] = "overall",
+    select_on: options.CampaignSelectOn = None,
+    use_cases: options.UseCases = None,
+) -> None:
+    """Put a use case's winner into MLflow's model registry, with its metrics, interval and data."""
+    from nrtune.orchestrator.tracking.registry import register as put
+    from nrtune.orchestrator.views.tables import fitted
+
+    typer.echo(fitted(put(_comparisons(str(folder), select_on, use_cases, use_case), use_case, name)))
+
+
+@app.command()
+def ensemble(
+    source: options.Source,
+    use_case: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="The use case whose best trials are put together.",
+            autocompletion=options.completing("use_case"),
+        ),
+    ] = "overall",
+    top: Annotated[int, typer.Option(min=2, help="How many of its trials, by selection data.")] = 5,
+    select_on: options.CampaignSelectOn = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the ensembles' predictions. [default: they are not kept]")
+    ] = None,
+) -> None:
+    """Compare the mean, and the mean rank, of the best trials' predictions to the best single trial."""
+    from nrtune.analysis import open_campaign
+    from nrtune.analysis.uncertainty.ensemble import ensembles, store
+    from nrtune.orchestrator.views.best import ensemble_table
+
+    found = ensembles(open_campaign(source), use_case, top=top, select_on=select_on)
+    ensemble_table(found, use_case)
+    for one in found if out is not None else ():
+        assert out is not None
+        for path in store(one, out / one.way):
+            typer.echo(str(path))
+
+
+@app.command()
+def predict(
+    folder: options.Folder,
+    use_case: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="The use case whose winner predicts.", autocompletion=options.completing("use_case")
+        ),
+    ] = "overall",
+    vcf: Annotated[Path | None, typer.Option(help="Variants: a VCF, plain or bgzipped.")] = None,
+    fasta: Annotated[Path | None, typer.Option(help="The genome that they are on: FASTA, plain or bgzipped.")] = None,
+    fasta_sequences: Annotated[
+        Path | None, typer.Option(help="Plain sequences instead: FASTA, a record a sequence.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="A .vcf or .vcf.gz, with a .parquet beside it; of sequences a .csv or .parquet."
+            " [default: NAME.nrtune.vcf.gz or NAME.nrtune.csv]"
+        ),
+    ] = None,
+    both_strands: Annotated[bool, typer.Option("--both-strands", help="Mean of both strands' predictions.")] = False,
+    trial: Annotated[str | None, typer.Option(help="This trial predicts, whatever won.")] = None,
+    ensemble: Annotated[
+        int | None, typer.Option(min=2, help="Mean of so many of the use case's best trials, by selection data.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda. [default: a GPU if there is one]")] = None,
+    select_on: options.CampaignSelectOn = None,
+    use_cases: options.UseCases = None,
+) -> None:
+    """Predict effects of the variants of a VCF, or the activity of sequences, with a use case's winner.
+
+    An effect is log2 activity with the alternative less that with the reference, each in a window with the variant in the
+    middle. After `nrtune replicate` it is the mean over the winner's replicates, with a 95 % interval of their spread; so
+    with --ensemble over the trials. Alleles that can't be predicted are counted, by reason.
+    """
+    from nrtune.orchestrator.inference.predict import check_options, run_sequences, run_vcf
+    from nrtune.orchestrator.inference.predictor import predictor_of
+
+    check_options(vcf, fasta, fasta_sequences, out)
+    predictor = predictor_of(
+        folder,
+        use_case,
+        trial=trial,
+        ensemble=ensemble,
+        select_on=select_on,
+        use_cases=_use_cases(use_cases),
+        both_strands=both_strands,
+        device=device,
+    )
+    if vcf is not None and fasta is not None:
+        run_vcf(vcf, fasta, out, predictor)
+    elif fasta_sequences is not None:
+        run_sequences(fasta_sequences, out, predictor)
+
+
+@app.command("import-published")
+def import_published(
+    table: Annotated[Path, typer.Argument(metavar="published_trials.csv", help="The study's table.")],
+    out: Annotated[Path, typer.Option(help="The campaign's folder, to be made.")],
+) -> None:
+    """Make a campaign folder of the study's own table, so that every command and the MLflow UI work on it."""
+    from nrtune.orchestrator.campaign.import_published import import_published as import_table
+
+    count = import_table(table, out)
+    typer.echo(f"{count} trials\n  winners: nrtune best {out}\n  MLflow: nrtune ui {out}", err=True)
+
+
+@app.command()
+def score(
+    predictions: Annotated[Path, typer.Argument(metavar="PREDICTIONS", help="CSV, TSV (plain or .gz) or Parquet.")],
+    other: Annotated[
+        Path | None, typer.Argument(metavar="OTHER", help="A second such file, to compare the first with.")
+    ] = None,
+    cagi5: options.Cagi5 = None,
+    satmut: options.Satmut = None,
+    test: Annotated[bool, typer.Option("--test", help="Score a table of test predictions instead.")] = False,
+    cell_line: Annotated[
+        str | None, typer.Option(help="Cell line whose elements are averaged. [default: as the folder says, else K562]")
+    ] = None,
+    resamples: Annotated[int, typer.Option(help="Resamples an interval is made from.")] = 10_000,
+    block: Annotated[int, typer.Option(help="Base pairs of a block of variants that is drawn.")] = 10,
+    json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
+) -> None:
+    """Score any model's predictions as nrtune scores its own, with 95 % intervals; two files are compared.
+
+    With --cagi5 or --satmut columns element, pos, ref, alt, variant_effect and, if there, chrom; with --test prediction,
+    activity and, if there, aleatoric_std. Other columns do not matter.
+    """
+    from nrtune.analysis.uncertainty.intervals import Resampling
+    from nrtune.orchestrator.views.data_check import read_variants_of_cagi5, read_variants_of_study
+    from nrtune.orchestrator.views.score import check_options, score_tests, score_text
+
+    check_options(cagi5, satmut, test, cell_line)
+    how = Resampling(resamples=resamples, block=block)
+    paths = [predictions] if other is None else [predictions, other]
+    if cagi5 is not None:
+        typer.echo(score_text(paths, read_variants_of_cagi5(cagi5, cell_line), cagi5, how, as_json=json))
+    elif satmut is not None:
+        typer.echo(score_text(paths, read_variants_of_study(satmut, cell_line), satmut, how, as_json=json))
+    else:
+        typer.echo(score_tests(paths, how, as_json=json))
+
+
+@app.command()
+def ui(
+    folder: options.Folder,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
+    optuna: Annotated[bool, typer.Option("--optuna", help="Optuna's dashboard instead: studies, importances.")] = False,
+) -> None:
+    """Serve the campaign's MLflow UI on loopback until Ctrl-C."""
+    from nrtune.orchestrator.cli.serve import serve_mlflow, serve_optuna
+
+    if optuna:
+        serve_optuna(folder, port)
+    else:
+        raise typer.Exit(serve_mlflow(folder, port))
+
+
+def print_best(
+    source: str, use_case: str, *, as_json: bool, select_on: str | None = None, own: Path | None = None
+) -> None:
+    """Print the winner of a use case, or of all. Raises UserError for an unknown one."""
+    from nrtune.orchestrator.views.best import best_json, best_table, best_text
+    from nrtune.orchestrator.views.tables import fitted
+
+    comparisons = _comparisons(source, select_on, own, use_case)
+    if as_json:
+        typer.echo(best_json(comparisons, use_case))
+    elif use_case == "all":
+        best_table(comparisons)
+    else:
+        typer.echo(fitted(best_text(comparisons, use_case)))
+
+
+def _comparisons(source: str, select_on: str | None, own: Path | None, use_case: str = "all") -> Comparisons:
+    """What compares a source's trials; own: a file of further use cases. Raises UserError for an unknown use case."""
+    from nrtune.analysis import open_campaign
+    from nrtune.analysis.uncertainty.comparison import Comparisons
+
+    use_cases = _use_cases(own)
+    if use_case != "all" and use_case not in use_cases:
+        raise UserError(f"unknown use case {use_case!r}{suggest(use_case, [*use_cases, 'all'])}")
+    return Comparisons(open_campaign(source), select_on=select_on, use_cases=use_cases)
+
+
+def _use_cases(own: Path | None) -> Mapping[str, UseCase]:
+    from nrtune.analysis.selection.winners import USE_CASES, load_use_cases
+
+    return USE_CASES if own is None else load_use_cases(own)
+
+
+def _print_front(source: str, objectives: list[str], *, as_json: bool) -> None:
+    from nrtune.analysis import open_campaign
+    from nrtune.orchestrator.views.pareto import front_of, pareto_json, pareto_table
+
+    campaign = open_campaign(source)
+    front = front_of(campaign, objectives)
+    if as_json:
+        typer.echo(pareto_json(campaign, front))
+    else:
+        pareto_table(front)

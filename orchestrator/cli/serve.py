@@ -1,0 +1,71 @@
+"""The user interfaces of MLflow and Optuna over a campaign, on loopback until they are ended."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from nrtune.analysis.sources.open import open_folder
+from nrtune.orchestrator.state.ledger import tracking_uri
+from nrtune.trainables.core.errors import UserError
+
+HOST = "127.0.0.1"
+
+
+def serve_mlflow(folder: Path, port: int) -> int:
+    """Serve the campaign's MLflow UI on 127.0.0.1 until it is ended; returns its exit code."""
+    uri = tracking_uri(folder)
+    if uri.startswith(("http://", "https://", "databricks")):
+        raise UserError(f"the campaign is tracked by a server: open {uri} in a browser")
+    from nrtune.orchestrator.tracking.mlflow_tracker import page_of  # MLflow takes seconds to import
+
+    _check_free(port)
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        uri,
+        "--host",
+        HOST,
+        "--port",
+        str(port),
+    ]
+    page = f"http://{HOST}:{port}{page_of(uri, open_folder(folder).manifest)}"
+    sys.stderr.write(f"open {page} in a browser in about 10 s (Ctrl-C ends the server)\n{shlex.join(command)}\n")
+    # What Python files lie in this folder is not MLflow's business.
+    process = subprocess.Popen(command, env={**os.environ, "PYTHONSAFEPATH": "1"})
+    # A polite kill must not leave the server behind; Ctrl-C reaches both anyway.
+    signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+    return 0
+
+
+def serve_optuna(folder: Path, port: int) -> None:
+    """Serve optuna-dashboard over the campaign's studies until Ctrl-C."""
+    identity = open_folder(folder).manifest["identity"]
+    if identity["command"] != "search":
+        raise UserError(f"{folder}: is a {identity['command']}, which Optuna proposes nothing for")
+    from optuna_dashboard import run_server
+
+    from nrtune.orchestrator.search.family_study import read_storage  # Optuna takes a second to import
+
+    _check_free(port)
+    sys.stderr.write(f"open http://{HOST}:{port} in a browser (Ctrl-C ends the server)\n")
+    run_server(read_storage(folder, identity["optuna_storage"]), host=HOST, port=port)
+
+
+def _check_free(port: int) -> None:
+    with socket.socket() as probe:
+        if probe.connect_ex((HOST, port)) == 0:
+            raise UserError(f"port {port} is taken; choose another with --port")

@@ -1,0 +1,29 @@
+"""Ray Tune asks after each message whether a trial goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+from nrtune.orchestrator.lifecycle.messages import MESSAGE, EpochEnded
+from nrtune.orchestrator.lifecycle.stopping import Arrivals
+
+
+class EarlyStopper(FIFOScheduler):
+    """First in, first out, and stopped where the campaign's arrivals say so.
+
+    Trials whose configuration says `protected` (the study's own values, to which all else is compared) arrive and are
+    never stopped. Ray Tune does not ask about a trial that says that it is done.
+    """
+
+    def __init__(self, arrivals: Arrivals) -> None:
+        super().__init__()
+        self.arrivals = arrivals
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """STOP or CONTINUE."""
+        message = result[MESSAGE]
+        assert isinstance(message, EpochEnded)
+        arrival = self.arrivals.arrive(trial.config["fingerprint"], message.curve, protected=trial.config["protected"])
+        return str(TrialScheduler.STOP if arrival is not None and arrival.stopped else TrialScheduler.CONTINUE)

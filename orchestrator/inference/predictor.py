@@ -1,0 +1,136 @@
+"""The models behind a campaign's answer, as one: a use case's winner with its replicates, or the best few trials."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+from nrtune.analysis.selection.winners import ENOUGH, USE_CASES, UseCase, finalists
+from nrtune.analysis.sources.open import open_folder
+from nrtune.analysis.sources.trials import Campaign
+from nrtune.analysis.store.records import FINISHED, SCORED
+from nrtune.trainables.core.errors import UserError, suggest
+from nrtune.trainables.core.files import BEST
+from nrtune.trainables.data.sequences import reverse_complement
+from nrtune.trainables.evaluation.scoring import predict
+from nrtune.trainables.inference import SequenceModel, load_model
+
+LEVEL = 0.95
+
+
+class Means(NamedTuple):
+    """A mean over models with the ends of its interval, (n,) each; NaN where one model alone says nothing of its spread."""
+
+    mean: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Predictor:
+    """One model or several: `trials` names them, `what` says in words how they were chosen, `length` bases are shown them.
+
+    both_strands: a prediction is the mean of a sequence's and its reverse complement's.
+    """
+
+    campaign: str
+    what: str
+    trials: tuple[str, ...]
+    models: tuple[SequenceModel, ...]
+    both_strands: bool = False
+
+    @property
+    def length(self) -> int:
+        """Bases of a sequence."""
+        return self.models[0].length
+
+    def predict(self, tokens: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Predictions of each model, (models, n), for tokens (n, length)."""
+        found = np.stack([_predict(model, tokens) for model in self.models])
+        if self.both_strands:
+            found = (found + np.stack([_predict(model, reverse_complement(tokens)) for model in self.models])) / 2
+        return found
+
+
+def means_of(values: NDArray[np.float64]) -> Means:
+    """Means over models of values (models, n), with Student's t interval: how far other trainings could have been off.
+
+    It holds the spread between trainings alone, not the error that they share.
+    """
+    count, mean = len(values), values.mean(axis=0)
+    if count < ENOUGH:
+        return Means(mean, np.full(len(mean), np.nan), np.full(len(mean), np.nan))
+    half = stdtrit(count - 1, (1 + LEVEL) / 2) * values.std(axis=0, ddof=1) / np.sqrt(count)
+    return Means(mean, mean - half, mean + half)
+
+
+def predictor_of(
+    folder: Path,
+    use_case: str = "overall",
+    *,
+    trial: str | None = None,
+    ensemble: int | None = None,
+    select_on: str | None = None,
+    use_cases: Mapping[str, UseCase] = USE_CASES,
+    both_strands: bool = False,
+    device: str | None = None,
+) -> Predictor:
+    """The models of a campaign's folder that answer a use case.
+
+    Its winner, as `nrtune best` names it: the mean of its replicates where there are two or more, else its own training.
+    trial: that trial's own training instead; ensemble: the mean of so many of the best trials instead. device: a torch
+    device, by default a GPU if there is one.
+
+    Raises UserError where there is no winner, no such trial, or no checkpoint.
+    """
+    if device not in (None, "cpu", "cuda"):
+        raise UserError(f"--device {device}: is neither cpu nor cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: no GPU is to be had here; leave it out, or give cpu")
+    campaign = open_folder(folder)
+    chosen_on = select_on or campaign.select_on
+    if trial is not None:
+        names, what = [trial], f"trial {trial}"
+    elif ensemble is not None:
+        names = finalists(campaign.trials(), use_case, chosen_on, ensemble, use_cases)
+        what = f"mean of the {len(names)} best trials for {use_case}"
+    else:
+        best = campaign.best(use_case, select_on, use_cases)
+        names, what = [best.name], f"winner for {use_case}"
+        replicates = [
+            record.name
+            for record in campaign.records()
+            if record.replicate_of == best.name and record.status in (FINISHED, SCORED)
+        ]
+        if len(replicates) >= ENOUGH:
+            names, what = replicates, f"winner for {use_case} ({best.name}), mean of its {len(replicates)} replicates"
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    models = tuple(load_model(path, device=device) for path in _checkpoints(campaign, names))
+    return Predictor(campaign=campaign.name, what=what, trials=tuple(names), models=models, both_strands=both_strands)
+
+
+def _checkpoints(campaign: Campaign, names: Sequence[str]) -> list[Path]:
+    fingerprints = {name: record.fingerprint for record in campaign.records() for name in (record.name, *record.also)}
+    found = []
+    for name in names:
+        if name not in fingerprints:
+            raise UserError(f"{campaign.folder}: has no trial {name}{suggest(name, fingerprints, '')}")
+        path = campaign.file(fingerprints[name], BEST)
+        if path is None:
+            raise UserError(
+                f"{campaign.folder}: the checkpoint of {name} was not kept; search again with --keep {name}"
+            )
+        found.append(path)
+    return found
+
+
+def _predict(model: SequenceModel, tokens: NDArray[np.uint8]) -> NDArray[np.float64]:
+    device = next(model.model.parameters()).device
+    return predict(model.model, torch.from_numpy(tokens).to(device)).mean.astype(np.float64)

@@ -1,0 +1,115 @@
+"""Progress on standard error: a live table on a terminal, a line an event elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from nrtune.analysis.store.records import FAILED, FINISHED, PRUNED, TrialRecord
+from nrtune.orchestrator.search.family_study import Proposal
+
+Running = tuple[Proposal, int, Sequence[Mapping[str, float]]]
+RECENT = 6
+"""Ended trials shown below the table."""
+
+
+class Progress:
+    """Shows families, running trials and the best validation Spearman so far; `wanted` is what each family shall have."""
+
+    def __init__(self, wanted: Mapping[str, int], records: Iterable[TrialRecord]) -> None:
+        self.wanted = wanted
+        self.console = Console(stderr=True, highlight=False)
+        self.ended_count: dict[str, Counter[str]] = {family: Counter() for family in wanted}
+        self.best: dict[str, float] = {}
+        self.lines: list[Text] = []
+        self._running: Sequence[Running] = ()
+        self._started = time.monotonic()
+        self._live: Live | None = None
+        for record in records:
+            self._count(record)
+
+    def __enter__(self) -> Progress:
+        if self.console.is_terminal:
+            self._live = Live(self._view(), console=self.console, refresh_per_second=4, transient=False)
+            self._live.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.update(self._view())
+            self._live.__exit__(None, None, None)
+            self._live = None
+
+    def say(self, text: str) -> None:
+        """Print a line above the table."""
+        self.console.print(text, soft_wrap=True, markup=False)
+
+    def running(self, running: Sequence[Running]) -> None:
+        """Show what runs now."""
+        self._running = running
+        if self._live is not None:
+            self._live.update(self._view())
+
+    def ended(self, record: TrialRecord) -> None:
+        """Count and show a trial that ended."""
+        self._count(record)
+        done = sum(sum(counts.values()) for counts in self.ended_count.values())
+        line = f"[{done}/{sum(self.wanted.values())}] {describe(record)}"
+        # A message may lose its end to a narrow terminal, numbers may not.
+        text = Text(line, overflow="ellipsis", no_wrap=bool(record.failure_class))
+        self.lines = [*self.lines, text][-RECENT:]
+        if self._live is None:
+            self.say(line)
+        else:
+            self._live.update(self._view())
+
+    def _count(self, record: TrialRecord) -> None:
+        if record.family not in self.ended_count:
+            return
+        self.ended_count[record.family][record.status] += 1
+        value = record.metrics.get("val/spearman")
+        if value is not None:
+            self.best[record.family] = max(value, self.best.get(record.family, -1.0))
+
+    def _view(self) -> Group:
+        minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
+        table = Table(title=f"nrtune  {minutes}:{seconds:02d}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+        for heading in ("family", "finished", "pruned", "failed", "best val", "running: epoch, val"):
+            text = heading in ("family", "running: epoch, val")
+            table.add_column(heading, justify="left" if text else "right", no_wrap=not text)
+        for family, wanted in self.wanted.items():
+            counts = self.ended_count[family]
+            running = [_running_text(r) for r in self._running if r[0].family == family]
+            best = f"{self.best[family]:.3f}" if family in self.best else "–"
+            table.add_row(
+                family,
+                f"{counts[FINISHED]}/{wanted}",
+                str(counts[PRUNED]),
+                str(counts[FAILED]),
+                best,
+                "\n".join(running) or "–",
+            )
+        return Group(table, *self.lines)
+
+
+def _running_text(running: Running) -> str:
+    proposal, epoch, history = running
+    value = f" {history[-1]['val/spearman']:.3f}" if history else ""
+    return f"{proposal.name}: {epoch}/{proposal.config['epochs']}{value}"
+
+
+def describe(record: TrialRecord) -> str:
+    """One line on an ended trial, which few names make wider than 80 columns; a failure's message may."""
+    what = f"{record.name} {record.status}"
+    if record.failure_class:
+        return f"{what} ({record.failure_class}: {record.failure})"
+    names = {"val/spearman": "val", "test/spearman": "test", "cagi5/challenge/spearman/all/mean": "CAGI5"}
+    values = [f"{label} {record.metrics[name]:.3f}" for name, label in names.items() if name in record.metrics]
+    return f"{what}, {record.epochs_trained} ep., {record.seconds:.0f} s: {' '.join(values)}"

@@ -1,0 +1,288 @@
+"""Early stopping: which trials fall behind, as a function of what the campaign's records say.
+
+Each trial arrives at rungs, epochs after which it may be stopped. There it is compared to the trials that arrived before
+it, failed ones aside. Arrivals are a record of the campaign, DIR/stopping.jsonl: a line is on disk before anybody acts on
+what it says, and a trial that arrives again after an interruption, with the numbers that it had, is told what it was told.
+So a campaign that is interrupted decides as an unharmed one, and every decision can be made again from the lines above it.
+
+Ray's schedulers of the same names decide alike while nothing is interrupted, but keep what they saw in memory. Its
+synchronous HyperBand, besides, pauses trials until all of their bracket have come as far, and pausing takes checkpoints by
+Tune, which there are none of.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from nrtune.trainables.core.files import append_line, cut_torn_line, write_atomically
+from nrtune.trainables.core.randomness import derive_generator
+
+STOPPING = "stopping.jsonl"
+
+MIN_CURVES = 3
+"""The median rule stops nobody before so many other trials have come as far."""
+
+Curve = Sequence[float]
+"""A trial's validation Spearman after each epoch, from the first on."""
+
+
+class EarlyStopping(NamedTuple):
+    """Epochs that every trial gets; by how much fewer trials go on from each rung to the next; and the rule.
+
+    asha: one ladder of rungs. hyperband: several, each of which begins a rung later. median: after every `grace_epochs`
+    epochs a trial is stopped whose best value so far is below the median of the others' running means; reduction_factor
+    does not matter.
+    """
+
+    grace_epochs: int
+    reduction_factor: float
+    rule: Literal["asha", "hyperband", "median"] = "asha"
+
+
+def rungs(epochs: int, stopping: EarlyStopping | None) -> tuple[int, ...]:
+    """The epochs after which a trial may be stopped, and is scored; none without early stopping."""
+    if stopping is None:
+        return ()
+    if stopping.rule == "median":
+        return tuple(range(stopping.grace_epochs, epochs, stopping.grace_epochs))
+    found, rung = [], float(stopping.grace_epochs)
+    while rung < epochs:
+        found.append(math.ceil(rung - 1e-9))
+        rung *= stopping.reduction_factor
+    return tuple(dict.fromkeys(rung for rung in found if rung < epochs))
+
+
+def default_grace(epochs: int) -> int:
+    """A ninth of the budget, at least 2 epochs: before that a one-cycle schedule has shown little."""
+    return max(2, epochs // 9)
+
+
+class Rule(ABC):
+    """When a trial is stopped: where what it shows at a rung is below the threshold of what the others showed there."""
+
+    def __init__(self, epochs: int, stopping: EarlyStopping) -> None:
+        self.stopping = stopping
+        self.rungs = rungs(epochs, stopping)
+
+    def bracket(self, fingerprint: str) -> int:
+        """Trials are compared to those of their own bracket, whose first rungs, so many as this, judge nobody."""
+        return 0
+
+    @abstractmethod
+    def shows(self, curve: Curve) -> float:
+        """What a trial is judged by; the curve ends at the rung."""
+
+    @abstractmethod
+    def leaves(self, curve: Curve) -> float:
+        """What others are compared to; the curve ends at the rung."""
+
+    @abstractmethod
+    def threshold(self, others: Sequence[float]) -> float | None:
+        """The least that a trial must show, of what the others left, all finite; None where nobody is stopped."""
+
+
+class Asha(Rule):
+    """Asynchronous successive halving (Li et al. 2020, arXiv:1810.05934): the best 1/reduction_factor go on."""
+
+    def shows(self, curve: Curve) -> float:
+        """The value at the rung."""
+        return curve[-1]
+
+    def leaves(self, curve: Curve) -> float:
+        """The same."""
+        return curve[-1]
+
+    def threshold(self, others: Sequence[float]) -> float | None:
+        """A percentile, by linear interpolation; the first is not stopped."""
+        return float(np.percentile(others, (1 - 1 / self.stopping.reduction_factor) * 100)) if others else None
+
+
+class Hyperband(Asha):
+    """The asynchronous HyperBand of the same paper: ASHA with several brackets.
+
+    The first bracket has all rungs, each other one fewer at the beginning, and the last has none: a method that learns
+    slowly is not always judged by its first epochs. Each bracket gets e times as many trials as the next. A trial's
+    bracket follows from its fingerprint, so that it is the same after an interruption.
+    """
+
+    def bracket(self, fingerprint: str) -> int:
+        """The trial's."""
+        shares = np.exp(-np.arange(len(self.rungs) + 1, dtype=float))
+        return int(derive_generator("bracket", fingerprint).choice(len(shares), p=shares / shares.sum()))
+
+
+class Median(Rule):
+    """The median stopping rule (Golovin et al. 2017, doi:10.1145/3097983.3098043).
+
+    It judges after the epochs of `rungs` alone, where trials are scored, so that a stopped trial's metrics are those of
+    all that it trained.
+    """
+
+    def shows(self, curve: Curve) -> float:
+        """The best value so far."""
+        return max(curve)
+
+    def leaves(self, curve: Curve) -> float:
+        """The mean of the values from the grace period on."""
+        return float(np.mean(curve[self.stopping.grace_epochs - 1 :]))
+
+    def threshold(self, others: Sequence[float]) -> float | None:
+        """The median of MIN_CURVES or more."""
+        return float(np.median(others)) if len(others) >= MIN_CURVES else None
+
+
+RULES: Mapping[str, type[Rule]] = {"asha": Asha, "hyperband": Hyperband, "median": Median}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Arrival:
+    """A trial at a rung: a line of stopping.jsonl.
+
+    shown: what it was judged by. left: what those after it are compared to. others: how many of its bracket counted;
+    they are the lines above it that were not taken back since. threshold: None where it could not be stopped, as there
+    were too few others or it is protected. The trial was stopped where `shown` is below the threshold.
+    """
+
+    fingerprint: str
+    epoch: int
+    bracket: int
+    shown: float
+    left: float
+    others: int
+    threshold: float | None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the trial was stopped here."""
+        return self.threshold is not None and self.shown < self.threshold
+
+
+class Arrivals:
+    """All arrivals of a campaign that count, and their file; `open_arrivals` makes it."""
+
+    def __init__(self, rule: Rule, path: Path) -> None:
+        self.rule, self.path = rule, path
+        self._held: list[Mapping[str, Any]] | None = None  # lines that are written together, later
+        self._of: dict[str, dict[int, Arrival]] = defaultdict(dict)  # by fingerprint and epoch
+        self._at: dict[tuple[int, int], dict[str, Arrival]] = defaultdict(dict)  # by epoch and bracket; fingerprint
+
+    def arrive(self, fingerprint: str, curve: Curve, *, protected: bool = False) -> Arrival | None:
+        """Note that a trial has trained the epochs of its curve; its arrival where the last of them is a rung of it.
+
+        Rungs that it passed unseen are noted and judge nobody. Where the trial began anew, as its checkpoint was lost,
+        its arrivals at later rungs are taken back.
+        """
+        self.take_back(fingerprint, after=len(curve))
+        bracket = self.rule.bracket(fingerprint)
+        for rung in self.rule.rungs[bracket:]:
+            if rung <= len(curve):
+                self._arrive(fingerprint, bracket, curve[:rung], judged=rung == len(curve) and not protected)
+        return self._of[fingerprint].get(len(curve))
+
+    def stopped(self, fingerprint: str) -> bool:
+        """Whether a trial was stopped at one of its rungs."""
+        return any(arrival.stopped for arrival in self._of[fingerprint].values())
+
+    def take_back(self, fingerprint: str, after: int = 0) -> None:
+        """Let a trial's arrivals after an epoch count no more: it failed, or begins anew."""
+        if any(epoch > after for epoch in self._of[fingerprint]):
+            self._write({"fingerprint": fingerprint, "taken_back_after": after})
+            self._take_back(fingerprint, after)
+
+    def _arrive(self, fingerprint: str, bracket: int, curve: Curve, *, judged: bool) -> None:
+        epoch, shown, left = len(curve), self.rule.shows(curve), self.rule.leaves(curve)
+        before = self._of[fingerprint].get(epoch)
+        if before is not None and _same((before.shown, before.left), (shown, left)):
+            return
+        others = [
+            other.left
+            for name, other in self._at[epoch, bracket].items()
+            if name != fingerprint and math.isfinite(other.left)
+        ]
+        arrival = Arrival(
+            fingerprint=fingerprint,
+            epoch=epoch,
+            bracket=bracket,
+            shown=shown,
+            left=left,
+            others=len(others),
+            threshold=self.rule.threshold(others) if judged else None,
+        )
+        self._write(dataclasses.asdict(arrival))
+        self._note(arrival)
+
+    def _note(self, arrival: Arrival) -> None:
+        self._of[arrival.fingerprint][arrival.epoch] = arrival
+        self._at[arrival.epoch, arrival.bracket][arrival.fingerprint] = arrival
+
+    def _take_back(self, fingerprint: str, after: int) -> None:
+        for epoch in [epoch for epoch in self._of[fingerprint] if epoch > after]:
+            arrival = self._of[fingerprint].pop(epoch)
+            del self._at[epoch, arrival.bracket][fingerprint]
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        if self._held is not None:
+            self._held.append(line)
+        else:
+            append_line(self.path, json.dumps(line))
+
+    def read(self) -> bool:
+        """Take up the file; False where it is missing, or is of another rule."""
+        cut_torn_line(self.path)
+        try:
+            head, *lines = map(json.loads, self.path.read_text().splitlines())
+            if head != _head(self.rule):
+                return False
+            for line in lines:
+                if "taken_back_after" in line:
+                    self._take_back(line["fingerprint"], line["taken_back_after"])
+                else:
+                    self._note(Arrival(**line))
+        except (FileNotFoundError, ValueError, TypeError, KeyError):  # none, an empty one, one that somebody damaged
+            return False
+        return True
+
+    def make(self, ended: Iterable[tuple[str, Curve]]) -> None:
+        """Make the file anew, whole or not at all, of the curves of what has ended; one that is there is put aside."""
+        self._held = []
+        for fingerprint, curve in ended:
+            self.arrive(fingerprint, curve, protected=True)
+        text = "".join(json.dumps(line) + "\n" for line in (_head(self.rule), *self._held))
+        self._held = None
+        if self.path.exists():
+            self.path.rename(f"{self.path}.old")
+        write_atomically(self.path, lambda path: path.write_text(text))
+
+
+def open_arrivals(rule: Rule, folder: Path, ended: Iterable[tuple[str, Curve]], failed: Iterable[str]) -> Arrivals:
+    """Open a campaign's arrivals, to write to.
+
+    ended: fingerprint and curve of each trial that ended without failing; they are read where there are no arrivals of
+    this rule, as in the campaign of an older version. failed: those that count nowhere, whatever the file says.
+    """
+    arrivals = Arrivals(rule, folder / STOPPING)
+    if not arrivals.read():
+        arrivals = Arrivals(rule, folder / STOPPING)
+        arrivals.make(ended)
+    for fingerprint in failed:
+        arrivals.take_back(fingerprint)
+    return arrivals
+
+
+def _head(rule: Rule) -> dict[str, Any]:
+    """What a file of arrivals is of; as JSON gives it back."""
+    return {**rule.stopping._asdict(), "rungs": list(rule.rungs)}
+
+
+def _same(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether numbers are bitwise alike; NaN is NaN."""
+    return all(a == b or (math.isnan(a) and math.isnan(b)) for a, b in zip(one, other, strict=True))

@@ -1,0 +1,1 @@
+"""What is proposed next: families, samplers, the allocation between families, objectives."""

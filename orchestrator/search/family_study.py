@@ -1,0 +1,359 @@
+"""The search over families: one Optuna study each, multiplexed into one Ray Tune run.
+
+A study is part of the campaign's books: what was proposed and how it ended. After an interruption its proposals that
+never ended are proposed again first, with the same parameters.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from nrtune.analysis.store.records import FINISHED, PRUNED, TrialRecord
+from nrtune.orchestrator.search.grid import Grid
+from nrtune.orchestrator.search.samplers import SamplerName, enrol, make_sampler
+from nrtune.search_spaces import Choice, Family, Float, Int, Value
+from nrtune.trainables.core.errors import UserError, one_line
+from nrtune.trainables.core.files import cut_torn_line
+from nrtune.trainables.core.randomness import derive_seed
+from nrtune.trainables.training.config import TrialConfig
+
+JOURNAL = "optuna.journal"
+ASK_AGAIN = 20
+"""Proposals that repeat a trial are asked anew so often before the family counts as exhausted."""
+
+REPORT_SECONDS = 1.0
+"""A trial's epochs are reported to Optuna at most so often."""
+
+CONFIG, FINGERPRINT, NAME, PUBLISHED, REPEATS = "config", "fingerprint", "name", "published", "repeats"
+_SETTLED = {FINGERPRINT, REPEATS}
+"""A trial without either was cut off while it was proposed."""
+
+
+Direction = Literal["maximize", "minimize"]
+
+Objectives = float | tuple[float, ...]
+"""What a trial is worth to a search: the value of its objective, or of each where there are several."""
+
+Objective = Callable[[TrialRecord], Objectives | None]
+"""A trial's worth; None where it does not have one of the values."""
+
+
+class Proposal(NamedTuple):
+    """A trial to run: its name, family, number in the family's study, flat config and fingerprint.
+
+    published: the starting point that it is, as in `TrialRecord`, or None; starting points are never stopped early. also:
+    other published names of the same configuration, with their families. replicate_of: the trial whose configuration
+    this one has, with another seed.
+    """
+
+    name: str
+    family: str
+    number: int
+    config: dict[str, Any]
+    fingerprint: str
+    published: str | None
+    also: Mapping[str, str]
+    replicate_of: str | None = None
+
+    def to_json(self) -> str:
+        """As one text: Ray Tune copies, flattens and keeps every entry of a trial's configuration."""
+        return json.dumps(self._asdict())
+
+    @classmethod
+    def from_json(cls, text: str) -> Proposal:
+        """What `to_json` wrote."""
+        return cls(**json.loads(text))
+
+
+class Proposer(Protocol):
+    """What proposes a family's trials, in a campaign that is opened again after every interruption."""
+
+    name: str
+
+    def reconcile(self, records: Mapping[str, TrialRecord], objective: Objective) -> None:
+        """Learn how the trials of before ended."""
+
+    def interrupted(self) -> list[str]:
+        """Fingerprints of trials that will be proposed again."""
+
+    def propose(self, known: Collection[str], reserved: Collection[str] = ()) -> Proposal | None:
+        """The next trial whose fingerprint is not in `known`, or None; a new one is not in `reserved` either."""
+
+    def report(self, number: int, epoch: int, value: float) -> None:
+        """Learn a running trial's validation metric."""
+
+    def tell(self, record: TrialRecord, objective: Objectives | None) -> None:
+        """Learn how a trial ended."""
+
+
+class GivenOrder:
+    """A family's trials that are known in advance, proposed one after the other; nothing is learned from how they end."""
+
+    def __init__(self, name: str, proposals: Sequence[Proposal]) -> None:
+        self.name, self.proposals = name, proposals
+
+    def reconcile(self, records: Mapping[str, TrialRecord], objective: Objective) -> None:
+        """Nothing: what has ended is not proposed again."""
+
+    def interrupted(self) -> list[str]:
+        """None in particular: the order is the same after an interruption."""
+        return []
+
+    def propose(self, known: Collection[str], reserved: Collection[str] = ()) -> Proposal | None:
+        """The first trial that is not in `known`."""
+        return next((proposal for proposal in self.proposals if proposal.fingerprint not in known), None)
+
+    def report(self, number: int, epoch: int, value: float) -> None:
+        """Nothing."""
+
+    def tell(self, record: TrialRecord, objective: Objectives | None) -> None:
+        """Nothing."""
+
+
+class _Live:
+    """A trial that was proposed and has not ended: the epochs of its curve that Optuna has, and the newest that it lacks."""
+
+    def __init__(self, trial: optuna.trial.Trial, reported: Iterable[int] = ()) -> None:
+        self.trial, self.reported, self.reported_at = trial, set(reported), -math.inf
+        self.newest: tuple[int, float] | None = None
+
+    def report(self, epoch: int, value: float) -> None:
+        if epoch in self.reported:
+            return
+        self.newest = epoch, value
+        if time.monotonic() - self.reported_at >= REPORT_SECONDS:
+            self.report_newest()
+
+    def report_newest(self) -> None:
+        if self.newest is not None:
+            epoch, value = self.newest
+            self.trial.report(value, step=epoch)
+            self.reported.add(epoch)
+            self.reported_at, self.newest = time.monotonic(), None
+
+
+class FamilyStudy:
+    """One family's Optuna study.
+
+    `make_config` turns the family's fixed and searched parameters into a TrialConfig, `fingerprint_of` names it; the
+    same `seed` draws the same proposals, as far as they do not depend on which trial ended first. Whatever the sampler,
+    starting points come first, and it learns from the values of finished trials alone.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        family: Family,
+        study: optuna.Study,
+        make_config: Callable[[Mapping[str, Any]], TrialConfig],
+        fingerprint_of: Callable[[TrialConfig], str],
+        seed: int,
+        sampler: SamplerName = "tpe",
+    ) -> None:
+        self.name, self.family, self.study, self.seed, self.sampler = name, family, study, seed, sampler
+        self.make_config, self.fingerprint_of = make_config, fingerprint_of
+        # From its beginning after each restart: what was proposed of it is passed over.
+        self._grid: Iterator[dict[str, Value]] | None = None
+        if sampler == "grid":
+            self._grid = Grid(family).shuffled(derive_seed(seed, name))
+        self._has_curves = study.directions == [StudyDirection.MAXIMIZE]
+        self._live: dict[int, _Live] = {}
+        self._interrupted: list[FrozenTrial] = []
+
+    def reconcile(self, records: Mapping[str, TrialRecord], objective: Objective) -> None:
+        """Bring the study in line with the records: tell what ended, keep what was interrupted to propose it again."""
+        self._interrupted = []
+        last = max((record.number for record in records.values() if record.family == self.name), default=-1)
+        if last >= len(self.study.get_trials(deepcopy=False)):
+            raise UserError(
+                f"the Optuna study {self.study.study_name!r} lacks trials that the campaign has; put its storage back,"
+                " or start anew in another --out"
+            )
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            fingerprint = trial.user_attrs.get(FINGERPRINT)
+            if fingerprint is None:  # killed in the middle of a proposal; a starting point is proposed again
+                self.study.tell(trial.number, state=TrialState.FAIL)
+            elif fingerprint not in records:
+                self._interrupted.append(trial)
+            elif (records[fingerprint].family, records[fingerprint].number) == (self.name, trial.number):
+                self.tell(records[fingerprint], objective(records[fingerprint]))
+            else:  # another family's trial of the same fingerprint has ended meanwhile
+                self.study.tell(trial.number, state=TrialState.FAIL)
+
+    def interrupted(self) -> list[str]:
+        """Fingerprints of the trials that will be proposed again."""
+        return [trial.user_attrs[FINGERPRINT] for trial in self._interrupted]
+
+    def propose(self, known: Collection[str], reserved: Collection[str] = ()) -> Proposal | None:
+        """The next trial whose fingerprint is not in `known`; None where the space seems exhausted.
+
+        Interrupted trials come first; a new one is not in `reserved` either, where those of all families are.
+        """
+        while self._interrupted:
+            frozen = self._interrupted.pop(0)
+            if frozen.user_attrs[FINGERPRINT] not in known:
+                return self._again(frozen)
+            self.study.tell(frozen.number, state=TrialState.FAIL)
+        names, repeats = self._made()
+        made = len(names)
+        for attempt in range(repeats % ASK_AGAIN, ASK_AGAIN) if self._grid is None else itertools.count():
+            if not self._fill_queue({*known, *reserved}):
+                break
+            # A sampler of its own for each proposal: what it draws does not depend on restarts.
+            self.study.sampler = make_sampler(self.sampler, derive_seed(self.seed, self.name, made, attempt))
+            trial = self.study.ask()
+            config = self.make_config(self.family.flat(self._suggest(trial)))
+            fingerprint = self.fingerprint_of(config)
+            if fingerprint in known or fingerprint in reserved:
+                trial.set_user_attr(REPEATS, fingerprint)
+                self.study.tell(trial, state=TrialState.FAIL)
+                continue
+            enrol(self.study, trial.number)
+            trial.set_user_attr(NAME, self._next_name(names))
+            trial.set_user_attr(CONFIG, config.to_flat())
+            trial.set_user_attr(FINGERPRINT, fingerprint)  # last: with it, the proposal counts
+            self._live[trial.number] = _Live(trial)
+            return self._proposal(trial.number, trial.user_attrs)
+        return None
+
+    def report(self, number: int, epoch: int, value: float) -> None:
+        """Note a running trial's validation metric after an epoch; a second value for an epoch is dropped.
+
+        Optuna shows it as a curve, and takes it for values of a single objective that is maximised; TPE puts what was
+        pruned behind all that finished, whatever its curve. Of epochs shorter than REPORT_SECONDS it gets some, the last
+        included: each costs a write that is forced to disk, or a transaction.
+        """
+        if self._has_curves:
+            self._live[number].report(epoch, value)
+
+    def tell(self, record: TrialRecord, objective: Objectives | None) -> None:
+        """Tell how a trial ended; finished without an objective counts as failed. Telling it twice does nothing."""
+        if (live := self._live.pop(record.number, None)) is not None:
+            live.report_newest()
+        if record.status == FINISHED and objective is not None:
+            self.study.tell(record.number, objective, skip_if_finished=True)
+        elif record.status == PRUNED:
+            self.study.tell(record.number, state=TrialState.PRUNED, skip_if_finished=True)
+        else:
+            self.study.tell(record.number, state=TrialState.FAIL, skip_if_finished=True)
+
+    def _made(self) -> tuple[list[str], int]:
+        """The names of all that was proposed, and how many draws after the last of them repeated a trial."""
+        names, repeats = [], 0
+        for trial in self.study.get_trials(deepcopy=False):
+            if FINGERPRINT in trial.user_attrs:
+                names.append(trial.user_attrs[NAME])
+                repeats = 0
+            elif REPEATS in trial.user_attrs:
+                repeats += 1
+        return names, repeats
+
+    def _next_name(self, names: Sequence[str]) -> str:
+        """The family's code and the next number, whatever was drawn in vain."""
+        return f"{self.family.code}-{max((int(name.rpartition('-')[2]) for name in names), default=0) + 1:03d}"
+
+    def _fill_queue(self, taken: Collection[str]) -> bool:
+        """See that the right proposal waits to be asked: a starting point, or the next of the grid that is not taken.
+
+        Starting points are enqueued one by one: one that a crash cut off keeps its place before the others.
+        """
+        trials = self.study.get_trials(deepcopy=False)
+        if any(trial.state == TrialState.WAITING for trial in trials):
+            return True
+        settled = {trial.user_attrs.get(PUBLISHED) for trial in trials if _SETTLED & trial.user_attrs.keys()}
+        for published, values in self.family.starting_points():
+            if published not in settled:
+                self.study.enqueue_trial(values, user_attrs={PUBLISHED: published})
+                return True
+        if self._grid is None:
+            return True
+        for values in self._grid:
+            if self.fingerprint_of(self.make_config(self.family.flat(values))) not in taken:
+                self.study.enqueue_trial(values)
+                return True
+        return False
+
+    def _suggest(self, trial: optuna.trial.Trial) -> dict[str, Any]:
+        chosen: dict[str, Any] = dict(self.family.fixed)
+        for parameter in self.family.space:
+            if not parameter.applies(chosen):
+                continue
+            match parameter:
+                case Float():
+                    value: Any = trial.suggest_float(parameter.name, parameter.low, parameter.high, log=parameter.log)
+                case Int():
+                    value = trial.suggest_int(parameter.name, parameter.low, parameter.high, log=parameter.log)
+                case Choice():
+                    value = trial.suggest_categorical(parameter.name, parameter.values)
+            chosen[parameter.name] = value
+        return chosen
+
+    def _again(self, frozen: FrozenTrial) -> Proposal:
+        # Optuna has no public way to go on with a running trial; its own integrations use the id in this way too.
+        trial = optuna.trial.Trial(self.study, frozen._trial_id)
+        self._live[frozen.number] = _Live(trial, frozen.intermediate_values)
+        return self._proposal(frozen.number, frozen.user_attrs)
+
+    def _proposal(self, number: int, attributes: Mapping[str, Any]) -> Proposal:
+        return Proposal(
+            name=attributes[NAME],
+            family=self.name,
+            number=number,
+            config=dict(attributes[CONFIG]),
+            fingerprint=attributes[FINGERPRINT],
+            published=attributes.get(PUBLISHED),
+            also={},
+        )
+
+
+def open_storage(folder: Path, url: str | None) -> BaseStorage:
+    """The campaign's journal file, or the database of a URL, to write to; the campaign's lock is held.
+
+    Raises UserError for one that can't be opened.
+    """
+    if url is None:
+        # A process killed while it wrote leaves half a line, to which Optuna would append, and a symbolic link as its
+        # lock; nobody is writing now.
+        cut_torn_line(folder / JOURNAL)
+        Path(f"{folder / JOURNAL}.lock").unlink(missing_ok=True)
+    return read_storage(folder, url)
+
+
+def read_storage(folder: Path, url: str | None) -> BaseStorage:
+    """The same to look at, while a search may be writing to it."""
+    if url is None:
+        return JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
+    try:
+        return RDBStorage(url)
+    except Exception as error:  # SQLAlchemy and drivers raise many kinds
+        raise UserError(f"--optuna-storage {url}: cannot be opened ({one_line(error)})") from error
+
+
+def open_study(
+    storage: BaseStorage, study_name: str, campaign_id: str, directions: Sequence[Direction] = ("maximize",)
+) -> optuna.Study:
+    """Open a family's study, made for this campaign if new; a direction an objective, maximize or minimize.
+
+    Raises UserError for one of another campaign.
+    """
+    study = optuna.create_study(
+        storage=storage, study_name=study_name, directions=list(directions), load_if_exists=True
+    )
+    if study.user_attrs.setdefault("campaign", campaign_id) != campaign_id:
+        raise UserError(
+            f"the Optuna study {study_name!r} belongs to another campaign; choose another --name or storage"
+        )
+    study.set_user_attr("campaign", campaign_id)
+    return study

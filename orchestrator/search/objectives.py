@@ -1,0 +1,70 @@
+"""What a search optimises: metrics that its data define and that selection may look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from nrtune.analysis.selection.pareto import Aim, default_aims, parse_aims
+from nrtune.analysis.selection.winners import selection_metric
+from nrtune.trainables.core.errors import UserError, suggest
+from nrtune.trainables.core.randomness import derive_generator
+from nrtune.trainables.evaluation.predictions import Predicted, satmut_metrics, score_predictions
+
+if TYPE_CHECKING:
+    from nrtune.trainables.training.loop import TrainingData
+
+_REPORTED = ("test/", "noise/", "cagi5/challenge/", "satmut/")
+_NO_RESULT = ("/n/", "/corr_constant")
+"""In the names of metrics that are the same for every model."""
+
+_OPTION = "--objective"
+
+
+def checked_aims(texts: Sequence[str], data: TrainingData, select_on: str) -> tuple[Aim, ...]:
+    """The objectives of a search, the one default if none was given.
+
+    Raises UserError for a metric that the data do not define, and for one that is reported and never optimised, unless the
+    campaign selects on challenge.
+    """
+    aims = parse_aims(texts, _OPTION)
+    known = selectable(data, select_on) if aims else []
+    for aim in aims:
+        if select_on != "challenge" and aim.metric.startswith(_REPORTED):
+            try:
+                instead = f"; give {selection_metric(aim.metric, 'release')}"
+            except UserError:
+                instead = ""
+            raise UserError(
+                f"{_OPTION} {aim}: is reported, and never optimised unless --select-on is challenge{instead}"
+            )
+        if aim.metric not in known:
+            hint = suggest(aim.metric, known, "; `nrtune trials DIR --format csv` lists a campaign's metrics")
+            raise UserError(f"{_OPTION} {aim}: no trial on these data has this metric{hint}")
+    return aims or default_aims(select_on)
+
+
+def selectable(data: TrainingData, select_on: str) -> list[str]:
+    """The metrics that a trial on these data can have and a search may optimise."""
+    dataset, variants, satmut = data
+    generator = derive_generator("selectable")  # a constant prediction would have no correlations
+    sizes = {split: len(dataset.rows(split)) for split in ("val", "test")}
+    drawn = {split: generator.normal(size=(2, n)).astype(np.float32) for split, n in sizes.items()}
+    guesses = {split: Predicted(mean, log_variance) for split, (mean, log_variance) in drawn.items()}
+    effects = None if variants is None else pd.DataFrame({"variant_effect": generator.normal(size=len(variants))})
+    found = score_predictions(dataset, guesses, variants, effects).defined()
+    if satmut is not None:
+        found |= satmut_metrics(satmut, generator.normal(size=len(satmut)))
+    allowed = [name for name in found if not any(part in name for part in _NO_RESULT)]
+    return allowed if select_on == "challenge" else [name for name in allowed if not name.startswith(_REPORTED)]
+
+
+def worth(aims: Sequence[Aim], metrics: Mapping[str, float]) -> float | tuple[float, ...] | None:
+    """What a trial with these metrics is worth: the value of the one objective, or of each; None where one is missing."""
+    if any(aim.metric not in metrics for aim in aims):
+        return None
+    values = tuple(metrics[aim.metric] for aim in aims)
+    return values[0] if len(values) == 1 else values

@@ -1,0 +1,200 @@
+"""The writing side of a campaign's books (nrtune.analysis.store.records reads them). One process at a time holds the pen."""
+
+from __future__ import annotations
+
+import datetime
+import fcntl
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nrtune.analysis.selection.pareto import default_aims
+from nrtune.analysis.store.records import (
+    FINISHED,
+    FORMAT,
+    MANIFEST,
+    RECORDS,
+    STATUS,
+    TRIALS,
+    TrialRecord,
+    read_manifest,
+    read_records,
+    read_status,
+)
+from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.files import HISTORY, append_line, cut_torn_line, write_atomically
+
+LOCK, DATABASE = ".lock", "mlflow.db"
+
+
+class Ledger:
+    """An open campaign folder: its manifest, the records of ended trials, and the lock that keeps others from writing.
+
+    By fingerprint, `records` has the trials of the search or study itself, which count as such, `replicates` the others.
+    """
+
+    def __init__(self, folder: Path, manifest: dict[str, Any], lock: int) -> None:
+        self.folder, self.manifest, self._lock = folder, manifest, lock
+        cut_torn_line(folder / RECORDS)  # what it would have recorded is done again
+        before = read_status(folder)
+        self.since: str = now() if before.get("state", FINISHED) == FINISHED else before.get("since", now())
+        self.records: dict[str, TrialRecord] = {}
+        self.replicates: dict[str, TrialRecord] = {}
+        for record in read_records(folder):
+            self._keep(record)
+
+    def append(self, record: TrialRecord) -> None:
+        """Write down how a trial ended; when this returns, the line is on disk."""
+        append_line(self.folder / RECORDS, record.to_line())
+        self._keep(record)
+
+    def everything(self) -> dict[str, TrialRecord]:
+        """All that has ended, replicates included, by fingerprint."""
+        return self.replicates | self.records
+
+    def trial_folder(self, fingerprint: str) -> Path:
+        """Where a trial's checkpoint, history and predictions lie."""
+        return self.folder / TRIALS / fingerprint
+
+    def history(self, fingerprint: str) -> list[dict[str, float]]:
+        """The metrics of every epoch of a trial that is stored; empty where none is."""
+        try:
+            history: list[dict[str, float]] = json.loads((self.trial_folder(fingerprint) / HISTORY).read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return []
+        return history
+
+    def write_status(self, state: str, command: str, running: list[dict[str, Any]]) -> None:
+        """Write what is going on: state (running, finished, interrupted) of a command, pid, one entry a running trial.
+
+        since: when it began that was interrupted, maybe several times, and goes on.
+        """
+        content = {
+            "state": state,
+            "command": command,
+            "pid": os.getpid(),
+            "since": self.since,
+            "updated": now(),
+            "running": running,
+        }
+        _write_text(self.folder / STATUS, json.dumps(content, indent=1))
+
+    def close(self) -> None:
+        """Let go of the lock."""
+        os.close(self._lock)
+
+    def _keep(self, record: TrialRecord) -> None:
+        kept = self.records if record.replicate_of is None else self.replicates
+        kept[record.fingerprint] = record
+
+
+def open_ledger(
+    folder: Path, name: str, identity: Mapping[str, Any], about: Mapping[str, Any], *, must_exist: bool
+) -> Ledger:
+    """Create a campaign in an empty or missing folder, or open the one there.
+
+    identity: the settings that decide its numbers. about: what else the manifest says. Raises UserError where the
+    folder holds another campaign, something that is no campaign, or a running search.
+    """
+    if not (folder / MANIFEST).exists():
+        if must_exist:
+            raise UserError(f"{folder}: there is no campaign to resume; leave --resume out to start one")
+        _refuse_foreign(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+    lock = _lock(folder)
+    try:
+        return Ledger(folder, _manifest(folder, name, identity, about), lock)
+    except BaseException:
+        os.close(lock)
+        raise
+
+
+def _manifest(folder: Path, name: str, identity: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the manifest, made now if there is none. Raises UserError where it is another campaign's."""
+    if not (folder / MANIFEST).exists():
+        manifest = {
+            "format": FORMAT,
+            "id": uuid.uuid4().hex[:12],
+            "name": name,
+            "created": now(),
+            "identity": dict(identity),
+            **about,
+        }
+        _write_text(folder / MANIFEST, json.dumps(manifest, indent=1))
+    manifest = read_manifest(folder)
+    stored = _assumed(manifest["identity"]) | manifest["identity"]
+    for key, value in identity.items():
+        there = stored.get(key)
+        if there != value:
+            raise UserError(
+                f"{folder}: holds a campaign with {key} {_brief(there)}, not {_brief(value)}; choose another --out,"
+                f" or the same {key}"
+            )
+    return manifest
+
+
+def _assumed(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """How a search was run that began before this could be chosen."""
+    if identity.get("command") != "search":
+        return {}
+    return {"scheduler": "asha", "sampler": "tpe", "objective": list(map(str, default_aims(identity["select_on"])))}
+
+
+def default_uri(folder: Path) -> str:
+    """The MLflow tracking URI of a campaign folder's own SQLite database."""
+    return f"sqlite:///{(folder / DATABASE).resolve()}"
+
+
+def tracking_uri(folder: Path) -> str:
+    """Where a campaign's MLflow records are. Raises UserError for a folder that holds no campaign."""
+    return str(read_manifest(folder)["identity"]["tracking_uri"] or default_uri(folder))
+
+
+def now() -> str:
+    """The time, ISO 8601, UTC."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def is_running(folder: Path) -> bool:
+    """Whether some process holds the campaign's lock."""
+    try:
+        handle = os.open(folder / LOCK, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def _lock(folder: Path) -> int:
+    handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise UserError(f"{folder}: another search is writing to it; wait for it, or choose another --out") from error
+    return handle
+
+
+def _refuse_foreign(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: is a file; --out takes a folder")
+    # A crash between making the folder and writing the manifest leaves an empty one, or a partial manifest.
+    others = [p.name for p in folder.iterdir() if not p.name.startswith(".")] if folder.exists() else []
+    if others:
+        raise UserError(f"{folder}: is not empty and holds no campaign ({others[0]}); choose another --out")
+
+
+def _write_text(path: Path, text: str) -> None:
+    write_atomically(path, lambda temporary: temporary.write_text(text + "\n"))
+
+
+def _brief(value: Any) -> str:
+    return json.dumps(value)[:80]

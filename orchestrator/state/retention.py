@@ -1,0 +1,126 @@
+"""Which checkpoints stay once trials have ended: those of the best of each use case, and what the user asked to keep."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from nrtune.analysis.selection.pareto import Aim, aims_of, pareto_front
+from nrtune.analysis.selection.winners import BASELINE, USE_CASES, finalists
+from nrtune.analysis.sources.trials import table_of
+from nrtune.analysis.store.records import RECORDS, TRIALS, TrialRecord, read_manifest, read_records
+from nrtune.analysis.wording import count
+from nrtune.orchestrator.state.ledger import is_running
+from nrtune.orchestrator.state.settings import KEEP_ALL, Settings
+from nrtune.trainables.core.errors import UserError, suggest
+from nrtune.trainables.core.files import BEST, LAST
+
+RAY_FOLDER = "ray"
+
+
+class Sweep(NamedTuple):
+    """What may go: files with their sizes in bytes, and folders; kept: the trials whose checkpoints stay, by fingerprint."""
+
+    files: Mapping[Path, int]
+    folders: Sequence[Path]
+    kept: Mapping[str, str]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the files."""
+        return sum(self.files.values())
+
+    def carry_out(self) -> None:
+        """Delete it all."""
+        for path in self.files:
+            path.unlink(missing_ok=True)
+        for folder in self.folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def plan_sweep(
+    folder: Path, records: Mapping[str, TrialRecord], select_on: str, top: int, keep: Iterable[str]
+) -> Sweep:
+    """What a campaign's folder may lose; records: what has ended, by fingerprint.
+
+    Of each use case the `top` best trials keep their checkpoint of the best epoch, as do baselines, the Pareto front of a
+    search with several objectives, trials named in `keep` (or all), and the replicates of any of these. A trial that has
+    not ended keeps everything. History and predictions stay. Raises UserError for a name that no trial has.
+    """
+    aims = aims_of(read_manifest(folder)["identity"].get("objective", ()), select_on)
+    kept = _kept(records, select_on, top, tuple(keep), aims)
+    files: dict[Path, int] = {}
+    for path in sorted((folder / TRIALS).glob("*/*")):
+        fingerprint = path.parent.name
+        ended = fingerprint in records
+        goes = (path.name == BEST and fingerprint not in kept) or path.name == LAST or path.suffix == ".partial"
+        if ended and goes:
+            files[path] = path.stat().st_size
+    return Sweep(files, (), kept)
+
+
+def plan_gc(folder: Path, top: int | None, keep: Sequence[str] | None) -> Sweep:
+    """What `nrtune gc` would delete: what a search lets go at its end, and what Ray Tune and crashes left behind.
+
+    top, keep: None for what the campaign was started with. Raises UserError, also while a search runs.
+    """
+    manifest = read_manifest(folder)
+    if is_running(folder):
+        raise UserError(f"{folder}: a search is writing to it; wait for it to end")
+    stored = {name: manifest.get("settings", {}).get(name, Settings.model_fields[name].default)
+              for name in ("keep_top", "keep")}  # fmt: skip
+    records = {record.fingerprint: record for record in read_records(folder)}
+    found = plan_sweep(
+        folder,
+        records,
+        manifest["identity"]["select_on"],
+        stored["keep_top"] if top is None else top,
+        stored["keep"] if keep is None else keep,
+    )
+    left = {path: path.stat().st_size for path in folder.glob(".*.partial")}
+    ray = folder / RAY_FOLDER
+    return found._replace(files={**found.files, **left}, folders=(ray,) if ray.is_dir() else ())
+
+
+def describe(folder: Path, found: Sweep) -> str:
+    """What would go and what stays, for people."""
+    names = {record.fingerprint: record.name for record in read_records(folder)}
+    models = [path.parent.name for path in found.files if path.name == BEST]
+    lines = [f"checkpoints of {count(len(found.kept), 'trial')} stay"]
+    if models:
+        lines.append(f"would go: checkpoints of {count(len(models), 'trial')}: {', '.join(names[m] for m in models)}")
+    if rest := len(found.files) - len(models):
+        lines.append(f"would go: {count(rest, 'file')} that a crash left")
+    lines += [f"would go: {path.name}/, Ray Tune's own state, which no restart reads" for path in found.folders]
+    if not found.files and not found.folders:
+        return f"{lines[0]}; there is nothing to delete"
+    return "\n".join(
+        [*lines, f"{found.size / 1e6:.1f} MB in {count(len(found.files), 'file')}; {RECORDS} and predictions stay"]
+    )
+
+
+def _kept(
+    records: Mapping[str, TrialRecord], select_on: str, top: int, keep: tuple[str, ...], aims: Sequence[Aim]
+) -> dict[str, str]:
+    """The trials whose checkpoints stay: fingerprint to name."""
+    names = {name: record.name for record in records.values() for name in (record.name, *record.also)}
+    for name in keep:
+        if name not in names and name != KEEP_ALL:
+            raise UserError(f"--keep {name}: the campaign has no such trial{suggest(name, names, '')}")
+    if KEEP_ALL in keep:
+        return {fingerprint: record.name for fingerprint, record in records.items()}
+    wanted = {names[name] for name in keep}
+    wanted |= {record.name for record in records.values() if record.family == BASELINE}
+    table = table_of(list(records.values()))
+    for use_case in USE_CASES:
+        try:
+            wanted |= set(finalists(table, use_case, select_on, top))
+        except UserError:  # no trial has its metrics
+            continue
+    if len(aims) > 1:
+        with contextlib.suppress(UserError):  # no trial has all of their metrics
+            wanted |= set(pareto_front(table, aims).trials["name"])
+    return {f: r.name for f, r in records.items() if r.name in wanted or r.replicate_of in wanted}

@@ -1,0 +1,180 @@
+"""Settings of a campaign: one YAML file, each field of which a command-line flag overrides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nrtune.analysis.store.records import MANIFEST, read_manifest
+from nrtune.trainables.core.errors import UserError, one_line, suggest
+
+PositiveInt = Annotated[int, Field(ge=1)]
+KEEP_ALL, AUTO = "all", "auto"
+
+
+class RunSettings(BaseModel):
+    """What every campaign is told. Paths are relative to the folder that the command runs in.
+
+    cpus_per_trial, gpus_per_trial: auto packs as many trials on a GPU, or on a node without any, as measured to pay.
+    prices: of an hour of a CPU and of a GPU, in any currency, which make costs of what trials held. keep_top, keep: once
+    it is finished, checkpoints stay of so many trials a use case, and of these trials, or all.
+    """
+
+    command: ClassVar[str]
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    preset: str = "small"
+    epochs: PositiveInt | None = None
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    select_on: Literal["release", "val", "challenge"] | None = None
+
+    # On what
+    data: Path | None = None
+    cagi5: Path | None = None
+    satmut: Path | None = None
+    cell_line: str | None = None
+    folds: dict[Literal["val", "test"], tuple[int, ...]] | None = None
+    noise: Literal["auto", "orientation", "replicates", "none"] = "auto"
+    replicate_columns: tuple[str, ...] = ()
+
+    # Where to, and as what
+    out: Path | None = None
+    name: str | None = None
+    tracking_uri: str | None = None
+
+    # How to run
+    address: str | None = None
+    max_concurrent: PositiveInt | None = None
+    cpus_per_trial: PositiveInt | Literal["auto"] = 1
+    gpus_per_trial: Annotated[float, Field(ge=0)] | Literal["auto"] | None = None
+    time_budget: Annotated[float, Field(gt=0)] | None = None
+    trial_time_limit: Annotated[float, Field(gt=0)] | None = None
+    prices: dict[Literal["cpu_hour", "gpu_hour"], Annotated[float, Field(ge=0)]] = {}
+    keep_top: PositiveInt = 5
+    keep: tuple[str, ...] = ()
+    resume: bool = False
+
+    def to_yaml(self) -> str:
+        """The settings as a YAML file that gives them again."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+class Settings(RunSettings):
+    """Everything a search is told.
+
+    trials: of each family; with adaptive allocation so many a family on average, and `min_trials` of each at least.
+    set: flat parameters of every trial, which the search then leaves alone. around: the configuration that the family
+    ablation moves away from, a published name or DIR/TRIAL. objective: METRIC:max or METRIC:min, one or several; none: the
+    CAGI5 Spearman of what winners are selected on.
+    """
+
+    command: ClassVar[str] = "search"
+
+    families: tuple[str, ...] = ("baseline", "rank_stability", "distributional")
+    trials: PositiveInt = 10
+    allocation: Literal["even", "adaptive"] = "even"
+    min_trials: PositiveInt = 3
+    set: dict[str, str | int | float | bool] = {}
+    around: str | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
+    optuna_storage: str | None = None
+    scheduler: Literal["asha", "hyperband", "median", "none"] = "asha"
+    sampler: Literal["tpe", "nsga2", "random", "grid"] = "tpe"
+    objective: tuple[str, ...] = ()
+    grace_epochs: PositiveInt | None = None
+    reduction_factor: Annotated[float, Field(gt=1)] = 3
+
+
+class StudySettings(RunSettings):
+    """Everything that a run of the published configurations is told; `only` names some of them, or families."""
+
+    command: ClassVar[str] = "study"
+
+    only: tuple[str, ...] = ()
+
+
+class ReplicateSettings(RunSettings):
+    """Everything that a replication is told: of `use_case`, or of all, the `top` best again with so many fresh seeds."""
+
+    command: ClassVar[str] = "replicate"
+
+    top: PositiveInt = 5
+    seeds: PositiveInt = 5
+    use_case: tuple[str, ...] = ()
+    resume: bool = True
+
+
+S = TypeVar("S", bound=RunSettings)
+
+
+def load_settings(path: Path | None, overrides: Mapping[str, Any], model: type[S]) -> S:
+    """Read a settings file and lay the given flags over it; None means that a flag was not given.
+
+    With `resume`, what neither of them says is as the campaign in `out` was started with.
+
+    Raises UserError, one sentence, for an unknown key or a wrong value.
+    """
+    values = {} if path is None else _read_yaml(path)
+    given = {key: value for key, value in overrides.items() if value is not None}
+    out = given.get("out", values.get("out"))
+    if given.get("resume", values.get("resume")) and out is not None and (Path(out) / MANIFEST).exists():
+        manifest = read_manifest(Path(out))
+        if (command := manifest["identity"]["command"]) != model.command:
+            raise UserError(f"{out}: is a {command}, not a {model.command}; go on with nrtune {command} --resume")
+        values = {**manifest["settings"], **values}
+    return _build(model, values, given, path)
+
+
+def load_replication(folder: Path, flags: Mapping[str, Any]) -> ReplicateSettings:
+    """The settings of the campaign in a folder, a new time budget apart, with the given flags laid over them.
+
+    Raises UserError, one sentence, for a wrong value and for a folder whose trials nrtune did not train.
+    """
+    manifest = read_manifest(folder)
+    if manifest["identity"].get("command") not in (Settings.command, StudySettings.command):
+        raise UserError(f"{folder}: is neither a search nor a study: its trials can't be trained again")
+    shared = set(RunSettings.model_fields) - {"out", "resume", "time_budget"}
+    stored = {key: value for key, value in manifest["settings"].items() if key in shared}
+    stored |= {"out": folder, "select_on": manifest["identity"]["select_on"]}
+    given = {key: value for key, value in flags.items() if value is not None}
+    return _build(ReplicateSettings, stored, given, folder / MANIFEST)
+
+
+def _build(model: type[S], values: Mapping[str, Any], given: Mapping[str, Any], path: Path | None) -> S:
+    where = {key: f"--{key.replace('_', '-')}" for key in given}
+    try:
+        return model(**{**values, **given})
+    except ValidationError as error:
+        raise UserError(_sentence(error, path, where, model)) from error
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UserError(f"{path}: no such settings file")
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: is not YAML ({one_line(error, 500)})") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
+        raise UserError(f"{path}: must map names to values, such as `trials: 20`")
+    return values
+
+
+def _sentence(error: ValidationError, path: Path | None, where: Mapping[str, str], model: type[RunSettings]) -> str:
+    """The first of pydantic's complaints, in one sentence."""
+    first = error.errors()[0]
+    key = str(first["loc"][0])
+    place = where.get(key, f"{path}: {key}")
+    if first["type"] == "extra_forbidden":
+        hint = suggest(key, model.model_fields, f"; `nrtune {model.command} --print-settings` shows the known ones")
+        return f"{path}: unknown key {key!r}{hint}"
+    if key == "set" and len(first["loc"]) > 1:  # of several types pydantic names one alone
+        return f"{place}: {first['loc'][1]} should be a text, a number, true or false, not {first['input']!r}"
+    message = first["msg"][0].lower() + first["msg"][1:]
+    return f"{place}: {message}, not {first['input']!r}"

@@ -1,0 +1,1 @@
+"""MLflow: runs, models, pages, the registry. It shows what the campaign's folder holds."""

@@ -1,0 +1,279 @@
+"""MLflow: a parent run a campaign, a child run a trial, written by the driver alone, in batches, each value once."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import logging
+import math
+import time
+import urllib.error
+import urllib.request
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nrtune.analysis.sources.mlflow import (
+    CAMPAIGN_TAG,
+    EXPERIMENT,
+    FINAL,
+    FINGERPRINT_TAG,
+    IN_RECORD_TAG,
+    KIND_TAG,
+    RECORD_TAG,
+    REFERENCE,
+    STATUS_TAG,
+    search_runs,
+)
+from nrtune.analysis.store.records import FAILED, FINISHED, PRUNED, SCORED, TrialRecord
+from nrtune.orchestrator.search.family_study import Objectives, Proposal
+from nrtune.orchestrator.state.ledger import DATABASE, default_uri
+from nrtune.orchestrator.tracking.models import log_model
+from nrtune.orchestrator.tracking.pages import NOTE_TAG, campaign_note, trial_note, trials_page, trials_view
+from nrtune.trainables.core.errors import UserError, one_line
+from nrtune.trainables.core.files import write_atomically
+
+with warnings.catch_warnings():
+    # MLflow's own use of SQLAlchemy and pydantic warns at import; nothing here can mend it.
+    warnings.simplefilter("ignore")
+    from mlflow.entities import Metric, Param, Run, RunTag
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import MlflowClient
+
+ARTIFACTS = "artifacts"
+BATCH = 900
+"""Metrics a call: MLflow takes at most 1000."""
+
+_RUN_STATUS = {FINISHED: "FINISHED", SCORED: "FINISHED", PRUNED: "FINISHED"}
+
+
+def check_uri(uri: str) -> None:
+    """See whether an MLflow store answers at a tracking URI. Raises UserError where none does."""
+    if uri.startswith(("http://", "https://")):
+        # MLflow itself would try again for minutes.
+        try:
+            with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=10):
+                return
+        except urllib.error.HTTPError:  # something answers, and may want a login that MLflow has
+            return
+        except (OSError, ValueError) as error:
+            raise UserError(f"--tracking-uri {uri}: no MLflow server answers ({error})") from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
+    except Exception as error:  # MLflow, SQLAlchemy and drivers raise many kinds
+        raise UserError(f"--tracking-uri {uri}: cannot be opened ({one_line(error)})") from error
+
+
+def _make_database(path: Path) -> None:
+    """Make an empty SQLite database whole or not at all: MLflow can't open one at whose making it was killed."""
+    write_atomically(path, lambda new: MlflowClient(tracking_uri=f"sqlite:///{new}").search_experiments(max_results=1))
+
+
+def page_of(uri: str, manifest: Mapping[str, Any]) -> str:
+    """The path of the page of MLflow that lists the campaign's trials."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = MlflowClient(tracking_uri=uri).get_experiment_by_name(EXPERIMENT)
+    return trials_page(found.experiment_id, manifest) if found is not None else "/"
+
+
+class Tracker:
+    """The MLflow side of one campaign.
+
+    Every method may be repeated after a crash without doubling anything; a run that was closed stays closed.
+    """
+
+    def __init__(self, uri: str, folder: Path, manifest: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        self._campaign, self._name, self._folder = str(manifest["id"]), str(manifest["name"]), folder
+        local = uri == default_uri(folder)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                if local and not (folder / DATABASE).exists():
+                    _make_database(folder / DATABASE)
+                self.client = MlflowClient(tracking_uri=uri)
+                self.experiment_id = self._experiment((folder / ARTIFACTS).resolve().as_uri() if local else None)
+                self.parent_id = self._parent(manifest, parameters)
+                self._runs = {run.data.tags[FINGERPRINT_TAG]: run for run in self._children()}
+        except MlflowException as error:
+            raise UserError(f"--tracking-uri {uri}: {one_line(error, 300)}") from error
+        self._uri, self._length = uri, int(manifest.get("data", {}).get("length", 0))
+        self._logged: dict[str, set[int]] = {}
+        # The tag is written first, the end of the run last: a crash between them leaves a run that is still open.
+        ended = {FINISHED, SCORED, PRUNED, FAILED}
+        self._closed = {
+            fingerprint
+            for fingerprint, run in self._runs.items()
+            if run.data.tags.get(STATUS_TAG) in ended and run.info.status != "RUNNING"
+        }
+
+    def start(self, proposal: Proposal, tags: Mapping[str, str]) -> None:
+        """Open the trial's run, or take up the one it had before an interruption."""
+        if self.is_closed(proposal.fingerprint):
+            return
+        run = self._runs.get(proposal.fingerprint)
+        if run is None:
+            all_tags = {
+                **tags,
+                "mlflow.parentRunId": self.parent_id,
+                "mlflow.runName": proposal.name,
+                CAMPAIGN_TAG: self._campaign,
+                FINGERPRINT_TAG: proposal.fingerprint,
+                STATUS_TAG: "running",
+                "family": proposal.family,
+                NOTE_TAG: trial_note(proposal.family, self._name),
+            }
+            if proposal.published:
+                all_tags["published"] = proposal.published
+            if proposal.also:
+                all_tags["also_published"] = ", ".join(proposal.also)
+            if proposal.replicate_of:
+                all_tags["replicate_of"] = proposal.replicate_of
+            run = self.client.create_run(self.experiment_id, tags=all_tags, run_name=proposal.name)
+            self._runs[proposal.fingerprint] = run
+            self._logged[proposal.fingerprint] = set()
+        else:
+            self.client.update_run(run.info.run_id, status="RUNNING")
+            self.client.set_tag(run.info.run_id, STATUS_TAG, "running")
+        self._parameters(run, proposal.config)
+
+    def log_history(self, fingerprint: str, history: Iterable[Mapping[str, float]]) -> None:
+        """Log epochs' metrics, each with its `epoch` as the step; epochs that are there already are skipped."""
+        missing = self._missing(fingerprint, history)
+        self._log(self._runs[fingerprint].info.run_id, _curves(missing))
+        self._steps(fingerprint).update(missing)
+
+    def finish(
+        self,
+        record: TrialRecord,
+        history: Iterable[Mapping[str, float]],
+        artifacts: Sequence[Path],
+        objective: Objectives | None,
+    ) -> None:
+        """Write what is missing of a trial's epochs, its final metrics, tags and artifacts, and close its run.
+
+        objective: shown under that name; of several each is a metric of its own already.
+        """
+        run_id = self._runs[record.fingerprint].info.run_id
+        missing = self._missing(record.fingerprint, history)
+        # The trial's own time: written again after a crash, MLflow knows the same value for the same.
+        timestamp = int(datetime.datetime.fromisoformat(record.ended).timestamp() * 1000)
+        # val/… of the best epoch would come after the curve's own last point: final values have their own names.
+        final = {f"{FINAL}{key}" if key.startswith("val/") else key: value for key, value in record.metrics.items()}
+        if isinstance(objective, float):
+            final["objective"] = objective
+        for path in artifacts:
+            if path.exists():
+                self.client.log_artifact(run_id, str(path))
+        rest = json.dumps({name: getattr(record, name) for name in IN_RECORD_TAG})
+        tags = {STATUS_TAG: record.status, RECORD_TAG: rest}
+        if record.failure_class:
+            tags |= {"failure_class": record.failure_class, "failure": (record.failure or "")[:500]}
+        ends = [Metric(key, value, timestamp, record.epochs_trained) for key, value in final.items()]
+        self._log(run_id, [*_curves(missing), *ends], tags)
+        self._steps(record.fingerprint).update(missing)
+        self.client.set_terminated(run_id, status=_RUN_STATUS.get(record.status, "FAILED"))
+        self._closed.add(record.fingerprint)
+
+    def log_model(self, fingerprint: str, path: Path) -> None:
+        """Log the checkpoint of a trial that is kept as its run's model, once."""
+        log_model(self.client, self._uri, self._runs[fingerprint].info.run_id, path, self._length)
+
+    def log_references(self, references: Mapping[str, Mapping[str, float]]) -> None:
+        """Log the metrics of reference lines, by name, onto the campaign's own run; what it has already is skipped."""
+        found = {f"{REFERENCE}{line}/{name}": value for line, of in references.items() for name, value in of.items()}
+        logged = self.client.get_run(self.parent_id).data.metrics
+        timestamp = int(time.time() * 1000)
+        missing = [Metric(key, value, timestamp, 0) for key, value in found.items() if key not in logged]
+        self._log(self.parent_id, missing)
+
+    def has_run(self, fingerprint: str) -> bool:
+        """Whether the trial has a run, open or closed."""
+        return fingerprint in self._runs
+
+    def is_closed(self, fingerprint: str) -> bool:
+        """Whether the trial's run was closed with its end written."""
+        return fingerprint in self._closed
+
+    def interrupt(self, fingerprints: Iterable[str]) -> None:
+        """Mark runs whose trials were interrupted: they are not running, and will be taken up again."""
+        for fingerprint in fingerprints:
+            if fingerprint in self._runs and not self.is_closed(fingerprint):
+                run_id = self._runs[fingerprint].info.run_id
+                self.client.set_tag(run_id, STATUS_TAG, "interrupted")
+                self.client.set_terminated(run_id, status="KILLED")
+
+    def unfinished(self) -> list[str]:
+        """Fingerprints of runs that MLflow still shows as running, as this tracker found them at its start."""
+        return [fingerprint for fingerprint, run in self._runs.items() if run.info.status == "RUNNING"]
+
+    def close(self, state: str, summary: Mapping[str, float]) -> None:
+        """Close the parent run: state finished or interrupted, and counts of trials by status."""
+        self._log(self.parent_id, [Metric(k, v, int(time.time() * 1000), 0) for k, v in summary.items()])
+        self.client.set_tag(self.parent_id, STATUS_TAG, state)
+        self.client.set_terminated(self.parent_id, status="FINISHED" if state == "finished" else "KILLED")
+
+    def _experiment(self, artifact_location: str | None) -> str:
+        found = self.client.get_experiment_by_name(EXPERIMENT)
+        if found is not None:
+            return str(found.experiment_id)
+        return str(self.client.create_experiment(EXPERIMENT, artifact_location=artifact_location))
+
+    def _parent(self, manifest: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
+        query = f"tags.`{CAMPAIGN_TAG}` = '{manifest['id']}' and tags.`{KIND_TAG}` = 'campaign'"
+        found = self.client.search_runs([self.experiment_id], filter_string=query, max_results=1)
+        if found:
+            run = found[0]
+            self.client.update_run(run.info.run_id, status="RUNNING")
+            self.client.set_tag(run.info.run_id, STATUS_TAG, "running")
+        else:
+            tags = {CAMPAIGN_TAG: manifest["id"], KIND_TAG: "campaign", STATUS_TAG: "running"}
+            tags[NOTE_TAG] = campaign_note(self._folder)
+            run = self.client.create_run(self.experiment_id, tags=tags, run_name=manifest["name"])
+            self.client.set_experiment_tag(self.experiment_id, *trials_view(manifest))
+        self._parameters(run, parameters)
+        return str(run.info.run_id)
+
+    def _parameters(self, run: Run, parameters: Mapping[str, Any]) -> None:
+        """Log a run's parameters unless it has them: a crash may have come between its making and them."""
+        if not run.data.params:
+            self.client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in parameters.items()])
+
+    def _children(self) -> Iterable[Run]:
+        return search_runs(self.client, self.experiment_id, f"tags.`mlflow.parentRunId` = '{self.parent_id}'")
+
+    def _steps(self, fingerprint: str) -> set[int]:
+        """The epochs whose metrics the trial's run has."""
+        if fingerprint not in self._logged:
+            history = self.client.get_metric_history(self._runs[fingerprint].info.run_id, "train/loss")
+            self._logged[fingerprint] = {metric.step for metric in history}
+        return self._logged[fingerprint]
+
+    def _missing(self, fingerprint: str, history: Iterable[Mapping[str, float]]) -> dict[int, Mapping[str, float]]:
+        """The epochs whose metrics the trial's run does not have."""
+        logged = self._steps(fingerprint)
+        return {int(entry["epoch"]): entry for entry in history if int(entry["epoch"]) not in logged}
+
+    def _log(self, run_id: str, metrics: Sequence[Metric], tags: Mapping[str, str] | None = None) -> None:
+        """Log metrics in few calls, tags with the last of them."""
+        batches = [metrics[start : start + BATCH] for start in range(0, len(metrics), BATCH)]
+        for batch in batches[:-1]:
+            self.client.log_batch(run_id, metrics=batch)
+        if metrics or tags:
+            last = [RunTag(key, value) for key, value in (tags or {}).items()]
+            self.client.log_batch(run_id, metrics=batches[-1] if batches else (), tags=last)
+
+
+def _curves(epochs: Mapping[int, Mapping[str, float]]) -> list[Metric]:
+    timestamp = int(time.time() * 1000)
+    return [
+        Metric(key, float(value), timestamp, epoch)
+        for epoch, entry in epochs.items()
+        for key, value in entry.items()
+        if key != "epoch" and math.isfinite(value)
+    ]

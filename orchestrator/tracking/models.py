@@ -1,0 +1,117 @@
+"""Trained trials as MLflow models: each carries its checkpoint, its code and what it needs."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nrtune.analysis.sources.mlflow import FINGERPRINT_TAG
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # as in tracking.py
+    import mlflow
+    from mlflow.entities import LoggedModelStatus
+    from mlflow.models import Model, ModelSignature
+    from mlflow.tracking import MlflowClient
+    from mlflow.types import ColSpec, Schema
+
+MODEL_TYPE = "nrtune"
+NEEDED = ("torch", "numpy", "pandas", "pyarrow", "jaxtyping", "mlflow")
+"""What a logged model needs where it is loaded, in the versions that are installed here."""
+
+BARS = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
+
+SIGNATURE = ModelSignature(
+    Schema([ColSpec("string", "sequence")]),
+    Schema([ColSpec("float", "prediction"), ColSpec("float", "log_variance", required=False)]),
+)
+
+
+def log_model(client: MlflowClient, uri: str, run_id: str, checkpoint: Path, length: int) -> str:
+    """Log a trial's best.pt as the model of its run, once; returns its URI.
+
+    The model carries the code that it needs; `length`: bases of a sequence.
+    """
+    run = client.get_run(run_id)
+    there = logged_model(client, run.info.experiment_id, run_id)
+    if there is not None:
+        return there
+    made = client.create_logged_model(
+        run.info.experiment_id,
+        name=re.sub(r"[^\w-]", "_", str(run.info.run_name)),
+        source_run_id=run_id,
+        model_type=MODEL_TYPE,
+        params=dict(run.data.params),
+        tags={FINGERPRINT_TAG: run.data.tags[FINGERPRINT_TAG]},
+    )
+    with writing_to(uri), _code() as code:
+        logged = Model.log(
+            artifact_path=None,
+            flavor=mlflow.pyfunc,
+            run_id=run_id,
+            model_id=made.model_id,
+            python_model=_source("nrtune.orchestrator.tracking.pyfunc_model"),
+            artifacts={"checkpoint": str(checkpoint)},
+            code_paths=[code],
+            signature=SIGNATURE,
+            input_example=pd.DataFrame({"sequence": ["ACGT" * (length // 4) + "ACGT"[: length % 4]]}),
+            pip_requirements=[f"{name}=={_version(name)}" for name in NEEDED],
+        )
+    return str(logged.model_uri)
+
+
+def logged_model(client: MlflowClient, experiment_id: str, run_id: str) -> str | None:
+    """The URI of the model that a run has, whole."""
+    found = client.search_logged_models([experiment_id], filter_string=f"source_run_id = '{run_id}'")
+    return next((str(model.model_uri) for model in found if model.status == LoggedModelStatus.READY), None)
+
+
+@contextlib.contextmanager
+def _code() -> Iterator[str]:
+    """A folder `nrtune` with what a model's code imports, for as long as it takes to copy it."""
+    with tempfile.TemporaryDirectory(prefix="nrtune-model-") as folder:
+        package = Path(folder) / "nrtune"
+        trainables = Path(_source("nrtune.trainables")).parent
+        shutil.copytree(trainables, package / "trainables", ignore=shutil.ignore_patterns("__pycache__"))
+        (package / "__init__.py").touch()
+        yield str(package)
+
+
+def _source(module: str) -> str:
+    """The file of a module, which is not imported."""
+    spec = importlib.util.find_spec(module)
+    assert spec is not None
+    return str(spec.origin)
+
+
+def _version(package: str) -> str:
+    """Without the local part: an index has no torch 2.13.0+cpu."""
+    return importlib.metadata.version(package).partition("+")[0]
+
+
+@contextlib.contextmanager
+def writing_to(uri: str) -> Iterator[None]:
+    """MLflow's own functions read and write where a global says; no bars for copies of a small file."""
+    before: Any = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+    bars = os.environ.get(BARS)
+    os.environ.setdefault(BARS, "false")
+    mlflow.set_tracking_uri(uri)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        mlflow.set_tracking_uri(before)  # with None, the variable that MLflow sets as well is taken back
+        if bars is None:
+            os.environ.pop(BARS, None)

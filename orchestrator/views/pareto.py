@@ -1,0 +1,117 @@
+"""What `nrtune best --pareto` prints."""
+
+from __future__ import annotations
+
+import json
+import math
+import string
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+
+from nrtune.analysis.selection.pareto import Aim, Front, aims_of, pareto_front, parse_aims, values_at
+from nrtune.analysis.sources.trials import Trials
+from nrtune.analysis.wording import count, listed, phrase, short_names
+from nrtune.orchestrator.views.tables import cell, print_table
+from nrtune.trainables.core.files import BEST
+
+LETTERS = string.ascii_uppercase
+NAMED = 6
+"""Trials that were left out are named up to so many."""
+
+WIDEST = 4
+"""Up to so many objectives the table also has room for what they become on data that no search sees."""
+
+
+def front_of(source: Trials, objectives: Sequence[str]) -> Front:
+    """The Pareto front of a source's trials at these objectives, or at its own.
+
+    Raises UserError for a wrong objective, and where no finished trial has all of them.
+    """
+    aims = parse_aims(objectives, "--pareto") or aims_of(source.objectives, source.select_on)
+    return pareto_front(source.trials(), aims)
+
+
+def pareto_json(source: Trials, front: Front) -> str:
+    """The front of a source as a JSON object."""
+    return json.dumps(front_record(source, front), indent=1)
+
+
+def front_record(source: Trials, front: Front) -> dict[str, Any]:
+    """Everything about a front, for programs; what is unknown is null."""
+    records = {record.name: record for record in source.records()}
+    trials = []
+    for row in front.trials.to_dict("records"):
+        record = records[row["name"]]
+        checkpoint = source.file(record.fingerprint, BEST)
+        trials.append(
+            {
+                "trial": record.name,
+                "family": record.family,
+                "fingerprint": record.fingerprint,
+                "replicates": int(row["replicates"]),
+                "values": values_at(row, [aim.metric for aim in front.aims]),
+                "reported": values_at(row, [aim.reported for aim in front.aims]),
+                "config": dict(record.config),
+                "checkpoint": None if checkpoint is None else str(checkpoint),
+            }
+        )
+    return {
+        "objectives": [{"metric": aim.metric, "direction": aim.direction} for aim in front.aims],
+        "front": trials,
+        "candidates": front.candidates,
+        "without_metric": list(front.without_metric),
+        "unreplicated": list(front.unreplicated),
+    }
+
+
+def pareto_table(front: Front) -> None:
+    """Print a front: a row a trial, its values, and what they are on data that no search sees."""
+    aims = front.aims
+    seen = [aim for aim in aims if aim.reported == aim.metric]
+    shown: list[tuple[str, str]] = []  # heading, metric
+    for letter, aim in zip(LETTERS, aims, strict=False):
+        shown.append((letter, aim.metric))
+        if aim not in seen and len(aims) <= WIDEST:
+            shown.append((f"{letter}*", aim.reported))
+    names = short_names(list(map(str, front.trials["name"])))
+    rows = [
+        [name, str(row["family"]), *(cell(float(row.get(metric, math.nan))) for _, metric in shown)]
+        for name, row in zip(names, front.trials.to_dict("records"), strict=True)
+    ]
+    print_table(["trial", "family", *(heading for heading, _ in shown)], rows, 2)
+    out = Console(highlight=False)
+    for letter, aim in zip(LETTERS, aims, strict=False):
+        out.print(f"{letter}: {_legend(aim)}", markup=False)
+    for sentence in _sentences(front, seen):
+        out.print(sentence, markup=False)
+
+
+def _legend(aim: Aim) -> str:
+    wanted = "larger is better" if aim.direction == "max" else "smaller is better"
+    return f"{phrase(aim.metric)}, {wanted}" + (f" ({aim.metric})" if phrase(aim.metric) != aim.metric else "")
+
+
+def _sentences(front: Front, seen: Sequence[Aim]) -> list[str]:
+    """How the front came about, and what is not on it."""
+    found = []
+    if len(seen) < len(front.aims):
+        found.append("*: the same on test sequences or CAGI5 challenge variants, which did not decide the front.")
+    if seen:
+        found.append(f"{listed([aim.metric for aim in seen])}: data to report on; a front picked on them flatters.")
+    on_it = count(len(front.trials), "trial")
+    found.append(f"{on_it} of {front.candidates}: no other is as good in every objective and better in one.")
+    if len(front.aims) == 1:
+        found.append(
+            "Of one objective the front is the best trial; give several, such as --pareto METRIC:max OTHER:min."
+        )
+    if front.unreplicated:
+        found.append(
+            f"Values are means over seeds; {count(len(front.unreplicated), 'trial')} of a single seed did not compete."
+        )
+    if front.without_metric:
+        names = [*front.without_metric[:NAMED], *(["others"] if len(front.without_metric) > NAMED else [])]
+        left_out = count(len(front.without_metric), "trial")
+        found.append(f"{left_out} left out for want of a metric: {listed(names)}.")
+    return found

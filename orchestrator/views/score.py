@@ -1,0 +1,244 @@
+"""What `nrtune score` prints of any model's predictions: a table in 80 columns, or everything as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nrtune.analysis.scoring.prediction_files import read_effects, read_test
+from nrtune.analysis.scoring.score import Scores, VariantScores, score_test, score_variants
+from nrtune.analysis.uncertainty.intervals import Resampling
+from nrtune.analysis.wording import count, listed
+from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.data.benchmarks.cagi5 import Variants
+from nrtune.trainables.data.benchmarks.satmut import SaturationVariants
+
+WIDTH = 80
+
+SHOWN = {"spearman/all": "Spearman", "spearman/hc": "HC", "spearman/lc": "LC", "pearson/all": "Pearson"}
+"""An element's columns: Spearman of all its variants, of those of high and of low confidence, Pearson of all."""
+
+COMPARED = {
+    "spearman/all": "Spearman",
+    "spearman/hc": "Spearman HC",
+    "spearman/lc": "Spearman LC",
+    "pearson/all": "Pearson",
+    "pearson/hc": "Pearson HC",
+    "pearson/lc": "Pearson LC",
+}
+
+TEST_WORDS = {
+    "test/pearson": "Pearson",
+    "test/spearman": "Spearman",
+    "test/mse": "mean squared error",
+    "noise/corr": "noise correlation",
+    "noise/corr_constant": "  of a constant",
+    "noise/low_noise_spearman": "Spearman, low-noise fifth",
+    "noise/high_noise_spearman": "Spearman, high-noise fifth",
+    "noise/gap": "  low less high",
+}
+
+
+def score_tests(paths: Sequence[Path], how: Resampling, *, as_json: bool) -> str:
+    """Scores of one file or two on test rows. Raises UserError."""
+    test = score_test([read_test(path) for path in paths], how)
+    return _json(test, _common(test)) if as_json else "\n".join(_test_lines(test))
+
+
+def score_text(
+    paths: Sequence[Path], variants: Variants | SaturationVariants, folder: Path, how: Resampling, *, as_json: bool
+) -> str:
+    """Scores of one file or two on the variants of a folder. Raises UserError."""
+    effects = [read_effects(path, variants) for path in paths]
+    found = score_variants(effects, variants, how, resample=_everything if as_json or len(paths) > 1 else _means)
+    if not as_json:
+        return "\n".join(_variant_lines(found))
+    more = {
+        "satmut" if isinstance(variants, SaturationVariants) else "cagi5": str(folder),
+        "cell_line": found.cell_line,
+        "block": how.block,
+        "mean_over": {part: list(elements) for part, elements in found.averaged.items()},
+        "left_out": {str(path): n for path, (n, _) in zip(found.paths, found.left_out, strict=True)},
+        "coverage": found.coverage.to_dict("records"),
+    }
+    return _json(found, _common(found) | more)
+
+
+def _everything(metric: str) -> bool:
+    return True
+
+
+def _means(metric: str) -> bool:
+    """Whether the table of one file shows the metric's interval."""
+    return metric.endswith("/mean")
+
+
+def check_options(cagi5: Path | None, satmut: Path | None, test: bool, cell_line: str | None) -> None:
+    """Refuse options that do not go together. Raises UserError."""
+    given = [name for name, there in (("--test", test), ("--cagi5", cagi5), ("--satmut", satmut)) if there]
+    if len(given) > 1:
+        raise UserError(f"{given[0]} and {given[1]} are two questions; give one of them")
+    if not given:
+        raise UserError(
+            "--cagi5 is missing: give the folder of CAGI5 files, --satmut for that of the saturation mutagenesis study,"
+            " or --test for a table of test predictions"
+        )
+    if test and cell_line is not None:
+        raise UserError("--cell-line says which elements of --cagi5 or --satmut are averaged; leave it out with --test")
+
+
+def _common(found: Scores) -> dict[str, Any]:
+    return {
+        "files": [str(path) for path in found.paths],
+        "rows": found.rows,
+        "level": found.how.level,
+        "resamples": found.how.resamples,
+    }
+
+
+def _json(found: Scores, head: Mapping[str, Any]) -> str:
+    """Everything as an object: what is undefined is null."""
+    of_metric = {
+        row["metric"]: {str(n): v if math.isfinite(v) else None for n, v in row.items() if n != "metric"}
+        for row in found.table.to_dict("records")
+    }
+    return json.dumps({**head, "metrics": of_metric}, indent=1)
+
+
+def _test_lines(found: Scores) -> list[str]:
+    lines = [_cut(f"{path}: {found.rows} sequences") for path in found.paths]
+    if len(found.paths) == 1:
+        records = found.table.to_dict("records")
+        rows = [[TEST_WORDS[row["metric"]], *_cells(row, ("value", "low", "high"))] for row in records]
+        lines += ["", *_aligned(["metric", "value", *_ends(found)], rows)]
+    else:
+        lines += ["", *_comparison(found, {TEST_WORDS[metric]: metric for metric in found.table["metric"]})]
+    return [*lines, "", *_closing(found, "sequences drawn in random blocks")]
+
+
+def _variant_lines(found: VariantScores) -> list[str]:
+    lines = [_cut(f"{path}: {count(n, 'variant')}") for path, n in _held(found)]
+    if len(found.paths) == 2 and any(n != found.rows for _, n in _held(found)):
+        lines.append(f"Both are scored on the {count(found.rows, 'variant')} that both hold.")
+    for (n, first), (path, _) in zip(found.left_out, _held(found), strict=True):
+        if n:
+            lines += _wrapped(f"Left out: {count(n, 'variant')} of {path.name} that the folder lacks, such as {first}.")
+    lines += _missing(found)
+    of_metric = found.table.set_index("metric")
+    for part, averaged in found.averaged.items():
+        for number, path in enumerate(found.paths):
+            lines += ["", _cut(part if len(found.paths) == 1 else f"{part}: {path}")]
+            lines += _element_table(found, of_metric, part, ("value", "other")[number])
+        if averaged:
+            lines += _wrapped(f"Mean over {listed(averaged)}: matched to {found.cell_line} and wholly there.")
+        else:
+            lines += _wrapped(f"No mean: no element matched to {found.cell_line} is wholly there.")
+        if len(found.paths) == 2:
+            named = {f"mean {words}": f"{found.prefixes[part]}/{name}/mean" for name, words in COMPARED.items()}
+            named["mean HC - LC"] = f"{found.prefixes[part]}/hc_lc_gap"
+            for element in _elements(of_metric, found.prefixes[part]):
+                named[f"{element} Spearman"] = f"{found.prefixes[part]}/spearman/all/{element}"
+            lines += ["", f"{part}: compared", *_comparison(found, named)]
+    return [*lines, "", *_closing(found, f"variants drawn in blocks of {found.how.block} bp")]
+
+
+def _element_table(found: VariantScores, of_metric: pd.DataFrame, part: str, column: str) -> list[str]:
+    rows, scored = [], of_metric[column].to_dict()
+    for element in _elements(of_metric, found.prefixes[part]):
+        n = str(round(scored[f"{found.prefixes[part]}/n/all/{element}"]))
+        values = [_cell(of_metric.at[f"{found.prefixes[part]}/{name}/{element}", column]) for name in SHOWN]
+        rows.append([element, n, *values])
+    low, high = ("low", "high") if column == "value" else ("other_low", "other_high")
+    for heading, of in zip(("mean", *_ends(found)), (column, low, high), strict=True):
+        rows.append([heading, "", *(_cell(of_metric.at[f"{found.prefixes[part]}/{name}/mean", of]) for name in SHOWN)])
+    return _aligned(["element", "n", *SHOWN.values()], rows)
+
+
+def _elements(of_metric: pd.DataFrame, prefix: str) -> list[str]:
+    prefix = f"{prefix}/n/all/"
+    return [str(name).removeprefix(prefix) for name in of_metric.index if str(name).startswith(prefix)]
+
+
+def _comparison(found: Scores, named: Mapping[str, str]) -> list[str]:
+    """Rows by what they are called, of metrics by name: both values, their difference, its interval and p."""
+    of_metric = {str(row["metric"]): row for row in found.table.to_dict("records")}
+    columns = ("value", "other", "difference", "difference_low", "difference_high")
+    rows = []
+    for words, metric in named.items():
+        row = of_metric[metric]
+        p = float(row["p"])
+        rows.append([words, *_cells(row, columns), "–" if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"])
+    return _aligned(["metric", "first", "second", "differ.", *_ends(found), "p"], rows)
+
+
+def _held(found: VariantScores) -> list[tuple[Path, int]]:
+    per_file = len(found.coverage) // len(found.paths)
+    held = (found.coverage["n"] - found.coverage["missing"]).to_numpy().reshape(-1, per_file).sum(axis=1)
+    return list(zip(found.paths, map(int, held), strict=True))
+
+
+def _missing(found: VariantScores) -> list[str]:
+    """Which variants of the folder a file lacks, by part: a sentence each."""
+    lines = []
+    per_file = len(found.coverage) // len(found.paths)
+    for number in range(len(found.paths)):
+        of_file = found.coverage.iloc[number * per_file : (number + 1) * per_file]
+        for part in found.prefixes:
+            here = of_file[of_file["part"] == part]
+            lacking = here[here["missing"] > 0]
+            if lacking.empty:
+                continue
+            who = "Missing" if len(found.paths) == 1 else f"Missing from the {('first', 'second')[number]}"
+            if int(here["missing"].sum()) == int(here["n"].sum()):
+                lines += _wrapped(f"{who}: all {count(int(here['n'].sum()), f'{part} variant')}.")
+                continue
+            parts = [f"{r['element']} {r['missing']} of {r['n']}" for r in lacking.to_dict("records")]
+            lines += _wrapped(f"{who}: {part} variants of {', '.join(parts)}.")
+    return lines
+
+
+def _ends(found: Scores) -> tuple[str, str]:
+    level = f"{100 * found.how.level:g}%"
+    return f"{level} low", f"{level} high"
+
+
+def _closing(found: Scores, blocks: str) -> list[str]:
+    text = f"Intervals: {100 * found.how.level:g} %, {found.how.resamples} resamples, {blocks}."
+    if len(found.paths) == 2:
+        text += " Differences are of the first file less the second, paired; p is not corrected for several metrics."
+    return _wrapped(text)
+
+
+def _cells(row: Mapping[Any, Any], columns: Sequence[str]) -> list[str]:
+    return [_cell(row[name]) for name in columns]
+
+
+def _cell(value: Any) -> str:
+    return "–" if math.isnan(value) else f"{value:.3f}"
+
+
+def _aligned(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table: the first column to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if n else cell.ljust(width)
+            for n, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in [headings, *rows]
+    ]
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _cut(text: str) -> str:
+    """A line that begins with a long path, without the path's beginning."""
+    return text if len(text) <= WIDTH else "…" + text[-(WIDTH - 1) :]

@@ -1,0 +1,146 @@
+"""What the reading commands print: status, trials, best, and the MLflow UI."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+
+from nrtune.analysis.sources.open import open_campaign, open_folder
+from nrtune.analysis.store.duplicates import find_alike
+from nrtune.analysis.store.records import read_status
+from nrtune.orchestrator.state.ledger import is_running, tracking_uri
+from nrtune.orchestrator.views.tables import by_status, cell, print_table
+from nrtune.trainables.core.errors import UserError, suggest
+
+SHORT_COLUMNS = {
+    "name": "trial",
+    "family": "family",
+    "status": "status",
+    "epochs_trained": "ep.",
+    "val/spearman": "val",
+    "test/spearman": "test",
+    "cagi5/release/spearman/all/mean": "rel.",
+    "cagi5/challenge/spearman/all/mean": "chal.",
+    "noise/corr": "noise",
+}
+"""What `nrtune trials` shows in 80 columns: Spearman on validation, test, CAGI5 release and challenge; noise_corr."""
+
+
+def status_text(source: str | Path) -> str:
+    """State, counts by family, running trials, and where MLflow is, of a campaign's folder or as MLflow has it."""
+    if "://" in str(source):
+        from nrtune.orchestrator.views.remote_status import remote_status_text
+
+        return remote_status_text(str(source))
+    folder = Path(source)
+    campaign = open_folder(folder)
+    status, records = read_status(folder), campaign.records()
+    alive = is_running(folder)
+    state = status.get("state", "new")
+    if alive:
+        state = "running"
+    elif state == "running":
+        state = "interrupted (its process died; the same command goes on)"
+    lines = [
+        f"{campaign.manifest['name']}: {'replication ' if status.get('command') == 'replicate' else ''}{state}",
+        f"created {campaign.manifest['created']}, selects on {campaign.select_on}",
+    ]
+    counts: dict[str, Counter[str]] = {}
+    replicates = [record for record in records if record.replicate_of is not None]
+    for record in records:
+        if record.replicate_of is None:
+            counts.setdefault(record.family, Counter())[record.status] += 1
+    for family, of_family in counts.items():
+        lines.append(f"  {family}: {by_status(of_family)}")
+    if replicates:
+        configurations = len({record.replicate_of for record in replicates})
+        ended = by_status(Counter(record.status for record in replicates))
+        lines.append(f"replicates: {ended} of {configurations} configuration{'s' * (configurations > 1)}")
+    failures = Counter(record.failure_class for record in records if record.failure_class)
+    if failures:
+        lines.append("failures: " + ", ".join(f"{count} {name}" for name, count in failures.most_common()))
+    for trial in status.get("running", []) if alive else []:
+        value = trial["val_spearman"]
+        seen = f", val Spearman {value:.3f}" if value is not None else ""
+        lines.append(f"  running {trial['name']}: epoch {trial['epoch']} of {trial['epochs']}{seen}")
+    return "\n".join([*lines, *sharing_and_alike(folder), f"MLflow: {tracking_uri(folder)}"])
+
+
+def sharing_and_alike(folder: Path) -> list[str]:
+    """What a user should know of trials that are one, or might as well be: a sentence each."""
+    # Replicates of trials that are alike are alike too: that is said once.
+    records = [record for record in open_campaign(folder).records() if record.replicate_of is None]
+    shared = [f"{name} is {record.name}" for record in records for name in record.also]
+    sentences = [f"trained once, under two names: {'; '.join(shared)}"] if shared else []
+    return sentences + [f"warning: {alike.sentence()}" for alike in find_alike(records)]
+
+
+def trials_table(source: str, *, family: str | None, sort: str | None, ascending: bool) -> pd.DataFrame:
+    """The campaign's trials, filtered and sorted. Raises UserError for an unknown family or column."""
+    table = open_campaign(source).trials()
+    if family is not None:
+        known = table["family"].unique().tolist()
+        if family not in known:
+            hint = suggest(family, known) if known else "; none has ended yet"
+            raise UserError(f"{source}: no trial of family {family!r} has ended{hint}")
+        table = table[table["family"] == family]
+    if sort is not None:
+        if sort not in table:
+            hint = suggest(sort, table.columns, "; `nrtune trials DIR --format csv` lists them all")
+            raise UserError(f"{source}: trials have no column {sort!r}{hint}")
+        table = table.sort_values(sort, ascending=ascending, na_position="last", kind="stable")
+    return table.reset_index(drop=True)
+
+
+def write_trials(source: str, table: pd.DataFrame, form: str) -> None:
+    """Write a table of a source's trials to standard output."""
+    if form == "csv":
+        table.to_csv(sys.stdout, index=False)
+    elif form == "json":
+        sys.stdout.write(table.to_json(orient="records", indent=1) + "\n")
+    elif form == "parquet":
+        if sys.stdout.isatty():
+            raise UserError(
+                "parquet is not for a terminal; write it to a file: nrtune trials DIR --format parquet > FILE"
+            )
+        import pyarrow.parquet as pq
+
+        from nrtune.analysis.sources.parquet import to_arrow
+
+        pq.write_table(to_arrow(open_campaign(source), table), sys.stdout.buffer)
+    else:
+        _print_trials(table)
+
+
+def _print_trials(table: pd.DataFrame) -> None:
+    columns = [name for name in SHORT_COLUMNS if name in table]
+    own = table[table["replicate_of"].isna()]
+    if len(own) and (own["name"] == own["published"]).all():  # the study's names say the family
+        columns.remove("family")
+    rows = [
+        [_name(row) if name == "name" else _status(row) if name == "status" else cell(row[name]) for name in columns]
+        for row in table.to_dict("records")
+    ]
+    texts = sum(name in ("name", "family", "status") for name in columns)
+    print_table([SHORT_COLUMNS[name] for name in columns], rows, texts)
+    if table.empty:
+        Console(stderr=True).print("no trial has ended yet")
+
+
+def _name(row: Mapping[Any, Any]) -> str:
+    """The trial's name; of a replicate of RS3_bilstm_rs it is RS3/s0: cut in a narrow terminal, it would lose its seed."""
+    if not isinstance(row["replicate_of"], str):
+        return str(row["name"])
+    return f"{row['replicate_of'].partition('_')[0]}/{row['name'].rpartition('/')[2]}"
+
+
+def _status(row: Mapping[Any, Any]) -> str:
+    if isinstance(row["same_as"], str):  # what is missing may be None or NaN
+        return f"= {row['same_as'].partition('_')[0]}"
+    return f"{row['status']}:{row['failure_class']}" if isinstance(row["failure_class"], str) else str(row["status"])

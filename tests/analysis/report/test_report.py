@@ -1,0 +1,188 @@
+"""The report: what it says first, that it needs no other file, and that what it says is what was found."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nrtune.analysis import open_campaign
+from nrtune.analysis.report.html import html_page
+from nrtune.analysis.report.markdown import markdown
+from nrtune.analysis.report.report import make_report, write_report
+from nrtune.analysis.report.winners import NOT_TOLD
+from nrtune.analysis.selection.winners import UseCase
+from nrtune.analysis.sources.trials import RecordedTrials
+from nrtune.analysis.store.budget import spent
+from nrtune.analysis.store.predictions import Predictions
+from nrtune.analysis.store.records import TrialRecord
+from nrtune.analysis.uncertainty.comparison import Comparisons
+from nrtune.analysis.uncertainty.intervals import Resampling
+
+METRIC = "cagi5/challenge/spearman/all/mean"
+OVERALL = {"overall": UseCase(title="CAGI5 Spearman, all variants", metrics={METRIC: "max"})}
+
+
+def record(name: str, value: float, family: str = "rank_stability", **fields: object) -> TrialRecord:
+    given = {
+        "number": 1, "fingerprint": name, "status": "finished", "config": {"lr": 0.01, "seed": 0},
+        "metrics": {METRIC: value, "noise/corr": 0.1}, "epochs_trained": 5, "seconds": 1.0, "started": "", "ended": "",
+    }  # fmt: skip
+    return TrialRecord(name=name, family=family, **{**given, **fields})  # type: ignore[arg-type]
+
+
+class Stored(RecordedTrials):
+    """Two trials and their predictions: the method's follow the truth by as much as `signal`, the baseline's do not."""
+
+    matched = ("A", "B")
+
+    def __init__(self, signal: float) -> None:
+        rng = np.random.default_rng(0)
+        truth = rng.normal(size=600)
+        self._tables = {}
+        records = []
+        for name, family, weight in (("BASE-001", "baseline", 0.0), ("RS-001", "rank_stability", signal)):
+            table = pd.DataFrame(
+                {
+                    "element": np.repeat(["A", "B"], 300),
+                    "part": "challenge",
+                    "pos": np.tile(np.arange(300), 2),
+                    "value": truth,
+                    "confidence": 0.2,
+                    "variant_effect": weight * truth + rng.normal(size=600),
+                }
+            )
+            self._tables[name] = table
+            value = np.mean([t["value"].corr(t["variant_effect"], "spearman") for _, t in table.groupby("element")])
+            config = {"lr": 0.01, "seed": 0, "loss": "mse" if family == "baseline" else family, "loss.k": 0.123456}
+            records.append(record(name, float(value), family, config=config))
+        super().__init__("stored", "challenge", records, {"kmer_ridge": {METRIC: 0.99}})
+
+    def predictions(self, fingerprint: str) -> Predictions:
+        test = pd.DataFrame({"prediction": [0.0, 1, 2], "activity": [0.0, 1, 2], "aleatoric_std": [1.0, 1, 1]})
+        return Predictions(test=test, variants=self._tables[fingerprint])
+
+
+def comparisons(source: RecordedTrials) -> Comparisons:
+    return Comparisons(source, use_cases=OVERALL, how=Resampling(resamples=400))
+
+
+def test_a_method_that_is_better_is_named_first():
+    report = make_report(comparisons(Stored(signal=2.0)))
+    assert report.verdict.startswith("Better than the baseline by more than luck: RS-001 in overall.")
+    text = markdown(report)
+    assert text.index("RS-001 in overall") < text.index("## Winners")
+    assert "RS-001 is below the 6-mer ridge regression (0.990)" in text
+    assert "| RS-001 | rank stability | overall | loss rank_stability |" in text
+
+
+def test_a_method_that_is_not_is_not():
+    report = make_report(comparisons(Stored(signal=0.0)))
+    assert report.verdict == f"{NOT_TOLD}."
+
+
+def test_a_significantly_worse_winner_is_not_called_better():
+    assert make_report(comparisons(Stored(signal=-2.0))).verdict == f"{NOT_TOLD}."
+
+
+def test_without_predictions_it_says_why_it_can_not_tell():
+    source = RecordedTrials("mine", "challenge", [record("BASE-001", 0.1, "baseline"), record("RS-001", 0.9)])
+    report = make_report(comparisons(source))
+    assert report.verdict.startswith(f"{NOT_TOLD}: no predictions are stored")
+    assert "interval of the change" not in markdown(report)
+
+
+def test_there_may_be_nothing_to_report():
+    report = make_report(comparisons(RecordedTrials("empty", "challenge", [])))
+    assert "no winner" in report.verdict
+    assert "No trial has ended yet." in html_page(report)
+
+
+def test_names_are_escaped():
+    name = '<img src=x onerror="alert(1)">|`'
+    failed = record("RS-002", 0.1, status="failed", failure_class="error", failure="</table><script>x</script>")
+    source = RecordedTrials(name, "challenge", [record("BASE-001", 0.1, "baseline"), record(name, 0.9), failed])
+    report = make_report(comparisons(source))
+    page, text = html_page(report), markdown(report)
+    assert "<img" not in page
+    assert page.count("<script>") == 1
+    assert "&lt;img src=x onerror=&quot;alert(1)&quot;&gt;|`" in page
+    assert r"\<img src=x" in text
+    assert not re.search(r"(?<!\\)<(img|script)", text)
+
+
+@pytest.mark.slow
+def test_the_published_table(real_data, tmp_path):
+    found = Comparisons(open_campaign(real_data / "study" / "published_trials.csv"))
+    page = write_report(found, tmp_path / "report")
+    text = page.read_text()
+    loaded = re.findall(r'(?:src|href|srcset|data)="([^"]*)"', text) + re.findall(r"url\(([^)]*)\)|@import", text)
+    assert len(loaded) > 10
+    assert all(address.startswith("data:") for address in loaded)
+    assert all(alt for alt in re.findall(r'<img [^>]*alt="([^"]*)"', text))
+    folder = page.parent
+    assert len(list((folder / "figures").glob("*.svg"))) == text.count("<img ")
+    assert len(list((folder / "figures").glob("*.png"))) == text.count("<img ")
+    assert not list(folder.rglob("*.partial"))
+    for said in ("DH7_", "ABL4_ng_a05 = NG8_ng_alpha05", "No intervals: no predictions are stored", "too good"):
+        assert said in text
+
+    winners = json.loads((folder / "winners.json").read_text())
+    compared, missing = found.compare_all()
+    assert set(winners) == {*compared, *missing}
+    for name, comparison in compared.items():
+        assert winners[name]["trial"] == comparison.winner.trial
+        assert winners[name]["reported"] == pytest.approx(dict(comparison.winner.reported))
+        assert winners[name]["tie_set"] == list(comparison.tie_set)
+        assert winners[name]["why_no_interval"] == comparison.why_not
+
+    written = (folder / "report.md").read_text()
+    for picture in re.findall(r"!\[[^]]*\]\(([^)]*)\)", written):
+        assert (folder / picture).exists()
+    assert written.count("| overall |") >= 1
+
+
+def test_the_budget_is_that_of_the_trials():
+    records = [
+        record("B", 0.3, "baseline", seconds=1800.0, cpu_seconds=3600.0, gpu_seconds=1800.0),
+        record("R1", 0.3, seconds=3600.0, cpu_seconds=7200.0, gpu_seconds=3600.0, attempts=2),
+        record("R2", 0.3, status="failed", metrics={}, failure_class="oom", cpu_seconds=3600.0, gpu_seconds=0.0),
+        record("O", 0.3, "own"),
+    ]
+    table = spent(records, {"gpu_hour": 2.0, "cpu_hour": 0.1}).set_index("family")
+    assert table.loc["rank_stability", ["trials", "failed", "attempts"]].tolist() == [2, 1, 3]
+    assert table.loc["rank_stability", ["cpu_hours", "gpu_hours", "cost"]].tolist() == pytest.approx([3, 1, 2.3])
+    assert table.loc["baseline", "cost"] == pytest.approx(1.1)
+    assert math.isnan(table.loc["own", "cost"])
+    assert list(table.index[:2]) == ["rank_stability", "baseline"]
+    assert spent(records, {})["cost"].isna().all()
+    assert spent([], {}).empty
+    text = markdown(make_report(comparisons(RecordedTrials("c", "challenge", records))))
+    assert "| Rank stability | 2 | 1 | 3 |" in text
+
+
+@pytest.mark.end_to_end
+def test_figures_of_an_earlier_report_go_and_other_files_stay(tmp_path):
+    stale, other = (tmp_path / "figures" / name for name in ("fig16_importances.svg", "mine.svg"))
+    stale.parent.mkdir()
+    for path in (stale, other):
+        path.touch()
+    write_report(comparisons(Stored(signal=2.0)), tmp_path)
+    assert not stale.exists()
+    assert other.exists()
+    assert "fig16" not in (tmp_path / "report.html").read_text()
+
+
+def test_intervals_in_winners_json_are_those_of_the_comparison(tmp_path):
+    found = comparisons(Stored(signal=2.0))
+    report = make_report(found)
+    row = found.compare("overall").of("RS-001")
+    interval = json.loads(json.dumps(report.winners))["overall"]["interval"]
+    assert interval["change_low"] == pytest.approx(row["change_low"])
+    assert interval["p_holm"] == pytest.approx(row["p_holm"])
+    assert math.isfinite(interval["low"])
+    assert f"{row['low']:.3f} to {row['high']:.3f}" in markdown(report)

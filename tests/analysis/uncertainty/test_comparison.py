@@ -1,0 +1,266 @@
+"""Compared winners, on predictions whose answer can be read off; and use cases of one's own."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nrtune.analysis import USE_CASES, open_campaign
+from nrtune.analysis.selection.winners import load_use_cases
+from nrtune.analysis.sources.trials import RecordedTrials
+from nrtune.analysis.store.predictions import Predictions
+from nrtune.analysis.store.records import FORMAT, TrialRecord
+from nrtune.analysis.uncertainty.comparison import Comparisons
+from nrtune.analysis.uncertainty.intervals import Resampling
+from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.evaluation.metrics import spearman
+
+ELEMENTS = ("A", "B")
+N = 180
+POS = np.repeat(np.arange(N // 3), 3)
+VALUE = {element: np.random.default_rng(number).normal(size=N) for number, element in enumerate(ELEMENTS)}
+HOW = Resampling(resamples=300)
+CHALLENGE, RELEASE = "cagi5/challenge/spearman/all/", "cagi5/release/spearman/all/"
+WHEN = "2026-01-01T00:00:00+00:00"
+
+
+def effects(seed: int, noise: float) -> dict[str, np.ndarray]:
+    generator = np.random.default_rng([5, seed])
+    return {element: VALUE[element] + noise * generator.normal(size=N) for element in ELEMENTS}
+
+
+def frame(of: dict[str, np.ndarray]) -> pd.DataFrame:
+    rows = [pd.DataFrame({"element": element, "part": "challenge", "chrom": "chr1", "pos": POS, "ref": "A", "alt": "C",
+                          "value": VALUE[element], "confidence": 0.2, "variant_effect": of[element]})
+            for element in ELEMENTS]  # fmt: skip
+    return pd.concat(rows, ignore_index=True)
+
+
+def record(
+    name: str, of: dict[str, np.ndarray], release: dict[str, float] | None = None, **fields: object
+) -> TrialRecord:
+    """A trial whose challenge metrics are those of its predictions; its release metrics as given, or the same."""
+    own = {element: spearman(of[element], VALUE[element]) for element in ELEMENTS}
+    metrics = {}
+    for prefix, found in ((CHALLENGE, own), (RELEASE, release or own)):
+        metrics |= {f"{prefix}{element}": value for element, value in found.items()}
+        metrics[f"{prefix}mean"] = float(np.mean(list(found.values())))
+    family = "baseline" if name.startswith("BASE") else "rank_stability"
+    base = {"family": family, "number": 0, "fingerprint": name, "status": "finished", "config": {"seed": 0},
+            "metrics": metrics, "epochs_trained": 1, "seconds": 1.0, "started": WHEN, "ended": WHEN}  # fmt: skip
+    return TrialRecord(name=name, **{**base, **fields})
+
+
+class Stored(RecordedTrials):
+    """Trials with predictions in memory."""
+
+    def __init__(self, of: dict[str, dict[str, np.ndarray]], records: list[TrialRecord]) -> None:
+        super().__init__("stored", "release", records)
+        self.matched, self.of = ELEMENTS, of
+
+    def predictions(self, fingerprint: str) -> Predictions:
+        if fingerprint not in self.of:
+            return Predictions(None, None)
+        test = pd.DataFrame({"row": range(30), "activity": np.arange(30.0), "prediction": np.arange(30.0)})
+        return Predictions(test, frame(self.of[fingerprint]))
+
+
+OF = {"BASE": effects(0, 1.5), "good": effects(1, 0.4), "also good": effects(2, 0.41), "poor": effects(3, 4.0)}
+
+
+def stored(of: dict[str, dict[str, np.ndarray]] = OF) -> Stored:
+    return Stored(of, [record(name, one) for name, one in of.items()])
+
+
+def test_a_comparison_is_read_off_the_predictions():
+    found = Comparisons(stored(), how=HOW).compare("overall")
+    value = {name: np.mean([spearman(one[e], VALUE[e]) for e in ELEMENTS]) for name, one in OF.items()}
+    first, second = sorted(("good", "also good"), key=lambda name: -value[name])
+    assert found.winner.trial == first
+    assert found.winner.baseline == "BASE"
+    assert found.why_not == ""
+    assert found.table["name"].tolist() == [first, second, "BASE", "poor"]
+    assert set(found.tie_set) == {first, second}
+    for name in OF:
+        row = found.of(name)
+        assert row["value"] == pytest.approx(value[name])
+        assert row["change"] == pytest.approx(value[name] - value["BASE"])
+        assert row["behind"] == pytest.approx(value[first] - value[name])
+        assert row["low"] < row["value"] < row["high"]
+        assert row["change_low"] <= row["change"] <= row["change_high"]
+    assert found.of(first)["change_low"] > 0
+    assert found.of(first)["p_holm"] < 0.001
+    assert found.of("poor")["change_high"] < 0
+    assert found.of("poor")["behind_low"] > 0
+    candidates = found.table[found.table["candidate"]]
+    assert candidates["rank"].tolist() == [1, 2, 3]
+    assert candidates["rank_low"].tolist() == [1, 1, 3]
+    assert candidates["rank_high"].tolist() == [2, 2, 3]
+    assert candidates["probability_best"].sum() == pytest.approx(1)
+    assert found.of("poor")["probability_best"] == 0
+    # The baseline is compared to, and does not compete.
+    assert found.table.loc[found.table["name"] == "BASE", ["rank", "probability_best", "p_holm"]].isna().all(axis=None)
+    assert found.smallest_difference is not None
+    assert 0 < found.smallest_difference < 0.3
+
+
+def test_p_is_corrected_for_the_candidates_alone():
+    found = Comparisons(stored(), how=HOW).compare("overall")
+    p = found.table.loc[found.table["candidate"], "p"].sort_values()
+    expected = np.minimum(np.maximum.accumulate(p.to_numpy() * [3, 2, 1]), 1)
+    assert found.table.loc[p.index, "p_holm"].to_numpy() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("count", [2, 3, 7, 18])
+def test_twins_share_the_first_rank(count):
+    of = {"BASE": OF["BASE"], **{f"T{i}": OF["good"] for i in range(count)}, "poor": OF["poor"]}
+    found = Comparisons(stored(of), how=HOW).compare("overall")
+    twins = found.table[found.table["name"].str.startswith("T")]
+    assert twins["probability_best"].tolist() == pytest.approx([1 / count] * count)
+    assert (twins[["rank", "rank_low", "rank_high"]] == 1).all(axis=None)
+    assert len(found.tie_set) == count
+
+
+def test_the_winner_without_an_element():
+    """On release R1 is better by B alone: without B it is R2, without A it stays R1."""
+    release = {"BASE": {"A": 0.1, "B": 0.1}, "R1": {"A": 0.3, "B": 0.9}, "R2": {"A": 0.5, "B": 0.5}}
+    of = {"BASE": OF["BASE"], "R1": OF["good"], "R2": OF["also good"]}
+    source = Stored(of, [record(name, of[name], release[name]) for name in of])
+    found = Comparisons(source, how=HOW).compare("overall")
+    assert found.winner.trial == "R1"
+    assert dict(found.left_out) == {"A": "R1", "B": "R2"}
+    with_test = Comparisons(source, select_on="challenge", how=HOW).compare("overall")
+    assert set(with_test.left_out) == {"A", "B"}
+
+
+def test_without_predictions_there_is_a_winner_and_a_reason():
+    source = stored({**OF, "good": OF["good"]})
+    source.of = {name: one for name, one in OF.items() if name != "poor"}
+    found = Comparisons(source, how=HOW).compare("overall")
+    assert found.winner.trial in ("good", "also good")
+    assert found.why_not == "no predictions are stored with these trials"
+    assert found.smallest_difference is None
+    assert found.table[["low", "change", "rank"]].isna().all(axis=None)
+    assert Comparisons(source, how=HOW).value_intervals([CHALLENGE + "mean"])["name"].tolist() == list(source.of)
+
+
+def test_a_metric_that_predictions_do_not_tell():
+    source = stored()
+    source._records = tuple(
+        TrialRecord(**{**r.__dict__, "metrics": {**r.metrics, "noise/gap": 0.1, "val/noise/gap": 0.1}})
+        for r in source._records
+    )
+    own = {"gap": USE_CASES["noise_resistance"].__class__(title="gap", metrics={"noise/gap": "min"})}
+    found = Comparisons(source, how=HOW, use_cases=own).compare("gap")
+    assert found.why_not == "stored predictions do not tell noise/gap"
+
+
+def test_a_lucky_training_loses_to_a_steady_one_once_replicated():
+    of = {"BASE": effects(0, 1.5), "lucky": effects(1, 0.3), "steady": effects(2, 0.6)}
+    records = [record(name, one) for name, one in of.items()]
+    assert Comparisons(Stored(of, records), how=HOW).compare("overall").winner.trial == "lucky"
+    for number, seed in enumerate((11, 12, 13)):
+        for name, noise in (("BASE", 1.5), ("lucky", 2.5), ("steady", 0.6)):
+            again = f"{name}/s{seed}"
+            of[again] = effects(100 + 10 * number + len(name), noise)
+            records.append(record(again, of[again], config={"seed": seed}, replicate_of=name))
+    found = Comparisons(Stored(of, records), how=HOW).compare("overall")
+    assert (found.winner.trial, found.winner.replicates) == ("steady", 3)
+    mean = np.mean([spearman(of[f"steady/s{seed}"][e], VALUE[e]) for seed in (11, 12, 13) for e in ELEMENTS])
+    assert found.of("steady")["value"] == pytest.approx(mean)
+    assert found.winner.reported[CHALLENGE + "mean"] == pytest.approx(mean)
+    assert found.of("steady")["change_low"] > 0
+    assert found.tie_set == ("steady",)
+
+
+def write_campaign(folder, records):
+    folder.mkdir(exist_ok=True)
+    manifest = {"format": FORMAT, "name": "c", "identity": {"select_on": "release"}, "cagi5": {"matched": ELEMENTS}}
+    (folder / "campaign.json").write_text(json.dumps(manifest))
+    (folder / "trials.jsonl").write_text("".join(one.to_line() + "\n" for one in records))
+    for one in records:
+        trial = folder / "trials" / one.fingerprint
+        trial.mkdir(parents=True, exist_ok=True)
+        frame(OF[one.name]).to_parquet(trial / "predictions_cagi5.parquet")
+        test = pd.DataFrame({"row": range(30), "activity": np.arange(30.0), "prediction": np.arange(30.0)})
+        test.to_parquet(trial / "predictions_test.parquet")
+    return open_campaign(folder)
+
+
+def test_a_campaign_keeps_its_comparisons(tmp_path, monkeypatch):
+    folder = tmp_path / "c"
+    records = [record(name, OF[name]) for name in ("BASE", "good", "poor")]
+    source = write_campaign(folder, records)
+    found, missing = Comparisons(source, how=HOW).compare_all()
+    assert list(found) == ["overall"]
+    assert set(missing) == set(USE_CASES) - {"overall", "saturation_mutagenesis"}  # of which nothing is said
+    assert len(list((folder / "analysis").iterdir())) == 1
+
+    def made_again(*_: object) -> None:
+        raise AssertionError("made again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Comparisons, "compare", made_again)
+        again, missing_again = Comparisons(open_campaign(folder), how=HOW).compare_all()
+        assert missing_again == missing
+        kept, fresh = again["overall"], found["overall"]
+        assert (kept.winner, kept.left_out, kept.why_not) == (fresh.winner, fresh.left_out, fresh.why_not)
+        assert kept.smallest_difference == pytest.approx(fresh.smallest_difference)
+        assert kept.tie_set == fresh.tie_set
+        pd.testing.assert_frame_equal(kept.table, fresh.table, check_dtype=False, rtol=1e-9)
+        with pytest.raises(AssertionError, match="made again"):
+            Comparisons(open_campaign(folder), how=Resampling(resamples=301)).compare_all()
+    # Another trial, another answer.
+    source = write_campaign(folder, [*records, record("also good", OF["also good"])])
+    found, _ = Comparisons(source, how=HOW).compare_all()
+    assert found["overall"].winner.candidates == 3
+
+
+def test_use_cases_of_ones_own(tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text(
+        "robust:\n  title: Both\n  metrics: {test/spearman: max, noise/corr: min}\n  ties: [test/pearson]\n"
+        "  magnitude: [noise/corr]\noverall:\n  metrics: {test/mse: min}\n"
+    )
+    found = load_use_cases(path)
+    assert set(found) == {*USE_CASES, "robust"}
+    own = found["robust"]
+    assert (own.title, own.composite, own.ties, own.magnitude) == (
+        "Both", True, ("test/pearson",), frozenset({"noise/corr"}))  # fmt: skip
+    assert dict(own.metrics) == {"test/spearman": "max", "noise/corr": "min"}
+    assert (found["overall"].title, dict(found["overall"].metrics)) == ("overall", {"test/mse": "min"})
+    assert found["pearson"] is USE_CASES["pearson"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a: [", "is not YAML"),
+        ("- a\n", "must map names of use cases to their rules"),
+        ("", "must map names of use cases to their rules"),
+        ("own: 3\n", "use case own: must have metrics"),
+        ("own: {metric: {test/mse: min}}\n", "use case own: unknown key 'metric'; did you mean 'metrics'"),
+        ("own: {title: x}\n", "use case own: metrics must map names of metrics to max or min"),
+        ("own: {metrics: {test/mse: smallest}}\n", "metrics must map names of metrics to max or min"),
+        ("own: {metrics: {test/mse: [min]}}\n", "metrics must map names of metrics to max or min"),
+        ("own: {metrics: {3: min}}\n", "3 is no metric"),
+        ("own: {metrics: {test/mse: min}, ties: test/pearson}\n", "ties must be a list of names of metrics"),
+        ("own: {metrics: {mse: min}}\n", "'mse' is no metric"),
+        ("own: {metrics: {test/mse: min}, magnitude: [noise/corr]}\n", "magnitude names metrics of the use case"),
+    ],
+)
+def test_mistakes_in_use_cases(tmp_path, text, sentence):
+    path = tmp_path / "own.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=sentence) as raised:
+        load_use_cases(path)
+    assert str(raised.value).startswith(str(path))
+    assert "\n" not in str(raised.value)
+
+
+def test_no_file_of_use_cases(tmp_path):
+    with pytest.raises(UserError, match="no such file of use cases"):
+        load_use_cases(tmp_path / "none.yaml")

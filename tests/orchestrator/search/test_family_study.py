@@ -1,0 +1,190 @@
+"""A family's study: proposals, restarts, what was cut off."""
+
+from __future__ import annotations
+
+import optuna
+import pytest
+from trial_records import record
+
+from nrtune.orchestrator.search.family_study import FamilyStudy, open_storage, open_study
+from nrtune.search_spaces import FAMILIES, SWITCH
+from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.training.config import TrialConfig, preset
+
+
+def make_config(parameters):
+    return TrialConfig.from_flat({**preset("small", parameters["encoder"]), **parameters})
+
+
+def open_family(folder, name="rank_stability"):
+    folder.mkdir(exist_ok=True)
+    study = open_study(open_storage(folder, None), name, "id")
+    return FamilyStudy(name, FAMILIES.get(name), study, make_config, lambda config: config.fingerprint(), seed=0)
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def test_published_values_come_first_then_the_search(tmp_path):
+    family = open_family(tmp_path)
+    points = FAMILIES.get("rank_stability").starting_points()
+    known: set[str] = set()
+    for number in range(len(points) + 3):
+        proposal = family.propose(known)
+        assert proposal.fingerprint not in known
+        known.add(proposal.fingerprint)
+        assert proposal.name == f"RS-{number + 1:03d}"
+        if number < len(points):
+            assert proposal.published == points[number][0]
+            told = {key: value for key, value in points[number][1].items() if not key.startswith(SWITCH)}
+            assert told.items() <= proposal.config.items()
+        else:
+            assert proposal.published is None
+        family.report(proposal.number, 1, 0.1)
+        family.tell(record(proposal.fingerprint, number=proposal.number), 0.1)
+
+
+def test_interrupted_proposals_come_first_after_a_restart(tmp_path):
+    family = open_family(tmp_path)
+    proposals = [family.propose(set()) for _ in range(3)]
+    family.report(proposals[1].number, 1, 0.5)
+    family.tell(record(proposals[0].fingerprint, number=0), 0.3)
+    again = open_family(tmp_path)
+    again.reconcile({proposals[0].fingerprint: record(proposals[0].fingerprint)}, lambda r: 0.3)
+    assert [again.propose(set()), again.propose(set())] == proposals[1:]
+    again.report(proposals[1].number, 1, 0.5)  # told before the crash: not told twice
+    again.report(proposals[1].number, 2, 0.6)
+    assert again.study.get_trials()[proposals[1].number].intermediate_values == {1: 0.5, 2: 0.6}
+
+
+def test_optuna_gets_some_of_short_epochs_and_the_last(tmp_path, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    family = open_family(tmp_path)
+    proposal = family.propose(set())
+    for epoch in range(1, 8):
+        family.report(proposal.number, epoch, epoch / 10)
+        clock[0] += 0.4
+    family.tell(record(proposal.fingerprint, number=proposal.number), 0.7)
+    assert family.study.get_trials()[0].intermediate_values == {1: 0.1, 4: 0.4, 7: 0.7}
+
+
+def test_a_restart_does_not_change_what_is_proposed(tmp_path):
+    whole, known = open_family(tmp_path / "a"), set()
+    expected = [whole.propose(known) for _ in range(8)]
+    cut = []
+    for _ in range(8):
+        family = open_family(tmp_path / "b")  # a restart before each
+        ended = {
+            p.fingerprint: record(p.fingerprint, family="rank_stability", number=p.number, status="failed") for p in cut
+        }
+        family.reconcile(ended, lambda r: None)
+        cut.append(family.propose(known))
+    assert cut == expected
+    other = open_study(open_storage(tmp_path, None), "rank_stability", "id")
+    seeded = FamilyStudy(
+        "rank_stability", FAMILIES.get("rank_stability"), other, make_config, TrialConfig.fingerprint, seed=1
+    )
+    assert [seeded.propose(known) for _ in range(8)] != expected
+
+
+def test_a_starting_point_that_was_cut_off_keeps_its_place(tmp_path):
+    whole = open_family(tmp_path / "a")
+    expected = [whole.propose(set()).published for _ in range(4)]
+    assert None not in expected
+    family, found = open_family(tmp_path / "b"), []
+    for _ in expected:
+        suggest = family._suggest
+
+        def strike(trial, suggest=suggest):
+            suggest(trial)
+            raise KeyboardInterrupt
+
+        family._suggest = strike
+        with pytest.raises(KeyboardInterrupt):
+            family.propose(set())
+        family = open_family(tmp_path / "b")
+        family.reconcile({}, lambda r: None)
+        found = [family.propose(set()).published for _ in range(len(found) + 1)]
+    assert found == expected
+
+
+def test_what_ended_but_was_not_told_is_told_after_a_restart(tmp_path):
+    family = open_family(tmp_path)
+    ends = {"finished": 0.3, "pruned": None, "failed": None}
+    records = {}
+    for number, status in enumerate(ends):
+        proposal = family.propose(set())
+        family.report(number, 1, 0.1)
+        records[proposal.fingerprint] = record(
+            proposal.fingerprint, family="rank_stability", number=number, status=status
+        )
+    again = open_family(tmp_path)
+    again.reconcile(records, lambda r: ends[r.status])
+    states = [t.state.name for t in again.study.get_trials()[:3]]
+    assert states == ["COMPLETE", "PRUNED", "FAIL"]
+
+
+def test_a_proposal_cut_short_is_closed_and_the_studys_own_asked_again(tmp_path):
+    family = open_family(tmp_path)
+    family.study.ask()  # the first published point, killed before it had a fingerprint
+    again = open_family(tmp_path)
+    again.reconcile({}, lambda r: None)
+    names = {again.propose(set()).published for _ in range(5)}
+    assert names == {name for name, _ in FAMILIES.get("rank_stability").starting_points()}
+    assert again.study.get_trials()[0].state.name == "FAIL"
+
+
+def test_a_torn_journal_is_mended(tmp_path):
+    open_family(tmp_path).propose(set())
+    with (tmp_path / "optuna.journal").open("a") as file:
+        file.write('{"op_code": 4, "half')
+    (tmp_path / "optuna.journal.lock").symlink_to(tmp_path / "optuna.journal")
+    again = open_family(tmp_path)
+    again.reconcile({}, lambda r: None)
+    assert again.propose(set()).name == "RS-001"
+
+
+def test_a_repeat_is_asked_anew(tmp_path):
+    family = open_family(tmp_path, "baseline")
+    first = family.propose(set())
+    family.tell(record(first.fingerprint, number=0), 0.1)
+    family.study.enqueue_trial({"lr": 0.005, "weight_decay": 0.01, "encoder.dropout": 0.5})
+    second = family.propose({first.fingerprint})
+    assert second.fingerprint != first.fingerprint
+    assert [t.state.name for t in family.study.get_trials()] == ["COMPLETE", "FAIL", "RUNNING"]
+
+
+def test_families_do_not_run_one_trial_twice(tmp_path):
+    """Two families with one configuration: what one has under way, or had when it was struck, the other leaves alone."""
+    folders = tmp_path / "a", tmp_path / "b"
+    first, second = (open_family(folder, "baseline") for folder in folders)
+    mine = first.propose(set())
+    assert second.propose({mine.fingerprint}).fingerprint != mine.fingerprint
+    again = open_family(folders[0], "baseline")
+    again.reconcile({}, lambda r: None)
+    assert again.interrupted() == [mine.fingerprint]
+    fresh = open_family(tmp_path / "c", "baseline")
+    assert fresh.propose(set(), again.interrupted()).fingerprint != mine.fingerprint
+    assert again.propose(set(), again.interrupted()) == mine
+
+
+def test_a_trial_that_another_family_ended_is_closed_under_its_own_number(tmp_path):
+    family = open_family(tmp_path, "baseline")
+    mine = family.propose(set())
+    again = open_family(tmp_path, "baseline")
+    again.reconcile({mine.fingerprint: record(mine.fingerprint, family="other", number=7)}, lambda r: 0.1)
+    assert [t.state.name for t in again.study.get_trials()] == ["FAIL"]
+
+
+def test_a_lost_storage_is_said(tmp_path):
+    with pytest.raises(UserError, match="lacks trials that the campaign has"):
+        open_family(tmp_path, "baseline").reconcile({"a": record("a", number=3)}, lambda r: 0.1)
+
+
+def test_a_study_of_another_campaign_is_refused(tmp_path):
+    open_family(tmp_path)
+    with pytest.raises(UserError, match="belongs to another campaign"):
+        open_study(open_storage(tmp_path, None), "rank_stability", "other")

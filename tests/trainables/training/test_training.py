@@ -1,0 +1,315 @@
+"""Training: deterministic, resumable, honest about divergence, and able to learn."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.files import BEST, HISTORY, LAST, TEST_PREDICTIONS, VARIANT_PREDICTIONS, write_atomically
+from nrtune.trainables.data.sequences import reverse_complement
+from nrtune.trainables.encoders import ENCODERS
+from nrtune.trainables.inference import load_model
+from nrtune.trainables.losses import LOSSES, Progress
+from nrtune.trainables.models.heads import HEADS
+from nrtune.trainables.samplers import SAMPLERS
+from nrtune.trainables.training import checkpoint
+from nrtune.trainables.training.config import TrialConfig, preset
+from nrtune.trainables.training.loop import Diverged, Training, TrainingData, fit
+
+CHEAP = {"epochs": 3, "encoder.channels": 8}
+TIMES = ("seconds", "samples_per_second")
+
+
+def config(**flat: object) -> TrialConfig:
+    encoder = str(flat.get("encoder", "dream_rnn"))
+    small = {"encoder.lstm_units": 4} if encoder == "dream_rnn" else {}
+    return TrialConfig.from_flat({**preset("small", encoder), **CHEAP, **small, **flat})
+
+
+def without_times(history: list[dict[str, float]]) -> list[dict[str, float]]:
+    return [{name: value for name, value in epoch.items() if name not in TIMES} for epoch in history]
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize("head", HEADS)
+def test_every_encoder_works_with_every_head(encoder, head, simulated_data):
+    loss = "mse" if head == "point" else "heteroscedastic"
+    result = fit(config(encoder=encoder, head=head, loss=loss, epochs=1), simulated_data)
+    assert np.isfinite(result.metrics["test/spearman"])
+    assert ("noise/variance_spearman" in result.metrics) == (head != "point")
+
+
+@pytest.mark.parametrize(
+    "options", [{"encoder.vib_beta": 0.01}, {"encoder.gc_bins": 10}, {"encoder.vib_beta": 0.01, "encoder.gc_bins": 10}]
+)
+def test_factorized_options_have_their_own_losses(options, simulated_data):
+    history = fit(config(encoder="factorized", epochs=1, **options), simulated_data).history
+    assert ("train/vib_kl" in history[0]) == ("encoder.vib_beta" in options)
+    assert ("train/gc_adversary" in history[0]) == ("encoder.gc_bins" in options)
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_same_trial_gives_the_same_numbers(loss, simulated_data):
+    head = "dual" if LOSSES.get(loss).needs_log_variance else "point"
+    one = config(loss=loss, head=head, epochs=2)
+    torch.manual_seed(1)
+    first = fit(one, simulated_data)
+    torch.manual_seed(2)
+    second = fit(one, simulated_data)
+    assert without_times(first.history) == without_times(second.history)
+    assert {k: v for k, v in first.metrics.items() if np.isfinite(v)} == {
+        k: v for k, v in second.metrics.items() if np.isfinite(v)
+    }
+    other = fit(config(loss=loss, head=head, epochs=2, seed=1), simulated_data)
+    assert without_times(other.history) != without_times(first.history)
+
+
+def test_the_callers_random_state_is_left_alone(simulated_data):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    fit(config(epochs=1), simulated_data)
+    assert (torch.rand(3) == expected).all()
+
+
+def test_the_other_strand_is_trained_on_by_even_chance(simulated_data, monkeypatch):
+    dataset, seen = simulated_data.dataset, []
+    training = Training(config(reverse_complement=True, epochs=2), simulated_data)
+    gather = training.resident.batch_of_strands
+
+    def watched(rows):
+        seen.append((rows, *gather(rows)))
+        return seen[-1][1:]
+
+    monkeypatch.setattr(training.resident, "batch_of_strands", watched)
+    training.run_epoch()
+    rows, tokens = (torch.cat([batch[i] for batch in seen]).numpy() for i in (0, 1))
+    activity = torch.cat([batch[2].activity for batch in seen]).numpy()
+    is_other = rows < 0
+    row = np.where(is_other, ~rows, rows)
+    assert abs(is_other.mean() - 0.5) < 5 * 0.5 / len(rows) ** 0.5
+    assert (np.sort(row) == np.sort(dataset.rows("train"))).all()
+    assert (activity == dataset.activity[row]).all()
+    assert (tokens[~is_other] == dataset.tokens[row[~is_other]]).all()
+    assert (tokens[is_other] == reverse_complement(dataset.tokens[row[is_other]])).all()
+    first, seen[:] = rows, []
+    training.run_epoch()
+    again = torch.cat([batch[0] for batch in seen]).numpy()
+    assert set(first.tolist()) != set(again.tolist())
+
+
+COMPILED_AND_NOT = """
+import json
+from nrtune import TrainingData, TrialConfig, fit, preset, simulate
+small = {**preset("small"), "epochs": 2, "encoder.channels": 8, "encoder.lstm_units": 4}
+# Without dropout, whose random numbers differ.
+small |= {"encoder.conv_dropout": 0.0, "encoder.dropout": 0.0}
+data = TrainingData(simulate(400).dataset)
+print(json.dumps([fit(TrialConfig.from_flat({**small, "compile": on}), data).history for on in (False, True)]))
+"""
+
+
+@pytest.mark.slow
+def test_a_compiled_training_learns_the_same():
+    """In a process of its own: torch can't compile functions whose arguments' types are checked, as all are here."""
+    found = subprocess.run([sys.executable, "-c", COMPILED_AND_NOT], capture_output=True, text=True, check=True)
+    plain, compiled = json.loads(found.stdout)
+    for one, other in zip(plain, compiled, strict=True):
+        assert other["train/loss"] == pytest.approx(one["train/loss"], rel=1e-3)
+        assert other["val/spearman"] == pytest.approx(one["val/spearman"], abs=0.02)
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize("stop_after", [1, 2])
+@pytest.mark.parametrize(
+    "flat",
+    [
+        *({"sampler": name} for name in SAMPLERS),
+        {"loss": "adaptive_noise_gated", "head": "distributional"},
+        {"reverse_complement": True},
+        {"encoder": "factorized", "encoder.vib_beta": 0.01, "encoder.gc_bins": 10, "encoder.embedding_dropout": 0.2},
+    ],
+    ids=lambda flat: next(iter(flat.values())),
+)
+def test_an_interrupted_training_goes_on_as_if_nothing_had_been(flat, stop_after, simulated_data, tmp_path):
+    one = config(**flat)
+    whole = fit(one, simulated_data, folder=tmp_path / "whole")
+    started = Training(one, simulated_data, folder=tmp_path / "cut")
+    for _ in range(stop_after):
+        started.run_epoch()
+    del started
+    resumed = Training(one, simulated_data, folder=tmp_path / "cut")
+    assert resumed.epoch == stop_after
+    while not resumed.done:
+        report = resumed.run_epoch()
+    assert without_times(resumed.history) == without_times(whole.history)
+    assert report.score.metrics == pytest.approx(whole.metrics, rel=0, abs=0, nan_ok=True)
+    for name in (TEST_PREDICTIONS, VARIANT_PREDICTIONS):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_scoring_in_between_changes_nothing(simulated_data, tmp_path):
+    plain = Training(config(), simulated_data)
+    scored = Training(config(), simulated_data, folder=tmp_path, score_at=[1, 2])
+    reports = [(plain.run_epoch(), scored.run_epoch()) for _ in range(3)]
+    assert [b.score is not None for _, b in reports] == [True, True, True]
+    assert [a.score is not None for a, _ in reports] == [False, False, True]
+    assert without_times(plain.history) == without_times(scored.history)
+
+
+def test_a_folder_belongs_to_one_trial(simulated_data, tmp_path):
+    fit(config(epochs=1), simulated_data, folder=tmp_path)
+    with pytest.raises(UserError, match="belongs to another trial"):
+        Training(config(epochs=2), simulated_data, folder=tmp_path)
+
+
+def test_report_may_stop_the_training(simulated_data):
+    result = fit(config(), simulated_data, lambda epoch: epoch.epoch == 2)
+    assert len(result.history) == 2
+    assert result.metrics["best_epoch"] in (1, 2)
+
+
+def test_the_score_is_of_the_best_validation_epoch(simulated_data):
+    result = fit(config(epochs=4), simulated_data)
+    best = max(result.history, key=lambda epoch: epoch["val/spearman"])
+    assert result.metrics["best_epoch"] == best["epoch"]
+    assert result.metrics["val/spearman"] == pytest.approx(best["val/spearman"], abs=1e-12)
+
+
+def test_a_loss_that_turns_nan_is_said(simulated_data):
+    with pytest.raises(Diverged, match="training loss is nan in epoch 1"):
+        fit(config(lr=1e30), simulated_data)
+
+
+def test_a_constant_prediction_is_said(simulated_data):
+    training = Training(config(), simulated_data)
+    for parameter in training.model.head.parameters():
+        parameter.data.zero_()
+        parameter.requires_grad_(False)
+    with pytest.raises(Diverged, match="predicted alike in epoch 1"):
+        training.run_epoch()
+
+
+def test_a_loss_that_needs_noise_refuses_data_without(simulated_data):
+    bare = TrainingData(dataclasses.replace(simulated_data.dataset, aleatoric_std=None))
+    with pytest.raises(UserError, match="no noise was measured, and loss rank_stability needs it"):
+        fit(config(loss="rank_stability"), bare)
+    metrics = fit(config(epochs=1), bare).metrics
+    assert not any(name.startswith("noise/") for name in metrics)
+
+
+def test_shared_arrays_may_be_read_only_and_stay_as_they_are(simulated_data):
+    before = simulated_data.dataset.digest
+    arrays = {f.name: getattr(simulated_data.dataset, f.name) for f in dataclasses.fields(simulated_data.dataset)}
+    frozen = {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in arrays.items()}
+    for value in frozen.values():
+        if isinstance(value, np.ndarray):
+            value.setflags(write=False)
+    data = TrainingData(dataclasses.replace(simulated_data.dataset, **frozen), simulated_data.variants)
+    fit(config(loss="rank_stability", epochs=1), data)
+    assert data.dataset.digest == before
+
+
+def test_a_model_is_saved_and_loaded(simulated_data, tmp_path):
+    result = fit(config(head="dual", loss="distributional"), simulated_data, folder=tmp_path)
+    model = load_model(tmp_path / BEST)
+    assert model.config == result.config
+    assert model.fingerprint == result.fingerprint
+    rows = simulated_data.dataset.rows("test")
+    sequences = ["".join("ACGTN"[token] for token in simulated_data.dataset.tokens[row]) for row in rows]
+    predicted = load_model(tmp_path).predict(sequences)
+    assert (predicted.mean == result.test["prediction"].to_numpy()).all()
+    assert (predicted.log_variance == result.test["log_variance"].to_numpy()).all()
+    effect = model.variant_effect(sequences[:2], sequences[1:3])
+    assert effect == pytest.approx(predicted.mean[1:3] - predicted.mean[:2], abs=1e-6)
+    with pytest.raises(UserError, match="trained on 230"):
+        model.predict(["ACGT"])
+    with pytest.raises(UserError, match=r"load best\.pt"):
+        load_model(tmp_path / LAST)
+    assert (tmp_path / HISTORY).exists()
+
+
+def test_a_damaged_checkpoint_is_said(tmp_path):
+    (tmp_path / "a.pt").write_bytes(b"nothing")
+    with pytest.raises(UserError, match="not a readable nrtune checkpoint"):
+        load_model(tmp_path / "a.pt")
+    with pytest.raises(UserError, match="no such checkpoint"):
+        load_model(tmp_path / "b.pt")
+
+
+class _Evil:
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('code ran')",))
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), OSError(5, "Input/output error")])
+def test_what_the_device_or_the_disk_says_is_no_damage(error, tmp_path, monkeypatch):
+    checkpoint.save(tmp_path / "last.pt", {"epoch": 1})
+
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "load", fails)
+        with pytest.raises(type(error)):
+            checkpoint.load(tmp_path / "last.pt")
+    assert checkpoint.load(tmp_path / "last.pt")["epoch"] == 1
+
+
+def test_a_checkpoint_runs_no_code(tmp_path):
+    torch.save({"format": 1, "state": _Evil()}, tmp_path / "a.pt")
+    with pytest.raises(UserError, match="not a readable nrtune checkpoint"):
+        load_model(tmp_path / "a.pt")
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a"
+    path.write_text("old")
+
+    def write(temporary):
+        temporary.write_text("half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(path, write)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_study_preset_has_the_published_size():
+    model = TrialConfig.from_flat(preset("study")).encoder.module()
+    assert 6.1e6 < sum(parameter.numel() for parameter in model.parameters()) < 6.3e6
+
+
+def test_gradients_of_micro_batches_add_up(simulated_data):
+    """Without what sees a batch as a whole (batch norm, dropout) they are those of the batch."""
+    training = Training(config(), simulated_data, micro_batches=2)
+    training.model.eval()
+    rows, progress = torch.arange(33), Progress(0, 3)
+    found = []
+    for parts in (1, 2):
+        training.optimiser.zero_grad()
+        terms = [(part, training._backward(part, len(part) / 33, progress)) for part in rows.chunk(parts)]
+        loss = sum(float(of["train/loss"]) * len(part) / 33 for part, of in terms)
+        found.append([loss, *(parameter.grad.clone() for parameter in training.model.parameters())])
+    for whole, added in zip(*found, strict=True):
+        torch.testing.assert_close(torch.as_tensor(added), torch.as_tensor(whole), rtol=1e-4, atol=1e-6)
+
+
+def test_micro_batches_take_as_many_steps_and_learn_alike(simulated_data):
+    trained = [Training(config(epochs=2), simulated_data, micro_batches=parts) for parts in (1, 3)]
+    for training in trained:
+        while not training.done:
+            training.run_epoch()
+    whole, parted = trained
+    assert whole.schedule.last_epoch == parted.schedule.last_epoch
+    assert parted.history[-1]["train/loss"] < parted.history[0]["train/loss"]
+    assert parted.history != whole.history

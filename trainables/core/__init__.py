@@ -1,0 +1,1 @@
+"""What every room of this package stands on: errors, files, randomness, registries."""

@@ -1,0 +1,98 @@
+"""What losses, samplers, encoders and heads share: frozen parameters, checked when they are built."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import typing
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from nrtune.trainables.core.errors import UserError, suggest
+
+Value = str | int | float | bool | None
+
+
+def param(default: Any, *, low: float | None = None, high: float | None = None, above: float | None = None) -> Any:
+    """A dataclass field with bounds: `low` and `high` are inclusive, `above` is exclusive."""
+    return dataclasses.field(default=default, metadata={"low": low, "high": high, "above": above})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Component:
+    """A frozen, checked set of parameters; its name is the name of the file that defines it."""
+
+    kind: ClassVar[str] = "component"
+
+    def __post_init__(self) -> None:
+        """Check every parameter. Raises UserError."""
+        check_fields(self, f"{self.kind} {self.name()}")
+
+    @classmethod
+    def name(cls) -> str:
+        """The registered name."""
+        return cls.__module__.rpartition(".")[2]
+
+    @classmethod
+    def build(cls, parameters: Mapping[str, Any]) -> Self:
+        """Build from parameters by name. Raises UserError for an unknown one, with the nearest name."""
+        known = [field.name for field in dataclasses.fields(cls)]
+        for key in parameters:
+            if key not in known:
+                hint = suggest(key, known) if known else "; it has none"
+                raise UserError(f"{cls.kind} {cls.name()} has no parameter {key!r}{hint}")
+        return cls(**checked_values(cls, parameters, f"{cls.kind} {cls.name()}"))
+
+    def parameters(self) -> dict[str, Value]:
+        """Every parameter with its value, defaults included."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+
+def check_fields(instance: Any, where: str) -> None:
+    """Check the types and bounds of a frozen dataclass. Raises UserError."""
+    values = {field.name: getattr(instance, field.name) for field in dataclasses.fields(instance)}
+    for name, value in checked_values(type(instance), values, where).items():
+        object.__setattr__(instance, name, value)
+
+
+def checked_values(cls: type, values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Check values for fields of a dataclass, turning int to float and whole floats to int where declared so.
+
+    Raises UserError for another type or a value out of bounds.
+    """
+    hints = typing.get_type_hints(cls)
+    checked = dict(values)
+    for field in dataclasses.fields(cls):
+        declared = hints[field.name]
+        if field.name not in values or declared not in (int, float, bool, str):
+            continue
+        value = _as_declared(values[field.name], declared)
+        if value is None:
+            raise UserError(f"{where}: {field.name} must be {_noun(declared)}, not {values[field.name]!r}")
+        _check_bounds(value, field, where)
+        checked[field.name] = value
+    return checked
+
+
+def _as_declared(value: Any, declared: type) -> Value:
+    if declared is bool or declared is str:
+        return value if isinstance(value, declared) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if declared is int:
+        return int(value) if float(value).is_integer() else None
+    return float(value) if math.isfinite(value) else None
+
+
+def _noun(declared: type) -> str:
+    return {int: "a whole number", float: "a finite number", bool: "true or false", str: "a text"}[declared]
+
+
+def _check_bounds(value: Any, field: dataclasses.Field[Any], where: str) -> None:
+    low, high, above = (field.metadata.get(key) for key in ("low", "high", "above"))
+    if low is not None and value < low:
+        raise UserError(f"{where}: {field.name} must be at least {low:g}, not {value!r}")
+    if high is not None and value > high:
+        raise UserError(f"{where}: {field.name} must be at most {high:g}, not {value!r}")
+    if above is not None and value <= above:
+        raise UserError(f"{where}: {field.name} must be above {above:g}, not {value!r}")

@@ -1,0 +1,1 @@
+"""Variant benchmarks: measured effects of sequence variants that trials are scored on."""

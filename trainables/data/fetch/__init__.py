@@ -1,0 +1,1 @@
+"""Public data, fetched: a catalogue, downloads that go on, checksums."""

@@ -1,0 +1,1 @@
+"""Networks: encoder and head, and the layers that encoders share."""

@@ -1,0 +1,1 @@
+"""Fast ways to compute what networks spend their time on."""

@@ -1,0 +1,1 @@
+"""One trial: its configuration, the training loop, checkpoints."""

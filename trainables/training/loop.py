@@ -1,0 +1,348 @@
+"""Training: the only epoch loop. One trial runs here in a notebook, on a lone GPU or under a cluster alike."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.files import BEST, HISTORY, LAST, write_atomically
+from nrtune.trainables.core.randomness import derive_generator, derive_seed
+from nrtune.trainables.data.benchmarks.cagi5 import Variants
+from nrtune.trainables.data.benchmarks.satmut import SaturationVariants
+from nrtune.trainables.data.dataset import Dataset
+from nrtune.trainables.evaluation import metrics
+from nrtune.trainables.evaluation.predictions import Score, store_predictions
+from nrtune.trainables.evaluation.scoring import predict, score
+from nrtune.trainables.losses import Progress
+from nrtune.trainables.models.model import Model
+from nrtune.trainables.samplers import TrainRows
+from nrtune.trainables.training import checkpoint
+from nrtune.trainables.training.config import TrialConfig
+from nrtune.trainables.training.device_data import ResidentData
+from nrtune.trainables.training.optimiser import AdamW
+
+COLLAPSED = 1e-6
+"""Validation predictions that spread less than this (log2), relative to their size, are a constant in float32."""
+
+
+class TrainingData(NamedTuple):
+    """What a trial learns from and, where there are any, the variants that it is scored on: CAGI5's, the study's own table."""
+
+    dataset: Dataset
+    variants: Variants | None = None
+    satmut: SaturationVariants | None = None
+
+    def fingerprint_of(self, config: TrialConfig) -> str:
+        """The fingerprint of a trial on these data."""
+        scored_on = ["none" if of is None else of.digest for of in (self.variants, self.satmut)]
+        return config.fingerprint(self.dataset.digest, *scored_on)
+
+    def check_noise(self, config: TrialConfig) -> None:
+        """Raise UserError where the configuration needs noise that was not measured."""
+        if config.needs_noise and self.dataset.aleatoric_std is None:
+            part = f"loss {config.loss.name()}" if config.loss.needs_noise else f"sampler {config.sampler.name()}"
+            raise UserError(f"{self.dataset.name}: no noise was measured, and {part} needs it")
+
+
+class Diverged(RuntimeError):
+    """The loss is not finite, or every sequence is predicted alike."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EpochReport:
+    """What an epoch gave: `epoch` counts from 1; metrics by name; the score where one was taken after this epoch."""
+
+    epoch: int
+    epochs: int
+    metrics: dict[str, float]
+    score: Score | None
+
+    @property
+    def last(self) -> bool:
+        """Whether the training is done."""
+        return self.epoch == self.epochs
+
+
+class FitResult(NamedTuple):
+    """A trained trial. The model holds the weights of the best validation epoch, which the score is of.
+
+    metrics: by name, such as test/spearman; NaN where undefined. history: of each epoch, by name. test: a row a test
+    sequence. variants, satmut: a row a variant of CAGI5 and of the study's own table, None where none were given.
+    """
+
+    config: TrialConfig
+    fingerprint: str
+    model: Model
+    metrics: dict[str, float]
+    history: list[dict[str, float]]
+    test: pd.DataFrame
+    variants: pd.DataFrame | None
+    satmut: pd.DataFrame | None
+
+
+def fit(
+    config: TrialConfig,
+    data: TrainingData,
+    report: Callable[[EpochReport], object] = lambda epoch: None,
+    *,
+    device: str | None = None,
+    folder: Path | None = None,
+) -> FitResult:
+    """Train a trial and score its best validation epoch.
+
+    `report` gets every epoch; where it returns True the training stops there and is scored. With a `folder`,
+    checkpoints, history and predictions are kept in it, and a training that was interrupted there goes on.
+
+    Raises UserError for data that the configuration can't use and Diverged for a training that collapsed.
+    """
+    training = Training(config, data, device=device, folder=folder)
+    final: Score | None = None
+    while final is None:
+        epoch = training.run_epoch()
+        stop = report(epoch) is True
+        final = epoch.score or (training.score() if stop else None)
+    training.model.load_state_dict(training.best)
+    return FitResult(
+        config,
+        training.fingerprint,
+        training.model,
+        final.metrics,
+        training.history,
+        final.test,
+        final.variants,
+        final.satmut,
+    )
+
+
+class Training:
+    """One trial's training, an epoch at a time; resumes from its folder where that holds a checkpoint of the same trial.
+
+    After the epochs of `score_at` and after the last, the best epoch so far is scored and its predictions are stored.
+    With `micro_batches`, each batch is run in so many parts whose gradients are added up: that takes less memory, while
+    batch norm, and a loss over pairs within a batch, see the parts alone.
+
+    Trials of one seed share their random numbers: the first weights of like layers, dropout, and what samplers draw
+    from. Their differences are paired, and a parameter that reaches nothing leaves bitwise the same metrics.
+    """
+
+    def __init__(
+        self,
+        config: TrialConfig,
+        data: TrainingData,
+        *,
+        device: str | None = None,
+        folder: Path | None = None,
+        score_at: Collection[int] = (),
+        micro_batches: int = 1,
+    ) -> None:
+        data.check_noise(config)
+        self.config, self.data, self.folder, self.score_at = config, data, folder, frozenset(score_at)
+        self.micro_batches = micro_batches
+        self.fingerprint = data.fingerprint_of(config)
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.bf16 = _use_bf16(config.precision, self.device)
+        self.epoch = 0
+        self.history: list[dict[str, float]] = []
+        self.best: dict[str, Tensor] = {}
+        self.best_epoch, self.best_spearman = 0, -math.inf
+        self._prepare_data()
+        self._prepare_model()
+        if folder is not None and (folder / LAST).exists():
+            self._resume(folder / LAST)
+
+    @property
+    def done(self) -> bool:
+        """Whether every epoch has been trained."""
+        return self.epoch >= self.config.epochs
+
+    def run_epoch(self) -> EpochReport:
+        """Train and validate one epoch, keep a checkpoint, and score where a score is due. Raises Diverged."""
+        if not self.done:
+            self._train_and_validate()
+        return self.report()
+
+    def report(self) -> EpochReport:
+        """The last epoch that was trained, scored anew where a score is due after it. Nothing is trained."""
+        due = self.epoch in self.score_at or self.done
+        return EpochReport(self.epoch, self.config.epochs, self.history[-1], self.score() if due else None)
+
+    def sequences_a_second(self, seconds: float, warm_up: int = 3) -> float:
+        """How fast it trains, measured on whole batches for about so long; the training is of no use afterwards."""
+        rows = torch.from_numpy(self.train_rows).to(self.device)
+        batches = rows.split(self.config.batch_size)[: max(1, len(rows) // self.config.batch_size)]
+        self.model.train()
+        steps, sequences, started = 0, 0, time.perf_counter()
+        while steps <= warm_up or time.perf_counter() - started < seconds:
+            if steps == warm_up:
+                sequences, started = 0, time.perf_counter()
+            batch = batches[steps % len(batches)]
+            float(self._step(batch, Progress(0, 1))["train/loss"])  # waits for the device
+            steps, sequences = steps + 1, sequences + len(batch)
+        return sequences / (time.perf_counter() - started)
+
+    def score(self) -> Score:
+        """Score the best validation epoch; the model keeps its weights if the training is done."""
+        current = None if self.done else _copy(self.model)
+        self.model.load_state_dict(self.best)
+        found = score(self.model, self.data.dataset, self.resident.tokens, self.data.variants, self.data.satmut)
+        if current is not None:
+            self.model.load_state_dict(current)
+        found.metrics["best_epoch"] = float(self.best_epoch)
+        if self.folder is not None:
+            self._store(found, self.folder)
+        return found
+
+    def _prepare_data(self) -> None:
+        dataset = self.data.dataset
+        self.resident = ResidentData(dataset, self.device)
+        self.train_rows, self.val_rows = dataset.rows("train"), dataset.rows("val")
+        std = dataset.aleatoric_std
+        self.sampled = TrainRows(dataset.activity[self.train_rows], None if std is None else std[self.train_rows])
+        self.val_tokens = self.resident.tokens[torch.from_numpy(self.val_rows).to(self.device)]
+
+    def _prepare_model(self) -> None:
+        config = self.config
+        with torch.random.fork_rng(devices=self._cuda_devices()):
+            torch.manual_seed(derive_seed(config.seed, "weights"))
+            self.model = config.build_model().to(self.device)
+        self.trained = torch.compile(self.model) if config.compile else self.model
+        self.optimiser = AdamW(self.model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
+        steps = config.epochs * math.ceil(len(self.train_rows) / config.batch_size)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimiser, max_lr=config.lr, total_steps=steps)
+
+    def _train_and_validate(self) -> None:
+        started = time.perf_counter()
+        # Dropout draws from torch's global generator: seeded here for each epoch and put back after, so that an epoch
+        # is the same after a resume and the caller's own random state is left alone.
+        with torch.random.fork_rng(devices=self._cuda_devices()):
+            torch.manual_seed(derive_seed(self.config.seed, "epoch", self.epoch))
+            found = self._train()
+        seconds = time.perf_counter() - started
+        if not math.isfinite(found["train/loss"]):
+            raise Diverged(f"the training loss is {found['train/loss']} in epoch {self.epoch + 1}")
+        mean = predict(self.model, self.val_tokens).mean
+        if not np.isfinite(mean).all():
+            raise Diverged(f"validation predictions are not finite in epoch {self.epoch + 1}")
+        if mean.max() - mean.min() <= COLLAPSED * max(1.0, float(np.abs(mean).max())):
+            raise Diverged(f"every validation sequence is predicted alike in epoch {self.epoch + 1}")
+        self.epoch += 1
+        of_val = metrics.in_distribution(mean, self.data.dataset.activity[self.val_rows])
+        found |= {f"val/{name}": value for name, value in of_val.items()}
+        found |= {"epoch": float(self.epoch), "lr": float(self.optimiser.param_groups[0]["lr"]),
+                  "seconds": seconds, "samples_per_second": len(self.train_rows) / seconds}  # fmt: skip
+        self.history.append(found)
+        if found["val/spearman"] > self.best_spearman or not self.best:
+            self.best_spearman, self.best_epoch = found["val/spearman"], self.epoch
+            self.best = _copy(self.model)
+        if self.folder is not None:
+            self._keep(self.folder)
+
+    def _train(self) -> dict[str, float]:
+        """One pass over the sampler's rows; nothing in it waits for the device."""
+        order = torch.from_numpy(self._epoch_rows()).to(self.device)
+        progress = Progress(self.epoch, self.config.epochs)
+        totals: dict[str, Tensor] = {}
+        self.model.train()
+        for chosen in order.split(self.config.batch_size):
+            for name, value in self._step(chosen, progress).items():
+                totals[name] = totals.get(name, 0) + value
+            self.schedule.step()
+        return {name: float(total) / len(order) for name, total in totals.items()}
+
+    def _epoch_rows(self) -> NDArray[np.int64]:
+        """The data set's rows that the sampler draws for this epoch; ~row for the other strand of a row's sequence."""
+        generator = derive_generator(self.config.seed, "sampler", self.epoch)
+        rows = self.train_rows[self.config.sampler.epoch_rows(self.sampled, self.epoch, self.config.epochs, generator)]
+        if not self.config.reverse_complement:
+            return rows
+        is_other = derive_generator(self.config.seed, "strand", self.epoch).random(len(rows)) < 0.5
+        return np.where(is_other, ~rows, rows)
+
+    def _step(self, chosen: Tensor, progress: Progress) -> dict[str, Tensor]:
+        """One step of the optimiser on a batch; returns each term of the loss, summed over its rows."""
+        totals: dict[str, Tensor] = {}
+        self.optimiser.zero_grad(set_to_none=True)
+        for part in chosen.chunk(self.micro_batches):
+            for name, value in self._backward(part, len(part) / len(chosen), progress).items():
+                totals[name] = totals.get(name, 0) + value * len(part)
+        self.optimiser.step()
+        return totals
+
+    def _backward(self, rows: Tensor, share: float, progress: Progress) -> dict[str, Tensor]:
+        """Add the gradients of rows that are a share of their batch; returns the terms of the loss."""
+        gather = self.resident.batch_of_strands if self.config.reverse_complement else self.resident.batch
+        tokens, target = gather(rows)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            prediction = self.trained(tokens)
+        terms = {"train/loss": self.config.loss(prediction, target, progress)}
+        terms |= {f"train/{name}": value for name, value in prediction.auxiliary.items()}
+        total = torch.stack(list(terms.values())).sum()
+        (total if share == 1 else total * share).backward()
+        return {name: value.detach() for name, value in terms.items()}
+
+    def _keep(self, folder: Path) -> None:
+        best = {"best": self.best, "best_epoch": self.best_epoch, "best_spearman": self.best_spearman}
+        content = {
+            "fingerprint": self.fingerprint,
+            "epoch": self.epoch,
+            "history": self.history,
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+        }
+        checkpoint.save(folder / LAST, content | best)
+        self._keep_history(folder)
+
+    def _keep_history(self, folder: Path) -> None:
+        text = json.dumps(self.history)
+        write_atomically(folder / HISTORY, lambda path: path.write_text(text))
+
+    def _resume(self, path: Path) -> None:
+        content = checkpoint.load(path, self.device)
+        if content["fingerprint"] != self.fingerprint:
+            raise UserError(
+                f"{path}: belongs to another trial ({content['fingerprint']}); give each trial its own folder"
+            )
+        self.epoch, self.history = content["epoch"], content["history"]
+        self.best, self.best_epoch = content["best"], content["best_epoch"]
+        self.best_spearman = content["best_spearman"]
+        self.model.load_state_dict(content["model"])
+        self.optimiser.load_state_dict(content["optimiser"])
+        self.schedule.load_state_dict(content["schedule"])
+        self._keep_history(path.parent)  # a kill between the two files left it an epoch short
+
+    def _store(self, found: Score, folder: Path) -> None:
+        content = {
+            "config": self.config.to_flat(),
+            "fingerprint": self.fingerprint,
+            "length": self.data.dataset.length,
+            "epoch": self.best_epoch,
+            "state": {name: value.cpu() for name, value in self.best.items()},
+        }
+        checkpoint.save(folder / BEST, content)
+        store_predictions(found, folder)
+
+    def _cuda_devices(self) -> list[int]:
+        return [torch.cuda.current_device()] if self.device.type == "cuda" else []
+
+
+def _copy(model: Model) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def _use_bf16(precision: str, device: torch.device) -> bool:
+    if precision == "auto":
+        return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return precision == "bf16"
