@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from nrtune.trainables.models.prediction import Prediction
 from torch import Tensor, nn
 
 from nrtune.trainables.encoders.dream_rnn import KERNELS, DreamRNN
+from nrtune.trainables.models.prediction import Prediction
 
 
 class LiteralDreamRNN(nn.Module):

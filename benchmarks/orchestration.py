@@ -27,8 +27,11 @@ from no_op_trials import BareTrial, NoOpTrial
 from ray import tune
 from ray.air.integrations.mlflow import MLflowLoggerCallback
 
-from nrtune.orchestrator.campaign.search import Search
-from nrtune.orchestrator.execution import ray_run
+from nrtune.orchestrator.campaign.prepare import prepare
+from nrtune.orchestrator.campaign.run import run_campaign
+from nrtune.orchestrator.execution import tuner
+from nrtune.orchestrator.execution.ray_session import start_ray
+from nrtune.orchestrator.lifecycle.sinks import RecordKeeper
 from nrtune.orchestrator.state.settings import Settings
 from nrtune.trainables.data.simulate import HDF5_NAME, simulate, write_simulated
 
@@ -56,17 +59,17 @@ def nrtune(folder: Path, data: Path, trials: int, reports: int) -> Measured:
         families=("rank_stability",), trials=1, epochs=reports, grace_epochs=reports, data=data / HDF5_NAME,
         cagi5=data / "cagi5", out=folder, keep=("all",),
     )  # fmt: skip
-    Search(settings).run()
-    search = Search(settings.model_copy(update={"trials": trials + 1}))
+    run_campaign(prepare(settings))
+    search = prepare(settings.model_copy(update={"trials": trials + 1}))
     started = time.perf_counter()
-    outcome = search.run()
+    outcome = run_campaign(search)
     assert outcome.counts == {"finished": trials + 1}
     return Measured("nrtune, ledger + Optuna + MLflow", trials, reports, time.perf_counter() - started)
 
 
 def bare_tune(name: str, folder: Path, trials: int, reports: int, *, reuse: bool, callbacks: Any = None) -> Measured:
     """Ray Tune, its own loggers off."""
-    tuner = tune.Tuner(
+    bare = tune.Tuner(
         BareTrial,
         param_space={"reports": reports, "x": tune.uniform(0, 1)},
         tune_config=tune.TuneConfig(num_samples=trials, reuse_actors=reuse),
@@ -79,7 +82,7 @@ def bare_tune(name: str, folder: Path, trials: int, reports: int, *, reuse: bool
         ),
     )
     started = time.perf_counter()
-    tuner.fit()
+    bare.fit()
     return Measured(name, trials, reports, time.perf_counter() - started)
 
 
@@ -101,18 +104,18 @@ def bare_optuna(folder: Path, trials: int, reports: int) -> Measured:
 def memory(folder: Path, data: Path, most: int) -> list[tuple[int, float]]:
     """The driver's resident memory in MB after every hundred trials of one search."""
     found: list[tuple[int, float]] = []
-    ended = ray_run.Recorder._end
+    ended = RecordKeeper.ended
 
-    def count(self: Any, *arguments: Any) -> None:
+    def count(self: RecordKeeper, *arguments: Any) -> None:
         ended(self, *arguments)
         if len(self.ledger.records) % 100 == 0:
             found.append((len(self.ledger.records), psutil.Process().memory_info().rss / 1e6))
 
-    ray_run.Recorder._end = count  # type: ignore[method-assign]
+    RecordKeeper.ended = count  # type: ignore[method-assign]
     try:
         nrtune(folder, data, most, 1)
     finally:
-        ray_run.Recorder._end = ended  # type: ignore[method-assign]
+        RecordKeeper.ended = ended  # type: ignore[method-assign]
     return found
 
 
@@ -125,11 +128,11 @@ def main() -> None:
     warnings.simplefilter("ignore")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     ray.cloudpickle.register_pickle_by_value(no_op_trials)  # workers import what is installed alone
-    ray_run.TrialTrainable = NoOpTrial  # type: ignore[misc]
+    tuner.TrialTrainable = NoOpTrial  # type: ignore[misc]
     folder = Path(tempfile.mkdtemp(prefix="nrtune-orchestration-"))
     try:
         write_simulated(simulate(400), folder / "data")
-        ray_run.start_ray(None)
+        start_ray(None)
         logging.getLogger("ray.tune").setLevel(logging.ERROR)
         write(f"{'':<44} {'trials':>6} {'reports':>8} {'s/trial':>9} {'results/s':>10}\n")
         runs: list[Callable[[int, Path], Measured]] = [

@@ -20,7 +20,7 @@ LOOK = """
 import importlib.util, json, sys
 names = json.loads(sys.argv[1])
 import nrtune
-import nrtune.orchestrator.cli.main, nrtune.orchestrator.execution.ray_run, nrtune.trainables.training.loop
+import nrtune.orchestrator.cli.main, nrtune.orchestrator.execution.tuner, nrtune.trainables.training.loop
 print(json.dumps([
     [name for name in names if importlib.util.find_spec(name)],
     [name for name in sys.modules if name.partition(".")[0] in names],

@@ -126,7 +126,7 @@ def test_the_source_distribution_can_be_tested(archives, tmp_path):
     with tarfile.open(archives[1]) as opened:
         opened.extractall(tmp_path, filter="data")
     (folder,) = tmp_path.iterdir()
-    command = [sys.executable, "-m", "pytest", "tests/test_docs.py", "tests/trainables/test_metrics.py"]
+    command = [sys.executable, "-m", "pytest", "tests/test_docs.py", "tests/trainables/evaluation/test_metrics.py"]
     done = subprocess.run(
         command, cwd=folder, env={**os.environ, "PYTHONPATH": str(folder / "src")}, capture_output=True, text=True
     )

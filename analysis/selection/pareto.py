@@ -17,7 +17,7 @@ from nrtune.trainables.core.errors import UserError, suggest
 EXAMPLE = "val/noise/corr:min"
 
 
-class Aim(NamedTuple):
+class Objective(NamedTuple):
     """A metric that a search makes as large (max) or as small (min) as it can."""
 
     metric: str
@@ -36,22 +36,22 @@ class Aim(NamedTuple):
         return self.metric.replace("cagi5/release/", "cagi5/challenge/")
 
 
-def parse_aims(texts: Sequence[str], option: str) -> tuple[Aim, ...]:
+def parse_objectives(texts: Sequence[str], option: str) -> tuple[Objective, ...]:
     """Read METRIC:max and METRIC:min. Raises UserError, which names the option, for anything else, and for a repeat."""
-    aims: list[Aim] = []
+    objectives: list[Objective] = []
     for text in texts:
         metric, _, direction = text.strip().rpartition(":")
         if not metric or direction not in ("max", "min"):
             raise UserError(f"{option} {text}: give METRIC:max or METRIC:min, such as {EXAMPLE}")
-        if metric in [aim.metric for aim in aims]:
+        if metric in [objective.metric for objective in objectives]:
             raise UserError(f"{option} {text}: {metric} is named twice")
-        aims.append(Aim(metric, "max" if direction == "max" else "min"))
-    return tuple(aims)
+        objectives.append(Objective(metric, "max" if direction == "max" else "min"))
+    return tuple(objectives)
 
 
-def default_aims(select_on: str) -> tuple[Aim, ...]:
+def default_objectives(select_on: str) -> tuple[Objective, ...]:
     """What a search maximises that was told no objective: the overall use case, on the data it selects on."""
-    return (Aim(selection_metric(next(iter(USE_CASES["overall"].metrics)), select_on), "max"),)
+    return (Objective(selection_metric(next(iter(USE_CASES["overall"].metrics)), select_on), "max"),)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,23 +63,23 @@ class Front:
     column `replicates` counts the seeds of those means.
     """
 
-    aims: tuple[Aim, ...]
+    objectives: tuple[Objective, ...]
     trials: pd.DataFrame
     candidates: int
     without_metric: tuple[str, ...]
     unreplicated: tuple[str, ...]
 
 
-def pareto_front(trials: pd.DataFrame, aims: Sequence[Aim]) -> Front:
+def pareto_front(trials: pd.DataFrame, objectives: Sequence[Objective]) -> Front:
     """The finished trials of a table (as of `Trials.trials`) that no other one dominates, the baseline's among them.
 
     As for a winner, where trials were replicated those compete alone, by their means over the replicates. Raises UserError
     where no finished trial has all the metrics, and for no objective.
     """
-    if not aims:
+    if not objectives:
         raise UserError(f"a Pareto front needs an objective, such as {EXAMPLE}")
     finished = configurations(trials)
-    metrics = [aim.metric for aim in aims]
+    metrics = [objective.metric for objective in objectives]
     for metric in metrics:
         if metric not in finished or finished[metric].isna().all():
             known = [name for name in map(str, finished.select_dtypes("number")) if "/" in name]
@@ -90,12 +90,12 @@ def pareto_front(trials: pd.DataFrame, aims: Sequence[Aim]) -> Front:
         raise UserError(f"no finished trial has all of {', '.join(metrics)}")
     replicated = complete["replicates"] >= ENOUGH
     compete = complete[replicated] if replicated.any() else complete
-    signs = [1.0 if aim.direction == "max" else -1.0 for aim in aims]
+    signs = [1.0 if objective.direction == "max" else -1.0 for objective in objectives]
     values = compete[metrics].to_numpy(float) * signs
     front = compete[~dominated(values)]
     order = (front[metrics] * signs).sort_values(metrics, ascending=False, kind="stable").index
     return Front(
-        aims=tuple(aims),
+        objectives=tuple(objectives),
         trials=front.loc[order],
         candidates=len(compete),
         without_metric=tuple(finished["name"][~has_all]),
@@ -115,9 +115,9 @@ def dominated(values: ArrayLike) -> NDArray[np.bool_]:
     return found
 
 
-def aims_of(objectives: Sequence[str], select_on: str) -> tuple[Aim, ...]:
+def objectives_of(objectives: Sequence[str], select_on: str) -> tuple[Objective, ...]:
     """The objectives that a source of trials tells of, else the one of a search that selects on these data."""
-    return parse_aims(objectives, "objective") or default_aims(select_on)
+    return parse_objectives(objectives, "objective") or default_objectives(select_on)
 
 
 def values_at(row: Mapping[Any, Any], names: Sequence[str]) -> dict[str, float | None]:

@@ -147,7 +147,7 @@ def _record(run: Run) -> TrialRecord:
             metrics[name.removeprefix(FINAL)] = value
         elif ("/" in name and not name.startswith(("val/", "train/"))) or name == "best_epoch":
             metrics[name] = value
-    return TrialRecord(
+    return TrialRecord.from_flat(
         name=run.info.run_name,
         family=tags["family"],
         fingerprint=tags[FINGERPRINT_TAG],

@@ -84,8 +84,7 @@ def open_parquet(path: Path) -> Trials:
     for row in rows:
         if row["same_as"] in records:
             record = records[row["same_as"]]
-            also = {**record.also, row["name"]: row["family"]}
-            records[record.name] = TrialRecord(**{**record.__dict__, "also": also})
+            records[record.name] = record.known_as(row["name"], row["family"])
     found = RecordedTrials(about["name"], about["select_on"], list(records.values()), about["references"])
     found.matched = tuple(about["matched"])
     found.objectives = tuple(about.get("objectives", ()))
@@ -94,7 +93,7 @@ def open_parquet(path: Path) -> Trials:
 
 def _record(row: dict[str, Any], parameters: list[str], metrics: list[str]) -> TrialRecord:
     ended = row["ended"].isoformat(timespec="seconds")
-    return TrialRecord(
+    return TrialRecord.from_flat(
         name=row["name"],
         family=row["family"],
         number=-1,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import datetime
 import hashlib
 import json
@@ -80,7 +79,7 @@ def read_published(path: str | os.PathLike[str]) -> list[TrialRecord]:
     for row in rows:
         record = _record(row, path, when)
         if (first := records.get(record.fingerprint)) is not None:
-            record = dataclasses.replace(first, also={**first.also, record.name: record.family})
+            record = first.known_as(record.name, record.family)
         records[record.fingerprint] = record
     return list(records.values())
 
@@ -100,7 +99,7 @@ def _record(row: Mapping[str, str], path: Path, when: str) -> TrialRecord:
         status = FAILED
     ended_early = row["original_status"] if status in (FAILED, SCORED) else None
     key = json.dumps([config, metrics or name], sort_keys=True)
-    return TrialRecord(
+    return TrialRecord.from_flat(
         name=name,
         family=families[row["family"]],
         number=-1,

@@ -1,4 +1,4 @@
-"""A campaign folder's own books: what was asked for, and how each trial ended. The record that everything else follows.
+"""A campaign folder's own records: what was asked for, and how each trial ended. Everything else follows them.
 
 DIR/campaign.json    what the campaign is: id, data, settings that decide its numbers
 DIR/trials.jsonl     one line a trial that ended; a line is whole or it does not count
@@ -14,7 +14,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nrtune.trainables.core.errors import UserError
 
@@ -28,46 +28,123 @@ STATUSES = (FINISHED, SCORED, PRUNED, FAILED)
 scheduler stopped it early; it failed, with a class."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TrialRecord:
-    """How a trial ended.
+class Proposal(NamedTuple):
+    """A trial to run: its name, family, number in the family's study, flat config and fingerprint.
 
-    name: such as RS-002, unique in the campaign. number: of its proposal in the family's Optuna study. config: flat
-    parameters. metrics: of the best validation epoch; undefined ones are left out. epochs_trained, seconds: what training took.
-    started, ended: ISO 8601, UTC. published: the starting point that it is, if any: the study's configuration with the same
-    parameters, one that `--set` changed (its name says so), or what `--around` named. also: other published names of the
-    same configuration, each with its family: it is trained once for all. replicate_of: the trial whose configuration this
-    one has, with another seed.
-
-    attempts: how often it ran, as its worker or node was lost or memory ran out. micro_batches: parts of a batch whose
-    gradients were added up. cpu_seconds, gpu_seconds: the CPUs and GPUs that it held, times how long, in all attempts
-    since the search was last started; None where unknown.
+    name: such as RS-002, unique in the campaign. published: the starting point that it is, if any: the study's configuration
+    with the same parameters, one that `--set` changed (its name says so), or what `--around` named; starting points are
+    never stopped early. also: other published names of the same configuration, each with its family: it is trained once for
+    all. replicate_of: the trial whose configuration this one has, with another seed.
     """
 
     name: str
     family: str
     number: int
-    fingerprint: str
-    status: str
     config: Mapping[str, Any]
+    fingerprint: str
+    published: str | None
+    also: Mapping[str, str]
+    replicate_of: str | None = None
+
+    def known_as(self, name: str, family: str) -> Proposal:
+        """The same, with a further published name of its configuration."""
+        return self._replace(also={**self.also, name: family})
+
+    def to_json(self) -> str:
+        """As one text: Ray Tune copies, flattens and keeps every entry of a trial's configuration."""
+        return json.dumps(self._asdict())
+
+    @classmethod
+    def from_json(cls, text: str) -> Proposal:
+        """What `to_json` wrote."""
+        return cls(**json.loads(text))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """How a trial ended.
+
+    proposal: what it was; its fields are the record's too. metrics: of the best validation epoch; undefined ones are left
+    out. epochs_trained, seconds: what training took. started, ended: ISO 8601, UTC. attempts: how often it ran, as its
+    worker or node was lost or memory ran out. micro_batches: parts of a batch whose gradients were added up. cpu_seconds,
+    gpu_seconds: the CPUs and GPUs that it held, times how long, in all attempts since the search was last started; None
+    where unknown.
+    """
+
+    proposal: Proposal
+    status: str
     metrics: Mapping[str, float]
     epochs_trained: int
     seconds: float
     started: str
     ended: str
-    published: str | None = None
-    also: Mapping[str, str] = dataclasses.field(default_factory=dict)
     failure_class: str | None = None
     failure: str | None = None
-    replicate_of: str | None = None
     attempts: int = 1
     micro_batches: int = 1
     cpu_seconds: float | None = None
     gpu_seconds: float | None = None
 
+    @property
+    def name(self) -> str:
+        """The proposal's."""
+        return self.proposal.name
+
+    @property
+    def family(self) -> str:
+        """The proposal's."""
+        return self.proposal.family
+
+    @property
+    def number(self) -> int:
+        """The proposal's."""
+        return self.proposal.number
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The proposal's."""
+        return self.proposal.config
+
+    @property
+    def fingerprint(self) -> str:
+        """The proposal's."""
+        return self.proposal.fingerprint
+
+    @property
+    def published(self) -> str | None:
+        """The proposal's."""
+        return self.proposal.published
+
+    @property
+    def also(self) -> Mapping[str, str]:
+        """The proposal's."""
+        return self.proposal.also
+
+    @property
+    def replicate_of(self) -> str | None:
+        """The proposal's."""
+        return self.proposal.replicate_of
+
+    def known_as(self, name: str, family: str) -> TrialRecord:
+        """The same, with a further published name of its configuration."""
+        return dataclasses.replace(self, proposal=self.proposal.known_as(name, family))
+
+    @classmethod
+    def from_flat(cls, **values: Any) -> TrialRecord:
+        """Build from the fields of both, as `to_flat` gives them. Raises TypeError where one is unknown or missing."""
+        given = {"published": None, "also": {}} | values
+        proposal = Proposal(**{name: given.pop(name) for name in Proposal._fields if name in given})
+        return cls(proposal=proposal, **given)
+
+    def to_flat(self) -> dict[str, Any]:
+        """The fields of the proposal and of the record, by name."""
+        return self.proposal._asdict() | {
+            field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "proposal"
+        }
+
     def to_line(self) -> str:
         """One line of JSON, without its line end."""
-        return json.dumps(dataclasses.asdict(self), separators=(",", ":"), allow_nan=False)
+        return json.dumps(self.to_flat(), separators=(",", ":"), allow_nan=False)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -97,7 +174,7 @@ def read_records(folder: Path) -> list[TrialRecord]:
             if not line.endswith(b"\n"):
                 break
             try:
-                records.append(TrialRecord(**json.loads(line)))
+                records.append(TrialRecord.from_flat(**json.loads(line)))
             except (json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
                 raise UserError(f"{path}: line {number} is damaged ({error})") from error
     return records

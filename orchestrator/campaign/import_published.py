@@ -8,8 +8,7 @@ from pathlib import Path
 
 from nrtune.analysis.sources.published import elements_of, read_published
 from nrtune.analysis.store.records import FINISHED
-from nrtune.orchestrator.search.family_study import Proposal
-from nrtune.orchestrator.state.ledger import default_uri, open_ledger
+from nrtune.orchestrator.state.ledger import open_ledger
 
 COMMAND = "import-published"
 
@@ -20,7 +19,7 @@ def import_published(table: Path, out: Path) -> int:
     Raises UserError for another table, and for a folder that holds something else.
     """
     records = read_published(table)
-    from nrtune.orchestrator.tracking.mlflow_tracker import Tracker  # MLflow takes seconds to import
+    from nrtune.orchestrator.tracking.trackers.mlflow import MlflowTracker  # MLflow takes seconds to import
 
     digest = hashlib.sha256(table.read_bytes()).hexdigest()[:16]
     identity = {"command": COMMAND, "select_on": "challenge", "data": digest, "tracking_uri": None}
@@ -30,13 +29,14 @@ def import_published(table: Path, out: Path) -> int:
     ledger = open_ledger(folder, folder.name, identity, about, must_exist=False)
     try:
         parameters = {"select_on": "challenge", "data": table.name, "data_digest": digest, "matched": ",".join(matched)}
-        tracker = Tracker(default_uri(folder), folder, ledger.manifest, parameters)
+        tracker = MlflowTracker.open(None, folder, ledger.manifest, parameters)
         for record in records:
             if record.fingerprint not in ledger.records:
                 ledger.append(record)
             if not tracker.is_closed(record.fingerprint):
-                proposal = Proposal(**{name: getattr(record, name) for name in Proposal._fields})
-                tracker.start(proposal, {key: str(value) for key, value in record.config.items() if "." not in key})
+                tracker.start(
+                    record.proposal, {key: str(value) for key, value in record.config.items() if "." not in key}
+                )
                 tracker.finish(record, (), [], None)
         counts = Counter(record.status for record in records)
         ledger.write_status(FINISHED, COMMAND, [])

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nrtune.analysis import USE_CASES, find_winner
-from nrtune.analysis.selection.pareto import aims_of
+from nrtune.analysis.selection.pareto import objectives_of
 from nrtune.analysis.selection.winners import asked_of, finalists
 from nrtune.analysis.sources.open import open_folder
 from nrtune.analysis.sources.trials import table_of
-from nrtune.analysis.store.records import TrialRecord
-from nrtune.orchestrator.campaign.campaign import CampaignRun
-from nrtune.orchestrator.search.family_study import GivenOrder, Proposal, Proposer
+from nrtune.analysis.store.records import Proposal, TrialRecord
+from nrtune.orchestrator.campaign.checks import check_places, check_tracking_uri, choose_selection, read_data
+from nrtune.orchestrator.campaign.plan import Plan
+from nrtune.orchestrator.campaign.recipe import recipe_of
+from nrtune.orchestrator.search.proposals import FixedProposals, Proposer
 from nrtune.orchestrator.state.ledger import Ledger, is_running
+from nrtune.orchestrator.state.locations import absolute
 from nrtune.orchestrator.state.settings import ReplicateSettings, StudySettings
 from nrtune.search_spaces import published_by_name
 from nrtune.trainables.core.errors import UserError, suggest
@@ -24,66 +28,39 @@ from nrtune.trainables.training.config import RECIPE_VERSION, TrialConfig
 from nrtune.trainables.training.loop import TrainingData
 
 
-class Replication(CampaignRun):
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Replication(Plan):
     """A checked plan to train the finalists of a campaign's use cases, and its baseline, with fresh seeds.
 
-    Raises UserError, also where data or code are not what the campaign was trained with.
+    manifest, trials: of the campaign. remarks: on what is left out. replicates: by fingerprint, seed by seed, so that
+    whenever they are cut off all have about as many.
     """
 
-    def __init__(self, settings: ReplicateSettings) -> None:
-        assert settings.out is not None
-        campaign = open_folder(settings.out)
-        self.manifest = campaign.manifest
-        recipe = self.manifest["identity"]["recipe"]
-        if recipe != RECIPE_VERSION:
-            raise UserError(
-                f"{settings.out}: was trained by another version of nrtune (recipe {recipe}, not {RECIPE_VERSION}),"
-                " whose numbers can't be compared; replicate with that version"
-            )
-        if is_running(settings.out):
-            raise UserError(f"{settings.out}: another command is writing to it; wait for it to end")
-        self.replication = settings
-        self.trials = [record for record in campaign.records() if record.replicate_of is None]
-        self.baselines, self.finalists, self.remarks = choose(self.trials, settings, campaign.select_on)
-        super().__init__(settings)
-        self.aims = aims_of(campaign.objectives, campaign.select_on)
-        self.seeds = self._fresh_seeds()
-        self._plan = {proposal.fingerprint: proposal for proposal in self._replicates()}
+    manifest: Mapping[str, Any]
+    trials: Sequence[TrialRecord]
+    baselines: Sequence[TrialRecord]
+    finalists: Sequence[TrialRecord]
+    remarks: Sequence[str]
+    seeds: Sequence[int]
+    replicates: Mapping[str, Proposal]
 
     @property
     def families(self) -> Sequence[str]:
         """The families of what is replicated, the baseline's first."""
-        return tuple(dict.fromkeys(proposal.family for proposal in self._plan.values()))
+        return tuple(dict.fromkeys(proposal.family for proposal in self.replicates.values()))
 
     def ended(self, ledger: Ledger) -> Mapping[str, TrialRecord]:
         """What has ended of the replicates that are asked for."""
-        return {fingerprint: record for fingerprint, record in ledger.replicates.items() if fingerprint in self._plan}
+        return {found: record for found, record in ledger.replicates.items() if found in self.replicates}
 
     def wanted(self, ledger: Ledger) -> dict[str, int]:
         """The replicates of each family."""
-        return dict(Counter(proposal.family for proposal in self._plan.values()))
-
-    def typical(self) -> TrialConfig:
-        """The first replicate."""
-        return TrialConfig.from_flat(next(iter(self._plan.values())).config)
+        return dict(Counter(proposal.family for proposal in self.replicates.values()))
 
     def proposers(self, ledger: Ledger) -> dict[str, Proposer]:
         """The replicates of each family, seed by seed."""
-        plan = list(self._plan.values())
-        return {name: GivenOrder(name, [p for p in plan if p.family == name]) for name in self.families}
-
-    def read_data(self) -> TrainingData:
-        """Read the campaign's data again. Raises UserError where they have changed."""
-        data = super().read_data()
-        scored_on = {"cagi5": data.variants, "satmut": data.satmut}
-        digests = {"data": data.dataset.digest} | {name: of and of.digest for name, of in scored_on.items()}
-        for name, digest in digests.items():
-            if digest != self.manifest["identity"].get(name):
-                raise UserError(
-                    f"{getattr(self.settings, name)}: is not what {self.settings.out} was trained and scored on any more;"
-                    " put the data of then back"
-                )
-        return data
+        replicates = self.replicates.values()
+        return {name: FixedProposals(name, [p for p in replicates if p.family == name]) for name in self.families}
 
     def identity(self) -> dict[str, Any]:
         """The campaign's own."""
@@ -91,62 +68,126 @@ class Replication(CampaignRun):
 
     def notes(self) -> list[str]:
         """What a user should know of the data, of what is not replicated, and of the plan."""
-        return [*super().notes(), *self.remarks, self.plan()]
+        return [*super().notes(), *self.remarks, self.summary()]
 
-    def plan(self) -> str:
+    def summary(self) -> str:
         """One sentence: how many trainings of what, and what they will take."""
         ended = {record.fingerprint for record in open_folder(self.folder).records()}
         seconds = {record.name: record.seconds for record in self.trials}
-        left = [proposal for proposal in self._plan.values() if proposal.fingerprint not in ended]
+        left = [proposal for proposal in self.replicates.values() if proposal.fingerprint not in ended]
         needed = sum(seconds[str(proposal.replicate_of)] for proposal in left)
         of = [record.name for record in self.baselines]
         baseline = f" and the baseline{'s' * (len(of) > 1)} {', '.join(of)}" if of else ""
         to_do = "nothing to do"
         if left:
-            done = len(self._plan) - len(left)
+            done = len(self.replicates) - len(left)
             to_do = (f"{done} done, " if done else "") + f"about {_duration(needed)} of training to do"
         return (
             f"replicating {_number(len(self.finalists), 'finalist')}{baseline} with"
             f" seed{'s' * (len(self.seeds) > 1)} {', '.join(map(str, self.seeds))}:"
-            f" {_number(len(self._plan), 'training')}, {to_do}"
+            f" {_number(len(self.replicates), 'training')}, {to_do}"
         )
 
-    def parent_parameters(self) -> dict[str, Any]:
-        """What MLflow shows of the campaign itself."""
+    def parameters(self) -> dict[str, Any]:
+        """What a tracker shows of the campaign itself."""
         families = dict.fromkeys(record.family for record in self.trials)
-        return super().parent_parameters() | {"families": ",".join(families)}
+        return super().parameters() | {"families": ",".join(families)}
 
-    def _fresh_seeds(self) -> list[int]:
-        """The smallest that no trial of the campaign has, nor a configuration that a study may yet train."""
-        taken = {record.config["seed"] for record in self.trials}
-        if self.manifest["identity"]["command"] == StudySettings.command:
-            taken |= {published.seed for _, published in published_by_name().values()}
-        candidates = range(self.replication.seeds + len(taken))
-        return [seed for seed in candidates if seed not in taken][: self.replication.seeds]
 
-    def _replicates(self) -> Iterable[Proposal]:
-        """Every replicate, seed by seed, so that whenever they are cut off all have about as many."""
-        originals = [*self.baselines, *self.finalists]
-        for record in originals:
-            if self.data.fingerprint_of(_config(record, record.config["seed"])) != record.fingerprint:
-                raise UserError(
-                    f"{record.name}: what its configuration builds has changed since it was trained; put the code of"
-                    f" then back (encoder {record.config['encoder']}, loss {record.config['loss']},"
-                    f" sampler {record.config['sampler']})"
-                )
-        for seed in self.seeds:
-            for record in originals:
-                config = _config(record, seed)
-                yield Proposal(
-                    name=f"{record.name}/s{seed}",
-                    family=record.family,
-                    number=-1,
-                    config=config.to_flat(),
-                    fingerprint=self.data.fingerprint_of(config),
-                    published=None,
-                    also={},
-                    replicate_of=record.name,
-                )
+def prepare_replication(settings: ReplicateSettings) -> Replication:
+    """Choose what is replicated, and read the campaign's data again.
+
+    Raises UserError, also where data or code are not what the campaign was trained with.
+    """
+    assert settings.out is not None
+    campaign = open_folder(settings.out)
+    manifest = campaign.manifest
+    recipe = manifest["identity"]["recipe"]
+    if recipe != RECIPE_VERSION:
+        raise UserError(
+            f"{settings.out}: was trained by another version of nrtune (recipe {recipe}, not {RECIPE_VERSION}),"
+            " whose numbers can't be compared; replicate with that version"
+        )
+    if is_running(settings.out):
+        raise UserError(f"{settings.out}: another command is writing to it; wait for it to end")
+    trials = [record for record in campaign.records() if record.replicate_of is None]
+    baselines, finalists, remarks = choose(trials, settings, campaign.select_on)
+    check_places(settings)
+    uri = absolute(settings.tracking_uri)
+    data = _same_data(settings, manifest)
+    select_on = choose_selection(settings, data)
+    check_tracking_uri(settings, uri)
+    seeds = _fresh_seeds(settings.seeds, trials, manifest)
+    originals = [*baselines, *finalists]
+    _check_code(originals, data)
+    replicates = {p.fingerprint: p for seed in seeds for record in originals for p in [_replicate(record, seed, data)]}
+    made = recipe_of(settings)
+    return Replication(
+        settings=settings,
+        folder=settings.out.resolve(),
+        data=data,
+        epochs=made.epochs,
+        typical=TrialConfig.from_flat(next(iter(replicates.values())).config),
+        recipe=made,
+        select_on=select_on,
+        objectives=objectives_of(campaign.objectives, campaign.select_on),
+        tracking_uri=uri,
+        manifest=manifest,
+        trials=trials,
+        baselines=baselines,
+        finalists=finalists,
+        remarks=remarks,
+        seeds=seeds,
+        replicates=replicates,
+    )
+
+
+def _same_data(settings: ReplicateSettings, manifest: Mapping[str, Any]) -> TrainingData:
+    """Read the campaign's data again. Raises UserError where they have changed."""
+    data = read_data(settings)
+    scored_on = {"cagi5": data.variants, "satmut": data.satmut}
+    digests = {"data": data.dataset.digest} | {name: of and of.digest for name, of in scored_on.items()}
+    for name, digest in digests.items():
+        if digest != manifest["identity"].get(name):
+            raise UserError(
+                f"{getattr(settings, name)}: is not what {settings.out} was trained and scored on any more;"
+                " put the data of then back"
+            )
+    return data
+
+
+def _fresh_seeds(count: int, trials: Iterable[TrialRecord], manifest: Mapping[str, Any]) -> list[int]:
+    """The smallest that no trial of the campaign has, nor a configuration that a study may yet train."""
+    taken = {record.config["seed"] for record in trials}
+    if manifest["identity"]["command"] == StudySettings.command:
+        taken |= {published.seed for _, published in published_by_name().values()}
+    candidates = range(count + len(taken))
+    return [seed for seed in candidates if seed not in taken][:count]
+
+
+def _check_code(originals: Iterable[TrialRecord], data: TrainingData) -> None:
+    """See that each configuration still builds what was trained. Raises UserError."""
+    for record in originals:
+        if data.fingerprint_of(_config(record, record.config["seed"])) != record.fingerprint:
+            raise UserError(
+                f"{record.name}: what its configuration builds has changed since it was trained; put the code of"
+                f" then back (encoder {record.config['encoder']}, loss {record.config['loss']},"
+                f" sampler {record.config['sampler']})"
+            )
+
+
+def _replicate(record: TrialRecord, seed: int, data: TrainingData) -> Proposal:
+    config = _config(record, seed)
+    return Proposal(
+        name=f"{record.name}/s{seed}",
+        family=record.family,
+        number=-1,
+        config=config.to_flat(),
+        fingerprint=data.fingerprint_of(config),
+        published=None,
+        also={},
+        replicate_of=record.name,
+    )
 
 
 def choose(

@@ -2,74 +2,61 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nrtune.analysis import open_campaign
+from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.store.records import MANIFEST, TrialRecord, read_manifest
-from nrtune.orchestrator.campaign.campaign import CampaignRun, absolute
-from nrtune.orchestrator.lifecycle.stopping import EarlyStopping, default_grace
+from nrtune.orchestrator.campaign.checks import check_places, check_tracking_uri, choose_selection, read_data
+from nrtune.orchestrator.campaign.plan import Plan
+from nrtune.orchestrator.campaign.recipe import Recipe, check_noise, recipe_of
+from nrtune.orchestrator.lifecycle.rules import RULES, EarlyStopping, default_grace
 from nrtune.orchestrator.search.allocation import Adaptive, Allocation
-from nrtune.orchestrator.search.family_study import Direction, FamilyStudy, Proposer, open_storage, open_study
+from nrtune.orchestrator.search.family_study import FamilyStudy
 from nrtune.orchestrator.search.grid import VALUES, Grid
-from nrtune.orchestrator.search.objectives import checked_aims
+from nrtune.orchestrator.search.objectives import checked_objectives
+from nrtune.orchestrator.search.optuna_storage import Direction, open_storage, open_study
+from nrtune.orchestrator.search.proposals import Proposer
 from nrtune.orchestrator.state.ledger import Ledger
+from nrtune.orchestrator.state.locations import absolute
 from nrtune.orchestrator.state.settings import Settings
 from nrtune.search_spaces import FAMILIES, Family, check_codes, names_by_word, published_by_name, short_form
 from nrtune.search_spaces.ablation import BUDGET, around
 from nrtune.trainables.core.errors import UserError, suggest
-from nrtune.trainables.training.config import TrialConfig
 
 ABLATION = "ablation"
+NO_EARLY_STOPPING = "none"
 
 
-class Search(CampaignRun):
-    """A checked search, ready to run. Raises UserError."""
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Search(Plan):
+    """A checked search.
 
-    def __init__(self, settings: Settings) -> None:
-        if not settings.families:
-            raise UserError(f"--families is empty; known: {', '.join(FAMILIES)}")
-        if len(set(settings.families)) < len(settings.families):
-            raise UserError(f"--families names one family twice: {', '.join(settings.families)}")
-        for name in settings.families:
-            FAMILIES.get(name)
-        super().__init__(settings)
-        self.search = settings
-        grace = settings.grace_epochs or default_grace(self.epochs)
-        if settings.scheduler != "none":
-            self.early_stopping = EarlyStopping(grace, settings.reduction_factor, settings.scheduler)
-        self.aims = checked_aims(settings.objective, self.data, self.select_on)
-        self.optuna_storage = absolute(settings.optuna_storage)
-        self.centre = self._centre()
-        self._families = {name: self._family(name) for name in settings.families}
-        check_codes(self._families)
-        for name, family in self._families.items():
-            for values in family.representatives():
-                self.check(name, family.flat(values), settings.seed)
-        if self.optuna_storage is not None:
-            open_storage(self.folder, self.optuna_storage)
+    centre: the flat configuration that --around names, or None. searched: the families asked for, by name.
+    """
+
+    settings: Settings
+    centre: Mapping[str, Any] | None
+    searched: Mapping[str, Family]
+    optuna_storage: str | None
 
     @property
     def families(self) -> Sequence[str]:
         """The families asked for."""
-        return self.search.families
+        return self.settings.families
 
     def wanted(self, ledger: Ledger) -> dict[str, int]:
         """As many trials of each family as were asked for."""
-        return dict.fromkeys(self.families, self.search.trials)
+        return dict.fromkeys(self.families, self.settings.trials)
 
     def allocation(self, ledger: Ledger) -> Allocation:
         """As many trials for each family, or more for those that promise more."""
-        if self.search.allocation == "even":
+        if self.settings.allocation == "even":
             return super().allocation(ledger)
-        return Adaptive(self.wanted(ledger), self.search.min_trials, self.ended(ledger), self._first_objective)
-
-    def typical(self) -> TrialConfig:
-        """The first family's first."""
-        name, family = next(iter(self._families.items()))
-        return self.build(name, family.flat(next(iter(family.representatives()))), self.search.seed)
+        return Adaptive(self.wanted(ledger), self.settings.min_trials, self.ended(ledger), self._first_objective)
 
     def proposers(self, ledger: Ledger) -> dict[str, Proposer]:
         """An Optuna study a family."""
@@ -80,112 +67,179 @@ class Search(CampaignRun):
         # Studies in a shared database carry the campaign's name and id; in its own journal the family's name will do.
         prefix = f"{ledger.manifest['name']}-{ledger.manifest['id']}/" if self.optuna_storage else ""
         known = (record.family for record in ledger.records.values())
-        families = {name: self._family(name) for name in dict.fromkeys(itertools.chain(self.families, known))}
+        families = {
+            name: _family(self.settings, self.centre, name)
+            for name in dict.fromkeys(itertools.chain(self.families, known))
+        }
         check_codes(families)
-        directions: list[Direction] = ["maximize" if aim.direction == "max" else "minimize" for aim in self.aims]
+        directions: list[Direction] = [
+            "maximize" if objective.direction == "max" else "minimize" for objective in self.objectives
+        ]
         return {
             name: FamilyStudy(
                 name,
                 family,
                 open_study(storage, prefix + name, ledger.manifest["id"], directions),
-                lambda parameters: self.make_config(parameters, self.search.seed),
+                lambda parameters: self.recipe.config(parameters, self.settings.seed),
                 self.data.fingerprint_of,
-                self.search.seed,
-                self.search.sampler,
+                self.settings.seed,
+                self.settings.sampler,
             )
             for name, family in families.items()
         }
 
     def identity(self) -> dict[str, Any]:
         """What any campaign has, and what decides a search's proposals."""
-        chosen = {"seed": self.search.seed, "set": dict(self.search.set), "around": self.centre}
+        chosen = {"seed": self.settings.seed, "set": dict(self.settings.set), "around": self.centre}
         how = {
-            "scheduler": self.search.scheduler,
-            "sampler": self.search.sampler,
-            "objective": list(map(str, self.aims)),
+            "scheduler": self.settings.scheduler,
+            "sampler": self.settings.sampler,
+            "objective": list(map(str, self.objectives)),
         }
         return super().identity() | chosen | how | {"optuna_storage": self.optuna_storage}
 
     def notes(self) -> list[str]:
         """What a user should know of the data, and how large the grids are."""
-        if self.search.sampler != "grid":
+        if self.settings.sampler != "grid":
             return super().notes()
-        sizes = [f"{Grid(family).size} of {name}" for name, family in self._families.items()]
+        sizes = [f"{Grid(family).size} of {name}" for name, family in self.searched.items()]
         return [*super().notes(), f"configurations of the grid, {VALUES} values a number: {', '.join(sizes)}"]
 
-    def parent_parameters(self) -> dict[str, Any]:
-        """What MLflow shows of the campaign itself."""
-        how = {"scheduler": self.search.scheduler, "sampler": self.search.sampler}
-        return super().parent_parameters() | {
-            "seed": self.search.seed,
+    def parameters(self) -> dict[str, Any]:
+        """What a tracker shows of the campaign itself."""
+        how = {"scheduler": self.settings.scheduler, "sampler": self.settings.sampler}
+        return super().parameters() | {
+            "seed": self.settings.seed,
             **how,
-            "objective": ",".join(map(str, self.aims)),
+            "objective": ",".join(map(str, self.objectives)),
         }
 
     def _first_objective(self, record: TrialRecord) -> float | None:
         """The first objective, larger is better; None where the trial does not have all of them."""
-        found = self.objective(record)
+        found = self.evaluate(record)
         if found is None:
             return None
         value = found[0] if isinstance(found, tuple) else found
-        return value if self.aims[0].direction == "max" else -value
+        return value if self.objectives[0].direction == "max" else -value
 
-    def _family(self, name: str) -> Family:
-        family = FAMILIES.get(name)
-        if name == ABLATION and self.centre is not None:
-            try:
-                family = around(_title(str(self.search.around)), self.centre, map(FAMILIES.get, FAMILIES))
-            except ValueError as error:
-                raise UserError(f"--around {self.search.around}: {error}") from error
-        for key in self.search.set:
-            if key in BUDGET:
-                raise UserError(f"--set {key}: belongs to the whole campaign; give --{key}")
-        return family.override(self.search.set) if self.search.set else family
-
-    def _stored_settings(self) -> dict[str, Any]:
+    def stored_settings(self) -> dict[str, Any]:
         """What --resume goes on with, from whatever folder it is called."""
-        stored = super()._stored_settings()
+        stored = super().stored_settings()
         return stored | ({"around": _whole(stored["around"])} if "around" in stored else {})
 
-    def _centre(self) -> dict[str, Any] | None:
-        """The flat configuration that --around names; once the campaign has begun, it has one of its own."""
-        where = self.search.around
-        if where is None:
-            return None
-        if ABLATION not in self.search.families:
-            raise UserError(f"--around {where}: is for the family {ABLATION}; add it to --families")
-        try:
-            return self._found_centre(where)
-        except UserError:
-            if (self.folder / MANIFEST).exists():
-                manifest = read_manifest(self.folder)
-                kept: dict[str, Any] | None = manifest["identity"].get("around")
-                if kept is not None and manifest["settings"].get("around") in (where, _whole(where)):
-                    return kept
-            raise
 
-    def _found_centre(self, where: str) -> dict[str, Any]:
-        """The configuration of a published name, or of a trial in a campaign's folder under any of its names."""
-        meanings = names_by_word()
-        if where in meanings:
-            if len(meanings[where]) > 1:
-                raise UserError(
-                    f"--around {where}: stands for {len(meanings[where])} configurations; name one, such as"
-                    f" {short_form(meanings[where][0])}"
-                )
-            family, found = published_by_name()[meanings[where][0]]
-            flat = FAMILIES.get(family).flat(FAMILIES.get(family).complete(found.parameters))
-            return self.check(family, flat, found.seed).to_flat()
-        folder, name = Path(where).parent, Path(where).name
-        if not folder.is_dir() or folder == Path():
+def prepare_search(settings: Settings) -> Search:
+    """Check a search's settings, read its data, and see that each family can be trained on them. Raises UserError."""
+    check_places(settings)
+    recipe, early_stopping = recipe_of(settings), _early_stopping(settings)
+    centre = _centre(settings, recipe)
+    searched = _searched(settings, centre)
+    # Of each family: one configuration a combination of its choices.
+    configs = [
+        (name, recipe.config_of(name, family.flat(values), settings.seed))
+        for name, family in searched.items()
+        for values in family.representatives()
+    ]
+    assert settings.out is not None
+    folder, storage, uri = settings.out.resolve(), absolute(settings.optuna_storage), absolute(settings.tracking_uri)
+    data = read_data(settings)
+    select_on = choose_selection(settings, data)
+    objectives = checked_objectives(settings.objective, data, select_on)
+    for name, config in configs:
+        check_noise(data, name, config)
+    check_tracking_uri(settings, uri)
+    if storage is not None:
+        open_storage(folder, storage)
+    return Search(
+        settings=settings,
+        folder=folder,
+        data=data,
+        epochs=recipe.epochs,
+        typical=configs[0][1],
+        early_stopping=early_stopping,
+        recipe=recipe,
+        select_on=select_on,
+        objectives=objectives,
+        tracking_uri=uri,
+        centre=centre,
+        searched=searched,
+        optuna_storage=storage,
+    )
+
+
+def _early_stopping(settings: Settings) -> EarlyStopping | None:
+    if settings.scheduler == NO_EARLY_STOPPING:
+        return None
+    if settings.scheduler not in RULES:
+        known = ", ".join(map(repr, RULES))
+        raise UserError(f"--scheduler: input should be {known} or '{NO_EARLY_STOPPING}', not {settings.scheduler!r}")
+    grace = settings.grace_epochs or default_grace(recipe_of(settings).epochs)
+    return EarlyStopping(grace, settings.reduction_factor, settings.scheduler)
+
+
+def _searched(settings: Settings, centre: Mapping[str, Any] | None) -> dict[str, Family]:
+    """The families asked for, by name. Raises UserError for an unknown one, and for two of one code."""
+    if not settings.families:
+        raise UserError(f"--families is empty; known: {', '.join(FAMILIES)}")
+    if len(set(settings.families)) < len(settings.families):
+        raise UserError(f"--families names one family twice: {', '.join(settings.families)}")
+    searched = {name: _family(settings, centre, name) for name in settings.families}
+    check_codes(searched)
+    return searched
+
+
+def _family(settings: Settings, centre: Mapping[str, Any] | None, name: str) -> Family:
+    family = FAMILIES.get(name)
+    if name == ABLATION and centre is not None:
+        try:
+            family = around(_title(str(settings.around)), centre, map(FAMILIES.get, FAMILIES))
+        except ValueError as error:
+            raise UserError(f"--around {settings.around}: {error}") from error
+    for key in settings.set:
+        if key in BUDGET:
+            raise UserError(f"--set {key}: belongs to the whole campaign; give --{key}")
+    return family.override(settings.set) if settings.set else family
+
+
+def _centre(settings: Settings, recipe: Recipe) -> dict[str, Any] | None:
+    """The flat configuration that --around names; once the campaign has begun, it has one of its own."""
+    where = settings.around
+    if where is None:
+        return None
+    if ABLATION not in settings.families:
+        raise UserError(f"--around {where}: is for the family {ABLATION}; add it to --families")
+    try:
+        return _found_centre(where, recipe)
+    except UserError:
+        assert settings.out is not None
+        if (settings.out / MANIFEST).exists():
+            manifest = read_manifest(settings.out)
+            kept: dict[str, Any] | None = manifest["identity"].get("around")
+            if kept is not None and manifest["settings"].get("around") in (where, _whole(where)):
+                return kept
+        raise
+
+
+def _found_centre(where: str, recipe: Recipe) -> dict[str, Any]:
+    """The configuration of a published name, or of a trial in a campaign's folder under any of its names."""
+    meanings = names_by_word()
+    if where in meanings:
+        if len(meanings[where]) > 1:
             raise UserError(
-                f"--around {where}: is neither a published name nor DIR/TRIAL{suggest(where, meanings, '')}"
+                f"--around {where}: stands for {len(meanings[where])} configurations; name one, such as"
+                f" {short_form(meanings[where][0])}"
             )
-        trials = {name: record for record in open_campaign(folder).records() for name in (record.name, *record.also)}
-        trials = {short_form(name): record for name, record in trials.items()} | trials
-        if name not in trials:
-            raise UserError(f"--around {where}: {folder} has no trial {name!r}{suggest(name, trials, '')}")
-        return dict(trials[name].config)
+        family, found = published_by_name()[meanings[where][0]]
+        flat = FAMILIES.get(family).flat(FAMILIES.get(family).complete(found.parameters))
+        return recipe.config_of(family, flat, found.seed).to_flat()
+    folder, name = Path(where).parent, Path(where).name
+    if not folder.is_dir() or folder == Path():
+        raise UserError(f"--around {where}: is neither a published name nor DIR/TRIAL{suggest(where, meanings, '')}")
+    trials = {name: record for record in open_campaign(folder).records() for name in (record.name, *record.also)}
+    trials = {short_form(name): record for name, record in trials.items()} | trials
+    if name not in trials:
+        raise UserError(f"--around {where}: {folder} has no trial {name!r}{suggest(name, trials, '')}")
+    return dict(trials[name].config)
 
 
 def _whole(where: str) -> str:

@@ -2,68 +2,103 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from nrtune.orchestrator.campaign.campaign import CampaignRun
-from nrtune.orchestrator.search.family_study import GivenOrder, Proposal, Proposer
+from nrtune.analysis.selection.pareto import default_objectives
+from nrtune.analysis.store.records import Proposal
+from nrtune.orchestrator.campaign.checks import check_places, check_tracking_uri, choose_selection, read_data
+from nrtune.orchestrator.campaign.plan import Plan
+from nrtune.orchestrator.campaign.recipe import Recipe, check_noise, recipe_of
+from nrtune.orchestrator.search.proposals import FixedProposals, Proposer
 from nrtune.orchestrator.state.ledger import Ledger
+from nrtune.orchestrator.state.locations import absolute
 from nrtune.orchestrator.state.settings import StudySettings
 from nrtune.search_spaces import FAMILIES, names_by_word, published_by_name
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.training.config import TrialConfig
+from nrtune.trainables.training.loop import TrainingData
 
 
-class Study(CampaignRun):
-    """Checked published configurations, ready to run. Raises UserError.
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Study(Plan):
+    """Checked published configurations; those of one fingerprint are trained once, under the name that comes first.
 
-    Configurations of one fingerprint are trained once, under the name that comes first.
+    chosen: the proposals asked for, by fingerprint.
     """
 
-    def __init__(self, settings: StudySettings) -> None:
-        chosen = chosen_names(settings.only)
-        super().__init__(settings)
-        self._proposals = self._plan(chosen)
-        self._chosen = {p.fingerprint for p in self._proposals if chosen & {p.name, *p.also}}
+    chosen: Mapping[str, Proposal]
 
     @property
     def families(self) -> Sequence[str]:
         """The families of the configurations asked for."""
-        return tuple(dict.fromkeys(p.family for p in self._proposals if p.fingerprint in self._chosen))
+        return tuple(dict.fromkeys(proposal.family for proposal in self.chosen.values()))
 
     def wanted(self, ledger: Ledger) -> dict[str, int]:
         """What has ended of each family, and what was asked for and has not."""
-        missing = Counter(p.family for p in self._proposals if p.fingerprint in self._chosen - set(ledger.records))
+        missing = Counter(p.family for fingerprint, p in self.chosen.items() if fingerprint not in ledger.records)
         ended = Counter(record.family for record in ledger.records.values())
         return {family: ended[family] + missing[family] for family in self.families}
-
-    def typical(self) -> TrialConfig:
-        """The first configuration asked for."""
-        return TrialConfig.from_flat(next(p.config for p in self._proposals if p.fingerprint in self._chosen))
 
     def proposers(self, ledger: Ledger) -> dict[str, Proposer]:
         """The published configurations of each family."""
         known = [*self.families, *(record.family for record in ledger.records.values())]
-        chosen = [p for p in self._proposals if p.fingerprint in self._chosen]
-        return {name: GivenOrder(name, [p for p in chosen if p.family == name]) for name in dict.fromkeys(known)}
+        chosen = self.chosen.values()
+        return {name: FixedProposals(name, [p for p in chosen if p.family == name]) for name in dict.fromkeys(known)}
 
-    def _plan(self, chosen: Collection[str]) -> list[Proposal]:
-        """Every published configuration; one that is there already under another name is added to it.
 
-        All of them, because a name of one that was not asked for may stand for one that was.
-        """
-        plan: dict[str, Proposal] = {}
-        for number, (name, (family, published)) in enumerate(published_by_name().items()):
-            known = FAMILIES.get(family)
-            flat = known.flat(known.complete(published.parameters))
-            build = self.check if name in chosen else self.build
-            config = build(family, flat, published.seed)
-            fingerprint = self.data.fingerprint_of(config)
-            if (first := plan.get(fingerprint)) is not None:
-                plan[fingerprint] = first._replace(also={**first.also, name: family})
-            else:
-                plan[fingerprint] = Proposal(name, family, number, config.to_flat(), fingerprint, name, {})
-        return list(plan.values())
+def prepare_study(settings: StudySettings) -> Study:
+    """Check a study's settings, read its data, and see that each configuration asked for can be trained. Raises UserError."""
+    check_places(settings)
+    names, recipe = chosen_names(settings.only), recipe_of(settings)
+    configs = _configs(recipe)
+    assert settings.out is not None
+    folder, uri = settings.out.resolve(), absolute(settings.tracking_uri)
+    data = read_data(settings)
+    select_on = choose_selection(settings, data)
+    for name in names:
+        check_noise(data, *configs[name])
+    check_tracking_uri(settings, uri)
+    proposals = _proposals(configs, data)
+    chosen = {fingerprint: p for fingerprint, p in proposals.items() if names & {p.name, *p.also}}
+    return Study(
+        settings=settings,
+        folder=folder,
+        data=data,
+        epochs=recipe.epochs,
+        typical=TrialConfig.from_flat(next(iter(chosen.values())).config),
+        recipe=recipe,
+        select_on=select_on,
+        objectives=default_objectives(select_on),
+        tracking_uri=uri,
+        chosen=chosen,
+    )
+
+
+def _configs(recipe: Recipe) -> dict[str, tuple[str, TrialConfig]]:
+    """Family and configuration of every published name."""
+    found = {}
+    for name, (family, published) in published_by_name().items():
+        known = FAMILIES.get(family)
+        flat = known.flat(known.complete(published.parameters))
+        found[name] = family, recipe.config_of(family, flat, published.seed)
+    return found
+
+
+def _proposals(configs: Mapping[str, tuple[str, TrialConfig]], data: TrainingData) -> dict[str, Proposal]:
+    """Every published configuration, by fingerprint; one that is there already under another name is added to it.
+
+    All of them, because a name of one that was not asked for may stand for one that was.
+    """
+    found: dict[str, Proposal] = {}
+    for number, (name, (family, config)) in enumerate(configs.items()):
+        fingerprint = data.fingerprint_of(config)
+        if (first := found.get(fingerprint)) is not None:
+            found[fingerprint] = first.known_as(name, family)
+        else:
+            found[fingerprint] = Proposal(name, family, number, config.to_flat(), fingerprint, name, {})
+    return found
 
 
 def chosen_names(only: Collection[str]) -> set[str]:

@@ -11,6 +11,9 @@ import typer
 
 from nrtune.trainables.core.errors import UserError
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "preset": ("small", "study"),
     "precision": ("auto", "float32", "bf16"),
@@ -117,6 +120,10 @@ KeepTop = Annotated[
 ]
 Keep = Annotated[
     list[str] | None, typer.Option(metavar="TRIAL|all", help="A trial whose checkpoint stays, too, or all.")
+]
+Tracker = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="What shows the trials: mlflow, or one of your own. [default: mlflow]"),
 ]
 TrackingUri = Annotated[
     str | None, typer.Option(help="MLflow tracking URI. [default: a SQLite file in the campaign's folder]")

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from nrtune.analysis.sources.open import open_folder
-from nrtune.orchestrator.state.ledger import tracking_uri
+from nrtune.orchestrator.state.locations import tracking_uri
 from nrtune.trainables.core.errors import UserError
 
 HOST = "127.0.0.1"
@@ -22,7 +22,7 @@ def serve_mlflow(folder: Path, port: int) -> int:
     uri = tracking_uri(folder)
     if uri.startswith(("http://", "https://", "databricks")):
         raise UserError(f"the campaign is tracked by a server: open {uri} in a browser")
-    from nrtune.orchestrator.tracking.mlflow_tracker import page_of  # MLflow takes seconds to import
+    from nrtune.orchestrator.tracking.trackers.mlflow import page_of  # MLflow takes seconds to import
 
     _check_free(port)
     command = [
@@ -58,7 +58,7 @@ def serve_optuna(folder: Path, port: int) -> None:
         raise UserError(f"{folder}: is a {identity['command']}, which Optuna proposes nothing for")
     from optuna_dashboard import run_server
 
-    from nrtune.orchestrator.search.family_study import read_storage  # Optuna takes a second to import
+    from nrtune.orchestrator.search.optuna_storage import read_storage  # Optuna takes a second to import
 
     _check_free(port)
     sys.stderr.write(f"open http://{HOST}:{port} in a browser (Ctrl-C ends the server)\n")

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from nrtune.orchestrator.execution import cluster
+from nrtune.orchestrator.execution.job import Job
 from nrtune.orchestrator.execution.packing import packed
 from nrtune.orchestrator.state.settings import AUTO, RunSettings
 from nrtune.trainables.core.errors import UserError
-
-if TYPE_CHECKING:
-    from nrtune.orchestrator.campaign.campaign import CampaignRun
 
 
 class Resources(NamedTuple):
@@ -19,6 +17,11 @@ class Resources(NamedTuple):
 
     each: dict[str, float]
     alone: dict[str, float]
+
+    @property
+    def shares(self) -> bool:
+        """Whether one trial leaves something of its GPU or node to others."""
+        return self.each != self.alone
 
     def proposed(self, settings: RunSettings) -> int:
         """How many trials are handed to Ray at a time: as many as run at once, now or on nodes that it will start.
@@ -30,19 +33,19 @@ class Resources(NamedTuple):
         return settings.max_concurrent or cluster.trials_at_once(self.each, joined=joined) + 1
 
 
-def find_resources(campaign: CampaignRun, say: Callable[[str], None]) -> Resources:
+def find_resources(job: Job, say: Callable[[str], None]) -> Resources:
     """The CPUs and GPUs asked for, measured where that is `auto`; without a word on GPUs, one where there are any or can be.
 
     Raises UserError for more than any node has: such a trial would wait for ever.
     """
-    settings = campaign.settings
+    settings = job.settings
     nodes = cluster.nodes(joined=cluster.address_of(settings.address) is not None)
     cpus, gpus = settings.cpus_per_trial, settings.gpus_per_trial
     has_gpus = any(node.get("GPU", 0) >= 1 for node in nodes)
     if gpus is None:
         gpus = 1.0 if has_gpus else 0.0
     if (gpus == AUTO and has_gpus) or (cpus == AUTO and not has_gpus):
-        found = packed(campaign.folder, campaign.typical().to_flat(), campaign.data, nodes, say)
+        found = packed(job.folder, job.typical.to_flat(), job.data, nodes, say)
         cpus, gpus = (int(found["cpu"]) if cpus == AUTO else cpus), found["gpu"]
     each = {"cpu": 1.0 if cpus == AUTO else float(cpus), "gpu": 0.0 if gpus == AUTO else float(gpus)}
     if not any(node.get("CPU", 0) >= each["cpu"] and node.get("GPU", 0) >= each["gpu"] for node in nodes):

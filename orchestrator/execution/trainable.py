@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from nrtune.analysis.store.records import MANIFEST
-from nrtune.orchestrator.lifecycle.faults import CRASHED, TrialTimeout, classify
+from nrtune.orchestrator.execution.failures import classify
+from nrtune.orchestrator.lifecycle.faults import CRASHED, TrialTimeout
 from nrtune.orchestrator.lifecycle.messages import MESSAGE, EpochEnded, Message, TrialFailed
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.files import LAST

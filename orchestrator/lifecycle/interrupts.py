@@ -11,7 +11,7 @@ PATIENCE_SECONDS = 20.0
 """How long it may take to such a point; from then on it is left wherever it is."""
 
 
-class Interrupts:
+class SignalGuard:
     """In its `with` block the first SIGINT or SIGTERM only asks to leave; a second one raises KeyboardInterrupt at once.
 
     A block that was asked is left where it calls `leave_if_asked`, else at its end.

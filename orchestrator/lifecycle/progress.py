@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
@@ -13,23 +13,24 @@ from rich.table import Table
 from rich.text import Text
 
 from nrtune.analysis.store.records import FAILED, FINISHED, PRUNED, TrialRecord
-from nrtune.orchestrator.search.family_study import Proposal
+from nrtune.orchestrator.lifecycle.messages import EpochEnded
+from nrtune.orchestrator.lifecycle.sinks import Sink
+from nrtune.orchestrator.lifecycle.trial import History, LiveTrial
 
-Running = tuple[Proposal, int, Sequence[Mapping[str, float]]]
 RECENT = 6
 """Ended trials shown below the table."""
 
 
-class Progress:
+class Progress(Sink):
     """Shows families, running trials and the best validation Spearman so far; `wanted` is what each family shall have."""
 
     def __init__(self, wanted: Mapping[str, int], records: Iterable[TrialRecord]) -> None:
         self.wanted = wanted
         self.console = Console(stderr=True, highlight=False)
+        self._running: dict[str, LiveTrial] = {}  # by fingerprint
         self.ended_count: dict[str, Counter[str]] = {family: Counter() for family in wanted}
         self.best: dict[str, float] = {}
         self.lines: list[Text] = []
-        self._running: Sequence[Running] = ()
         self._started = time.monotonic()
         self._live: Live | None = None
         for record in records:
@@ -51,14 +52,26 @@ class Progress:
         """Print a line above the table."""
         self.console.print(text, soft_wrap=True, markup=False)
 
-    def running(self, running: Sequence[Running]) -> None:
-        """Show what runs now."""
-        self._running = running
-        if self._live is not None:
-            self._live.update(self._view())
+    def started(self, trial: LiveTrial) -> None:
+        """Show that it runs."""
+        self._running[trial.proposal.fingerprint] = trial
+        self._show()
 
-    def ended(self, record: TrialRecord) -> None:
+    def epoch_ended(self, trial: LiveTrial, message: EpochEnded) -> None:
+        """Show its epoch."""
+        self._show()
+
+    def suspended(self, trial: LiveTrial, following: str | None) -> None:
+        """Say why it stopped, where it runs again."""
+        self._running.pop(trial.proposal.fingerprint, None)
+        if following is not None and trial.failure is not None:
+            failure = trial.failure
+            self.say(f"{trial.proposal.name} {following} ({failure.failure_class}: {failure.message[:100]})")
+        self._show()
+
+    def ended(self, record: TrialRecord, history: History) -> None:
         """Count and show a trial that ended."""
+        self._running.pop(record.fingerprint, None)
         self._count(record)
         done = sum(sum(counts.values()) for counts in self.ended_count.values())
         line = f"[{done}/{sum(self.wanted.values())}] {describe(record)}"
@@ -67,7 +80,10 @@ class Progress:
         self.lines = [*self.lines, text][-RECENT:]
         if self._live is None:
             self.say(line)
-        else:
+        self._show()
+
+    def _show(self) -> None:
+        if self._live is not None:
             self._live.update(self._view())
 
     def _count(self, record: TrialRecord) -> None:
@@ -86,7 +102,7 @@ class Progress:
             table.add_column(heading, justify="left" if text else "right", no_wrap=not text)
         for family, wanted in self.wanted.items():
             counts = self.ended_count[family]
-            running = [_running_text(r) for r in self._running if r[0].family == family]
+            running = [_running_text(trial) for trial in self._running.values() if trial.proposal.family == family]
             best = f"{self.best[family]:.3f}" if family in self.best else "–"
             table.add_row(
                 family,
@@ -99,10 +115,9 @@ class Progress:
         return Group(table, *self.lines)
 
 
-def _running_text(running: Running) -> str:
-    proposal, epoch, history = running
-    value = f" {history[-1]['val/spearman']:.3f}" if history else ""
-    return f"{proposal.name}: {epoch}/{proposal.config['epochs']}{value}"
+def _running_text(trial: LiveTrial) -> str:
+    value = f" {trial.history[-1]['val/spearman']:.3f}" if trial.history else ""
+    return f"{trial.proposal.name}: {trial.epoch}/{trial.proposal.config['epochs']}{value}"
 
 
 def describe(record: TrialRecord) -> str:

@@ -1,15 +1,13 @@
-"""Second chances: which failures are tried again, how often and with what; and families that get no more."""
+"""Second chances: which failures are tried again, how often and with what."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections import Counter
 
-from nrtune.analysis.store.records import FAILED, TrialRecord
-from nrtune.orchestrator.lifecycle.faults import LOST_NODE, OOM, Failure
-from nrtune.orchestrator.search.family_study import Proposal
+from nrtune.analysis.store.records import Proposal
+from nrtune.orchestrator.lifecycle.faults import OOM, Failure
 
 MOST_RESTARTS = 3
 """So often a trial goes on from its checkpoint after its worker or its node was lost, without getting any further; then
@@ -17,10 +15,6 @@ it has failed."""
 
 PAUSE = 2.0
 """Seconds before the first restart of a trial, twice as many before each further one: what failed may be gone by then."""
-
-HOPELESS = 3
-"""A family is asked no more when so many of its trials have ended since the start, and all failed. What goes on after an
-interruption is no new start, but for families that were asked no more: their cause may have been mended."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,13 +31,9 @@ class Attempt:
 
 
 class Retries:
-    """Trials that wait for another attempt, by what their failures allow.
+    """Trials that wait for another attempt, by what their failures allow."""
 
-    shared: whether trials share what `alone` would give to one; where they do not, that step is left out.
-    """
-
-    def __init__(self, *, shared: bool = True) -> None:
-        self.shared = shared
+    def __init__(self) -> None:
         self._waiting: list[tuple[float, Proposal]] = []
         self._attempts: dict[str, Attempt] = {}
         self._restarts: Counter[str] = Counter()
@@ -65,12 +55,15 @@ class Retries:
                 return proposal
         return None
 
-    def again(self, proposal: Proposal, failure: Failure, epoch: int) -> str | None:
-        """Put a trial that failed after an epoch into the queue and say how it goes on; None where it has had its chances."""
+    def again(self, proposal: Proposal, failure: Failure, epoch: int, *, shares: bool) -> str | None:
+        """Put a trial that failed after an epoch into the queue and say how it goes on; None where it has had its chances.
+
+        shares: whether others run on the same GPU or node; where none do, there is no running alone.
+        """
         now = self.attempt(proposal.fingerprint)
         following, pause = dataclasses.replace(now, number=now.number + 1), 0.0
         if failure.failure_class == OOM:
-            if self.shared and not now.alone:
+            if shares and not now.alone:
                 following, said = dataclasses.replace(following, alone=True), "runs again, alone"
             elif now.micro_batches == 1:
                 following, said = dataclasses.replace(following, micro_batches=2), "runs again with half batches"
@@ -90,34 +83,3 @@ class Retries:
         self._attempts[proposal.fingerprint] = following
         self._waiting.append((time.monotonic() + pause, proposal))
         return said
-
-
-class Outcomes:
-    """How the trials of each family have ended since the start. before: those that ended before an interruption."""
-
-    def __init__(self, before: Iterable[TrialRecord] = ()) -> None:
-        self._ended: Counter[str] = Counter()
-        self._failed: defaultdict[str, list[TrialRecord]] = defaultdict(list)
-        for record in before:
-            self.note(record)
-        for family in [family for family in self._failed if self.hopeless(family)]:
-            del self._ended[family], self._failed[family]
-
-    def note(self, record: TrialRecord) -> None:
-        """Count a trial that has ended; that its node was lost is not its family's fault."""
-        if record.failure_class == LOST_NODE:
-            return
-        self._ended[record.family] += 1
-        if record.status == FAILED:
-            self._failed[record.family].append(record)
-
-    def hopeless(self, family: str) -> str | None:
-        """Why a family is asked no more, in one sentence; None where it is."""
-        failed = self._failed[family]
-        if len(failed) < HOPELESS or len(failed) < self._ended[family]:
-            return None
-        classes = Counter(str(record.failure_class) for record in failed)
-        counts = ", ".join(f"{count} {name}" for name, count in classes.items())
-        return (
-            f"{family} is asked no more: all {len(failed)} of its trials failed ({counts}; last: {failed[-1].failure})"
-        )

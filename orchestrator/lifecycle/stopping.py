@@ -15,132 +15,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
-import numpy as np
-
+from nrtune.orchestrator.lifecycle.rules import Curve, Rule
 from nrtune.trainables.core.files import append_line, cut_torn_line, write_atomically
-from nrtune.trainables.core.randomness import derive_generator
 
 STOPPING = "stopping.jsonl"
-
-MIN_CURVES = 3
-"""The median rule stops nobody before so many other trials have come as far."""
-
-Curve = Sequence[float]
-"""A trial's validation Spearman after each epoch, from the first on."""
-
-
-class EarlyStopping(NamedTuple):
-    """Epochs that every trial gets; by how much fewer trials go on from each rung to the next; and the rule.
-
-    asha: one ladder of rungs. hyperband: several, each of which begins a rung later. median: after every `grace_epochs`
-    epochs a trial is stopped whose best value so far is below the median of the others' running means; reduction_factor
-    does not matter.
-    """
-
-    grace_epochs: int
-    reduction_factor: float
-    rule: Literal["asha", "hyperband", "median"] = "asha"
-
-
-def rungs(epochs: int, stopping: EarlyStopping | None) -> tuple[int, ...]:
-    """The epochs after which a trial may be stopped, and is scored; none without early stopping."""
-    if stopping is None:
-        return ()
-    if stopping.rule == "median":
-        return tuple(range(stopping.grace_epochs, epochs, stopping.grace_epochs))
-    found, rung = [], float(stopping.grace_epochs)
-    while rung < epochs:
-        found.append(math.ceil(rung - 1e-9))
-        rung *= stopping.reduction_factor
-    return tuple(dict.fromkeys(rung for rung in found if rung < epochs))
-
-
-def default_grace(epochs: int) -> int:
-    """A ninth of the budget, at least 2 epochs: before that a one-cycle schedule has shown little."""
-    return max(2, epochs // 9)
-
-
-class Rule(ABC):
-    """When a trial is stopped: where what it shows at a rung is below the threshold of what the others showed there."""
-
-    def __init__(self, epochs: int, stopping: EarlyStopping) -> None:
-        self.stopping = stopping
-        self.rungs = rungs(epochs, stopping)
-
-    def bracket(self, fingerprint: str) -> int:
-        """Trials are compared to those of their own bracket, whose first rungs, so many as this, judge nobody."""
-        return 0
-
-    @abstractmethod
-    def shows(self, curve: Curve) -> float:
-        """What a trial is judged by; the curve ends at the rung."""
-
-    @abstractmethod
-    def leaves(self, curve: Curve) -> float:
-        """What others are compared to; the curve ends at the rung."""
-
-    @abstractmethod
-    def threshold(self, others: Sequence[float]) -> float | None:
-        """The least that a trial must show, of what the others left, all finite; None where nobody is stopped."""
-
-
-class Asha(Rule):
-    """Asynchronous successive halving (Li et al. 2020, arXiv:1810.05934): the best 1/reduction_factor go on."""
-
-    def shows(self, curve: Curve) -> float:
-        """The value at the rung."""
-        return curve[-1]
-
-    def leaves(self, curve: Curve) -> float:
-        """The same."""
-        return curve[-1]
-
-    def threshold(self, others: Sequence[float]) -> float | None:
-        """A percentile, by linear interpolation; the first is not stopped."""
-        return float(np.percentile(others, (1 - 1 / self.stopping.reduction_factor) * 100)) if others else None
-
-
-class Hyperband(Asha):
-    """The asynchronous HyperBand of the same paper: ASHA with several brackets.
-
-    The first bracket has all rungs, each other one fewer at the beginning, and the last has none: a method that learns
-    slowly is not always judged by its first epochs. Each bracket gets e times as many trials as the next. A trial's
-    bracket follows from its fingerprint, so that it is the same after an interruption.
-    """
-
-    def bracket(self, fingerprint: str) -> int:
-        """The trial's."""
-        shares = np.exp(-np.arange(len(self.rungs) + 1, dtype=float))
-        return int(derive_generator("bracket", fingerprint).choice(len(shares), p=shares / shares.sum()))
-
-
-class Median(Rule):
-    """The median stopping rule (Golovin et al. 2017, doi:10.1145/3097983.3098043).
-
-    It judges after the epochs of `rungs` alone, where trials are scored, so that a stopped trial's metrics are those of
-    all that it trained.
-    """
-
-    def shows(self, curve: Curve) -> float:
-        """The best value so far."""
-        return max(curve)
-
-    def leaves(self, curve: Curve) -> float:
-        """The mean of the values from the grace period on."""
-        return float(np.mean(curve[self.stopping.grace_epochs - 1 :]))
-
-    def threshold(self, others: Sequence[float]) -> float | None:
-        """The median of MIN_CURVES or more."""
-        return float(np.median(others)) if len(others) >= MIN_CURVES else None
-
-
-RULES: Mapping[str, type[Rule]] = {"asha": Asha, "hyperband": Hyperband, "median": Median}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

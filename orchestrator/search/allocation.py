@@ -20,7 +20,7 @@ import numpy as np
 from scipy.special import stdtr
 
 from nrtune.analysis.store.records import TrialRecord
-from nrtune.orchestrator.search.family_study import Proposer
+from nrtune.orchestrator.search.proposals import Proposer
 
 PRIOR = 2.0
 LEAST = 2

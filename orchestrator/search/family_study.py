@@ -1,35 +1,30 @@
-"""The search over families: one Optuna study each, multiplexed into one Ray Tune run.
+"""A family's Optuna study, in which its trials are proposed.
 
-A study is part of the campaign's books: what was proposed and how it ended. After an interruption its proposals that
+It is one of the campaign's records: what was proposed and how it ended. After an interruption its proposals that
 never ended are proposed again first, with the same parameters.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
 import math
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from nrtune.analysis.store.records import FINISHED, PRUNED, TrialRecord
+from nrtune.analysis.store.records import FINISHED, PRUNED, Proposal, TrialRecord
 from nrtune.orchestrator.search.grid import Grid
-from nrtune.orchestrator.search.samplers import SamplerName, enrol, make_sampler
+from nrtune.orchestrator.search.proposals import Evaluate, ObjectiveValues
+from nrtune.orchestrator.search.samplers import SamplerName, assign_generation, make_sampler
 from nrtune.search_spaces import Choice, Family, Float, Int, Value
-from nrtune.trainables.core.errors import UserError, one_line
-from nrtune.trainables.core.files import cut_torn_line
+from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.randomness import derive_seed
 from nrtune.trainables.training.config import TrialConfig
 
-JOURNAL = "optuna.journal"
 ASK_AGAIN = 20
 """Proposals that repeat a trial are asked anew so often before the family counts as exhausted."""
 
@@ -39,87 +34,6 @@ REPORT_SECONDS = 1.0
 CONFIG, FINGERPRINT, NAME, PUBLISHED, REPEATS = "config", "fingerprint", "name", "published", "repeats"
 _SETTLED = {FINGERPRINT, REPEATS}
 """A trial without either was cut off while it was proposed."""
-
-
-Direction = Literal["maximize", "minimize"]
-
-Objectives = float | tuple[float, ...]
-"""What a trial is worth to a search: the value of its objective, or of each where there are several."""
-
-Objective = Callable[[TrialRecord], Objectives | None]
-"""A trial's worth; None where it does not have one of the values."""
-
-
-class Proposal(NamedTuple):
-    """A trial to run: its name, family, number in the family's study, flat config and fingerprint.
-
-    published: the starting point that it is, as in `TrialRecord`, or None; starting points are never stopped early. also:
-    other published names of the same configuration, with their families. replicate_of: the trial whose configuration
-    this one has, with another seed.
-    """
-
-    name: str
-    family: str
-    number: int
-    config: dict[str, Any]
-    fingerprint: str
-    published: str | None
-    also: Mapping[str, str]
-    replicate_of: str | None = None
-
-    def to_json(self) -> str:
-        """As one text: Ray Tune copies, flattens and keeps every entry of a trial's configuration."""
-        return json.dumps(self._asdict())
-
-    @classmethod
-    def from_json(cls, text: str) -> Proposal:
-        """What `to_json` wrote."""
-        return cls(**json.loads(text))
-
-
-class Proposer(Protocol):
-    """What proposes a family's trials, in a campaign that is opened again after every interruption."""
-
-    name: str
-
-    def reconcile(self, records: Mapping[str, TrialRecord], objective: Objective) -> None:
-        """Learn how the trials of before ended."""
-
-    def interrupted(self) -> list[str]:
-        """Fingerprints of trials that will be proposed again."""
-
-    def propose(self, known: Collection[str], reserved: Collection[str] = ()) -> Proposal | None:
-        """The next trial whose fingerprint is not in `known`, or None; a new one is not in `reserved` either."""
-
-    def report(self, number: int, epoch: int, value: float) -> None:
-        """Learn a running trial's validation metric."""
-
-    def tell(self, record: TrialRecord, objective: Objectives | None) -> None:
-        """Learn how a trial ended."""
-
-
-class GivenOrder:
-    """A family's trials that are known in advance, proposed one after the other; nothing is learned from how they end."""
-
-    def __init__(self, name: str, proposals: Sequence[Proposal]) -> None:
-        self.name, self.proposals = name, proposals
-
-    def reconcile(self, records: Mapping[str, TrialRecord], objective: Objective) -> None:
-        """Nothing: what has ended is not proposed again."""
-
-    def interrupted(self) -> list[str]:
-        """None in particular: the order is the same after an interruption."""
-        return []
-
-    def propose(self, known: Collection[str], reserved: Collection[str] = ()) -> Proposal | None:
-        """The first trial that is not in `known`."""
-        return next((proposal for proposal in self.proposals if proposal.fingerprint not in known), None)
-
-    def report(self, number: int, epoch: int, value: float) -> None:
-        """Nothing."""
-
-    def tell(self, record: TrialRecord, objective: Objectives | None) -> None:
-        """Nothing."""
 
 
 class _Live:
@@ -172,7 +86,7 @@ class FamilyStudy:
         self._live: dict[int, _Live] = {}
         self._interrupted: list[FrozenTrial] = []
 
-    def reconcile(self, records: Mapping[str, TrialRecord], objective: Objective) -> None:
+    def reconcile(self, records: Mapping[str, TrialRecord], evaluate: Evaluate) -> None:
         """Bring the study in line with the records: tell what ended, keep what was interrupted to propose it again."""
         self._interrupted = []
         last = max((record.number for record in records.values() if record.family == self.name), default=-1)
@@ -188,7 +102,7 @@ class FamilyStudy:
             elif fingerprint not in records:
                 self._interrupted.append(trial)
             elif (records[fingerprint].family, records[fingerprint].number) == (self.name, trial.number):
-                self.tell(records[fingerprint], objective(records[fingerprint]))
+                self.tell(records[fingerprint], evaluate(records[fingerprint]))
             else:  # another family's trial of the same fingerprint has ended meanwhile
                 self.study.tell(trial.number, state=TrialState.FAIL)
 
@@ -220,7 +134,7 @@ class FamilyStudy:
                 trial.set_user_attr(REPEATS, fingerprint)
                 self.study.tell(trial, state=TrialState.FAIL)
                 continue
-            enrol(self.study, trial.number)
+            assign_generation(self.study, trial.number)
             trial.set_user_attr(NAME, self._next_name(names))
             trial.set_user_attr(CONFIG, config.to_flat())
             trial.set_user_attr(FINGERPRINT, fingerprint)  # last: with it, the proposal counts
@@ -238,7 +152,7 @@ class FamilyStudy:
         if self._has_curves:
             self._live[number].report(epoch, value)
 
-    def tell(self, record: TrialRecord, objective: Objectives | None) -> None:
+    def tell(self, record: TrialRecord, objective: ObjectiveValues | None) -> None:
         """Tell how a trial ended; finished without an objective counts as failed. Telling it twice does nothing."""
         if (live := self._live.pop(record.number, None)) is not None:
             live.report_newest()
@@ -316,44 +230,3 @@ class FamilyStudy:
             published=attributes.get(PUBLISHED),
             also={},
         )
-
-
-def open_storage(folder: Path, url: str | None) -> BaseStorage:
-    """The campaign's journal file, or the database of a URL, to write to; the campaign's lock is held.
-
-    Raises UserError for one that can't be opened.
-    """
-    if url is None:
-        # A process killed while it wrote leaves half a line, to which Optuna would append, and a symbolic link as its
-        # lock; nobody is writing now.
-        cut_torn_line(folder / JOURNAL)
-        Path(f"{folder / JOURNAL}.lock").unlink(missing_ok=True)
-    return read_storage(folder, url)
-
-
-def read_storage(folder: Path, url: str | None) -> BaseStorage:
-    """The same to look at, while a search may be writing to it."""
-    if url is None:
-        return JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
-    try:
-        return RDBStorage(url)
-    except Exception as error:  # SQLAlchemy and drivers raise many kinds
-        raise UserError(f"--optuna-storage {url}: cannot be opened ({one_line(error)})") from error
-
-
-def open_study(
-    storage: BaseStorage, study_name: str, campaign_id: str, directions: Sequence[Direction] = ("maximize",)
-) -> optuna.Study:
-    """Open a family's study, made for this campaign if new; a direction an objective, maximize or minimize.
-
-    Raises UserError for one of another campaign.
-    """
-    study = optuna.create_study(
-        storage=storage, study_name=study_name, directions=list(directions), load_if_exists=True
-    )
-    if study.user_attrs.setdefault("campaign", campaign_id) != campaign_id:
-        raise UserError(
-            f"the Optuna study {study_name!r} belongs to another campaign; choose another --name or storage"
-        )
-    study.set_user_attr("campaign", campaign_id)
-    return study

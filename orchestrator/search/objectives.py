@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from nrtune.analysis.selection.pareto import Aim, default_aims, parse_aims
+from nrtune.analysis.selection.pareto import Objective, default_objectives, parse_objectives
 from nrtune.analysis.selection.winners import selection_metric
+from nrtune.orchestrator.search.proposals import ObjectiveValues
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.randomness import derive_generator
 from nrtune.trainables.evaluation.predictions import Predicted, satmut_metrics, score_predictions
@@ -24,27 +25,27 @@ _NO_RESULT = ("/n/", "/corr_constant")
 _OPTION = "--objective"
 
 
-def checked_aims(texts: Sequence[str], data: TrainingData, select_on: str) -> tuple[Aim, ...]:
+def checked_objectives(texts: Sequence[str], data: TrainingData, select_on: str) -> tuple[Objective, ...]:
     """The objectives of a search, the one default if none was given.
 
     Raises UserError for a metric that the data do not define, and for one that is reported and never optimised, unless the
     campaign selects on challenge.
     """
-    aims = parse_aims(texts, _OPTION)
-    known = selectable(data, select_on) if aims else []
-    for aim in aims:
-        if select_on != "challenge" and aim.metric.startswith(_REPORTED):
+    objectives = parse_objectives(texts, _OPTION)
+    known = selectable(data, select_on) if objectives else []
+    for objective in objectives:
+        if select_on != "challenge" and objective.metric.startswith(_REPORTED):
             try:
-                instead = f"; give {selection_metric(aim.metric, 'release')}"
+                instead = f"; give {selection_metric(objective.metric, 'release')}"
             except UserError:
                 instead = ""
             raise UserError(
-                f"{_OPTION} {aim}: is reported, and never optimised unless --select-on is challenge{instead}"
+                f"{_OPTION} {objective}: is reported, and never optimised unless --select-on is challenge{instead}"
             )
-        if aim.metric not in known:
-            hint = suggest(aim.metric, known, "; `nrtune trials DIR --format csv` lists a campaign's metrics")
-            raise UserError(f"{_OPTION} {aim}: no trial on these data has this metric{hint}")
-    return aims or default_aims(select_on)
+        if objective.metric not in known:
+            hint = suggest(objective.metric, known, "; `nrtune trials DIR --format csv` lists a campaign's metrics")
+            raise UserError(f"{_OPTION} {objective}: no trial on these data has this metric{hint}")
+    return objectives or default_objectives(select_on)
 
 
 def selectable(data: TrainingData, select_on: str) -> list[str]:
@@ -62,9 +63,9 @@ def selectable(data: TrainingData, select_on: str) -> list[str]:
     return allowed if select_on == "challenge" else [name for name in allowed if not name.startswith(_REPORTED)]
 
 
-def worth(aims: Sequence[Aim], metrics: Mapping[str, float]) -> float | tuple[float, ...] | None:
-    """What a trial with these metrics is worth: the value of the one objective, or of each; None where one is missing."""
-    if any(aim.metric not in metrics for aim in aims):
+def objective_values(objectives: Sequence[Objective], metrics: Mapping[str, float]) -> ObjectiveValues | None:
+    """The value of the one objective, or of each, among a trial's metrics; None where one is missing."""
+    if any(objective.metric not in metrics for objective in objectives):
         return None
-    values = tuple(metrics[aim.metric] for aim in aims)
+    values = tuple(metrics[objective.metric] for objective in objectives)
     return values[0] if len(values) == 1 else values

@@ -14,7 +14,7 @@ POPULATION = 10
 """Finished trials a generation of NSGA-II: a family seldom has more than some tens."""
 
 
-def enrol(study: optuna.Study, number: int) -> None:
+def assign_generation(study: optuna.Study, number: int) -> None:
     """See that a trial that was asked belongs to a generation of NSGA-II, if that is the study's sampler.
 
     Optuna gives none to a trial that was enqueued whole: starting points could not be anybody's parents.

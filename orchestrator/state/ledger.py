@@ -7,11 +7,11 @@ import fcntl
 import json
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from nrtune.analysis.selection.pareto import default_aims
+from nrtune.analysis.selection.pareto import default_objectives
 from nrtune.analysis.store.records import (
     FINISHED,
     FORMAT,
@@ -27,23 +27,23 @@ from nrtune.analysis.store.records import (
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.files import HISTORY, append_line, cut_torn_line, write_atomically
 
-LOCK, DATABASE = ".lock", "mlflow.db"
+LOCK = ".lock"
 
 
 class Ledger:
     """An open campaign folder: its manifest, the records of ended trials, and the lock that keeps others from writing.
 
     By fingerprint, `records` has the trials of the search or study itself, which count as such, `replicates` the others.
+    since: when it began that was interrupted, maybe several times, and goes on.
     """
 
-    def __init__(self, folder: Path, manifest: dict[str, Any], lock: int) -> None:
-        self.folder, self.manifest, self._lock = folder, manifest, lock
-        cut_torn_line(folder / RECORDS)  # what it would have recorded is done again
-        before = read_status(folder)
-        self.since: str = now() if before.get("state", FINISHED) == FINISHED else before.get("since", now())
+    def __init__(
+        self, folder: Path, manifest: dict[str, Any], lock: int, records: Iterable[TrialRecord], since: str
+    ) -> None:
+        self.folder, self.manifest, self._lock, self.since = folder, manifest, lock, since
         self.records: dict[str, TrialRecord] = {}
         self.replicates: dict[str, TrialRecord] = {}
-        for record in read_records(folder):
+        for record in records:
             self._keep(record)
 
     def append(self, record: TrialRecord) -> None:
@@ -106,7 +106,11 @@ def open_ledger(
         folder.mkdir(parents=True, exist_ok=True)
     lock = _lock(folder)
     try:
-        return Ledger(folder, _manifest(folder, name, identity, about), lock)
+        manifest = _manifest(folder, name, identity, about)
+        cut_torn_line(folder / RECORDS)  # what it would have recorded is done again
+        before = read_status(folder)
+        since = now() if before.get("state", FINISHED) == FINISHED else before.get("since", now())
+        return Ledger(folder, manifest, lock, read_records(folder), since)
     except BaseException:
         os.close(lock)
         raise
@@ -137,20 +141,14 @@ def _manifest(folder: Path, name: str, identity: Mapping[str, Any], about: Mappi
 
 
 def _assumed(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """How a search was run that began before this could be chosen."""
+    """How a campaign was run that began before this could be chosen."""
     if identity.get("command") != "search":
         return {}
-    return {"scheduler": "asha", "sampler": "tpe", "objective": list(map(str, default_aims(identity["select_on"])))}
-
-
-def default_uri(folder: Path) -> str:
-    """The MLflow tracking URI of a campaign folder's own SQLite database."""
-    return f"sqlite:///{(folder / DATABASE).resolve()}"
-
-
-def tracking_uri(folder: Path) -> str:
-    """Where a campaign's MLflow records are. Raises UserError for a folder that holds no campaign."""
-    return str(read_manifest(folder)["identity"]["tracking_uri"] or default_uri(folder))
+    return {
+        "scheduler": "asha",
+        "sampler": "tpe",
+        "objective": list(map(str, default_objectives(identity["select_on"]))),
+    }
 
 
 def now() -> str:

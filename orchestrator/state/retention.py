@@ -8,20 +8,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from nrtune.analysis.selection.pareto import Aim, aims_of, pareto_front
+from nrtune.analysis.selection.pareto import Objective, objectives_of, pareto_front
 from nrtune.analysis.selection.winners import BASELINE, USE_CASES, finalists
 from nrtune.analysis.sources.trials import table_of
 from nrtune.analysis.store.records import RECORDS, TRIALS, TrialRecord, read_manifest, read_records
 from nrtune.analysis.wording import count
 from nrtune.orchestrator.state.ledger import is_running
+from nrtune.orchestrator.state.locations import RAY_FOLDER
 from nrtune.orchestrator.state.settings import KEEP_ALL, Settings
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.files import BEST, LAST
 
-RAY_FOLDER = "ray"
 
-
-class Sweep(NamedTuple):
+class RetentionPlan(NamedTuple):
     """What may go: files with their sizes in bytes, and folders; kept: the trials whose checkpoints stay, by fingerprint."""
 
     files: Mapping[Path, int]
@@ -41,17 +40,17 @@ class Sweep(NamedTuple):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def plan_sweep(
+def plan_retention(
     folder: Path, records: Mapping[str, TrialRecord], select_on: str, top: int, keep: Iterable[str]
-) -> Sweep:
+) -> RetentionPlan:
     """What a campaign's folder may lose; records: what has ended, by fingerprint.
 
     Of each use case the `top` best trials keep their checkpoint of the best epoch, as do baselines, the Pareto front of a
     search with several objectives, trials named in `keep` (or all), and the replicates of any of these. A trial that has
     not ended keeps everything. History and predictions stay. Raises UserError for a name that no trial has.
     """
-    aims = aims_of(read_manifest(folder)["identity"].get("objective", ()), select_on)
-    kept = _kept(records, select_on, top, tuple(keep), aims)
+    objectives = objectives_of(read_manifest(folder)["identity"].get("objective", ()), select_on)
+    kept = _kept(records, select_on, top, tuple(keep), objectives)
     files: dict[Path, int] = {}
     for path in sorted((folder / TRIALS).glob("*/*")):
         fingerprint = path.parent.name
@@ -59,10 +58,10 @@ def plan_sweep(
         goes = (path.name == BEST and fingerprint not in kept) or path.name == LAST or path.suffix == ".partial"
         if ended and goes:
             files[path] = path.stat().st_size
-    return Sweep(files, (), kept)
+    return RetentionPlan(files, (), kept)
 
 
-def plan_gc(folder: Path, top: int | None, keep: Sequence[str] | None) -> Sweep:
+def plan_gc(folder: Path, top: int | None, keep: Sequence[str] | None) -> RetentionPlan:
     """What `nrtune gc` would delete: what a search lets go at its end, and what Ray Tune and crashes left behind.
 
     top, keep: None for what the campaign was started with. Raises UserError, also while a search runs.
@@ -73,7 +72,7 @@ def plan_gc(folder: Path, top: int | None, keep: Sequence[str] | None) -> Sweep:
     stored = {name: manifest.get("settings", {}).get(name, Settings.model_fields[name].default)
               for name in ("keep_top", "keep")}  # fmt: skip
     records = {record.fingerprint: record for record in read_records(folder)}
-    found = plan_sweep(
+    found = plan_retention(
         folder,
         records,
         manifest["identity"]["select_on"],
@@ -85,7 +84,7 @@ def plan_gc(folder: Path, top: int | None, keep: Sequence[str] | None) -> Sweep:
     return found._replace(files={**found.files, **left}, folders=(ray,) if ray.is_dir() else ())
 
 
-def describe(folder: Path, found: Sweep) -> str:
+def describe(folder: Path, found: RetentionPlan) -> str:
     """What would go and what stays, for people."""
     names = {record.fingerprint: record.name for record in read_records(folder)}
     models = [path.parent.name for path in found.files if path.name == BEST]
@@ -103,7 +102,7 @@ def describe(folder: Path, found: Sweep) -> str:
 
 
 def _kept(
-    records: Mapping[str, TrialRecord], select_on: str, top: int, keep: tuple[str, ...], aims: Sequence[Aim]
+    records: Mapping[str, TrialRecord], select_on: str, top: int, keep: tuple[str, ...], objectives: Sequence[Objective]
 ) -> dict[str, str]:
     """The trials whose checkpoints stay: fingerprint to name."""
     names = {name: record.name for record in records.values() for name in (record.name, *record.also)}
@@ -120,7 +119,7 @@ def _kept(
             wanted |= set(finalists(table, use_case, select_on, top))
         except UserError:  # no trial has its metrics
             continue
-    if len(aims) > 1:
+    if len(objectives) > 1:
         with contextlib.suppress(UserError):  # no trial has all of their metrics
-            wanted |= set(pareto_front(table, aims).trials["name"])
+            wanted |= set(pareto_front(table, objectives).trials["name"])
     return {f: r.name for f, r in records.items() if r.name in wanted or r.replicate_of in wanted}

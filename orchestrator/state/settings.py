@@ -44,6 +44,7 @@ class RunSettings(BaseModel):
     # Where to, and as what
     out: Path | None = None
     name: str | None = None
+    tracker: str = "mlflow"
     tracking_uri: str | None = None
 
     # How to run
@@ -82,7 +83,7 @@ class Settings(RunSettings):
     around: str | None = None
     seed: Annotated[int, Field(ge=0)] = 0
     optuna_storage: str | None = None
-    scheduler: Literal["asha", "hyperband", "median", "none"] = "asha"
+    scheduler: str = "asha"
     sampler: Literal["tpe", "nsga2", "random", "grid"] = "tpe"
     objective: tuple[str, ...] = ()
     grace_epochs: PositiveInt | None = None

@@ -15,7 +15,7 @@ from nrtune.analysis.sources.mlflow import CAMPAIGN_TAG, FINGERPRINT_TAG, KIND_T
 from nrtune.analysis.sources.trials import Campaign
 from nrtune.analysis.uncertainty.comparison import Comparison, Comparisons
 from nrtune.analysis.wording import number
-from nrtune.orchestrator.state.ledger import tracking_uri
+from nrtune.orchestrator.state.locations import tracking_uri
 from nrtune.orchestrator.tracking.models import log_model, logged_model, writing_to
 from nrtune.trainables.core.errors import UserError, one_line
 

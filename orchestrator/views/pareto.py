@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from nrtune.analysis.selection.pareto import Aim, Front, aims_of, pareto_front, parse_aims, values_at
+from nrtune.analysis.selection.pareto import Front, Objective, objectives_of, pareto_front, parse_objectives, values_at
 from nrtune.analysis.sources.trials import Trials
 from nrtune.analysis.wording import count, listed, phrase, short_names
 from nrtune.orchestrator.views.tables import cell, print_table
@@ -29,8 +29,8 @@ def front_of(source: Trials, objectives: Sequence[str]) -> Front:
 
     Raises UserError for a wrong objective, and where no finished trial has all of them.
     """
-    aims = parse_aims(objectives, "--pareto") or aims_of(source.objectives, source.select_on)
-    return pareto_front(source.trials(), aims)
+    chosen = parse_objectives(objectives, "--pareto") or objectives_of(source.objectives, source.select_on)
+    return pareto_front(source.trials(), chosen)
 
 
 def pareto_json(source: Trials, front: Front) -> str:
@@ -51,14 +51,16 @@ def front_record(source: Trials, front: Front) -> dict[str, Any]:
                 "family": record.family,
                 "fingerprint": record.fingerprint,
                 "replicates": int(row["replicates"]),
-                "values": values_at(row, [aim.metric for aim in front.aims]),
-                "reported": values_at(row, [aim.reported for aim in front.aims]),
+                "values": values_at(row, [objective.metric for objective in front.objectives]),
+                "reported": values_at(row, [objective.reported for objective in front.objectives]),
                 "config": dict(record.config),
                 "checkpoint": None if checkpoint is None else str(checkpoint),
             }
         )
     return {
-        "objectives": [{"metric": aim.metric, "direction": aim.direction} for aim in front.aims],
+        "objectives": [
+            {"metric": objective.metric, "direction": objective.direction} for objective in front.objectives
+        ],
         "front": trials,
         "candidates": front.candidates,
         "without_metric": list(front.without_metric),
@@ -68,13 +70,13 @@ def front_record(source: Trials, front: Front) -> dict[str, Any]:
 
 def pareto_table(front: Front) -> None:
     """Print a front: a row a trial, its values, and what they are on data that no search sees."""
-    aims = front.aims
-    seen = [aim for aim in aims if aim.reported == aim.metric]
+    objectives = front.objectives
+    seen = [objective for objective in objectives if objective.reported == objective.metric]
     shown: list[tuple[str, str]] = []  # heading, metric
-    for letter, aim in zip(LETTERS, aims, strict=False):
-        shown.append((letter, aim.metric))
-        if aim not in seen and len(aims) <= WIDEST:
-            shown.append((f"{letter}*", aim.reported))
+    for letter, objective in zip(LETTERS, objectives, strict=False):
+        shown.append((letter, objective.metric))
+        if objective not in seen and len(objectives) <= WIDEST:
+            shown.append((f"{letter}*", objective.reported))
     names = short_names(list(map(str, front.trials["name"])))
     rows = [
         [name, str(row["family"]), *(cell(float(row.get(metric, math.nan))) for _, metric in shown)]
@@ -82,27 +84,31 @@ def pareto_table(front: Front) -> None:
     ]
     print_table(["trial", "family", *(heading for heading, _ in shown)], rows, 2)
     out = Console(highlight=False)
-    for letter, aim in zip(LETTERS, aims, strict=False):
-        out.print(f"{letter}: {_legend(aim)}", markup=False)
+    for letter, objective in zip(LETTERS, objectives, strict=False):
+        out.print(f"{letter}: {_legend(objective)}", markup=False)
     for sentence in _sentences(front, seen):
         out.print(sentence, markup=False)
 
 
-def _legend(aim: Aim) -> str:
-    wanted = "larger is better" if aim.direction == "max" else "smaller is better"
-    return f"{phrase(aim.metric)}, {wanted}" + (f" ({aim.metric})" if phrase(aim.metric) != aim.metric else "")
+def _legend(objective: Objective) -> str:
+    wanted = "larger is better" if objective.direction == "max" else "smaller is better"
+    return f"{phrase(objective.metric)}, {wanted}" + (
+        f" ({objective.metric})" if phrase(objective.metric) != objective.metric else ""
+    )
 
 
-def _sentences(front: Front, seen: Sequence[Aim]) -> list[str]:
+def _sentences(front: Front, seen: Sequence[Objective]) -> list[str]:
     """How the front came about, and what is not on it."""
     found = []
-    if len(seen) < len(front.aims):
+    if len(seen) < len(front.objectives):
         found.append("*: the same on test sequences or CAGI5 challenge variants, which did not decide the front.")
     if seen:
-        found.append(f"{listed([aim.metric for aim in seen])}: data to report on; a front picked on them flatters.")
+        found.append(
+            f"{listed([objective.metric for objective in seen])}: data to report on; a front picked on them flatters."
+        )
     on_it = count(len(front.trials), "trial")
     found.append(f"{on_it} of {front.candidates}: no other is as good in every objective and better in one.")
-    if len(front.aims) == 1:
+    if len(front.objectives) == 1:
         found.append(
             "Of one objective the front is the best trial; give several, such as --pareto METRIC:max OTHER:min."
         )

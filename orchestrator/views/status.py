@@ -13,8 +13,9 @@ from rich.console import Console
 
 from nrtune.analysis.sources.open import open_campaign, open_folder
 from nrtune.analysis.store.duplicates import find_alike
-from nrtune.analysis.store.records import read_status
-from nrtune.orchestrator.state.ledger import is_running, tracking_uri
+from nrtune.analysis.store.records import read_manifest, read_status
+from nrtune.orchestrator.state.ledger import is_running
+from nrtune.orchestrator.state.locations import tracking_uri
 from nrtune.orchestrator.views.tables import by_status, cell, print_table
 from nrtune.trainables.core.errors import UserError, suggest
 
@@ -30,6 +31,14 @@ SHORT_COLUMNS = {
     "noise/corr": "noise",
 }
 """What `nrtune trials` shows in 80 columns: Spearman on validation, test, CAGI5 release and challenge; noise_corr."""
+
+
+def tracker_line(folder: Path) -> str:
+    """What a campaign's trials can be seen in, and where that is."""
+    identity = read_manifest(folder)["identity"]
+    if (name := identity.get("tracker", "mlflow")) != "mlflow":
+        return f"{name}: {identity['tracking_uri'] or folder}"
+    return f"MLflow: {tracking_uri(folder)}"
 
 
 def status_text(source: str | Path) -> str:
@@ -69,7 +78,7 @@ def status_text(source: str | Path) -> str:
         value = trial["val_spearman"]
         seen = f", val Spearman {value:.3f}" if value is not None else ""
         lines.append(f"  running {trial['name']}: epoch {trial['epoch']} of {trial['epochs']}{seen}")
-    return "\n".join([*lines, *sharing_and_alike(folder), f"MLflow: {tracking_uri(folder)}"])
+    return "\n".join([*lines, *sharing_and_alike(folder), tracker_line(folder)])
 
 
 def sharing_and_alike(folder: Path) -> list[str]:

@@ -29,7 +29,7 @@ from ray.cluster_utils import Cluster
 from servers import free_port, mlflow_server, served
 
 from nrtune.analysis.store.records import TrialRecord, read_records
-from nrtune.orchestrator.search.family_study import open_storage
+from nrtune.orchestrator.search.optuna_storage import open_storage
 from nrtune.orchestrator.state.settings import Settings
 from nrtune.trainables.core.registry import PLUGIN_VARIABLE
 

@@ -8,4 +8,4 @@ from nrtune.analysis.store.records import TrialRecord
 def record(fingerprint: str, **fields: object) -> TrialRecord:
     given = {"name": fingerprint, "family": "baseline", "number": 0, "status": "finished", "config": {}, "metrics": {},
              "epochs_trained": 1, "seconds": 1.0, "started": "", "ended": ""}  # fmt: skip
-    return TrialRecord(fingerprint=fingerprint, **{**given, **fields})
+    return TrialRecord.from_flat(fingerprint=fingerprint, **{**given, **fields})

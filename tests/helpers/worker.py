@@ -6,8 +6,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from nrtune.analysis.store.records import Proposal
 from nrtune.orchestrator.execution.trainable import TrialTrainable
-from nrtune.orchestrator.search.family_study import Proposal
 from nrtune.trainables.training.loop import TrainingData
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import optuna
 
 from nrtune.analysis import open_campaign
-from nrtune.orchestrator.search.family_study import open_storage
-from nrtune.orchestrator.state.ledger import default_uri
-from nrtune.orchestrator.tracking.mlflow_tracker import FINGERPRINT_TAG
+from nrtune.orchestrator.search.optuna_storage import open_storage
+from nrtune.orchestrator.state.locations import default_uri
+from nrtune.orchestrator.tracking.trackers.mlflow import FINGERPRINT_TAG
 
 
 def copied(campaign: Path, to: Path) -> Path:

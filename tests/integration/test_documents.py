@@ -243,7 +243,7 @@ def test_the_pictures_campaign_is_the_tutorials():
         ("```sh\nray exec cluster.yaml 'ray job submit -- nrtune search --trails 5'\n```", "trails"),
         ("```sh\nmake demolition\n```", "demolition"),
         ("```sh\nperl -e 1\n```", "perl"),
-        ("```python\nfrom analysis import no_such\n```", "no_such"),
+        ("```python\nfrom nrtune.analysis import no_such\n```", "no_such"),
         ("```sh\nnrtune data check cagi5\n```\n\n```text\nSomething else\n```", "not printed"),
     ],
 )

@@ -12,7 +12,8 @@ from command_line import CommandLine
 
 from nrtune.analysis import open_campaign
 from nrtune.analysis.store.records import read_records, read_status
-from nrtune.orchestrator.campaign.search import Search
+from nrtune.orchestrator.campaign.prepare import prepare
+from nrtune.orchestrator.campaign.run import run_campaign
 from nrtune.orchestrator.lifecycle.retries import HOPELESS, MOST_RESTARTS
 from nrtune.orchestrator.state.settings import Settings
 from nrtune.trainables.core.registry import PLUGIN_VARIABLE
@@ -77,7 +78,7 @@ def test_failures_are_recorded_with_their_class_and_the_search_goes_on(
     both = settings.model_copy(
         update={"families": ("faulty", "baseline"), "trials": 1 + len(faults), "epochs": 2, "max_concurrent": 2}
     )
-    assert Search(both).run().state == "finished"
+    assert run_campaign(prepare(both)).state == "finished"
     records = open_campaign(both.out).records()
     of_loss = {r.config["loss"]: r for r in records if r.family == "faulty"}
     mse, once = of_loss.pop("mse"), of_loss.pop("killed_once")
@@ -107,7 +108,7 @@ def test_failures_are_recorded_with_their_class_and_the_search_goes_on(
 def test_a_trial_that_hangs_is_ended(shared_ray, faulty, settings: Settings):
     faulty(hanging="time.sleep(600)")
     hanging = settings.model_copy(update={"families": ("faulty",), "trial_time_limit": 0.1})
-    assert Search(hanging).run().state == "finished"
+    assert run_campaign(prepare(hanging)).state == "finished"
     (record,) = open_campaign(hanging.out).records()
     assert (record.status, record.failure_class, record.epochs_trained) == ("failed", "timed_out", 1)
     assert record.attempts == 1
@@ -118,14 +119,14 @@ def test_a_family_of_which_all_trials_fail_is_asked_no_more(shared_ray, faulty, 
         raising=FAULTS["raising"], nan_loss=MORE_FAULTS["nan_loss"], raising_too=FAULTS["raising"], fine="return error"
     )
     both = settings.model_copy(update={"families": ("faulty", "baseline"), "trials": 4})
-    outcome = Search(both).run()
+    outcome = run_campaign(prepare(both))
     assert outcome.state == "finished"
     assert "faulty is asked no more: all 3 of its trials failed (2 crashed, 1 diverged; last: " in outcome.why
     records = open_campaign(both.out).records()
     assert [r.status for r in records if r.family == "faulty"] == ["failed"] * HOPELESS
     assert sum(r.status == "finished" for r in records) == 4
     # Once the cause is mended, a new start asks it again.
-    assert Search(both).run().state == "finished"
+    assert run_campaign(prepare(both)).state == "finished"
     assert sum(r.status == "finished" for r in open_campaign(both.out).records() if r.family == "faulty") == 1
 
 
@@ -158,7 +159,7 @@ def test_a_killed_driver_loses_nothing(
         update={"families": families, "trials": trials, "epochs": epochs, "grace_epochs": epochs}
     )
     unharmed = wanted.model_copy(update={"out": tmp_path / "unharmed"})
-    Search(unharmed).run()
+    run_campaign(prepare(unharmed))
     at_ray = {"address": shared_ray} if len(strikes) == 1 else {}
     command = CommandLine(wanted.model_copy(update=at_ray), tmp_path)
     out, before = Path(str(wanted.out)), []
@@ -168,7 +169,7 @@ def test_a_killed_driver_loses_nothing(
         assert len(records) >= ended
         assert records[: len(before)] == before
         before = records
-    Search(wanted).run()
+    run_campaign(prepare(wanted))
     check_agreement(out, families, trials)
     assert read_records(out)[: len(before)] == before
     # The same trials were proposed as in a campaign that nobody struck, and each has the same numbers.
@@ -189,7 +190,7 @@ def test_ctrl_c_leaves_a_campaign_that_goes_on(ray: str, shared_ray, settings: S
     assert children
     assert {run.info.status for run in children} == {"KILLED"}
     interrupted = {run.data.tags["nrtune.fingerprint"] for run in children}
-    assert Search(wanted.model_copy(update={"resume": True})).run().state == "finished"
+    assert run_campaign(prepare(wanted.model_copy(update={"resume": True}))).state == "finished"
     check_agreement(out, ("baseline",), 2)
     assert interrupted <= {r.fingerprint for r in read_records(out)}
 
@@ -216,7 +217,7 @@ def test_ctrl_c_while_ray_starts_is_neither_lost_nor_shown(moment: str, then: st
 
 def test_a_time_budget_puts_trials_off(shared_ray, settings: Settings):
     wanted = settings.model_copy(update={"trials": 3, "epochs": 400, "grace_epochs": 400, "time_budget": 0.06})
-    outcome = Search(wanted).run()
+    outcome = run_campaign(prepare(wanted))
     assert outcome.state == "interrupted"
     assert "time budget" in outcome.why
     _, children = mlflow_runs(wanted.out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import random
 import signal
@@ -15,8 +14,9 @@ from books import check_agreement
 from command_line import CommandLine
 
 from nrtune.analysis.store.records import read_records
-from nrtune.orchestrator.campaign.search import Search
-from nrtune.orchestrator.lifecycle.stopping import RULES
+from nrtune.orchestrator.campaign.prepare import prepare
+from nrtune.orchestrator.campaign.run import run_campaign
+from nrtune.orchestrator.lifecycle.rules import RULES
 from nrtune.orchestrator.state.settings import Settings
 from nrtune.trainables.core.registry import PLUGIN_VARIABLE
 
@@ -62,7 +62,7 @@ TIMES = ("seconds", "started", "ended", "cpu_seconds", "gpu_seconds", "attempts"
 
 def bare(campaign: Path) -> list[dict[str, Any]]:
     """What the trials of a campaign were, times aside, in the order of their ends."""
-    records = [dataclasses.asdict(record) for record in read_records(campaign)]
+    records = [record.to_flat() for record in read_records(campaign)]
     return [{key: value for key, value in record.items() if key not in TIMES} for record in records]
 
 
@@ -85,7 +85,7 @@ class Struck:
         (self.plugins / "batches").unlink(missing_ok=True)
         wanted = self.settings.model_copy(update={"out": self.folder / name, **settings})
         if not plan:
-            Search(wanted).run()
+            run_campaign(prepare(wanted))
         command = CommandLine(wanted, self.folder)
         code = None if plan else 0
         while code != 0:
@@ -149,7 +149,7 @@ def test_five_baselines_of_which_the_first_is_interrupted_in_its_twelfth_epoch(
 ):
     """Its fourth trial once ended at epoch 3 instead of 9."""
     wanted = settings.model_copy(update={"trials": 5, "epochs": 30, "out": tmp_path / "unharmed"})
-    Search(wanted).run()
+    run_campaign(prepare(wanted))
     struck = wanted.model_copy(update={"out": tmp_path / "struck", "address": shared_ray})
 
     def in_its_twelfth() -> bool:

@@ -19,9 +19,10 @@ from typer.testing import CliRunner
 
 from nrtune import load_model, read_dataset
 from nrtune.analysis import open_campaign
-from nrtune.orchestrator.campaign.search import Search
+from nrtune.orchestrator.campaign.prepare import prepare
+from nrtune.orchestrator.campaign.run import run_campaign
 from nrtune.orchestrator.cli.main import app
-from nrtune.orchestrator.state.ledger import default_uri
+from nrtune.orchestrator.state.locations import default_uri
 from nrtune.orchestrator.state.settings import Settings
 from nrtune.trainables.data.sequences import to_text
 from nrtune.trainables.data.simulate import HDF5_NAME
@@ -50,7 +51,7 @@ def campaign(shared_ray, simulated_folder, tmp_path_factory) -> Path:
         epochs=1,
         max_concurrent=1,
     )
-    assert Search(settings).run().state == "finished"
+    assert run_campaign(prepare(settings)).state == "finished"
     return folder
 
 
@@ -131,7 +132,7 @@ def test_going_on_logs_no_model_twice(campaign, client):
     before = {model.model_id for model in client.search_logged_models(experiments)}
     manifest = json.loads((campaign / "campaign.json").read_text())
     settings = Settings.model_validate({**manifest["settings"], "out": str(campaign)})
-    assert Search(settings).run().state == "finished"
+    assert run_campaign(prepare(settings)).state == "finished"
     assert {model.model_id for model in client.search_logged_models(experiments)} == before
 
 

@@ -15,7 +15,8 @@ from command_line import CommandLine
 from ray.cluster_utils import Cluster
 
 from nrtune.analysis.store.records import read_records, read_status
-from nrtune.orchestrator.campaign.search import Search
+from nrtune.orchestrator.campaign.prepare import prepare
+from nrtune.orchestrator.campaign.run import run_campaign
 from nrtune.orchestrator.state.settings import Settings
 from nrtune.trainables.core.registry import PLUGIN_VARIABLE
 
@@ -116,7 +117,7 @@ def test_a_lost_node_costs_no_trial(shared_ray, nodes: Nodes, settings: Settings
     assert all(r.status == "finished" and r.gpu_seconds > 0 for r in records)
     assert "goes on from its checkpoint (lost_node" in err
     check_agreement(out, ("baseline",), 2)
-    Search(wanted).run()
+    run_campaign(prepare(wanted))
     assert numbers(out) == numbers(Path(str(wanted.out)))
 
 

@@ -13,10 +13,11 @@ from in_process import run
 
 from nrtune.analysis import open_campaign
 from nrtune.analysis.sources.parquet import open_parquet, to_arrow
-from nrtune.orchestrator.campaign.search import Search
+from nrtune.orchestrator.campaign.prepare import prepare
+from nrtune.orchestrator.campaign.run import run_campaign
 from nrtune.orchestrator.lifecycle.stopping import STOPPING
-from nrtune.orchestrator.search.family_study import open_storage
-from nrtune.orchestrator.state.ledger import default_uri
+from nrtune.orchestrator.search.optuna_storage import open_storage
+from nrtune.orchestrator.state.locations import default_uri
 from nrtune.orchestrator.state.settings import Settings, load_settings
 from nrtune.orchestrator.views.pareto import front_of, pareto_json
 from nrtune.trainables.core.errors import UserError
@@ -40,7 +41,7 @@ def campaign(shared_ray, simulated_folder, tmp_path_factory) -> Settings:
         sampler="random",
         objective=(f"{CAGI5}:max", f"{NOISE}:min"),
     )
-    assert Search(settings).run().state == "finished"
+    assert run_campaign(prepare(settings)).state == "finished"
     return settings
 
 
@@ -75,7 +76,7 @@ def front(settings: Settings, source: object = None) -> dict:
 def test_every_source_has_the_same_front(campaign, tmp_path):
     folder = folder_of(campaign)
     expected = front(campaign)
-    assert [aim["metric"] for aim in expected["objectives"]] == [CAGI5, NOISE]
+    assert [objective["metric"] for objective in expected["objectives"]] == [CAGI5, NOISE]
     of_mlflow = front(campaign, default_uri(folder))
     source = open_campaign(folder)
     pq.write_table(to_arrow(source, source.trials()), tmp_path / "t.parquet")
@@ -99,7 +100,7 @@ def test_the_front_on_the_command_line(campaign, monkeypatch, capsys):
         monkeypatch, capsys, "best", folder, "--pareto", "val/spearman:max", "test/spearman:max", "--json"
     )
     assert code == 0
-    assert [aim["metric"] for aim in json.loads(out)["objectives"]] == ["val/spearman", "test/spearman"]
+    assert [objective["metric"] for objective in json.loads(out)["objectives"]] == ["val/spearman", "test/spearman"]
 
 
 def test_a_campaign_keeps_its_scheduler_sampler_and_objectives(campaign):
@@ -112,7 +113,7 @@ def test_a_campaign_keeps_its_scheduler_sampler_and_objectives(campaign):
         ({"objective": (f"{CAGI5}:max",)}, "with objective"),
     ):
         with pytest.raises(UserError, match=message):
-            Search(load_settings(None, {"out": folder, "resume": True, **change}, Settings)).run()
+            run_campaign(prepare(load_settings(None, {"out": folder, "resume": True, **change}, Settings)))
 
 
 def test_more_trials_are_judged_by_those_of_before(campaign, tmp_path):
@@ -121,7 +122,7 @@ def test_more_trials_are_judged_by_those_of_before(campaign, tmp_path):
     arrivals = folder_of(campaign) / STOPPING
     before, noted = open_campaign(folder_of(campaign)).records(), arrivals.read_text().splitlines()
     arrivals.unlink()
-    assert Search(campaign.model_copy(update={"trials": TRIALS + 1})).run().state == "finished"
+    assert run_campaign(prepare(campaign.model_copy(update={"trials": TRIALS + 1}))).state == "finished"
     added = open_campaign(folder_of(campaign)).records()[-1]
     lines = [json.loads(line) for line in arrivals.read_text().splitlines()]
     assert len(lines) > len(noted)

@@ -8,7 +8,8 @@ import pytest
 from in_process import run
 
 from nrtune.analysis import open_campaign
-from nrtune.orchestrator.campaign.search import Search
+from nrtune.orchestrator.campaign.prepare import prepare
+from nrtune.orchestrator.campaign.run import run_campaign
 from nrtune.orchestrator.state.settings import Settings
 from nrtune.orchestrator.views import status
 from nrtune.trainables.core.registry import PLUGIN_VARIABLE
@@ -59,7 +60,7 @@ def test_a_parameter_that_reaches_nothing_is_warned_of(shared_ray, plugins, sett
     (plugins / "search_spaces").mkdir()
     (plugins / "search_spaces" / "huber.py").write_text(FAMILY)
     monkeypatch.setenv(PLUGIN_VARIABLE, str(plugins))
-    Search(settings.model_copy(update={"families": ("huber",), "trials": 2, "epochs": 1})).run()
+    run_campaign(prepare(settings.model_copy(update={"families": ("huber",), "trials": 2, "epochs": 1})))
     (warning,) = status.sharing_and_alike(Path(str(settings.out)))
     assert "HUB-001, HUB-002: bitwise the same metrics although they differ in loss.delta (" in warning
     assert warning in status.status_text(Path(str(settings.out)))
@@ -67,11 +68,11 @@ def test_a_parameter_that_reaches_nothing_is_warned_of(shared_ray, plugins, sett
 
 def test_an_ablation_around_a_trial_of_another_campaign(shared_ray, settings: Settings, tmp_path):
     centre = settings.model_copy(update={"set": {"loss": "noise_gated_mse", "loss.alpha": 0.2}, "epochs": 1})
-    Search(centre).run()
+    run_campaign(prepare(centre))
     out = tmp_path / "ablation"
     update = {"families": ("ablation",), "around": f"{settings.out}/BASE-001", "out": out, "trials": 3, "epochs": 1}
     ablation = settings.model_copy(update=update)
-    Search(ablation).run()
+    run_campaign(prepare(ablation))
     first, *others = sorted(open_campaign(out).records(), key=lambda record: record.number)
     (around,) = open_campaign(str(settings.out)).records()
     assert first.fingerprint == around.fingerprint  # the centre itself
@@ -79,4 +80,4 @@ def test_an_ablation_around_a_trial_of_another_campaign(shared_ray, settings: Se
     assert [trial.published for trial in (first, *others)] == ["out/BASE-001", None, None]
     for record in others:
         assert sum(record.config[key] != value for key, value in first.config.items()) == 1
-    assert Search(ablation).run().counts == {"finished": 3}
+    assert run_campaign(prepare(ablation)).counts == {"finished": 3}

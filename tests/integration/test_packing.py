@@ -10,7 +10,8 @@ import pytest
 import ray
 
 from nrtune.analysis.store.records import read_records
-from nrtune.orchestrator.campaign.search import Search
+from nrtune.orchestrator.campaign.prepare import prepare
+from nrtune.orchestrator.campaign.run import run_campaign
 from nrtune.orchestrator.execution import packing
 from nrtune.orchestrator.state.settings import Settings
 from nrtune.trainables.training.config import TrialConfig, preset
@@ -41,7 +42,7 @@ def test_cores_are_shared_as_measured_and_a_restart_does_not_measure_again(
         update={"cpus_per_trial": "auto", "families": ("baseline", "distributional"), "trials": 2, "epochs": 1,
                 "allocation": "adaptive", "min_trials": 1}
     )  # fmt: skip
-    assert Search(auto).run().state == "finished"
+    assert run_campaign(prepare(auto)).state == "finished"
     out = Path(str(auto.out))
     found = json.loads((out / packing.PACKING).read_text())
     cores = int(ray.cluster_resources()["CPU"])
@@ -59,5 +60,5 @@ def test_cores_are_shared_as_measured_and_a_restart_does_not_measure_again(
     found["each"]["cpu"] = 1.0
     (out / packing.PACKING).write_text(json.dumps(found))
     monkeypatch.setattr(packing, "most_that_pay", lambda *_: pytest.fail("measured again"))
-    assert Search(auto.model_copy(update={"trials": 3})).run().state == "finished"
+    assert run_campaign(prepare(auto.model_copy(update={"trials": 3}))).state == "finished"
     assert len(read_records(out)) == 6

@@ -15,9 +15,9 @@ from command_line import Command
 
 from nrtune.analysis import open_campaign
 from nrtune.analysis.store.records import TrialRecord, read_records
-from nrtune.orchestrator.campaign.replication import Replication
-from nrtune.orchestrator.campaign.search import Search
-from nrtune.orchestrator.campaign.study import Study
+from nrtune.orchestrator.campaign.prepare import prepare
+from nrtune.orchestrator.campaign.replication import Replication, prepare_replication
+from nrtune.orchestrator.campaign.run import run_campaign
 from nrtune.orchestrator.state.settings import Settings, StudySettings, load_replication
 from nrtune.orchestrator.views import status
 from nrtune.trainables.core.errors import UserError
@@ -41,7 +41,7 @@ USE_CASES = ("overall", "in_distribution")
 
 
 def replication(folder: Path, **flags: Any) -> Replication:
-    return Replication(load_replication(folder, {"top": 1, "seeds": 2, "use_case": USE_CASES, **flags}))
+    return prepare_replication(load_replication(folder, {"top": 1, "seeds": 2, "use_case": USE_CASES, **flags}))
 
 
 def replicates(folder: Path) -> dict[str, TrialRecord]:
@@ -81,7 +81,7 @@ def search(simulated_folder, tmp_path_factory, marker) -> Settings:
 @pytest.fixture(scope="module")
 def campaign(shared_ray, search) -> Path:
     """A search of two families with two trials each, before it was replicated."""
-    Search(search).run()
+    run_campaign(prepare(search))
     return Path(str(search.out))
 
 
@@ -96,7 +96,7 @@ def replicated(campaign, tmp_path_factory) -> Path:
     """The campaign with replicates: one finalist of each of two use cases and the baseline, two seeds."""
     folder = tmp_path_factory.mktemp("replicated") / "out"
     copied(campaign, folder)
-    outcome = replication(folder).run()
+    outcome = run_campaign(replication(folder))
     assert outcome.state == "finished"
     assert outcome.counts == {"finished": len(replicates(folder))}
     return folder
@@ -149,13 +149,13 @@ def test_the_same_again_trains_nothing_and_more_seeds_add(replicated, tmp_path, 
     folder = Path(shutil.copytree(replicated, tmp_path / "copy"))
     before = read_records(folder)
     again = replication(folder)
-    assert "nothing to do" in again.plan()
-    assert again.run().state == "finished"
+    assert "nothing to do" in again.summary()
+    assert run_campaign(again).state == "finished"
     assert read_records(folder) == before
     more = replication(folder, seeds=3, use_case=("overall",))
-    assert "with seeds 1, 2, 3: 6 trainings, 4 done, about" in more.plan()
+    assert "with seeds 1, 2, 3: 6 trainings, 4 done, about" in more.summary()
     marker.touch()
-    assert more.run().counts == {"finished": 4, "failed": 2}
+    assert run_campaign(more).counts == {"finished": 4, "failed": 2}
     marker.unlink()
     assert read_records(folder)[: len(before)] == before
     added = read_records(folder)[len(before) :]
@@ -191,7 +191,7 @@ def test_an_interrupted_replication_goes_on_and_so_does_the_search(
     assert "replication interrupted" in status.status_text(copy)
     before = read_records(copy)
 
-    outcome = Search(search.model_copy(update={"out": copy})).run()
+    outcome = run_campaign(prepare(search.model_copy(update={"out": copy})))
     assert (outcome.state, outcome.counts) == ("finished", {"finished": 4})
     assert read_records(copy) == before
     assert status.status_text(copy).startswith("out: finished")
@@ -199,8 +199,8 @@ def test_an_interrupted_replication_goes_on_and_so_does_the_search(
     assert "RUNNING" not in {run.info.status for run in children}
 
     again = replication(copy, top=5, use_case=("overall",))
-    assert f"6 trainings, {len(before) - 4} done" in again.plan()  # two finalists and the baseline, two seeds
-    assert again.run().counts == {"finished": 6}
+    assert f"6 trainings, {len(before) - 4} done" in again.summary()  # two finalists and the baseline, two seeds
+    assert run_campaign(again).counts == {"finished": 6}
     records = read_records(copy)
     assert records[: len(before)] == before
     assert len({record.name for record in records}) == len({record.fingerprint for record in records}) == len(records)
@@ -213,7 +213,7 @@ def test_an_interrupted_replication_goes_on_and_so_does_the_search(
     if more_trials:
         without = copied(campaign, tmp_path / "without")
         for out in (without, copy):
-            outcome = Search(search.model_copy(update={"out": out, "trials": 3})).run()
+            outcome = run_campaign(prepare(search.model_copy(update={"out": out, "trials": 3})))
             assert outcome.counts == {"finished": 6}
         assert own(copy) == own(without)
         assert len(replicates(copy)) == 6
@@ -230,12 +230,12 @@ def test_a_study_is_replicated_and_goes_on(shared_ray, simulated_folder, tmp_pat
         only=("FE1",),
         max_concurrent=1,
     )
-    Study(settings).run()
-    assert replication(out, seeds=1).run().counts == {"finished": 1}
+    run_campaign(prepare(settings))
+    assert run_campaign(replication(out, seeds=1)).counts == {"finished": 1}
     assert set(replicates(out)) == {"FE1_factorized/s0"}
     assert {record.published for record in replicates(out).values()} == {None}
     before = read_records(out)
-    assert Study(settings).run().counts == {"finished": 1}
+    assert run_campaign(prepare(settings)).counts == {"finished": 1}
     assert read_records(out) == before
     status.write_trials(out, status.trials_table(out, family=None, sort=None, ascending=False), "table")
     assert "FE1/s0          finished" in capsys.readouterr().out  # no column of families, as without replicates

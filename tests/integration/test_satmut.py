@@ -13,8 +13,8 @@ from in_process import run
 from satmut_files import from_cagi5, write_table
 
 from nrtune.analysis import open_campaign
-from nrtune.orchestrator.campaign.replication import Replication
-from nrtune.orchestrator.campaign.search import Search
+from nrtune.orchestrator.campaign.prepare import prepare
+from nrtune.orchestrator.campaign.run import run_campaign
 from nrtune.orchestrator.state.settings import Settings, load_replication
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.benchmarks.satmut import TABLE, read_satmut
@@ -41,9 +41,9 @@ def campaign(shared_ray, simulated_folder, table, tmp_path_factory) -> Path:
         epochs=2,
         max_concurrent=1,
     )
-    search = Search(settings)
+    search = prepare(settings)
     assert any("means are over SIM1, SIM2, SIM3, SIM4" in note for note in search.notes())
-    assert search.run().state == "finished"
+    assert run_campaign(search).state == "finished"
     return Path(str(settings.out))
 
 
@@ -91,13 +91,13 @@ def test_another_table_is_another_campaign(campaign, table, simulated_folder, tm
         families=("baseline",), data=simulated_folder / HDF5_NAME, satmut=other, out=campaign, trials=1, epochs=2
     )
     with pytest.raises(UserError, match="holds a campaign with satmut"):
-        Search(settings).run()
+        run_campaign(prepare(settings))
     again = load_replication(campaign, {"top": 1, "seeds": 1, "use_case": (USE_CASE,)})
     before = (table / TABLE).read_bytes()
     shutil.copy(other / TABLE, table / TABLE)
     try:
         with pytest.raises(UserError, match=r"satmut: is not what .* was trained and scored on any more"):
-            Replication(again)
+            prepare(again)
     finally:
         (table / TABLE).write_bytes(before)
 
@@ -108,4 +108,4 @@ def test_the_objective_can_not_be_what_is_reported(simulated_folder, table, tmp_
         objective=(f"{SPEARMAN}:max",),
     )  # fmt: skip
     with pytest.raises(UserError, match=SPEARMAN):
-        Search(settings)
+        prepare(settings)

@@ -16,9 +16,10 @@ from nrtune import load_model
 from nrtune.analysis import USE_CASES, open_campaign
 from nrtune.analysis.selection.winners import OPTIONAL
 from nrtune.analysis.store.records import read_references
-from nrtune.orchestrator.campaign.search import Search
+from nrtune.orchestrator.campaign.prepare import prepare
+from nrtune.orchestrator.campaign.run import run_campaign
 from nrtune.orchestrator.cli import query
-from nrtune.orchestrator.search.family_study import open_storage
+from nrtune.orchestrator.search.optuna_storage import open_storage
 from nrtune.orchestrator.state.settings import Settings, load_settings
 from nrtune.orchestrator.views import status
 from nrtune.search_spaces import FAMILIES
@@ -40,7 +41,7 @@ def campaign(shared_ray, simulated_folder, tmp_path_factory) -> tuple[Settings, 
         trials=2,
         epochs=EPOCHS,
     )
-    outcome = Search(settings).run()
+    outcome = run_campaign(prepare(settings))
     assert outcome.state == "finished"
     return settings, folder
 
@@ -157,7 +158,7 @@ def test_the_same_again_trains_nothing(campaign):
     before = (folder / "trials.jsonl").read_bytes()
     scored = {path: path.stat().st_mtime_ns for path in folder.glob("references/*/*")}
     assert len(scored) == 6
-    outcome = Search(settings).run()
+    outcome = run_campaign(prepare(settings))
     assert outcome.state == "finished"
     assert (folder / "trials.jsonl").read_bytes() == before
     assert {path: path.stat().st_mtime_ns for path in folder.glob("references/*/*")} == scored
@@ -178,7 +179,7 @@ def test_a_campaign_of_before_gets_its_reference_lines(copy):
     settings, folder = copy
     before = read_references(folder)
     shutil.rmtree(folder / "references")
-    assert Search(settings).run().state == "finished"
+    assert run_campaign(prepare(settings)).state == "finished"
     assert read_references(folder) == before
 
 
@@ -187,7 +188,7 @@ def test_resume_knows_the_settings(campaign, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     loaded = load_settings(None, {"out": folder, "resume": True}, Settings)
     assert loaded.model_copy(update={"resume": False}) == settings
-    assert Search(loaded).run().state == "finished"
+    assert run_campaign(prepare(loaded)).state == "finished"
 
 
 def test_answers_on_the_command_line(campaign, capsys):
@@ -216,7 +217,7 @@ def test_answers_on_the_command_line(campaign, capsys):
 def test_more_trials_extend_the_campaign(copy):
     settings, folder = copy
     more = settings.model_copy(update={"trials": 3, "families": ("baseline",)})
-    assert Search(more).run().state == "finished"
+    assert run_campaign(prepare(more)).state == "finished"
     records = open_campaign(folder).records()
     assert sum(r.family == "baseline" for r in records) == 3
     assert sum(r.family == "rank_stability" for r in records) == 2
@@ -224,7 +225,7 @@ def test_more_trials_extend_the_campaign(copy):
 
 def test_a_campaign_without_variants_selects_on_validation(shared_ray, settings):
     bare = settings.model_copy(update={"cagi5": None})
-    assert Search(bare).run().state == "finished"
+    assert run_campaign(prepare(bare)).state == "finished"
     campaign = open_campaign(bare.out)
     assert campaign.select_on == "val"
     best = campaign.best("in_distribution")

@@ -16,9 +16,10 @@ from mlflow.tracking import MlflowClient
 from servers import answers, free_port, mlflow_server, served
 
 from nrtune.analysis import open_campaign
-from nrtune.orchestrator.campaign.search import Search
+from nrtune.orchestrator.campaign.prepare import prepare
+from nrtune.orchestrator.campaign.run import run_campaign
 from nrtune.orchestrator.cli import serve
-from nrtune.orchestrator.state.ledger import tracking_uri
+from nrtune.orchestrator.state.locations import tracking_uri
 from nrtune.orchestrator.state.settings import Settings
 from nrtune.orchestrator.views import status
 from nrtune.trainables.core.errors import UserError
@@ -32,7 +33,7 @@ def test_a_campaign_is_recorded_by_a_server(shared_ray, settings: Settings, tmp_
     uri = f"http://127.0.0.1:{port}"
     with served(command, port):
         remote = settings.model_copy(update={"tracking_uri": uri, "trials": 2})
-        assert Search(remote).run().state == "finished"
+        assert run_campaign(prepare(remote)).state == "finished"
         parents, children = mlflow_runs(Path(str(remote.out)), uri)
         records = {r.fingerprint: r for r in open_campaign(str(remote.out)).records()}
         assert len(parents) == 1
@@ -74,13 +75,13 @@ def test_a_server_that_goes_away_does_not_end_the_search(shared_ray, settings: S
 
         thief = threading.Thread(target=take_away)
         thief.start()
-        outcome = Search(remote).run()
+        outcome = run_campaign(prepare(remote))
         thief.join()
         process.wait(30)
     assert outcome.state == "finished"
     assert outcome.counts["finished"] + outcome.counts["pruned"] == 4
     with served(command, port):
-        assert Search(remote).run().state == "finished"  # trains nothing, and writes what MLflow missed
+        assert run_campaign(prepare(remote)).state == "finished"  # trains nothing, and writes what MLflow missed
         _, children = mlflow_runs(Path(str(remote.out)), f"http://127.0.0.1:{port}")
     assert len(children) == 4
     assert {run.info.status for run in children} == {"FINISHED"}
@@ -115,7 +116,7 @@ def test_a_server_that_never_answers_does_not_keep_a_search_from_ending(settings
 
 
 def test_the_ui_is_served_on_loopback_and_leaves_nothing_behind(shared_ray, settings: Settings):
-    Search(settings).run()
+    run_campaign(prepare(settings))
     port = free_port()
     command = [sys.executable, "-m", "nrtune", "ui", str(settings.out), "--port", str(port)]
     with served(command, port) as process:

@@ -13,7 +13,8 @@ from command_line import CommandLine
 from nrtune.analysis import open_campaign
 from nrtune.analysis.store.records import read_records
 from nrtune.analysis.uncertainty.comparison import Comparisons
-from nrtune.orchestrator.campaign.study import Study
+from nrtune.orchestrator.campaign.prepare import prepare
+from nrtune.orchestrator.campaign.run import run_campaign
 from nrtune.orchestrator.state.settings import StudySettings, load_settings
 from nrtune.orchestrator.views import best as best_view
 from nrtune.orchestrator.views import status
@@ -31,7 +32,7 @@ def study(shared_ray, simulated_folder, tmp_path_factory) -> tuple[StudySettings
     """The ablations and the baseline: nine names, nine trainings, of which two have a further name."""
     folder = tmp_path_factory.mktemp("study") / "study"
     settings = study_settings(simulated_folder, folder, only=("B1", "ablation"))
-    assert Study(settings).run().state == "finished"
+    assert run_campaign(prepare(settings)).state == "finished"
     return settings, folder
 
 
@@ -80,7 +81,7 @@ def test_one_training_is_shown_under_both_names(study, capsys):
 def test_another_name_of_what_was_trained_trains_nothing(study):
     settings, folder = study
     before = (folder / "trials.jsonl").read_bytes()
-    assert Study(settings.model_copy(update={"only": ("NG8", "NG9", "B1")})).run().state == "finished"
+    assert run_campaign(prepare(settings.model_copy(update={"only": ("NG8", "NG9", "B1")}))).state == "finished"
     assert (folder / "trials.jsonl").read_bytes() == before
 
 
@@ -89,7 +90,7 @@ def test_more_names_extend_a_study(study, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     before = len(read_records(folder))
     resumed = load_settings(None, {"out": folder, "resume": True, "only": ("HN1", "HN5")}, StudySettings)
-    assert Study(resumed).run().counts["finished"] == before + 2
+    assert run_campaign(prepare(resumed)).counts["finished"] == before + 2
     metrics = {r.name: dict(r.metrics) for r in read_records(folder)}
     # The temperature, which reached nothing in the study, reaches the sampler.
     assert metrics["HN1_hard_negative"] != metrics["HN5_hn_temp2"]
@@ -102,7 +103,7 @@ def test_a_study_is_no_search(study):
     with pytest.raises(UserError, match="is a study, not a search; go on with nrtune study --resume"):
         load_settings(None, {"out": folder, "resume": True}, Settings)
     with pytest.raises(UserError, match="holds a campaign with epochs 1, not 2"):
-        Study(settings.model_copy(update={"epochs": 2})).run()
+        run_campaign(prepare(settings.model_copy(update={"epochs": 2})))
 
 
 def test_data_without_noise_leave_out_what_needs_it(simulated_folder, tmp_path):
@@ -113,8 +114,8 @@ def test_data_without_noise_leave_out_what_needs_it(simulated_folder, tmp_path):
             new[f"{group}/X"], new[f"{group}/y"] = old[group]["X"][:], old[group]["y"][:, :1]
     settings = StudySettings(data=tmp_path / HDF5_NAME, out=tmp_path / "out", epochs=1, cell_line="simulated")
     with pytest.raises(UserError, match="no noise was measured"):
-        Study(settings)
-    bare = Study(settings.model_copy(update={"only": ("B1", "FE", "QC", "QS1")}))
+        prepare(settings)
+    bare = prepare(settings.model_copy(update={"only": ("B1", "FE", "QC", "QS1")}))
     assert bare.families == ("baseline", "curriculum", "factorized", "quantile_sampling")
 
 
@@ -130,7 +131,7 @@ def test_a_killed_study_goes_on(only, names: int, when: int, shared_ray, simulat
     command = CommandLine(settings.model_copy(update={"address": shared_ray}), tmp_path)
     command.kill(lambda: len(read_records(tmp_path / "out")) >= when)
     before = read_records(tmp_path / "out")
-    assert Study(settings).run().state == "finished"
+    assert run_campaign(prepare(settings)).state == "finished"
     records = read_records(tmp_path / "out")
     assert records[: len(before)] == before
     assert Counter(r.status for r in records) == {"finished": names}
@@ -140,7 +141,7 @@ def test_a_killed_study_goes_on(only, names: int, when: int, shared_ray, simulat
 @pytest.mark.slow
 def test_the_whole_study_runs_to_its_end(shared_ray, simulated_folder, tmp_path):
     """75 configurations and the baseline: none fails, 74 trainings."""
-    assert Study(study_settings(simulated_folder, tmp_path / "out")).run().counts == {"finished": 74}
+    assert run_campaign(prepare(study_settings(simulated_folder, tmp_path / "out"))).counts == {"finished": 74}
     table = open_campaign(tmp_path / "out").trials()
     assert len(table) == 76
     assert table["fingerprint"].nunique() == 74

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from nrtune.trainables.models.prediction import Prediction
 
 from nrtune.trainables.core.files import BEST
 from nrtune.trainables.inference import load_model
 from nrtune.trainables.losses import LOSSES, Progress, Target
 from nrtune.trainables.models.kernels.lstm import BidirectionalLSTM
 from nrtune.trainables.models.kernels.spectral_conv import convolve
+from nrtune.trainables.models.prediction import Prediction
 from nrtune.trainables.training.config import TrialConfig, preset
 from nrtune.trainables.training.loop import Training, TrainingData, fit
 

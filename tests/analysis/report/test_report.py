@@ -32,7 +32,7 @@ def record(name: str, value: float, family: str = "rank_stability", **fields: ob
         "number": 1, "fingerprint": name, "status": "finished", "config": {"lr": 0.01, "seed": 0},
         "metrics": {METRIC: value, "noise/corr": 0.1}, "epochs_trained": 5, "seconds": 1.0, "started": "", "ended": "",
     }  # fmt: skip
-    return TrialRecord(name=name, family=family, **{**given, **fields})  # type: ignore[arg-type]
+    return TrialRecord.from_flat(name=name, family=family, **{**given, **fields})  # type: ignore[arg-type]
 
 
 class Stored(RecordedTrials):

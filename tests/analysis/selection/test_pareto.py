@@ -8,19 +8,26 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nrtune.analysis.selection.pareto import Aim, aims_of, default_aims, dominated, pareto_front, parse_aims
+from nrtune.analysis.selection.pareto import (
+    Objective,
+    default_objectives,
+    dominated,
+    objectives_of,
+    pareto_front,
+    parse_objectives,
+)
 from nrtune.analysis.sources.trials import table_of
 from nrtune.analysis.store.records import TrialRecord
 from nrtune.trainables.core.errors import UserError
 
 A, B = "cagi5/release/spearman/all/mean", "val/noise/corr"
-AIMS = (Aim(A, "max"), Aim(B, "min"))
+OBJECTIVES = (Objective(A, "max"), Objective(B, "min"))
 
 
 def record(name, metrics, **fields):
     given = {"family": "rank_stability", "number": 0, "status": "finished", "config": {"lr": 0.1}, "epochs_trained": 1,
              "seconds": 1.0, "started": "", "ended": ""}  # fmt: skip
-    return TrialRecord(name=name, fingerprint=name, metrics=metrics, **{**given, **fields})
+    return TrialRecord.from_flat(name=name, fingerprint=name, metrics=metrics, **{**given, **fields})
 
 
 def table(points, **fields):
@@ -52,7 +59,7 @@ def test_the_front_is_its_definition(seed, directions):
     points = np.random.default_rng(seed).uniform(size=(60, len(directions))).round(1)
     names = [f"val/m{number}" for number in range(len(directions))]
     trials = table_of([record(f"T{n}", dict(zip(names, map(float, p), strict=True))) for n, p in enumerate(points)])
-    front = pareto_front(trials, [Aim(name, way) for name, way in zip(names, directions, strict=True)])
+    front = pareto_front(trials, [Objective(name, way) for name, way in zip(names, directions, strict=True)])
     expected = [f"T{number}" for number in literal_front(points, directions)]
     assert set(front.trials["name"]) == set(expected)
     assert len(front.trials) == len(expected)
@@ -77,7 +84,7 @@ def test_what_did_not_finish_or_lacks_a_metric_is_left_out_and_the_latter_said()
         ],
         ignore_index=True,
     )
-    front = pareto_front(trials, AIMS)
+    front = pareto_front(trials, OBJECTIVES)
     assert list(front.trials["name"]) == ["T0", "scored"]  # by its first name alone
     assert front.without_metric == ("half",)
     assert front.candidates == 3
@@ -87,38 +94,38 @@ def test_replicated_trials_compete_alone_by_their_means():
     lucky = record("lucky", {A: 0.9, B: 0.0})
     solid = record("solid", {A: 0.3, B: 0.5})
     seeds = [record(f"solid/s{n}", {A: 0.4 + n, B: 0.1 * n}, replicate_of="solid") for n in range(2)]
-    front = pareto_front(table_of([lucky, solid, *seeds]), AIMS)
+    front = pareto_front(table_of([lucky, solid, *seeds]), OBJECTIVES)
     assert list(front.trials["name"]) == ["solid"]
     assert front.trials[A].iloc[0] == pytest.approx(0.9)
     assert front.trials["replicates"].tolist() == [2]
     assert front.unreplicated == ("lucky",)
-    once = pareto_front(table_of([lucky, solid, seeds[0]]), AIMS)
+    once = pareto_front(table_of([lucky, solid, seeds[0]]), OBJECTIVES)
     assert (list(once.trials["name"]), once.unreplicated) == (["lucky"], ())
 
 
 def test_a_front_of_nothing_is_said():
     with pytest.raises(UserError, match=r"no finished trial has val/spearmen; did you mean 'val/spearman'\?"):
-        pareto_front(table_of([record("a", {"val/spearman": 0.1})]), [Aim("val/spearmen", "max")])
+        pareto_front(table_of([record("a", {"val/spearman": 0.1})]), [Objective("val/spearmen", "max")])
     with pytest.raises(UserError, match="no finished trial has"):
-        pareto_front(table_of([]), AIMS)
+        pareto_front(table_of([]), OBJECTIVES)
     with pytest.raises(UserError, match="no finished trial has all of"):
-        pareto_front(table_of([record("a", {A: 0.1}), record("b", {B: 0.1})]), AIMS)
+        pareto_front(table_of([record("a", {A: 0.1}), record("b", {B: 0.1})]), OBJECTIVES)
     with pytest.raises(UserError, match="needs an objective"):
         pareto_front(table([(0.1, 0.1)]), [])
 
 
 def test_objectives_are_read():
-    assert parse_aims([f"{A}:max", f" {B}:min "], "--objective") == AIMS
-    assert list(map(str, AIMS)) == [f"{A}:max", f"{B}:min"]
+    assert parse_objectives([f"{A}:max", f" {B}:min "], "--objective") == OBJECTIVES
+    assert list(map(str, OBJECTIVES)) == [f"{A}:max", f"{B}:min"]
     for text in ("val/spearman", "val/spearman:up", ":max", ""):
         with pytest.raises(
             UserError, match=r"--objective.*: give METRIC:max or METRIC:min, such as val/noise/corr:min"
         ):
-            parse_aims([text], "--objective")
+            parse_objectives([text], "--objective")
     with pytest.raises(UserError, match="is named twice"):
-        parse_aims([f"{A}:max", f"{A}:min"], "--objective")
-    assert aims_of((), "release") == default_aims("release") == (Aim(A, "max"),)
-    assert aims_of((f"{B}:min",), "release") == (Aim(B, "min"),)
+        parse_objectives([f"{A}:max", f"{A}:min"], "--objective")
+    assert objectives_of((), "release") == default_objectives("release") == (Objective(A, "max"),)
+    assert objectives_of((f"{B}:min",), "release") == (Objective(B, "min"),)
 
 
 @pytest.mark.parametrize(
@@ -133,4 +140,4 @@ def test_objectives_are_read():
     ],
 )
 def test_what_an_objective_is_called_on_data_that_no_search_sees(metric, reported):
-    assert Aim(metric, "max").reported == reported
+    assert Objective(metric, "max").reported == reported

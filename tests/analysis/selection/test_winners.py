@@ -176,7 +176,7 @@ def record(name: str, **fields: object) -> TrialRecord:
     base = dict.fromkeys(("started", "ended"), "2026-01-01T00:00:00+00:00")
     given = {"family": "rank_stability", "number": 0, "fingerprint": name, "status": "finished", "config": {"loss.k": 1.0},
              "metrics": {REPORTED: 0.1, SELECTED: 0.2}, "epochs_trained": 4, "seconds": 1.0}  # fmt: skip
-    return TrialRecord(name=name, **{**base, **given, **fields})
+    return TrialRecord.from_flat(name=name, **{**base, **given, **fields})
 
 
 def write_campaign(folder, *records, tail=""):

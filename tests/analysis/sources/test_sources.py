@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 
@@ -30,7 +29,7 @@ def record(number: int, **fields: object) -> TrialRecord:
                         "cagi5/release/n/all/HBB": 30.0, "best_epoch": 7.0}
             | {f"cagi5/{part}/{kind}/{s}/mean": 0.25 for part in ("release", "challenge") for kind in ("spearman", "pearson")
                for s in ("all", "hc", "lc")}}  # fmt: skip
-    return TrialRecord(**{**base, **fields})
+    return TrialRecord.from_flat(**{**base, **fields})
 
 
 def write_campaign(folder, records):
@@ -65,7 +64,7 @@ def comparable(source) -> list[dict[str, object]]:
     """The records, without what no other source than a folder keeps."""
     found = []
     for one in source.records():
-        fields = dataclasses.asdict(one)
+        fields = one.to_flat()
         del fields["number"], fields["started"], fields["failure"]
         found.append(fields)
     return found
@@ -185,12 +184,12 @@ def test_the_seven_statements_of_the_study(imported):
 def test_several_campaigns_in_one_store(imported, tmp_path):
     """A second campaign of the same store, as two searches with one --tracking-uri leave it."""
     from nrtune.orchestrator.state.ledger import open_ledger
-    from nrtune.orchestrator.tracking.mlflow_tracker import Tracker
+    from nrtune.orchestrator.tracking.trackers.mlflow import MlflowTracker
 
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     for name in ("first", "second"):
         ledger = open_ledger(tmp_path / name, name, {"select_on": "release"}, {}, must_exist=False)
-        Tracker(uri, tmp_path / name, ledger.manifest, {"select_on": "release", "matched": ""})
+        MlflowTracker.open(uri, tmp_path / name, ledger.manifest, {"select_on": "release", "matched": ""})
         ledger.close()
     with pytest.raises(UserError, match=r"several campaigns; add #ID of one of: .*first \(") as raised:
         open_campaign(uri)

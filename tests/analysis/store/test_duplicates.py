@@ -7,7 +7,7 @@ from nrtune.analysis.store.records import TrialRecord
 
 
 def record(name: str, value: float, *, epochs: int = 2, **config: object) -> TrialRecord:
-    return TrialRecord(
+    return TrialRecord.from_flat(
         name=name,
         family="hard_negative",
         number=0,

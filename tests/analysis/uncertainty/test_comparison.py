@@ -51,7 +51,7 @@ def record(
     family = "baseline" if name.startswith("BASE") else "rank_stability"
     base = {"family": family, "number": 0, "fingerprint": name, "status": "finished", "config": {"seed": 0},
             "metrics": metrics, "epochs_trained": 1, "seconds": 1.0, "started": WHEN, "ended": WHEN}  # fmt: skip
-    return TrialRecord(name=name, **{**base, **fields})
+    return TrialRecord.from_flat(name=name, **{**base, **fields})
 
 
 class Stored(RecordedTrials):
@@ -150,7 +150,7 @@ def test_without_predictions_there_is_a_winner_and_a_reason():
 def test_a_metric_that_predictions_do_not_tell():
     source = stored()
     source._records = tuple(
-        TrialRecord(**{**r.__dict__, "metrics": {**r.metrics, "noise/gap": 0.1, "val/noise/gap": 0.1}})
+        TrialRecord.from_flat(**{**r.to_flat(), "metrics": {**r.metrics, "noise/gap": 0.1, "val/noise/gap": 0.1}})
         for r in source._records
     )
     own = {"gap": USE_CASES["noise_resistance"].__class__(title="gap", metrics={"noise/gap": "min"})}

@@ -56,7 +56,8 @@ class Stored(RecordedTrials):
 
     def __init__(self, effects: dict[str, np.ndarray], value: np.ndarray, pos: np.ndarray) -> None:
         records = [
-            TrialRecord(name=name, family="rank_stability", number=0, fingerprint=name, status="finished", config={"seed": 0},
+            TrialRecord.from_flat(name=name, family="rank_stability", number=0, fingerprint=name, status="finished",
+                        config={"seed": 0},
                         metrics=dict.fromkeys(METRICS, spearman(effect, value)), epochs_trained=1, seconds=1.0,
                         started="2026-01-01T00:00:00+00:00", ended="2026-01-01T00:00:00+00:00")
             for name, effect in effects.items()

@@ -21,7 +21,7 @@ def record(name: str, family: str = "rs", overall: float = 0.1, pearson: float |
     metrics = {OVERALL: overall, **({} if pearson is None else {PEARSON: pearson})}
     given = {"number": 0, "fingerprint": name, "status": "finished", "metrics": metrics, "epochs_trained": 1,
              "config": {"seed": 0, "lr": name}, "seconds": 1.0, "started": "", "ended": ""}  # fmt: skip
-    return TrialRecord(**{"name": name, "family": family, **given, **more})
+    return TrialRecord.from_flat(**{"name": name, "family": family, **given, **more})
 
 
 def chosen(*records: TrialRecord, **settings) -> tuple[list[str], list[str], list[str]]:

@@ -527,7 +527,7 @@ def campaign(simulated_folder, simulated_data, tmp_path_factory) -> Path:
             path, {"config": config.to_flat(), "fingerprint": fingerprint, "length": 230, "state": model.state_dict()}
         )
         ledger.append(
-            TrialRecord(name=name, family="rank_stability", number=number, fingerprint=fingerprint, status="finished",
+            TrialRecord.from_flat(name=name, family="rank_stability", number=number, fingerprint=fingerprint, status="finished",
                         config=config.to_flat(), epochs_trained=1, seconds=1.0, started=when, ended=when, replicate_of=of,
                         metrics={"val/spearman": score, "test/spearman": score})
         )  # fmt: skip

@@ -8,13 +8,13 @@ import time
 
 import pytest
 
-from nrtune.orchestrator.lifecycle.interrupts import Interrupts
+from nrtune.orchestrator.lifecycle.interrupts import SignalGuard
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_waits_until_the_block_can_be_left(number: int):
     before, reached = signal.getsignal(number), []
-    with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts:  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), SignalGuard() as interrupts:  # noqa: PT012
         interrupts.leave_if_asked()
         signal.raise_signal(number)
         reached.append("after the signal")
@@ -26,7 +26,7 @@ def test_a_signal_waits_until_the_block_can_be_left(number: int):
 
 def test_a_block_that_never_asks_is_left_at_its_end_once():
     reached = []
-    with pytest.raises(KeyboardInterrupt), Interrupts(patience=0.1):  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), SignalGuard(patience=0.1):  # noqa: PT012
         signal.raise_signal(signal.SIGINT)
         reached.append("end")
     assert reached == ["end"]
@@ -35,7 +35,7 @@ def test_a_block_that_never_asks_is_left_at_its_end_once():
 
 def test_a_second_signal_strikes_at_once():
     reached = []
-    with pytest.raises(KeyboardInterrupt), Interrupts():  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), SignalGuard():  # noqa: PT012
         signal.raise_signal(signal.SIGTERM)
         reached.append("one")
         signal.raise_signal(signal.SIGINT)
@@ -45,7 +45,7 @@ def test_a_second_signal_strikes_at_once():
 
 def test_what_never_comes_to_its_end_is_left_where_it_is_again_and_again():
     struck = 0
-    with pytest.raises(KeyboardInterrupt), Interrupts(patience=0.1):  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), SignalGuard(patience=0.1):  # noqa: PT012
         signal.raise_signal(signal.SIGINT)
         for _ in range(2):
             try:
@@ -56,14 +56,14 @@ def test_what_never_comes_to_its_end_is_left_where_it_is_again_and_again():
 
 
 def test_what_a_block_raises_comes_before_a_signal():
-    with pytest.raises(ValueError, match="its own"), Interrupts():  # noqa: PT012
+    with pytest.raises(ValueError, match="its own"), SignalGuard():  # noqa: PT012
         signal.raise_signal(signal.SIGINT)
         raise ValueError("its own")
 
 
 def test_a_signal_that_others_took_is_taken_back():
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts:  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), SignalGuard() as interrupts:  # noqa: PT012
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         interrupts.listen()
         signal.raise_signal(signal.SIGTERM)
@@ -74,7 +74,7 @@ def test_another_thread_than_the_main_one_changes_nothing():
     before, seen = signal.getsignal(signal.SIGINT), []
 
     def search() -> None:
-        with Interrupts() as interrupts:
+        with SignalGuard() as interrupts:
             interrupts.listen()
             seen.append(signal.getsignal(signal.SIGINT))
 

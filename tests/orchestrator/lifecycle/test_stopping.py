@@ -17,19 +17,12 @@ import pytest
 from ray.tune.schedulers import AsyncHyperBandScheduler, MedianStoppingRule
 from worker import worker_of
 
+from nrtune.analysis.store.records import Proposal
 from nrtune.orchestrator.execution.schedulers import EarlyStopper
 from nrtune.orchestrator.lifecycle.messages import MESSAGE, EpochEnded, TrialFailed
-from nrtune.orchestrator.lifecycle.stopping import (
-    MIN_CURVES,
-    RULES,
-    STOPPING,
-    Arrivals,
-    EarlyStopping,
-    default_grace,
-    open_arrivals,
-    rungs,
-)
-from nrtune.orchestrator.search.family_study import Proposal
+from nrtune.orchestrator.lifecycle.rules import RULES, EarlyStopping, default_grace, make_rule, rungs
+from nrtune.orchestrator.lifecycle.rules.median import MIN_CURVES
+from nrtune.orchestrator.lifecycle.stopping import STOPPING, Arrivals, open_arrivals
 from nrtune.trainables.core.files import BEST, LAST
 from nrtune.trainables.core.registry import PLUGIN_VARIABLE
 from nrtune.trainables.data.simulate import simulate
@@ -40,7 +33,7 @@ EPOCHS, GRACE = 9, 2
 
 
 def rule_of(rule, epochs=EPOCHS, grace=GRACE, factor=2):
-    return RULES[rule](epochs, EarlyStopping(grace, factor, rule))
+    return make_rule(epochs, EarlyStopping(grace, factor, rule))
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ WANTED = dict.fromkeys("abc", 10)
 
 
 def record(family: str, number: int, value: float | None) -> TrialRecord:
-    return TrialRecord(
+    return TrialRecord.from_flat(
         name=f"{family}{number}", family=family, number=number, fingerprint=f"{family}{number}", config={},
         status="failed" if value is None else "finished", metrics={} if value is None else {"m": value},
         epochs_trained=1, seconds=1.0, started="", ended="",

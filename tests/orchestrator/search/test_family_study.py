@@ -6,7 +6,8 @@ import optuna
 import pytest
 from trial_records import record
 
-from nrtune.orchestrator.search.family_study import FamilyStudy, open_storage, open_study
+from nrtune.orchestrator.search.family_study import FamilyStudy
+from nrtune.orchestrator.search.optuna_storage import open_storage, open_study
 from nrtune.search_spaces import FAMILIES, SWITCH
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.training.config import TrialConfig, preset

@@ -10,8 +10,9 @@ import pytest
 from optuna.trial import TrialState
 
 from nrtune.analysis.store.records import TrialRecord
-from nrtune.orchestrator.search.family_study import FamilyStudy, open_storage, open_study
+from nrtune.orchestrator.search.family_study import FamilyStudy
 from nrtune.orchestrator.search.grid import VALUES, Grid, shuffled, values_of
+from nrtune.orchestrator.search.optuna_storage import open_storage, open_study
 from nrtune.orchestrator.search.samplers import POPULATION
 from nrtune.search_spaces import FAMILIES, Choice, Family, Float, Int
 from nrtune.trainables.training.config import TrialConfig, preset
@@ -37,7 +38,7 @@ def make_config(parameters):
 
 
 def ended(proposal, status="finished"):
-    return TrialRecord(
+    return TrialRecord.from_flat(
         name=proposal.name, family="rank_stability", number=proposal.number, fingerprint=proposal.fingerprint,
         status=status, config=proposal.config, metrics={}, epochs_trained=1, seconds=1.0, started="", ended="",
     )  # fmt: skip
@@ -267,7 +268,7 @@ numbers: dict[str, int] = {}
 
 
 def ended_as(fingerprint):
-    return TrialRecord(
+    return TrialRecord.from_flat(
         name=fingerprint, family="rank_stability", number=numbers[fingerprint], fingerprint=fingerprint, status="finished",
         config={}, metrics={}, epochs_trained=1, seconds=1.0, started="", ended="",
     )  # fmt: skip

@@ -10,7 +10,7 @@ from in_process import run
 
 from nrtune.analysis.store.records import FORMAT, MANIFEST, RECORDS, TrialRecord
 from nrtune.orchestrator.state.ledger import open_ledger
-from nrtune.orchestrator.state.retention import plan_gc, plan_sweep
+from nrtune.orchestrator.state.retention import plan_gc, plan_retention
 from nrtune.trainables.core.errors import UserError
 
 METRICS = {"cagi5/release/spearman/all/mean": 0.0, "cagi5/challenge/spearman/all/mean": 0.0}
@@ -22,7 +22,7 @@ def record(name: str, value: float, family: str = "rank_stability", **fields: ob
         "number": 1, "fingerprint": f"f-{name.replace('/', '-')}", "status": "finished", "config": {"lr": value},
         "metrics": dict.fromkeys(METRICS, value), "epochs_trained": 1, "seconds": 1.0, "started": "", "ended": "",
     }  # fmt: skip
-    return TrialRecord(name=name, family=family, **{**given, **fields})
+    return TrialRecord.from_flat(name=name, family=family, **{**given, **fields})
 
 
 RECORDED = [
@@ -93,13 +93,15 @@ def test_the_front_of_several_objectives_stays(folder):
     for number, (fingerprint, one) in enumerate(records.items()):
         if one.metrics:
             mse = 0.1 if one.name == "RS-002" else 9.0 - number
-            records[fingerprint] = TrialRecord(**{**one.__dict__, "metrics": {**one.metrics, "val/mse": mse}})
+            records[fingerprint] = TrialRecord.from_flat(
+                **{**one.to_flat(), "metrics": {**one.metrics, "val/mse": mse}}
+            )
     manifest = json.loads((folder / MANIFEST).read_text())
     expected = {"BASE-001", "RS-004"}
     for objective in ([], [release], [release, "val/absent:max"], [release, other]):
         manifest["identity"]["objective"] = objective
         (folder / MANIFEST).write_text(json.dumps(manifest))
-        kept = set(plan_sweep(folder, records, "release", 1, ()).kept.values())
+        kept = set(plan_retention(folder, records, "release", 1, ()).kept.values())
         assert kept == expected | ({"RS-002"} if other in objective else set())
 
 
@@ -111,5 +113,5 @@ def test_nothing_is_swept_while_a_search_runs(folder):
 
 
 def test_a_campaign_without_scores_keeps_its_baseline(folder):
-    unscored = {one.fingerprint: TrialRecord(**{**one.__dict__, "metrics": {}}) for one in RECORDED}
-    assert list(plan_sweep(folder, unscored, "release", 5, ()).kept.values()) == ["BASE-001"]
+    unscored = {one.fingerprint: TrialRecord.from_flat(**{**one.to_flat(), "metrics": {}}) for one in RECORDED}
+    assert list(plan_retention(folder, unscored, "release", 5, ()).kept.values()) == ["BASE-001"]

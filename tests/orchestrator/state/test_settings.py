@@ -13,10 +13,10 @@ import yaml
 from in_process import run
 
 from nrtune.analysis.store.records import FORMAT, TrialRecord
-from nrtune.orchestrator.campaign.search import Search
+from nrtune.orchestrator.campaign.plan import Plan
+from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.campaign.study import chosen_names
-from nrtune.orchestrator.cli import main as cli
-from nrtune.orchestrator.cli import options
+from nrtune.orchestrator.cli import campaigns, options
 from nrtune.orchestrator.state.ledger import open_ledger
 from nrtune.orchestrator.state.settings import (
     ReplicateSettings,
@@ -109,21 +109,24 @@ def test_what_is_missing_is_said(leave_out, message, good, monkeypatch, capsys):
 
 
 def test_objectives_are_what_the_data_define(good, monkeypatch, capsys, tmp_path):
-    def aims(**change):
+    def objectives(**change):
         return [
-            str(aim) for aim in Search(load_settings(None, good | {"families": ("baseline",)} | change, Settings)).aims
+            str(objective)
+            for objective in prepare(
+                load_settings(None, good | {"families": ("baseline",)} | change, Settings)
+            ).objectives
         ]
 
     release, noise = "cagi5/release/spearman/all/mean:max", "val/noise/corr:min"
-    assert aims() == [release]
-    assert aims(cagi5=None) == aims(select_on="val") == ["val/spearman:max"]
-    assert aims(select_on="challenge") == ["cagi5/challenge/spearman/all/mean:max"]
-    assert aims(objective=(noise, release)) == [noise, release]
-    assert aims(objective=("noise/corr:min",), select_on="challenge") == ["noise/corr:min"]
+    assert objectives() == [release]
+    assert objectives(cagi5=None) == objectives(select_on="val") == ["val/spearman:max"]
+    assert objectives(select_on="challenge") == ["cagi5/challenge/spearman/all/mean:max"]
+    assert objectives(objective=(noise, release)) == [noise, release]
+    assert objectives(objective=("noise/corr:min",), select_on="challenge") == ["noise/corr:min"]
     # A log-variance is what some heads predict.
-    assert aims(objective=("val/noise/variance_spearman:max",)) == ["val/noise/variance_spearman:max"]
+    assert objectives(objective=("val/noise/variance_spearman:max",)) == ["val/noise/variance_spearman:max"]
     with pytest.raises(UserError, match="no trial on these data has this metric"):
-        aims(objective=(release,), cagi5=None)
+        objectives(objective=(release,), cagi5=None)
     twice = [*flags(good), "--objective", noise, "--objective", "val/noise/corr:max"]
     code, _, err = run(monkeypatch, capsys, "search", *twice)
     assert code == 2
@@ -137,7 +140,7 @@ def test_objectives_are_what_the_data_define(good, monkeypatch, capsys, tmp_path
 
 def test_a_search_of_before_was_asha_and_tpe(good):
     """A campaign whose manifest does not tell goes on with what it had, and is refused anything else."""
-    search = Search(load_settings(None, good | {"families": ("baseline",)}, Settings))
+    search = prepare(load_settings(None, good | {"families": ("baseline",)}, Settings))
     told = search.identity()
     old = {key: value for key, value in told.items() if key not in ("scheduler", "sampler", "objective")}
     open_ledger(search.folder, "out", old, search.about(), must_exist=False).close()
@@ -149,7 +152,7 @@ def test_a_search_of_before_was_asha_and_tpe(good):
 
 def test_a_search_says_how_large_its_grids_are(good):
     chosen = good | {"families": ("baseline", "rank_stability"), "sampler": "grid", "scheduler": "none"}
-    search = Search(load_settings(None, chosen, Settings))
+    search = prepare(load_settings(None, chosen, Settings))
     assert search.notes()[-1] == "configurations of the grid, 3 values a number: 27 of baseline, 405 of rank_stability"
     assert search.early_stopping is None
 
@@ -180,7 +183,7 @@ def test_a_cagi5_folder_without_release_selects_on_validation(good, monkeypatch,
     for path in challenge.glob("release_*"):
         path.unlink()
     chosen = load_settings(None, good | {"cagi5": challenge, "families": ("baseline",)}, Settings)
-    assert Search(chosen).select_on == "val"
+    assert prepare(chosen).select_on == "val"
     code, _, err = run(monkeypatch, capsys, "search", *flags(good | {"cagi5": challenge, "select-on": "release"}))
     assert code == 2
     assert "--select-on release needs 11 release variants" in err
@@ -258,7 +261,7 @@ def test_flags_override_the_file_and_print_settings_shows_the_result(monkeypatch
     )
 
 
-@pytest.mark.parametrize(("command", "model"), [(cli.search, Settings), (cli.study, StudySettings)])
+@pytest.mark.parametrize(("command", "model"), [(campaigns.search, Settings), (campaigns.study, StudySettings)])
 def test_every_setting_but_those_of_tables_is_a_flag(command, model):
     only_in_files = {"prices", "folds", "replicate_columns", "grace_epochs", "reduction_factor"}
     assert set(model.model_fields) - only_in_files == set(command.__annotations__) - {
@@ -271,7 +274,7 @@ def test_every_setting_but_those_of_tables_is_a_flag(command, model):
 def test_every_setting_of_a_replication_is_a_flag_or_the_campaigns():
     run_flags = {"max_concurrent", "cpus_per_trial", "gpus_per_trial", "time_budget", "trial_time_limit", "address"}
     of_its_own = set(ReplicateSettings.model_fields) - set(RunSettings.model_fields)
-    assert of_its_own | run_flags == set(cli.replicate.__annotations__) - {"folder", "return"}
+    assert of_its_own | run_flags == set(campaigns.replicate.__annotations__) - {"folder", "return"}
 
 
 def test_a_replication_has_the_campaigns_settings_and_its_flags(tmp_path, monkeypatch, capsys):
@@ -341,8 +344,8 @@ def test_the_examples_of_set_work_with_the_default_families(given, good, monkeyp
     name, _, value = given.partition("=")
     parameters = options.assignments([given])
     del good["families"]
-    search = Search(load_settings(None, good | {"set": parameters}, Settings))
-    for family in search._families.values():
+    search = prepare(load_settings(None, good | {"set": parameters}, Settings))
+    for family in search.searched.values():
         for values in family.representatives():
             assert str(family.flat(values)[name]) == value
 
@@ -353,14 +356,14 @@ def write_campaign(folder: Path, **fields: object) -> dict[str, object]:
     given = {"family": "rank_stability", "number": 0, "status": "finished", "config": config, "metrics": {},
              "epochs_trained": 1, "seconds": 1.0, "started": "", "ended": "", "fingerprint": "f"}  # fmt: skip
     book = open_ledger(folder, "c", {"select_on": "val"}, {}, must_exist=False)
-    book.append(TrialRecord(**{**given, **fields}))
+    book.append(TrialRecord.from_flat(**{**given, **fields}))
     book.close()
     return config
 
 
-def around(good: dict[str, object], where: object, **more: object) -> Search:
+def around(good: dict[str, object], where: object, **more: object) -> Plan:
     given = good | {"families": ("ablation",), "around": str(where)} | more
-    return Search(load_settings(None, given, Settings))
+    return prepare(load_settings(None, given, Settings))
 
 
 def test_an_ablation_takes_every_name_of_its_centre(good, tmp_path):
@@ -368,7 +371,7 @@ def test_an_ablation_takes_every_name_of_its_centre(good, tmp_path):
     for name in ("ABL4_ng_a05", "NG8_ng_alpha05", "ABL4", "NG8"):
         assert around(good, tmp_path / "st" / name).centre == config
     assert around(good, "RS3").centre == around(good, "RS3_bilstm_rs").centre
-    assert around(good, "RS3")._families["ablation"].published[0].name == "RS3_bilstm_rs"
+    assert around(good, "RS3").searched["ablation"].published[0].name == "RS3_bilstm_rs"
 
 
 def test_a_search_around_a_trial_goes_on_from_another_folder_and_without_its_centre(good, monkeypatch, tmp_path):
@@ -382,11 +385,11 @@ def test_a_search_around_a_trial_goes_on_from_another_folder_and_without_its_cen
     monkeypatch.chdir(tmp_path / "elsewhere")
     resumed = load_settings(None, {"out": good["out"], "resume": True}, Settings)
     assert resumed.around == str(tmp_path / "st" / "RS-001")
-    assert Search(resumed).identity() == begun.identity()
-    assert Search(resumed)._families == begun._families
+    assert prepare(resumed).identity() == begun.identity()
+    assert prepare(resumed).searched == begun.searched
     shutil.rmtree(tmp_path / "st")
-    assert Search(resumed).identity() == begun.identity()
-    assert Search(resumed)._families == begun._families
+    assert prepare(resumed).identity() == begun.identity()
+    assert prepare(resumed).searched == begun.searched
     monkeypatch.chdir(tmp_path / "there")
     assert around(good, "../st/RS-001").identity() == begun.identity()  # the same command again
     with pytest.raises(UserError, match="is neither a published name nor DIR/TRIAL"):

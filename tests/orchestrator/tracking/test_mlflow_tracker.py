@@ -10,9 +10,9 @@ import time
 import pytest
 from trial_records import record
 
-from nrtune.orchestrator.search.family_study import Proposal
-from nrtune.orchestrator.state.ledger import DATABASE, default_uri
-from nrtune.orchestrator.tracking.mlflow_tracker import Tracker
+from nrtune.analysis.store.records import Proposal
+from nrtune.orchestrator.state.locations import DATABASE, default_uri
+from nrtune.orchestrator.tracking.trackers.mlflow import MlflowTracker
 
 
 @pytest.mark.end_to_end
@@ -20,8 +20,8 @@ def test_mlflow_is_written_once_whatever_the_crash(tmp_path):
     """Struck between an end's last tag and its closing; between a run and its parameters; and asked to write twice."""
     manifest = {"id": "x", "name": "c", "identity": {"select_on": "release"}}
 
-    def tracker() -> Tracker:
-        return Tracker(default_uri(tmp_path), tmp_path, manifest, {"seed": 0})
+    def tracker() -> MlflowTracker:
+        return MlflowTracker.open(None, tmp_path, manifest, {"seed": 0})
 
     proposal = Proposal("T-001", "baseline", 0, {"lr": 0.1}, "f", "X1", {"Y2": "b"})
     ended = record("f", metrics={"test/spearman": 0.5}, ended="2026-01-01T00:00:00+00:00")
@@ -54,9 +54,9 @@ def test_mlflow_is_written_once_whatever_the_crash(tmp_path):
 def test_a_database_killed_at_its_making_is_made_anew(tmp_path):
     manifest = {"id": "x", "name": "c", "identity": {"select_on": "release"}}
     code = (
-        "import json, sys; from pathlib import Path; from nrtune.orchestrator.tracking.mlflow_tracker import Tracker\n"
+        "import json, sys; from pathlib import Path; from nrtune.orchestrator.tracking.trackers.mlflow import MlflowTracker\n"
         "uri, folder, manifest = sys.argv[1:]\n"
-        "Tracker(uri, Path(folder), json.loads(manifest), {})"
+        "MlflowTracker.open(uri, Path(folder), json.loads(manifest), {})"
     )
     command = [sys.executable, "-c", code, default_uri(tmp_path), tmp_path, json.dumps(manifest)]
     with subprocess.Popen(command) as maker:
@@ -65,14 +65,14 @@ def test_a_database_killed_at_its_making_is_made_anew(tmp_path):
             time.sleep(0.01)
         maker.kill()
     assert not (tmp_path / DATABASE).exists()
-    tracker = Tracker(default_uri(tmp_path), tmp_path, manifest, {"seed": 0})
+    tracker = MlflowTracker.open(None, tmp_path, manifest, {"seed": 0})
     assert tracker.client.get_run(tracker.parent_id).data.params == {"seed": "0"}
 
 
 @pytest.mark.end_to_end
 def test_a_closed_run_stays_closed_whatever_comes_late(tmp_path):
     manifest = {"id": "x", "name": "c", "identity": {"select_on": "release"}}
-    tracker = Tracker(default_uri(tmp_path), tmp_path, manifest, {"seed": 0})
+    tracker = MlflowTracker.open(None, tmp_path, manifest, {"seed": 0})
     proposal = Proposal("T-001", "baseline", 0, {"lr": 0.1}, "f", None, {})
     tracker.start(proposal, {})
     tracker.finish(record("f", metrics={"test/spearman": 0.5}, ended="2026-01-01T00:00:00+00:00"), (), [], 0.5)

@@ -8,12 +8,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from nrtune.trainables.models.prediction import Prediction
 
 from nrtune.trainables.data.benchmarks.cagi5 import Variants, read_cagi5
 from nrtune.trainables.data.dataset import Dataset
 from nrtune.trainables.data.simulate import simulate, write_simulated
 from nrtune.trainables.evaluation.scoring import predict, score, variant_effects, variant_metrics
+from nrtune.trainables.models.prediction import Prediction
 from nrtune.trainables.training.loop import TrainingData
 
 CPU = torch.device("cpu")

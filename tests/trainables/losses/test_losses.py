@@ -196,7 +196,7 @@ def test_nothing_waits_for_a_gpu(name, monkeypatch):
 
 MEMORY = """
 import resource, sys
-sys.path[:0] = ["tests", "tests/trainables"]
+sys.path[:0] = ["tests/helpers", "tests/trainables/losses"]
 from test_losses import batch, call
 import numpy as np
 small, large = ({k: v.astype(np.float32) for k, v in batch(n).items()} for n in (64, 4096))
@@ -319,7 +319,7 @@ def test_falls_on_sixteen_sequences(name):
 def of_a_fresh_process() -> dict[str, str]:
     """Every loss of thirty rows, in a process that has done nothing else."""
     code = (
-        "import json, sys; sys.path[:0] = ['tests', 'tests/trainables'];"
+        "import json, sys; sys.path[:0] = ['tests/helpers', 'tests/trainables/losses'];"
         "from test_losses import LOSSES, batch, call;"
         "print(json.dumps({name: call(name, {}, batch(30))[0].item().hex() for name in LOSSES}))"
     )

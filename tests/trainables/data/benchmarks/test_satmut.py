@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from nrtune.trainables.models.prediction import Prediction
 from satmut_files import write_table
 from scipy import stats
 
@@ -20,6 +19,7 @@ from nrtune.trainables.data.benchmarks.satmut import TABLE, read_satmut
 from nrtune.trainables.data.sequences import to_text
 from nrtune.trainables.evaluation.predictions import satmut_metrics
 from nrtune.trainables.evaluation.scoring import variant_effects
+from nrtune.trainables.models.prediction import Prediction
 
 SEQUENCE = "ACGGTCAATG"
 LDLR = {"chrom": "chr19", "start": 101, "end": 110, "sequence": SEQUENCE}

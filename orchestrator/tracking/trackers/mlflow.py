@@ -12,7 +12,7 @@ import urllib.request
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from nrtune.analysis.sources.mlflow import (
     CAMPAIGN_TAG,
@@ -26,11 +26,12 @@ from nrtune.analysis.sources.mlflow import (
     STATUS_TAG,
     search_runs,
 )
-from nrtune.analysis.store.records import FAILED, FINISHED, PRUNED, SCORED, TrialRecord
-from nrtune.orchestrator.search.family_study import Objectives, Proposal
-from nrtune.orchestrator.state.ledger import DATABASE, default_uri
+from nrtune.analysis.store.records import FAILED, FINISHED, PRUNED, SCORED, Proposal, TrialRecord
+from nrtune.orchestrator.search.proposals import ObjectiveValues
+from nrtune.orchestrator.state.locations import DATABASE, default_uri
 from nrtune.orchestrator.tracking.models import log_model
 from nrtune.orchestrator.tracking.pages import NOTE_TAG, campaign_note, trial_note, trials_page, trials_view
+from nrtune.orchestrator.tracking.tracker import Tracker
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.core.files import write_atomically
 
@@ -80,29 +81,24 @@ def page_of(uri: str, manifest: Mapping[str, Any]) -> str:
     return trials_page(found.experiment_id, manifest) if found is not None else "/"
 
 
-class Tracker:
-    """The MLflow side of one campaign.
+class MlflowTracker(Tracker):
+    """The MLflow side of one campaign."""
 
-    Every method may be repeated after a crash without doubling anything; a run that was closed stays closed.
-    """
+    title = "MLflow"
 
-    def __init__(self, uri: str, folder: Path, manifest: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.ERROR)
-        self._campaign, self._name, self._folder = str(manifest["id"]), str(manifest["name"]), folder
-        local = uri == default_uri(folder)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                if local and not (folder / DATABASE).exists():
-                    _make_database(folder / DATABASE)
-                self.client = MlflowClient(tracking_uri=uri)
-                self.experiment_id = self._experiment((folder / ARTIFACTS).resolve().as_uri() if local else None)
-                self.parent_id = self._parent(manifest, parameters)
-                self._runs = {run.data.tags[FINGERPRINT_TAG]: run for run in self._children()}
-        except MlflowException as error:
-            raise UserError(f"--tracking-uri {uri}: {one_line(error, 300)}") from error
+    def __init__(
+        self,
+        client: MlflowClient,
+        uri: str,
+        experiment_id: str,
+        parent_id: str,
+        runs: Mapping[str, Run],
+        manifest: Mapping[str, Any],
+    ) -> None:
+        self.client, self.experiment_id, self.parent_id = client, experiment_id, parent_id
+        self._campaign, self._name = str(manifest["id"]), str(manifest["name"])
         self._uri, self._length = uri, int(manifest.get("data", {}).get("length", 0))
+        self._runs = dict(runs)  # by fingerprint
         self._logged: dict[str, set[int]] = {}
         # The tag is written first, the end of the run last: a crash between them leaves a run that is still open.
         ended = {FINISHED, SCORED, PRUNED, FAILED}
@@ -111,6 +107,32 @@ class Tracker:
             for fingerprint, run in self._runs.items()
             if run.data.tags.get(STATUS_TAG) in ended and run.info.status != "RUNNING"
         }
+
+    @classmethod
+    def check(cls, uri: str) -> None:
+        """See whether an MLflow store answers at a tracking URI. Raises UserError where none does."""
+        check_uri(uri)
+
+    @classmethod
+    def open(cls, uri: str | None, folder: Path, manifest: Mapping[str, Any], parameters: Mapping[str, Any]) -> Self:
+        """Open the campaign's run and those of its trials, in the folder's own SQLite database or at a tracking URI."""
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        local = uri in (None, default_uri(folder))
+        uri = uri or default_uri(folder)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                if local and not (folder / DATABASE).exists():
+                    _make_database(folder / DATABASE)
+                client = MlflowClient(tracking_uri=uri)
+                experiment = _experiment(client, (folder / ARTIFACTS).resolve().as_uri() if local else None)
+                parent = _parent(client, experiment, folder, manifest, parameters)
+                children = search_runs(client, experiment, f"tags.`mlflow.parentRunId` = '{parent}'")
+                runs = {run.data.tags[FINGERPRINT_TAG]: run for run in children}
+        except MlflowException as error:
+            raise UserError(f"--tracking-uri {uri}: {one_line(error, 300)}") from error
+        return cls(client, uri, experiment, parent, runs, manifest)
 
     def start(self, proposal: Proposal, tags: Mapping[str, str]) -> None:
         """Open the trial's run, or take up the one it had before an interruption."""
@@ -153,7 +175,7 @@ class Tracker:
         record: TrialRecord,
         history: Iterable[Mapping[str, float]],
         artifacts: Sequence[Path],
-        objective: Objectives | None,
+        objective: ObjectiveValues | None,
     ) -> None:
         """Write what is missing of a trial's epochs, its final metrics, tags and artifacts, and close its run.
 
@@ -218,34 +240,8 @@ class Tracker:
         self.client.set_tag(self.parent_id, STATUS_TAG, state)
         self.client.set_terminated(self.parent_id, status="FINISHED" if state == "finished" else "KILLED")
 
-    def _experiment(self, artifact_location: str | None) -> str:
-        found = self.client.get_experiment_by_name(EXPERIMENT)
-        if found is not None:
-            return str(found.experiment_id)
-        return str(self.client.create_experiment(EXPERIMENT, artifact_location=artifact_location))
-
-    def _parent(self, manifest: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
-        query = f"tags.`{CAMPAIGN_TAG}` = '{manifest['id']}' and tags.`{KIND_TAG}` = 'campaign'"
-        found = self.client.search_runs([self.experiment_id], filter_string=query, max_results=1)
-        if found:
-            run = found[0]
-            self.client.update_run(run.info.run_id, status="RUNNING")
-            self.client.set_tag(run.info.run_id, STATUS_TAG, "running")
-        else:
-            tags = {CAMPAIGN_TAG: manifest["id"], KIND_TAG: "campaign", STATUS_TAG: "running"}
-            tags[NOTE_TAG] = campaign_note(self._folder)
-            run = self.client.create_run(self.experiment_id, tags=tags, run_name=manifest["name"])
-            self.client.set_experiment_tag(self.experiment_id, *trials_view(manifest))
-        self._parameters(run, parameters)
-        return str(run.info.run_id)
-
     def _parameters(self, run: Run, parameters: Mapping[str, Any]) -> None:
-        """Log a run's parameters unless it has them: a crash may have come between its making and them."""
-        if not run.data.params:
-            self.client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in parameters.items()])
-
-    def _children(self) -> Iterable[Run]:
-        return search_runs(self.client, self.experiment_id, f"tags.`mlflow.parentRunId` = '{self.parent_id}'")
+        _log_parameters(self.client, run, parameters)
 
     def _steps(self, fingerprint: str) -> set[int]:
         """The epochs whose metrics the trial's run has."""
@@ -277,3 +273,39 @@ def _curves(epochs: Mapping[int, Mapping[str, float]]) -> list[Metric]:
         for key, value in entry.items()
         if key != "epoch" and math.isfinite(value)
     ]
+
+
+def _experiment(client: MlflowClient, artifact_location: str | None) -> str:
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found is not None:
+        return str(found.experiment_id)
+    return str(client.create_experiment(EXPERIMENT, artifact_location=artifact_location))
+
+
+def _parent(
+    client: MlflowClient,
+    experiment_id: str,
+    folder: Path,
+    manifest: Mapping[str, Any],
+    parameters: Mapping[str, Any],
+) -> str:
+    """The campaign's own run, made now if there is none."""
+    query = f"tags.`{CAMPAIGN_TAG}` = '{manifest['id']}' and tags.`{KIND_TAG}` = 'campaign'"
+    found = client.search_runs([experiment_id], filter_string=query, max_results=1)
+    if found:
+        run = found[0]
+        client.update_run(run.info.run_id, status="RUNNING")
+        client.set_tag(run.info.run_id, STATUS_TAG, "running")
+    else:
+        tags = {CAMPAIGN_TAG: manifest["id"], KIND_TAG: "campaign", STATUS_TAG: "running"}
+        tags[NOTE_TAG] = campaign_note(folder)
+        run = client.create_run(experiment_id, tags=tags, run_name=manifest["name"])
+        client.set_experiment_tag(experiment_id, *trials_view(manifest))
+    _log_parameters(client, run, parameters)
+    return str(run.info.run_id)
+
+
+def _log_parameters(client: MlflowClient, run: Run, parameters: Mapping[str, Any]) -> None:
+    """Log a run's parameters unless it has them: a crash may have come between its making and them."""
+    if not run.data.params:
+        client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in parameters.items()])

@@ -1,0 +1,88 @@
+"""What can be wrong with the settings of any campaign, and the data that they name."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from nrtune.orchestrator.state.settings import RunSettings
+from nrtune.orchestrator.tracking.tracker import TRACKERS
+from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.data.benchmarks.cagi5 import Variants, cell_line_of, read_cagi5
+from nrtune.trainables.data.benchmarks.satmut import read_satmut
+from nrtune.trainables.data.lentimpra import read_dataset
+from nrtune.trainables.evaluation.metrics import MIN_STRATUM
+from nrtune.trainables.training.loop import TrainingData
+
+DEFAULT_CELL_LINE = "K562"
+
+
+def check_places(settings: RunSettings) -> None:
+    """See whether there are a folder and data, and whether what is addressed answers. Raises UserError."""
+    if settings.out is None:
+        raise UserError("--out is missing: name the campaign's folder, to be made or taken up again")
+    if settings.data is None:
+        raise UserError("--data is missing: give a lentiMPRA .h5 or .tsv file, or try `nrtune demo`")
+    if settings.tracker not in TRACKERS:
+        TRACKERS.get(settings.tracker)
+    if settings.address is not None:
+        _check_address(settings.address)
+
+
+def check_tracking_uri(settings: RunSettings, uri: str | None) -> None:
+    """See whether a tracker's store answers. Raises UserError; takes seconds, as MLflow is imported."""
+    if uri is not None:
+        TRACKERS.get(settings.tracker).check(uri)
+
+
+def read_data(settings: RunSettings) -> TrainingData:
+    """Read what the trials are trained and scored on. Raises UserError."""
+    assert settings.data is not None
+    dataset = read_dataset(
+        settings.data,
+        folds=None if settings.folds is None else {str(name): folds for name, folds in settings.folds.items()},
+        noise=settings.noise,
+        replicate_columns=settings.replicate_columns,
+    )
+    cell_line = settings.cell_line or cell_line_of(settings.data.name) or DEFAULT_CELL_LINE
+    length = dataset.length
+    return TrainingData(
+        dataset,
+        None if settings.cagi5 is None else read_cagi5(settings.cagi5, length=length, cell_line=cell_line),
+        None if settings.satmut is None else read_satmut(settings.satmut, length=length, cell_line=cell_line),
+    )
+
+
+def choose_selection(settings: RunSettings, data: TrainingData) -> str:
+    """On what winners are selected: release, val or challenge. Raises UserError where the data do not have it."""
+    select_on = settings.select_on or ("release" if _can_select(data.variants, "release") else "val")
+    if select_on != "val" and not _can_select(data.variants, select_on):
+        raise UserError(
+            f"--select-on {select_on} needs {MIN_STRATUM} {select_on} variants or more of a matched element:"
+            " give --cagi5 with them, or select on val"
+        )
+    return select_on
+
+
+def _can_select(variants: Variants | None, part: str) -> bool:
+    """Whether a matched element has enough variants of a part to correlate."""
+    return variants is not None and any(
+        len(variants.rows(element, part)) >= MIN_STRATUM for element in variants.matched
+    )
+
+
+def _check_address(address: str) -> None:
+    """See whether anything listens at a host:port, which Ray itself would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(f"--address {address}: no Ray cluster answers ({error})") from error
+
+
+def absolute_paths(stored: dict[str, object]) -> dict[str, object]:
+    """Settings whose paths can be read in whatever folder a command is called."""
+    paths = ("data", "cagi5", "satmut", "out")
+    return stored | {key: str(Path(str(stored[key])).resolve()) for key in paths if key in stored}

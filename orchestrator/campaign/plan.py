@@ -1,0 +1,141 @@
+"""A campaign that was checked: everything that can be wrong has been found before anything starts or is written."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nrtune.analysis.selection.pareto import Objective
+from nrtune.analysis.store.records import Proposal, TrialRecord
+from nrtune.orchestrator.campaign.checks import absolute_paths
+from nrtune.orchestrator.campaign.recipe import Recipe
+from nrtune.orchestrator.execution.job import Job
+from nrtune.orchestrator.search.allocation import Allocation, Even
+from nrtune.orchestrator.search.objectives import objective_values
+from nrtune.orchestrator.search.proposals import ObjectiveValues, Proposer
+from nrtune.orchestrator.state.ledger import Ledger
+from nrtune.trainables.training.config import RECIPE_VERSION
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Plan(Job, ABC):
+    """A job and what it proposes; what that is, is up to `Search`, `Study` and `Replication`.
+
+    recipe: what all its trials have. select_on: what winners are selected on. objectives: what the search makes large or
+    small. tracking_uri: None for a store in the folder.
+    """
+
+    recipe: Recipe
+    select_on: str
+    objectives: tuple[Objective, ...]
+    tracking_uri: str | None
+
+    @property
+    @abstractmethod
+    def families(self) -> Sequence[str]:
+        """The families that this run is about."""
+
+    @abstractmethod
+    def wanted(self, ledger: Ledger) -> dict[str, int]:
+        """How many trials of each of these families shall have ended when the campaign is done."""
+
+    @abstractmethod
+    def proposers(self, ledger: Ledger) -> dict[str, Proposer]:
+        """What proposes the trials of each family, those of families included that the campaign has trials of."""
+
+    def allocation(self, ledger: Ledger) -> Allocation:
+        """Which family gets the next trial."""
+        return Even(self.wanted(ledger))
+
+    def ended(self, ledger: Ledger) -> Mapping[str, TrialRecord]:
+        """What has ended of the trials that this run is about, by fingerprint: replicates are no trials of a search."""
+        return ledger.records
+
+    def evaluate(self, record: TrialRecord) -> ObjectiveValues | None:
+        """A trial's objective values, on what the search may look at; None where it lacks one."""
+        return objective_values(self.objectives, record.metrics)
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide a campaign's numbers: a folder holds one campaign."""
+        variants, satmut = self.data.variants, self.data.satmut
+        return {
+            "command": self.settings.command,
+            "recipe": RECIPE_VERSION,
+            "data": self.data.dataset.digest,
+            "cagi5": None if variants is None else variants.digest,
+            "satmut": None if satmut is None else satmut.digest,
+            "preset": self.recipe.preset,
+            "epochs": self.epochs,
+            "precision": self.recipe.precision,
+            "select_on": self.select_on,
+            "tracker": self.settings.tracker,
+            "tracking_uri": self.tracking_uri,
+        }
+
+    def about(self) -> dict[str, Any]:
+        """What the manifest says beside the identity."""
+        dataset, variants, satmut = self.data
+        splits = {split: len(dataset.rows(split)) for split in ("train", "val", "test")}
+        about: dict[str, Any] = {
+            "settings": self.stored_settings(),
+            "data": {"name": dataset.name, "path": str(self.settings.data), "length": dataset.length, **splits,
+                     "noise_measured": dataset.aleatoric_std is not None, "notes": list(dataset.notes)},
+        }  # fmt: skip
+        if variants is not None:
+            about["cagi5"] = {
+                "path": str(self.settings.cagi5),
+                "cell_line": variants.cell_line,
+                "matched": list(variants.matched),
+                "counts": variants.counts().to_dict("records"),
+            }
+        if satmut is not None:
+            about["satmut"] = {
+                "path": str(self.settings.satmut),
+                "assembly": satmut.assembly,
+                "matched": list(satmut.matched),
+                "counts": satmut.counts().to_dict("records"),
+            }
+        return about
+
+    def notes(self) -> list[str]:
+        """What a user should know of the data before they are trained on."""
+        dataset, variants, satmut = self.data
+        notes = [f"{dataset.name}: {note}" for note in dataset.notes]
+        if variants is not None:
+            if self.select_on == "val" and self.settings.select_on is None:
+                notes.append(
+                    f"{variants.name}: too few release variants to select on; winners are selected on validation"
+                )
+            counts = variants.counts()
+            notes.append(f"{variants.name}: {len(variants)} variants; means are over {', '.join(variants.matched)}")
+            wrong = int(counts["ref_mismatch"].sum())
+            if wrong:
+                names = ", ".join(dict.fromkeys(counts["element"][counts["ref_mismatch"] > 0]))
+                notes.append(f"{variants.name}: {wrong} variants' Ref differ from the reference ({names}); kept")
+        if satmut is not None:
+            means = f"{len(satmut)} variants ({satmut.assembly}); means are over {', '.join(satmut.matched)}"
+            notes += [f"{satmut.name}: {note}" for note in (means, *satmut.notes)]
+        return notes
+
+    def stored_settings(self) -> dict[str, Any]:
+        """What --resume goes on with, from whatever folder it is called."""
+        return absolute_paths(self.settings.model_dump(mode="json", exclude={"resume"}, exclude_none=True))
+
+    def parameters(self) -> dict[str, Any]:
+        """What a tracker shows of the campaign itself."""
+        dataset, variants, satmut = self.data
+        chosen = {"families": ",".join(self.families), "preset": self.recipe.preset, "epochs": self.epochs,
+                  "select_on": self.select_on, "data": dataset.name, "data_digest": dataset.digest}  # fmt: skip
+        if variants is not None:
+            chosen |= {"cagi5_digest": variants.digest, "cell_line": variants.cell_line,
+                       "matched": ",".join(variants.matched)}  # fmt: skip
+        if satmut is not None:
+            chosen |= {"satmut_digest": satmut.digest, "satmut_matched": ",".join(satmut.matched)}
+        return chosen
+
+    def tags_of(self, proposal: Proposal) -> dict[str, str]:
+        """What a tracker tags a trial's run with."""
+        tags = {key: str(proposal.config[key]) for key in ("encoder", "head", "loss", "sampler", "seed")}
+        return {**tags, "preset": self.recipe.preset, "select_on": self.select_on}

@@ -1,0 +1,227 @@
+"""The commands that run campaigns: a demo, a search, the study, a replication."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nrtune.orchestrator.cli import options, query
+from nrtune.orchestrator.cli.options import INTERRUPTED
+from nrtune.trainables.core.errors import UserError
+
+if TYPE_CHECKING:
+    from nrtune.orchestrator.state.settings import RunSettings
+
+app = typer.Typer()
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the demo's data and campaign.")] = Path("nrtune-demo"),
+    trials: Annotated[int, typer.Option(min=1, help="Trials a family.")] = 3,
+) -> None:
+    """Run the main job on simulated data: three families, a few trials each, winners at the end."""
+    from nrtune.orchestrator.state.settings import Settings
+    from nrtune.trainables.data.simulate import HDF5_NAME, simulate, write_simulated
+
+    data = out / "data"
+    if not (data / HDF5_NAME).exists():  # written last
+        typer.echo(f"simulating lentiMPRA data into {data}", err=True)
+        write_simulated(simulate(4000), data)
+    settings = Settings(data=data / HDF5_NAME, cagi5=data / "cagi5", out=out / "campaign", trials=trials, epochs=5)
+    _run(settings)
+    query.print_best(str(out / "campaign"), "all", as_json=False)
+
+
+@app.command()
+def search(
+    settings: options.SettingsFile = None,
+    families: Annotated[
+        str | None,
+        typer.Option(help="Method families, separated by commas.", autocompletion=options.completing(options.families)),
+    ] = None,
+    data: options.Data = None,
+    cagi5: options.Cagi5 = None,
+    satmut: options.Satmut = None,
+    out: options.Out = None,
+    trials: Annotated[int | None, typer.Option(help="Trials a family. [default: 10]")] = None,
+    allocation: Annotated[
+        str | None,
+        typer.Option(
+            help="even: as many trials a family; adaptive: more for those that promise more. [default: even]",
+            autocompletion=options.completing("allocation"),
+        ),
+    ] = None,
+    min_trials: Annotated[
+        int | None, typer.Option(help="Trials that each family gets with adaptive allocation. [default: 3]")
+    ] = None,
+    epochs: options.Epochs = None,
+    preset: options.Preset = None,
+    precision: options.Precision = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of every random choice. [default: 0]")] = None,
+    set: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Fix a parameter of every trial, such as encoder=factorized or encoder.dropout=0.3.",
+        ),
+    ] = None,
+    around: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|DIR/TRIAL", help="Configuration that the family ablation moves away from."),
+    ] = None,
+    scheduler: options.Scheduler = None,
+    sampler: options.Sampler = None,
+    objective: options.Objective = None,
+    select_on: options.SelectOn = None,
+    cell_line: options.CellLine = None,
+    noise: options.Noise = None,
+    name: options.Name = None,
+    max_concurrent: options.MaxConcurrent = None,
+    cpus_per_trial: options.CpusPerTrial = None,
+    gpus_per_trial: options.GpusPerTrial = None,
+    time_budget: options.TimeBudget = None,
+    trial_time_limit: options.TrialTimeLimit = None,
+    keep_top: options.KeepTop = None,
+    keep: options.Keep = None,
+    tracker: options.Tracker = None,
+    tracking_uri: options.TrackingUri = None,
+    optuna_storage: Annotated[
+        str | None, typer.Option(help="Optuna database URL. [default: a journal file in the campaign's folder]")
+    ] = None,
+    address: options.Address = None,
+    resume: options.Resume = None,
+    print_settings: options.PrintSettings = False,
+) -> None:
+    """Search method families; the same command again goes on where it was interrupted."""
+    flags = dict(
+        data=data, cagi5=cagi5, satmut=satmut, out=out, epochs=epochs, preset=preset, precision=precision,
+        select_on=select_on, cell_line=cell_line, noise=noise, name=name, max_concurrent=max_concurrent,
+        cpus_per_trial=cpus_per_trial, gpus_per_trial=gpus_per_trial, time_budget=time_budget,
+        trial_time_limit=trial_time_limit, keep_top=keep_top, keep=keep, tracker=tracker, tracking_uri=tracking_uri,
+        address=address, resume=resume,
+        families=options.comma_separated(families), trials=trials, allocation=allocation, min_trials=min_trials, seed=seed,
+        set=options.assignments(set), around=around, scheduler=scheduler, sampler=sampler, objective=objective or None,
+        optuna_storage=optuna_storage,
+    )  # fmt: skip
+    from nrtune.orchestrator.state.settings import Settings, load_settings
+
+    loaded = load_settings(settings, flags, Settings)
+    if print_settings:
+        typer.echo(loaded.to_yaml(), nl=False)
+        return
+    _run(loaded)
+
+
+@app.command()
+def study(
+    settings: options.SettingsFile = None,
+    only: Annotated[
+        str | None, typer.Option(help="Names such as RS3, families or their codes, separated by commas. [default: all]")
+    ] = None,
+    data: options.Data = None,
+    cagi5: options.Cagi5 = None,
+    satmut: options.Satmut = None,
+    out: options.Out = None,
+    epochs: options.Epochs = None,
+    preset: options.Preset = None,
+    precision: options.Precision = None,
+    select_on: options.SelectOn = None,
+    cell_line: options.CellLine = None,
+    noise: options.Noise = None,
+    name: options.Name = None,
+    max_concurrent: options.MaxConcurrent = None,
+    cpus_per_trial: options.CpusPerTrial = None,
+    gpus_per_trial: options.GpusPerTrial = None,
+    time_budget: options.TimeBudget = None,
+    trial_time_limit: options.TrialTimeLimit = None,
+    keep_top: options.KeepTop = None,
+    keep: options.Keep = None,
+    tracker: options.Tracker = None,
+    tracking_uri: options.TrackingUri = None,
+    address: options.Address = None,
+    resume: options.Resume = None,
+    print_settings: options.PrintSettings = False,
+) -> None:
+    """Train the study's 75 configurations and its baseline, each with its name and seed, each to its end."""
+    chosen = options.comma_separated(only)
+    if chosen == ():
+        raise UserError("--only is empty; give names such as RS3, families or their codes, or leave it out for all")
+    flags = dict(
+        data=data, cagi5=cagi5, satmut=satmut, out=out, epochs=epochs, preset=preset, precision=precision,
+        select_on=select_on, cell_line=cell_line, noise=noise, name=name, max_concurrent=max_concurrent,
+        cpus_per_trial=cpus_per_trial, gpus_per_trial=gpus_per_trial, time_budget=time_budget,
+        trial_time_limit=trial_time_limit, keep_top=keep_top, keep=keep, tracker=tracker, tracking_uri=tracking_uri,
+        address=address, resume=resume,
+        only=chosen,
+    )  # fmt: skip
+    from nrtune.orchestrator.state.settings import StudySettings, load_settings
+
+    loaded = load_settings(settings, flags, StudySettings)
+    if print_settings:
+        typer.echo(loaded.to_yaml(), nl=False)
+        return
+    _run(loaded)
+
+
+@app.command()
+def replicate(
+    folder: options.Folder,
+    top: Annotated[int | None, typer.Option(help="Finalists of each use case. [default: 5]")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Fresh seeds, the same for all. [default: 5]")] = None,
+    use_case: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,…",
+            help="Use cases, separated by commas. [default: all]",
+            autocompletion=options.completing("use_case"),
+        ),
+    ] = None,
+    max_concurrent: options.MaxConcurrent = None,
+    cpus_per_trial: options.CpusPerTrial = None,
+    gpus_per_trial: options.GpusPerTrial = None,
+    time_budget: options.TimeBudget = None,
+    trial_time_limit: options.TrialTimeLimit = None,
+    address: options.Address = None,
+) -> None:
+    """Train the best trials of each use case again, and the baseline, with fresh seeds.
+
+    The same command again goes on where it was interrupted. How to run is as in the search where no option says otherwise.
+    """
+    flags = dict(
+        top=top, seeds=seeds, use_case=options.comma_separated(use_case), max_concurrent=max_concurrent,
+        cpus_per_trial=cpus_per_trial, gpus_per_trial=gpus_per_trial, time_budget=time_budget,
+        trial_time_limit=trial_time_limit, address=address,
+    )  # fmt: skip
+    from nrtune.orchestrator.state.settings import load_replication
+
+    _run(load_replication(folder, flags))
+
+
+def _run(settings: RunSettings) -> None:
+    """Run a campaign and say how it ended; leaves the program where it was interrupted."""
+    from nrtune.orchestrator.campaign.prepare import prepare
+    from nrtune.orchestrator.campaign.run import run_campaign
+    from nrtune.orchestrator.views.tables import fitted
+
+    typer.echo("reading data", err=True)
+    plan = prepare(settings)
+    for note in plan.notes():
+        typer.echo(fitted(f"  {note}"), err=True)
+    outcome = run_campaign(plan)
+    counts = ", ".join(f"{count} {status}" for status, count in sorted(outcome.counts.items())) or "no trial"
+    why = f" ({outcome.why})" if outcome.why not in ("", outcome.state) else ""
+    typer.echo(f"{outcome.state}{why}: {counts}", err=True)
+    from nrtune.orchestrator.views.status import sharing_and_alike, tracker_line
+
+    for sentence in sharing_and_alike(plan.folder):
+        typer.echo(fitted(sentence), err=True)
+    if outcome.state == "interrupted":
+        typer.echo("the same command again goes on from here", err=True)
+        raise typer.Exit(INTERRUPTED if outcome.why == "interrupted" else 0)
+    typer.echo(tracker_line(plan.folder), err=True)
+    if settings.tracker == "mlflow":
+        typer.echo(f"  open it with: nrtune ui {settings.out}", err=True)
+    typer.echo(f"winners: nrtune best {settings.out}", err=True)

@@ -1,0 +1,64 @@
+"""The commands about data: check, fetch, simulate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nrtune.orchestrator.cli.options import INTERRUPTED
+
+app = typer.Typer(help="Check data files, fetch or simulate some.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command()
+def check(
+    path: Annotated[Path, typer.Argument(help="A lentiMPRA file, or a folder of CAGI5 files.")],
+    cell_line: Annotated[str | None, typer.Option(help="Cell line of a CAGI5 folder. [default: K562]")] = None,
+) -> None:
+    """Say what a file or folder holds, and what is wrong with it."""
+    from nrtune.orchestrator.views.data_check import check_text
+    from nrtune.orchestrator.views.tables import fitted
+
+    typer.echo(fitted(check_text(path, cell_line)))
+
+
+@app.command("fetch")
+def fetch_data(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME", help="Data sets; without any, or with --list, their list."),
+    ] = None,
+    to: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write to.")] = Path("data"),
+    mirror: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="A server of the same files: a folder that was fetched to, served as it is."),
+    ] = None,
+    show_list: Annotated[bool, typer.Option("--list", help="List the data sets and stop.")] = False,
+) -> None:
+    """Fetch public data; the same command again goes on where it was interrupted, and does nothing once all is there."""
+    from nrtune.orchestrator.cli import fetch
+
+    if show_list or not names:
+        typer.echo(fetch.list_text())
+        return
+    try:
+        fetch.run_fetch(names, to, mirror)
+    except KeyboardInterrupt:
+        typer.echo("interrupted: the same command again goes on from here", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+@app.command("simulate")
+def simulate_data(
+    out: Annotated[Path, typer.Option(help="Folder to write to.")],
+    n: Annotated[int, typer.Option("--n", help="Sequences.")] = 4000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same data.")] = 0,
+    noise: Annotated[float, typer.Option(help="Scale of the measurement noise; 0 for none.")] = 1.0,
+) -> None:
+    """Simulate lentiMPRA measurements and saturation mutagenesis whose truth is known."""
+    from nrtune.trainables.data.simulate import simulate, write_simulated
+
+    hdf5, cagi5 = write_simulated(simulate(n, seed=seed, noise=noise), out)
+    typer.echo(f"{hdf5}\n{cagi5}")

@@ -1,0 +1,63 @@
+"""What Ray Tune says of trials, handed to their state machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ray import cloudpickle
+from ray.tune import Callback
+
+from nrtune.analysis.store.records import Proposal
+from nrtune.orchestrator.execution.failures import classify
+from nrtune.orchestrator.lifecycle.faults import CRASHED, Failure
+from nrtune.orchestrator.lifecycle.interrupts import SignalGuard
+from nrtune.orchestrator.lifecycle.live_trials import LiveTrials
+from nrtune.orchestrator.lifecycle.messages import MESSAGE
+
+
+class TuneCallback(Callback):
+    """Ray Tune's callback: its trials are attempts here."""
+
+    def __init__(self, live: LiveTrials, guard: SignalGuard) -> None:
+        self._live, self._guard = live, guard
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Ray Tune pickles its parts for a restore of its own, which a restart over the records does without."""
+        return {}
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Leave here if it was asked for: nothing is being written now."""
+        self._guard.leave_if_asked()
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """An attempt begins."""
+        config = trial.config
+        proposal = Proposal.from_json(config["proposal"])
+        self._live.start(trial.trial_id, proposal, config["resources"], shares=config["shares"])
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """A worker has told something."""
+        self._live.hear(trial.trial_id, result.pop(MESSAGE))  # Ray Tune would keep it
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """An attempt ran to its end, was stopped early, failed in Python, or was cut off."""
+        self._live.finish(trial.trial_id)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """An attempt's worker has died."""
+        error = _worker_error(trial)
+        failure = Failure(CRASHED, "the worker died", restartable=True) if error is None else classify(error)
+        self._live.lose(trial.trial_id, Proposal.from_json(trial.config["proposal"]), failure, str(error or ""))
+
+
+def _worker_error(trial: Any) -> BaseException | None:
+    """What made Ray Tune give up a trial's worker; it keeps the error in a file of the driver's own."""
+    path = trial.pickled_error_file
+    if path is None or not Path(path).exists():
+        return None
+    with Path(path).open("rb") as file:
+        error: BaseException = cloudpickle.load(file)
+    return error

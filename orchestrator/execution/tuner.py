@@ -1,0 +1,85 @@
+"""The one Ray Tune run of a campaign: a searcher over all families, early stopping, actors that are reused."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from ray import tune
+from ray.tune.schedulers import FIFOScheduler
+
+from nrtune.analysis.store.records import TRIALS, TrialRecord
+from nrtune.orchestrator.execution.callback import TuneCallback
+from nrtune.orchestrator.execution.job import Job
+from nrtune.orchestrator.execution.resources import Resources, find_resources
+from nrtune.orchestrator.execution.schedulers import EarlyStopper
+from nrtune.orchestrator.execution.searcher import FamilySearcher
+from nrtune.orchestrator.execution.trainable import TrialTrainable
+from nrtune.orchestrator.lifecycle.circuit_breaker import CircuitBreaker
+from nrtune.orchestrator.lifecycle.interrupts import SignalGuard
+from nrtune.orchestrator.lifecycle.live_trials import LiveTrials
+from nrtune.orchestrator.search.allocation import Allocation
+from nrtune.orchestrator.search.proposals import Proposer
+from nrtune.orchestrator.state.locations import RAY_FOLDER
+from nrtune.trainables.core.registry import plugin_folders
+
+
+def run_trials(
+    job: Job,
+    proposers: Sequence[Proposer],
+    allocation: Allocation,
+    ended: Mapping[str, TrialRecord],
+    live: LiveTrials,
+    breaker: CircuitBreaker,
+    guard: SignalGuard,
+    say: Callable[[str], None],
+) -> Mapping[str, str]:
+    """Run trials until all that the allocation has to give have ended, on the Ray that runs.
+
+    Returned is, by family, why one is asked no more. Raises KeyboardInterrupt where the guard was asked to leave.
+    """
+    settings = job.settings
+    resources = find_resources(job, say)
+    most = partial(resources.proposed, settings)
+    searcher = FamilySearcher(proposers, allocation, ended, live, breaker, guard, say, resources, most)
+    tuner = tune.Tuner(
+        _trainable(job, resources, () if live.stopping is None else live.stopping.rule.rungs),
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            scheduler=FIFOScheduler() if live.stopping is None else EarlyStopper(live.stopping),
+            num_samples=-1,  # the searcher says when there are enough
+            time_budget_s=None if settings.time_budget is None else settings.time_budget * 60,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            name=RAY_FOLDER,
+            storage_path=str(job.folder),
+            callbacks=[TuneCallback(live, guard)],
+            verbose=0,
+            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+        ),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Ray's own deprecations are not the user's business
+        tuner.fit()
+    return searcher.closed
+
+
+def _trainable(job: Job, resources: Resources, score_at: Sequence[int]) -> Any:
+    limit = job.settings.trial_time_limit
+    options = {
+        # Ray leaves GPUs visible to an actor that was given none.
+        "device": None if resources.each["gpu"] else "cpu",
+        "score_at": score_at,
+        "threads": int(resources.each["cpu"]),
+        "plugins": os.pathsep.join(str(folder.resolve()) for folder in plugin_folders()),
+        "folder": str(job.folder / TRIALS),
+        "time_limit": None if limit is None else limit * 60,
+    }
+    return tune.with_resources(
+        tune.with_parameters(TrialTrainable, data=job.data, options=options),
+        lambda config: tune.PlacementGroupFactory([{k.upper(): v for k, v in config["resources"].items()}]),
+    )

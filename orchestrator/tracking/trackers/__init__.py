@@ -1,0 +1,1 @@
+"""Trackers: one file each, its name is the registered name."""
