@@ -6,6 +6,8 @@ import math
 import re
 from collections.abc import Sequence
 
+from nrtune.trainables.data.benchmarks import BENCHMARKS
+
 
 def short_name(name: str) -> str:
     """A trial's name for a label: `DH7` for DH7_distributional_dual; RS-002 stays."""
@@ -38,29 +40,31 @@ def words(metric: str) -> str:
     if metric in _WORDS:
         return _WORDS[metric] + ", test"
     match metric.split("/"):
-        case ["cagi5", part, "hc_lc_gap"]:
-            return f"CAGI5 HC − LC Spearman, {part}"
-        case ["cagi5", part, kind, stratum, element]:
-            where = "" if element == "mean" else f", {element}"
-            return f"CAGI5 {kind.capitalize()}, {'' if stratum == 'all' else stratum.upper() + ', '}{part}{where}"
-        case ["satmut", "hc_lc_gap"]:
-            return "Saturation mutagenesis HC − LC Spearman"
-        case ["satmut", kind, stratum, element]:
-            where = "" if element == "mean" else f", {element}"
-            return (
-                f"Saturation mutagenesis {kind.capitalize()}{'' if stratum == 'all' else ', ' + stratum.upper()}{where}"
-            )
         case ["val", kind]:
             return f"Validation {kind.capitalize()}"
         case ["test", kind]:
             return f"Test {kind.capitalize()}"
+        case [benchmark, *rest] if benchmark in BENCHMARKS:
+            return _of_variants(BENCHMARKS.get(benchmark).title, rest) or metric
     return metric
+
+
+def _of_variants(title: str, rest: Sequence[str]) -> str | None:
+    """A metric of a benchmark, by what follows the benchmark's name."""
+    match rest:
+        case [*part, "hc_lc_gap"]:
+            return ", ".join([f"{title} HC − LC Spearman", *part])
+        case [*part, ("spearman" | "pearson") as kind, stratum, element]:
+            strata = [] if stratum == "all" else [stratum.upper() if stratum in ("hc", "lc") else stratum]
+            where = [] if element == "mean" else [element]
+            return ", ".join([f"{title} {kind.capitalize()}", *strata, *part, *where])
+    return None
 
 
 def phrase(metric: str) -> str:
     """A metric's name within a sentence."""
     name = words(metric)
-    return name if name.startswith("CAGI5") else name[:1].lower() + name[1:]
+    return name if name[:2].isupper() else name[:1].lower() + name[1:]
 
 
 UNTOLD = "can't be told from the baseline"

@@ -43,13 +43,15 @@ def campaign(trials: int, generator: np.random.Generator) -> list[Configuration]
     found = []
     for number in range(trials):
         effect = table["value"] + 2 * generator.normal(size=len(table))
-        found.append(Configuration(f"T{number}", (0,), (Predictions(None, table.assign(variant_effect=effect)),)))
+        found.append(
+            Configuration(f"T{number}", (0,), (Predictions(None, {"cagi5": table.assign(variant_effect=effect)}),))
+        )
     return found
 
 
 def literal(configuration: Configuration, generator: np.random.Generator) -> float:
     """Seconds for one resample of all elements of one trial, by drawing rows and ranking them."""
-    table = configuration.predictions[0].variants
+    table = configuration.predictions[0].effects["cagi5"]
     assert table is not None
     started = time.perf_counter()
     for _, rows in table.groupby("element"):

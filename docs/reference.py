@@ -39,8 +39,8 @@ API: Mapping[str, str] = {
     "nrtune.trainables.training.loop": "What `fit` reports and returns.",
     "nrtune.trainables.inference": "What `load_model` returns.",
     "nrtune.trainables.data.dataset": "What `read_dataset` returns.",
-    "nrtune.trainables.data.benchmarks.cagi5": "What `read_cagi5` returns.",
-    "nrtune.trainables.data.benchmarks.satmut": "What `read_satmut` returns.",
+    "nrtune.trainables.data.benchmarks": "What `read_cagi5` and other readers return, and the shape of a benchmark.",
+    "nrtune.trainables.data.benchmarks.table": "The columns of a table of variants of your own.",
 }
 """The modules of api.md, and what each is for."""
 
@@ -49,8 +49,8 @@ SOME: Mapping[str, tuple[str, ...]] = {
     "nrtune.trainables.training.loop": ("EpochReport", "FitResult"),
     "nrtune.trainables.inference": ("SequenceModel",),
     "nrtune.trainables.data.dataset": ("Dataset",),
-    "nrtune.trainables.data.benchmarks.cagi5": ("Variants",),
-    "nrtune.trainables.data.benchmarks.satmut": ("SaturationVariants",),
+    "nrtune.trainables.data.benchmarks": ("VariantSet", "Benchmark", "BENCHMARKS"),
+    "nrtune.trainables.data.benchmarks.table": ("read_table",),
 }
 """Of these modules only some names are for users."""
 

@@ -65,7 +65,7 @@ def simulated_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def simulated_data(simulated_folder: Path) -> TrainingData:
     """The data of `simulated_folder`."""
     return TrainingData(
-        read_dataset(simulated_folder / HDF5_NAME), read_cagi5(simulated_folder / "cagi5", cell_line="simulated")
+        read_dataset(simulated_folder / HDF5_NAME), (read_cagi5(simulated_folder / "cagi5", cell_line="simulated"),)
     )
 
 

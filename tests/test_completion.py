@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from nrtune.analysis.selection.winners import SELECT_ON, USE_CASES
+from nrtune.orchestrator.campaign.search import NO_EARLY_STOPPING
 from nrtune.orchestrator.cli.options import CHOICES
+from nrtune.orchestrator.lifecycle.rules import RULES
 from nrtune.orchestrator.state.settings import Settings
 from nrtune.search_spaces import FAMILIES
 from nrtune.trainables.data.benchmarks.cagi5 import ELEMENTS_OF_CELL_LINE
@@ -97,8 +99,9 @@ def test_choices_are_those_of_the_code():
         options = [typing.get_args(part) or (part,) for part in typing.get_args(hint)]
         return tuple(value for option in options for value in option if isinstance(value, str))
 
-    for name in ("precision", "select_on", "noise", "allocation", "scheduler", "sampler"):
+    for name in ("precision", "select_on", "noise", "allocation", "sampler"):
         assert CHOICES[name] == literal(name), name
+    assert CHOICES["scheduler"] == (*RULES, NO_EARLY_STOPPING)
     assert CHOICES["preset"] == tuple(PRESETS)
     assert CHOICES["precision"] == PRECISIONS
     assert set(CHOICES["select_on"]) == set(SELECT_ON)

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from command_line import LONGEST, wait_until
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent / "helpers"
 
 HANGS = """
 import pathlib, subprocess, sys, time

@@ -2,6 +2,6 @@
 
 from nrtune import TrialConfig, TrainingData, fit, preset, read_cagi5, read_dataset
 
-data = TrainingData(read_dataset("lentiMPRA.h5"), read_cagi5("cagi5/"))
+data = TrainingData(read_dataset("lentiMPRA.h5"), (read_cagi5("cagi5/"),))
 result = fit(TrialConfig.from_flat(preset("small")), data)
 """

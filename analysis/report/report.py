@@ -1,8 +1,8 @@
 """A report on a campaign: what can be told, the winners, every figure, all trials, failures, and how it was run.
 
 from nrtune.analysis import open_campaign
-from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.report.report import write_report
+from nrtune.analysis.uncertainty.comparison import Comparisons
 
 write_report(Comparisons(open_campaign("out")), "out/report")
 """
@@ -39,10 +39,12 @@ from nrtune.analysis.report.summaries import winner_records
 from nrtune.analysis.report.winners import told_words, verdict_of, winners_part
 from nrtune.analysis.sources.trials import Campaign
 from nrtune.analysis.store.budget import CPU_HOUR, GPU_HOUR, spent
-from nrtune.analysis.store.records import SCORED
+from nrtune.analysis.store.records import SCORED, benchmarks_of
 from nrtune.analysis.uncertainty.comparison import Comparisons
+from nrtune.analysis.wording import words
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.core.files import write_atomically
+from nrtune.trainables.data.benchmarks import BENCHMARKS, reported_prefix
 
 PAGE, TEXT, WINNERS, FIGURES = "report.html", "report.md", "winners.json", "figures"
 
@@ -56,14 +58,12 @@ MAIN_COLUMNS: Mapping[str, str] = {
     "cagi5/challenge/spearman/lc/mean": "CAGI5 Spearman, LC",
     "cagi5/challenge/pearson/all/mean": "CAGI5 Pearson",
     "noise/corr": "Noise correlation",
-    "satmut/spearman/all/mean": "Saturation mutagenesis Spearman",
 }
-"""Numbers of the table of all trials; those that no trial has are left out."""
+"""Numbers of the table of all trials, and a column a further benchmark; those that no trial has are left out."""
 
 _INTERVALS = (
     *(f"cagi5/challenge/spearman/{stratum}/mean" for stratum in ("all", "hc", "lc")),
     *("cagi5/challenge/pearson/all/mean", "cagi5/challenge/hc_lc_gap", "test/spearman", "test/pearson", "noise/corr"),
-    "satmut/spearman/all/mean",
 )
 
 
@@ -102,8 +102,14 @@ def make_report(comparisons: Comparisons, pictures: Sequence[Picture] = ()) -> R
     )
 
 
+def _further() -> dict[str, str]:
+    """The metric of each benchmark but CAGI5, and its name."""
+    metrics = [f"{reported_prefix(name)}/spearman/all/mean" for name in BENCHMARKS if name != "cagi5"]
+    return {metric: words(metric) for metric in metrics}
+
+
 def _draw(comparisons: Comparisons, folder: Path) -> list[Picture]:
-    metrics = [name for name in _INTERVALS if name in comparisons.table]
+    metrics = [name for name in (*_INTERVALS, *_further()) if name in comparisons.table]
     data = FigureData(
         title=comparisons.source.name,
         trials=comparisons.table,
@@ -128,7 +134,8 @@ def _all_trials(table: pd.DataFrame) -> Iterator[Block]:
     if table.empty:
         yield Paragraph("No trial has ended yet.")
         return
-    shown = [name for name in MAIN_COLUMNS if name in table and table[name].notna().any()]
+    names = {**MAIN_COLUMNS, **_further()}
+    shown = [name for name in names if name in table and table[name].notna().any()]
     rows = []
     for row in table.to_dict("records"):
         status = str(row["status"])
@@ -139,7 +146,7 @@ def _all_trials(table: pd.DataFrame) -> Iterator[Block]:
         cells = [text_cell(str(row["name"])), text_cell(str(row["family"]).replace("_", " ")), text_cell(status)]
         rows.append((*cells, *(number_cell(row[name], digits=0 if name == "epochs_trained" else 3) for name in shown)))
     columns = [Column("Trial"), Column("Family"), Column("Status")]
-    columns += [Column(MAIN_COLUMNS[name], True) for name in shown]
+    columns += [Column(names[name], True) for name in shown]
     yield Table("Every trial that ended, in that order; – where undefined.", tuple(columns), tuple(rows))
 
 
@@ -192,9 +199,11 @@ def _how(comparisons: Comparisons) -> Iterator[Block]:
         manifest = source.manifest
         identity = manifest["identity"]
         facts |= {"id": manifest.get("id"), "created": manifest.get("created"), "command": identity.get("command")}
-        facts |= {"data digest": identity.get("data"), "CAGI5 digest": identity.get("cagi5")}
+        benchmarks = benchmarks_of(manifest)
+        facts |= {"data digest": identity.get("data")} | {f"{name} digest": identity.get(name) for name in benchmarks}
         facts |= manifest.get("settings", {})
-        for part, keys in (("data", ("train", "val", "test")), ("cagi5", ("cell_line", "matched"))):
+        parts = [("data", ("train", "val", "test")), *((name, ("cell_line", "matched")) for name in benchmarks)]
+        for part, keys in parts:
             held = manifest.get(part) or {}
             facts |= {f"{part}: {key.replace('_', ' ')}": held[key] for key in keys if key in held}
     facts |= {

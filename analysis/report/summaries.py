@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 from nrtune.analysis.uncertainty.comparison import Comparison, Comparisons
@@ -53,8 +54,8 @@ def winner_record(comparisons: Comparisons, comparison: Comparison) -> dict[str,
     winner = comparison.winner
     best = comparisons.best(winner)
     row = comparison.of(winner.trial)
-    paths = {"checkpoint": best.checkpoint, "predictions_test": best.predictions_test,
-             "predictions_cagi5": best.predictions_cagi5}  # fmt: skip
+    paths: dict[str, Path | None] = {"checkpoint": best.checkpoint, "predictions_test": None, "predictions_cagi5": None}
+    paths |= {f"predictions_{of}": path for of, path in best.predictions.items()}
     known = {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
     return {
         "trial": best.name,

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from nrtune.analysis.uncertainty.bootstrap import Floats
 from nrtune.trainables.core.errors import UserError, suggest
-from nrtune.trainables.data.benchmarks.cagi5 import Variants
-from nrtune.trainables.data.benchmarks.satmut import SaturationVariants
+from nrtune.trainables.data.benchmarks import VariantSet
 from nrtune.trainables.evaluation import metrics
 
 VARIANT_COLUMNS = ("element", "pos", "ref", "alt", "variant_effect")
@@ -55,7 +54,7 @@ class ReadTest(NamedTuple):
     aleatoric_std: NDArray[np.floating] | None
 
 
-def read_effects(path: Path, variants: Variants | SaturationVariants) -> ReadEffects:
+def read_effects(path: Path, variants: VariantSet) -> ReadEffects:
     """Read predicted effects and match them to variants by element, pos, ref and alt.
 
     Variants that the folder lacks are left out and counted. Where the folder's ref is not the genome's, a row may have
@@ -134,7 +133,7 @@ def _check_chrom(
     chrom: NDArray[np.object_],
     element: NDArray[np.object_],
     rows: NDArray[np.bool_],
-    variants: Variants | SaturationVariants,
+    variants: VariantSet,
 ) -> None:
     """Refuse a row, of those chosen, whose chromosome is not its element's."""
     of_element = dict(zip(variants.elements, variants.chrom, strict=True))

@@ -14,10 +14,9 @@ from nrtune.analysis.scoring.prediction_files import ReadEffects, ReadTest
 from nrtune.analysis.store.predictions import Predictions
 from nrtune.analysis.uncertainty.intervals import Configuration, Resampled, Resampler, Resampling
 from nrtune.trainables.core.errors import UserError
-from nrtune.trainables.data.benchmarks.cagi5 import Variants
-from nrtune.trainables.data.benchmarks.satmut import SaturationVariants
+from nrtune.trainables.data.benchmarks import VariantSet
 from nrtune.trainables.evaluation import metrics
-from nrtune.trainables.evaluation.predictions import effect_metrics, prefixed
+from nrtune.trainables.evaluation.predictions import prefixed, variant_metrics
 
 SAME = 1e-6
 """Activities and noise of two files are the same within this, relative above 1: a text file may hold fewer digits."""
@@ -40,11 +39,12 @@ class Scores:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VariantScores(Scores):
-    """Scores on CAGI5 variants, or on those of the saturation mutagenesis study.
+    """Scores on the variants of a benchmark.
 
     coverage: a row a file, part and element of the folder: file, part, element, n, missing, matched. averaged: by part
     that was scored, the elements that its means are over: matched to the cell line and wholly in every file. left_out: of
     each file, how many of its variants the folder does not hold, and one of them. prefixes: how each part's metrics begin.
+    strata: the benchmark's.
     """
 
     cell_line: str
@@ -52,11 +52,12 @@ class VariantScores(Scores):
     averaged: Mapping[str, tuple[str, ...]]
     left_out: tuple[tuple[int, str], ...]
     prefixes: Mapping[str, str]
+    strata: tuple[str, ...]
 
 
 def score_variants(
     files: Sequence[ReadEffects],
-    variants: Variants | SaturationVariants,
+    variants: VariantSet,
     how: Resampling | None = None,
     *,
     resample: Callable[[str], bool] = lambda metric: True,
@@ -79,17 +80,17 @@ def score_variants(
         chosen = of_part & shared
         if not chosen.any():
             continue
-        averaged[part] = tuple(
+        means_over = tuple(
             element
             for element in variants.matched
             if len(here := variants.rows(element, part)) and bool(shared[here].all())
         )
-        scored = _subset(variants, chosen, averaged[part])
-        values = [effect_metrics(scored, file.effect[chosen]) for file in files]
+        averaged[variants.called(part)] = means_over
+        scored = variants.subset(chosen, means_over)
+        values = [variant_metrics(scored, file.effect[chosen]) for file in files]
         tables = [scored.table().assign(variant_effect=file.effect[chosen]) for file in files]
-        kind = "variants" if isinstance(variants, Variants) else "satmut"
-        predictions = [Predictions(**{"test": None, "variants": None, kind: table}) for table in tables]
-        resampler = _resampler([file.path for file in files], predictions, averaged[part], how)
+        predictions = [Predictions(None, {variants.benchmark: table}) for table in tables]
+        resampler = _resampler([file.path for file in files], predictions, means_over, how)
         for metric in values[0]:
             resampled = resampler.metric(metric) if resample(metric) and "/n/" not in metric else None
             rows.append(_row(metric, [of_file[metric] for of_file in values], resampler, resampled))
@@ -102,7 +103,8 @@ def score_variants(
         coverage=_coverage(files, variants),
         averaged=averaged,
         left_out=tuple((file.left_out, file.first_left_out) for file in files),
-        prefixes=variants.prefixes,
+        prefixes={variants.called(part): prefix for part, prefix in variants.prefixes.items()},
+        strata=variants.strata,
     )
 
 
@@ -130,7 +132,7 @@ def score_test(files: Sequence[ReadTest], how: Resampling | None = None) -> Scor
             found |= prefixed("noise", noise)
 
     def resampler_of(rows: NDArray[np.bool_] | slice) -> Resampler:
-        return _resampler(paths, [Predictions(table[rows].reset_index(drop=True), None) for table in tables], (), how)
+        return _resampler(paths, [Predictions(table[rows].reset_index(drop=True)) for table in tables], (), how)
 
     everything = resampler_of(slice(None))
     resampled: dict[str, Resampled | None] = {
@@ -171,19 +173,11 @@ def _resampler(
     return Resampler(configurations, matched, how)
 
 
-def _subset(
-    variants: Variants | SaturationVariants, chosen: NDArray[np.bool_], matched: tuple[str, ...]
-) -> Variants | SaturationVariants:
-    of_each = [f.name for f in dataclasses.fields(variants) if isinstance(getattr(variants, f.name), np.ndarray)]
-    columns = {name: getattr(variants, name)[chosen] for name in of_each if name != "windows"}
-    return dataclasses.replace(variants, matched=matched, **columns)
-
-
-def _coverage(files: Sequence[ReadEffects], variants: Variants | SaturationVariants) -> pd.DataFrame:
+def _coverage(files: Sequence[ReadEffects], variants: VariantSet) -> pd.DataFrame:
     records = [
         {
             "file": str(file.path),
-            "part": part,
+            "part": variants.called(part),
             "element": element,
             "n": len(rows),
             "missing": int((~file.there[rows]).sum()),

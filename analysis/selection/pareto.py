@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nrtune.analysis.selection.winners import ENOUGH, USE_CASES, configurations, selection_metric
 from nrtune.trainables.core.errors import UserError, suggest
+from nrtune.trainables.data.benchmarks import BENCHMARKS, reported_prefix
 
 EXAMPLE = "val/noise/corr:min"
 
@@ -33,7 +34,10 @@ class Objective(NamedTuple):
             return self.metric.removeprefix("val/")
         if self.metric.startswith("val/"):
             return "test/" + self.metric.removeprefix("val/")
-        return self.metric.replace("cagi5/release/", "cagi5/challenge/")
+        name = self.metric.partition("/")[0]
+        if name in BENCHMARKS and (selectable := BENCHMARKS.get(name).selectable) is not None:
+            return self.metric.replace(f"{name}/{selectable}/", f"{reported_prefix(name)}/", 1)
+        return self.metric
 
 
 def parse_objectives(texts: Sequence[str], option: str) -> tuple[Objective, ...]:

@@ -7,7 +7,7 @@ A trial is selected by a metric that may be looked at (validation, CAGI5 release
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ import yaml
 
 from nrtune.analysis.store.records import FINISHED, SCORED
 from nrtune.trainables.core.errors import UserError, one_line, suggest
+from nrtune.trainables.data.benchmarks import BENCHMARKS, reported_prefix
 
 SELECT_ON = ("release", "val", "challenge")
 """What a winner is selected on: the CAGI5 release part, validation alone, or (the study's protocol) what is reported."""
@@ -62,17 +63,23 @@ def selection_metric(reported: str, select_on: str) -> str:
         raise UserError(f"unknown selection data {select_on!r}{suggest(select_on, SELECT_ON)}")
     if select_on == "challenge":
         return reported
-    if reported.startswith("satmut/"):  # CAGI5's release part is among these variants
-        select_on = "val"
+    if select_on == "release" and (selectable := _selectable_counterpart(reported)) is not None:
+        return selectable
     if reported.startswith("test/"):
         return "val/" + reported.removeprefix("test/")
     if reported.startswith("noise/"):
         return "val/" + reported
-    if select_on == "release":
-        return reported.replace("cagi5/challenge/", "cagi5/release/")
     if reported.endswith("hc_lc_gap"):
         raise UserError("the gap between HC and LC has no counterpart in validation data; select on release")
     return "val/pearson" if "/pearson/" in reported else "val/spearman"
+
+
+def _selectable_counterpart(reported: str) -> str | None:
+    """A benchmark's reported metric on its part that selection may look at; None where it has no such part."""
+    name = reported.partition("/")[0]
+    if name not in BENCHMARKS or (selectable := BENCHMARKS.get(name).selectable) is None:
+        return None
+    return reported.replace(f"{reported_prefix(name)}/", f"{name}/{selectable}/", 1)
 
 
 _OVERALL = "cagi5/challenge/spearman/all/mean"
@@ -80,7 +87,7 @@ _HIGH, _LOW = "cagi5/challenge/spearman/hc/mean", "cagi5/challenge/spearman/lc/m
 _PEARSON = "cagi5/challenge/pearson/all/mean"
 _TEST, _NOISE = "test/spearman", "noise/corr"
 
-USE_CASES: Mapping[str, UseCase] = {
+_ALWAYS: Mapping[str, UseCase] = {
     "overall": UseCase(title="CAGI5 Spearman, all variants", metrics={_OVERALL: "max"}, ties=(_PEARSON,)),
     "pearson": UseCase(title="CAGI5 Pearson, all variants", metrics={_PEARSON: "max"}, ties=(_OVERALL,)),
     "high_confidence": UseCase(title="CAGI5 Spearman, high confidence", metrics={_HIGH: "max"}, ties=(_OVERALL,)),
@@ -99,15 +106,37 @@ USE_CASES: Mapping[str, UseCase] = {
         magnitude=frozenset({"cagi5/challenge/hc_lc_gap"}),
         ties=(_OVERALL,),
     ),
-    "saturation_mutagenesis": UseCase(
-        title="Saturation mutagenesis Spearman",
-        metrics={"satmut/spearman/all/mean": "max"},
-        ties=("satmut/pearson/all/mean",),
-    ),
 }
+"""The use cases of every campaign."""
 
-OPTIONAL = ("saturation_mutagenesis",)
-"""Use cases that are not spoken of where no trial was scored on their data."""
+_OWN_NAME = {"satmut": "saturation_mutagenesis"}
+"""Use cases that are not called after their benchmark."""
+
+
+class _KnownUseCases(Mapping[str, UseCase]):
+    """Those of every campaign, and one of each benchmark but CAGI5, whose are among those."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*_ALWAYS, *self._benchmarks()))
+
+    def __len__(self) -> int:
+        return len(_ALWAYS) + len(self._benchmarks())
+
+    def __getitem__(self, name: str) -> UseCase:
+        if name in _ALWAYS:
+            return _ALWAYS[name]
+        benchmark = self._benchmarks()[name]
+        of = f"{reported_prefix(benchmark)}/{{}}/all/mean"
+        title = f"{BENCHMARKS.get(benchmark).title} Spearman"
+        return UseCase(title=title, metrics={of.format("spearman"): "max"}, ties=(of.format("pearson"),))
+
+    def _benchmarks(self) -> dict[str, str]:
+        """The benchmark of each use case that has one."""
+        return {_OWN_NAME.get(name, name): name for name in BENCHMARKS if name != "cagi5"}
+
+
+USE_CASES: Mapping[str, UseCase] = _KnownUseCases()
+"""Every use case by its name. Those of further benchmarks are not spoken of where no trial was scored on their data."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -197,7 +226,8 @@ def _use_case(path: Path, name: str, rule: Any) -> UseCase:
 
 def asked_of(trials: pd.DataFrame, use_cases: Mapping[str, UseCase]) -> dict[str, UseCase]:
     """The use cases but the optional ones of which these trials have no metric."""
-    return {name: rule for name, rule in use_cases.items() if name not in OPTIONAL or set(rule.metrics) <= set(trials)}
+    optional = set(USE_CASES) - set(_ALWAYS)
+    return {name: rule for name, rule in use_cases.items() if name not in optional or set(rule.metrics) <= set(trials)}
 
 
 def find_winner(

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from nrtune.analysis.sources.trials import Campaign, Trials
+from nrtune.analysis.store.records import read_manifest
 from nrtune.trainables.core.errors import UserError
 
 
@@ -29,7 +30,7 @@ def open_campaign(source: str | os.PathLike[str]) -> Trials:
         from nrtune.analysis.sources.published import open_published
 
         return open_published(path)
-    return Campaign(path)
+    return Campaign(path, read_manifest(path))
 
 
 def open_folder(folder: str | os.PathLike[str]) -> Campaign:

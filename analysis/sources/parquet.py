@@ -41,7 +41,7 @@ def unit(column: str) -> str:
         return _UNITS[column]
     if last == "mse":
         return "log2(RNA/DNA)^2"
-    if column.startswith(("cagi5/", "satmut/")) and "/n/" in column:
+    if "/n/" in column:
         return "variants"
     return "correlation" if "/" in column else ""
 

@@ -12,9 +12,10 @@ import pandas as pd
 
 from nrtune.analysis.selection.winners import USE_CASES, UseCase, Winner, asked_of, find_winner
 from nrtune.analysis.store.predictions import Predictions, read_predictions
-from nrtune.analysis.store.records import TRIALS, TrialRecord, read_manifest, read_records, read_references
+from nrtune.analysis.store.records import TRIALS, TrialRecord, benchmarks_of, read_records, read_references
 from nrtune.trainables.core.errors import UserError
-from nrtune.trainables.core.files import BEST, TEST_PREDICTIONS, VARIANT_PREDICTIONS
+from nrtune.trainables.core.files import BEST, TEST, predictions_file
+from nrtune.trainables.data.benchmarks import BENCHMARKS
 
 LEADING = (
     "name",
@@ -44,8 +45,8 @@ configuration this one has with another seed.
 class BestTrial:
     """The winner of a use case: how it was picked, its flat config, metrics, and where its model and predictions lie.
 
-    published: the starting point that it is, if any, as in `TrialRecord`. Paths are None where the source of the trials
-    has none.
+    published: the starting point that it is, if any, as in `TrialRecord`. checkpoint: None where the source of the trials has
+    none. predictions: files by what they are of, `test` or a benchmark, as far as the source has them.
     """
 
     winner: Winner
@@ -56,8 +57,7 @@ class BestTrial:
     config: Mapping[str, Any]
     metrics: Mapping[str, float]
     checkpoint: Path | None
-    predictions_test: Path | None
-    predictions_cagi5: Path | None
+    predictions: Mapping[str, Path]
 
 
 class Trials:
@@ -71,6 +71,11 @@ class Trials:
     select_on: str
     matched: tuple[str, ...] = ()
     objectives: tuple[str, ...] = ()
+
+    @property
+    def benchmarks(self) -> tuple[str, ...]:
+        """The names of the benchmarks that its trials may have been scored on."""
+        return BENCHMARKS.names()
 
     def records(self) -> list[TrialRecord]:
         """Every trial that ended, in that order."""
@@ -86,7 +91,7 @@ class Trials:
 
     def predictions(self, fingerprint: str) -> Predictions:
         """A trial's predictions for test sequences and variants, as far as there are any."""
-        return read_predictions(functools.partial(self.file, fingerprint))
+        return read_predictions(functools.partial(self.file, fingerprint), self.benchmarks)
 
     def trials(self) -> pd.DataFrame:
         """One row a trial that ended, and one for each further name that it goes by.
@@ -132,21 +137,28 @@ class Trials:
             config=record.config,
             metrics=record.metrics,
             checkpoint=self.file(record.fingerprint, BEST),
-            predictions_test=self.file(record.fingerprint, TEST_PREDICTIONS),
-            predictions_cagi5=self.file(record.fingerprint, VARIANT_PREDICTIONS),
+            predictions={
+                of: path
+                for of in (TEST, *self.benchmarks)
+                if (path := self.file(record.fingerprint, predictions_file(of))) is not None
+            },
         )
 
 
 class Campaign(Trials):
-    """A campaign folder, safe to read while a search is writing to it."""
+    """A campaign folder, safe to read while a search is writing to it; `open_folder` opens one."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.manifest = read_manifest(folder)
-        self.name = str(self.manifest.get("name", folder.name))
-        self.select_on = str(self.manifest["identity"]["select_on"])
-        self.matched = tuple(self.manifest.get("cagi5", {}).get("matched", ()))
-        self.objectives = tuple(self.manifest["identity"].get("objective", ()))
+    def __init__(self, folder: Path, manifest: Mapping[str, Any]) -> None:
+        self.folder, self.manifest = folder, manifest
+        self.name = str(manifest.get("name", folder.name))
+        self.select_on = str(manifest["identity"]["select_on"])
+        self.matched = tuple(manifest.get("cagi5", {}).get("matched", ()))
+        self.objectives = tuple(manifest["identity"].get("objective", ()))
+
+    @property
+    def benchmarks(self) -> tuple[str, ...]:
+        """Those that the campaign was made with."""
+        return benchmarks_of(self.manifest)
 
     def records(self) -> list[TrialRecord]:
         """As of now: a search may be going on."""

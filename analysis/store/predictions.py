@@ -1,45 +1,66 @@
-"""What a trial predicted, a row a test sequence and a row a variant."""
+"""What a trial predicted, a row a test sequence and a row a variant of each benchmark."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
-from nrtune.trainables.core.files import PREDICTIONS
+from nrtune.trainables.core.files import TEST, predictions_file
+from nrtune.trainables.data.benchmarks.cagi5 import HIGH_CONFIDENCE
 
-_TEST_COLUMNS = ("row", "activity", "prediction", "aleatoric_std")
-_VARIANT_COLUMNS = ("element", "part", "chrom", "pos", "ref", "alt", "value", "confidence", "variant_effect")
-_SATMUT_COLUMNS = ("element", "matched", "pos", "ref", "alt", "value", "significant", "variant_effect")
+_NOT_NEEDED = frozenset({"ref_prediction", "alt_prediction"})
 
 
 class Predictions(NamedTuple):
-    """A model's predictions, None where there are none; the rows are the same for all models of a campaign.
+    """A model's predictions; the rows are the same for all models of a campaign.
 
-    test: row, activity, prediction and, if it was measured, aleatoric_std. variants: element, part, chrom, pos, ref, alt,
-    value, confidence, variant_effect. satmut: the saturation mutagenesis study's own table: element, matched, pos, ref, alt,
-    value, significant, variant_effect.
+    test: row, activity, prediction and, if it was measured, aleatoric_std; None where there are none. effects: by benchmark
+    the columns of `VariantSet.table` and variant_effect.
     """
 
     test: pd.DataFrame | None
-    variants: pd.DataFrame | None
-    satmut: pd.DataFrame | None = None
+    effects: Mapping[str, pd.DataFrame] = MappingProxyType({})
 
 
-def read_predictions(find: Callable[[str], Path | None]) -> Predictions:
-    """Read a trial's predictions; `find` gives the path of a file by its name, None where there is none."""
-    columns = (_TEST_COLUMNS, _VARIANT_COLUMNS, _SATMUT_COLUMNS)
-    return Predictions(*(_read(find(name), wanted) for name, wanted in zip(PREDICTIONS, columns, strict=True)))
+def read_predictions(find: Callable[[str], Path | None], benchmarks: Iterable[str]) -> Predictions:
+    """Read a trial's predictions, those of benchmarks by their names.
+
+    find: gives the path of a file by its name, None where there is none.
+    """
+    effects = {name: _read(find(predictions_file(name))) for name in benchmarks}
+    return Predictions(
+        _read(find(predictions_file(TEST))), {name: table for name, table in effects.items() if table is not None}
+    )
 
 
-def _read(path: Path | None, columns: Sequence[str]) -> pd.DataFrame | None:
+def strata_of(table: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Which of the variants of a table of predictions are in each stratum, (V,) each, `all` first.
+
+    Tables that were stored before there were strata by name have what CAGI5's and the saturation mutagenesis table's follow
+    from.
+    """
+    if "stratum" in table:
+        stratum = table["stratum"].to_numpy(str)
+    elif "confidence" in table:
+        stratum = np.where(table["confidence"].to_numpy(np.float64) >= HIGH_CONFIDENCE, "hc", "lc")
+    elif "significant" in table:
+        stratum = np.where(table["significant"].to_numpy(bool), "hc", "lc")
+    else:
+        stratum = np.full(len(table), "")
+    return {"all": np.ones(len(table), bool)} | {name: stratum == name for name in map(str, np.unique(stratum)) if name}
+
+
+def _read(path: Path | None) -> pd.DataFrame | None:
     if path is None:
         return None
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(path)
-    there = [name for name in columns if name in file.schema_arrow.names]
-    table: pd.DataFrame = file.read(columns=there).to_pandas()
+    wanted = [name for name in file.schema_arrow.names if name not in _NOT_NEEDED]
+    table: pd.DataFrame = file.read(columns=wanted).to_pandas()
     return table

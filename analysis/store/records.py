@@ -163,6 +163,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def benchmarks_of(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """The benchmarks that a campaign was made with; each has an entry of its name, and had before they were listed."""
+    return tuple(manifest.get("benchmarks", [name for name in ("cagi5", "satmut") if name in manifest]))
+
+
 def read_records(folder: Path) -> list[TrialRecord]:
     """Read every trial that ended, in that order. A last line cut short by a crash does not count."""
     path = folder / RECORDS

@@ -288,7 +288,7 @@ def _left_out(
 ) -> dict[str, str]:
     """The winner when the selection leaves an element out; {} for a use case, or selection data, without elements."""
     rule = use_cases[use_case]
-    means = [name for name in rule.selection(select_on) if name.startswith("cagi5/")]
+    means = [name for name in rule.selection(select_on) if name.endswith(("/mean", "/hc_lc_gap"))]
     found: dict[str, str] = {}
     if not means:
         return found
@@ -309,7 +309,7 @@ def _left_out(
 
 
 def _means_in(metric: str) -> tuple[str, ...]:
-    """The means over elements that a CAGI5 metric is made of."""
+    """The means over elements that a benchmark's metric is made of."""
     if metric.endswith("hc_lc_gap"):
         part = metric.removesuffix("hc_lc_gap")
         return f"{part}spearman/hc/mean", f"{part}spearman/lc/mean"

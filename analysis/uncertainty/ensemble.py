@@ -15,7 +15,7 @@ from nrtune.analysis.sources.trials import Trials
 from nrtune.analysis.store.predictions import Predictions
 from nrtune.analysis.uncertainty.intervals import Configuration, Interval, Resampler, Resampling
 from nrtune.trainables.core.errors import UserError
-from nrtune.trainables.core.files import PREDICTIONS, write_atomically
+from nrtune.trainables.core.files import TEST, predictions_file, write_atomically
 from nrtune.trainables.evaluation.metrics import ranks
 
 MEAN, RANKS = "mean", "rank_average"
@@ -90,27 +90,27 @@ def combine(predictions: Sequence[Predictions], way: str) -> Predictions:
     """
     first = predictions[0]
     for other in predictions:
-        if [one is None for one in other] != [one is None for one in first]:
+        if (other.test is None, set(other.effects)) != (first.test is None, set(first.effects)):
             raise UserError("an ensemble's trials must all have the same kinds of predictions")
-    test = variants = satmut = None
+    test = None
     if first.test is not None:
         test = _combined([one.test for one in predictions if one.test is not None], "prediction", way, [])
-    if first.variants is not None:
-        tables = [one.variants for one in predictions if one.variants is not None]
-        variants = _combined(tables, "variant_effect", way, ["element", "part"])
-    if first.satmut is not None:
-        tables = [one.satmut for one in predictions if one.satmut is not None]
-        satmut = _combined(tables, "variant_effect", way, ["element"])
-    return Predictions(test, variants, satmut)
+    effects = {}
+    for name, table in first.effects.items():
+        within = [column for column in ("element", "part") if column in table]
+        effects[name] = _combined([one.effects[name] for one in predictions], "variant_effect", way, within)
+    return Predictions(test, effects)
 
 
 def store(ensemble: Ensemble, folder: Path) -> list[Path]:
     """Write an ensemble's predictions into a folder, each file whole or not at all; returns their paths."""
     paths = []
-    for name, table in zip(PREDICTIONS, ensemble.predictions, strict=True):
-        if table is not None:
-            write_atomically(folder / name, functools.partial(table.to_parquet, index=False))
-            paths.append(folder / name)
+    test, effects = ensemble.predictions
+    tables = dict(effects) if test is None else {TEST: test, **effects}
+    for of, table in tables.items():
+        path = folder / predictions_file(of)
+        write_atomically(path, functools.partial(table.to_parquet, index=False))
+        paths.append(path)
     return paths
 
 

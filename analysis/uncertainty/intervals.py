@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from nrtune.analysis.store.predictions import Predictions
+from nrtune.analysis.store.predictions import Predictions, strata_of
 from nrtune.analysis.uncertainty.bootstrap import (
     Floats,
     Ints,
@@ -33,7 +33,6 @@ from nrtune.analysis.uncertainty.bootstrap import (
 )
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.randomness import derive_generator
-from nrtune.trainables.data.benchmarks.cagi5 import HIGH_CONFIDENCE
 from nrtune.trainables.evaluation.metrics import MIN_STRATUM, pearson, spearman
 
 TEST_BLOCKS = 40
@@ -42,15 +41,6 @@ TEST_BLOCKS = 40
 KINDS = {"spearman": (spearman, spearman_samples), "pearson": (pearson, pearson_samples)}
 MEAN = "mean"
 _STATISTICS = {**KINDS, MEAN: (lambda rows, _: float(rows.mean()), mean_samples)}
-STRATA: Mapping[str, Callable[[NDArray[np.bool_]], NDArray[np.bool_]]] = {
-    "all": np.ones_like,
-    "hc": np.copy,
-    "lc": np.logical_not,
-}
-"""Which variants a stratum holds, by which are of high confidence."""
-
-SATMUT = "satmut"
-"""The saturation mutagenesis study's own table: one part, beside CAGI5's release and challenge."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -125,8 +115,8 @@ class Interval(NamedTuple):
 class Resampler:
     """Resamples metrics of configurations, each metric once.
 
-    `matched`: the CAGI5 elements that a mean is over. Raises UserError where the configurations were not scored on the
-    same rows.
+    `matched`: the elements that a mean is over where the predictions do not say. Raises UserError where the configurations
+    were not scored on the same rows.
     """
 
     def __init__(
@@ -135,9 +125,10 @@ class Resampler:
         self.configurations, self.how = tuple(configurations), how or Resampling()
         members = [predictions for configuration in self.configurations for predictions in configuration.predictions]
         self._test = _together(configurations, [member.test for member in members], "prediction")
-        variants = _together(configurations, [member.variants for member in members], "variant_effect")
-        satmut = _together(configurations, [member.satmut for member in members], "variant_effect")
-        self._parts = _parts_of(variants, tuple(matched), satmut)
+        self._parts: dict[str, _Part] = {}
+        for name in dict.fromkeys(name for member in members for name in member.effects):
+            tables = [member.effects.get(name) for member in members]
+            self._parts |= _parts_of(name, _together(configurations, tables, "variant_effect"), tuple(matched))
         self._found: dict[str, Resampled | None] = {}
         self._of_element: dict[tuple[str, str, str, str], _Members | None] = {}
 
@@ -198,10 +189,8 @@ class Resampler:
                 if high is None or low is None:
                     return None
                 return _Members(high.estimate - low.estimate, high.samples - low.samples, high.block_freedom, 2.0)
-            case ["cagi5", part, kind, stratum, element] if kind in KINDS and stratum in STRATA:
-                return self._of_variants(part, kind, stratum, element)
-            case [part, kind, stratum, element] if part == SATMUT and kind in KINDS and stratum in STRATA:
-                return self._of_variants(part, kind, stratum, element)
+            case [*prefix, kind, stratum, element] if kind in KINDS:
+                return self._of_variants("/".join(prefix), kind, stratum, element)
         return None
 
     def _of_test(self, kind: str, predicted: Floats, column: str) -> _Members:
@@ -212,7 +201,7 @@ class Resampler:
 
     def _of_variants(self, part: str, kind: str, stratum: str, element: str) -> _Members | None:
         """An element, or the mean over the matched ones without those whose correlation is undefined."""
-        if part not in self._parts:
+        if part not in self._parts or stratum not in self._parts[part].strata:
             return None
         elements = self._parts[part].matched if element == MEAN else (element,)
         found = [m for e in elements if (m := self._element(part, kind, stratum, e)) is not None]
@@ -240,13 +229,17 @@ class Resampler:
         here = (table["element"] == element).to_numpy()
         if not here.any():
             return None
-        block = position_blocks(table["pos"].to_numpy(np.int64)[here], self.how.block)
-        chosen = STRATA[stratum](variants.high[here])
+        if "block" in table:
+            block = position_blocks(table["block"].to_numpy(np.int64)[here], 1)
+        else:
+            block = position_blocks(table["pos"].to_numpy(np.int64)[here], self.how.block)
+        chosen = variants.strata[stratum][here]
         if chosen.sum() < MIN_STRATUM:
             return None
         value = table["value"].to_numpy(np.float64)[here][chosen]
         effects = variants.predictions[:, here][:, chosen]
-        return self._resample(kind, effects, value, block[chosen], f"{part}/{element}", int(block.max()) + 1)
+        key = f"{part.rpartition('/')[2]}/{element}"  # of a part's own name
+        return self._resample(kind, effects, value, block[chosen], key, int(block.max()) + 1)
 
     def _resample(
         self, kind: str, predictions: Floats, value: Floats, block: Ints, key: str, blocks: int | None = None
@@ -312,25 +305,32 @@ class _Together(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """Variants that are scored together: rows, predictions (M, rows), high confidence (rows,), what means are over."""
+    """Variants that are scored together: rows, predictions (M, rows), strata (rows,) by name, what means are over."""
 
     rows: pd.DataFrame
     predictions: Floats
-    high: NDArray[np.bool_]
+    strata: Mapping[str, NDArray[np.bool_]]
     matched: tuple[str, ...]
 
 
-def _parts_of(variants: _Together | None, matched: tuple[str, ...], satmut: _Together | None) -> dict[str, _Part]:
+def _parts_of(benchmark: str, variants: _Together | None, matched: tuple[str, ...]) -> dict[str, _Part]:
+    """By how their metrics begin. matched: for tables that do not say which elements means are over."""
+    if variants is None:
+        return {}
     parts = {}
-    if variants is not None:
-        high = variants.rows["confidence"].to_numpy(np.float64) >= HIGH_CONFIDENCE
-        for name in variants.rows["part"].unique():
-            here = (variants.rows["part"] == name).to_numpy()
-            parts[str(name)] = _Part(variants.rows[here], variants.predictions[:, here], high[here], matched)
-    if satmut is not None:
-        rows = satmut.rows
-        means_over = tuple(rows["element"][rows["matched"]].unique())
-        parts[SATMUT] = _Part(rows, satmut.predictions, rows["significant"].to_numpy(bool), means_over)
+    strata, rows = strata_of(variants.rows), variants.rows
+    part = rows["part"].to_numpy(str) if "part" in rows else np.full(len(rows), "")
+    for name in map(str, pd.unique(part)):
+        here = part == name
+        of_part = rows[here]
+        means_over = tuple(of_part["element"][of_part["matched"]].unique()) if "matched" in of_part else matched
+        prefix = f"{benchmark}/{name}" if name else benchmark
+        parts[prefix] = _Part(
+            of_part,
+            variants.predictions[:, here],
+            {stratum: members[here] for stratum, members in strata.items()},
+            means_over,
+        )
     return parts
 
 

@@ -8,13 +8,11 @@ from pathlib import Path
 from nrtune.orchestrator.state.settings import RunSettings
 from nrtune.orchestrator.tracking.tracker import TRACKERS
 from nrtune.trainables.core.errors import UserError
-from nrtune.trainables.data.benchmarks.cagi5 import Variants, cell_line_of, read_cagi5
-from nrtune.trainables.data.benchmarks.satmut import read_satmut
+from nrtune.trainables.data.benchmarks import BENCHMARKS, VariantSet
+from nrtune.trainables.data.benchmarks.cagi5 import cell_line_of
 from nrtune.trainables.data.lentimpra import read_dataset
 from nrtune.trainables.evaluation.metrics import MIN_STRATUM
 from nrtune.trainables.training.loop import TrainingData
-
-DEFAULT_CELL_LINE = "K562"
 
 
 def check_places(settings: RunSettings) -> None:
@@ -23,8 +21,9 @@ def check_places(settings: RunSettings) -> None:
         raise UserError("--out is missing: name the campaign's folder, to be made or taken up again")
     if settings.data is None:
         raise UserError("--data is missing: give a lentiMPRA .h5 or .tsv file, or try `nrtune demo`")
-    if settings.tracker not in TRACKERS:
-        TRACKERS.get(settings.tracker)
+    TRACKERS.check_name(settings.tracker)
+    for name in settings.benchmarks():
+        BENCHMARKS.check_name(name)
     if settings.address is not None:
         _check_address(settings.address)
 
@@ -44,19 +43,20 @@ def read_data(settings: RunSettings) -> TrainingData:
         noise=settings.noise,
         replicate_columns=settings.replicate_columns,
     )
-    cell_line = settings.cell_line or cell_line_of(settings.data.name) or DEFAULT_CELL_LINE
-    length = dataset.length
+    cell_line = settings.cell_line or cell_line_of(settings.data.name)
+    paths = settings.benchmarks()
+    order = [name for name in BENCHMARKS if name in paths]
     return TrainingData(
         dataset,
-        None if settings.cagi5 is None else read_cagi5(settings.cagi5, length=length, cell_line=cell_line),
-        None if settings.satmut is None else read_satmut(settings.satmut, length=length, cell_line=cell_line),
+        tuple(BENCHMARKS.get(name).read(paths[name], length=dataset.length, cell_line=cell_line) for name in order),
     )
 
 
 def choose_selection(settings: RunSettings, data: TrainingData) -> str:
     """On what winners are selected: release, val or challenge. Raises UserError where the data do not have it."""
-    select_on = settings.select_on or ("release" if _can_select(data.variants, "release") else "val")
-    if select_on != "val" and not _can_select(data.variants, select_on):
+    variants = data.benchmark("cagi5")
+    select_on = settings.select_on or ("release" if _can_select(variants, "release") else "val")
+    if select_on != "val" and not _can_select(variants, select_on):
         raise UserError(
             f"--select-on {select_on} needs {MIN_STRATUM} {select_on} variants or more of a matched element:"
             " give --cagi5 with them, or select on val"
@@ -64,7 +64,7 @@ def choose_selection(settings: RunSettings, data: TrainingData) -> str:
     return select_on
 
 
-def _can_select(variants: Variants | None, part: str) -> bool:
+def _can_select(variants: VariantSet | None, part: str) -> bool:
     """Whether a matched element has enough variants of a part to correlate."""
     return variants is not None and any(
         len(variants.rows(element, part)) >= MIN_STRATUM for element in variants.matched
@@ -85,4 +85,7 @@ def _check_address(address: str) -> None:
 def absolute_paths(stored: dict[str, object]) -> dict[str, object]:
     """Settings whose paths can be read in whatever folder a command is called."""
     paths = ("data", "cagi5", "satmut", "out")
-    return stored | {key: str(Path(str(stored[key])).resolve()) for key in paths if key in stored}
+    found = stored | {key: str(Path(str(stored[key])).resolve()) for key in paths if key in stored}
+    if isinstance(benchmark := stored.get("benchmark"), dict):
+        found["benchmark"] = {name: str(Path(path).resolve()) for name, path in benchmark.items()}
+    return found

@@ -16,6 +16,7 @@ from nrtune.orchestrator.search.allocation import Allocation, Even
 from nrtune.orchestrator.search.objectives import objective_values
 from nrtune.orchestrator.search.proposals import ObjectiveValues, Proposer
 from nrtune.orchestrator.state.ledger import Ledger
+from nrtune.trainables.data.benchmarks import BENCHMARKS
 from nrtune.trainables.training.config import RECIPE_VERSION
 
 
@@ -59,13 +60,12 @@ class Plan(Job, ABC):
 
     def identity(self) -> dict[str, Any]:
         """The settings that decide a campaign's numbers: a folder holds one campaign."""
-        variants, satmut = self.data.variants, self.data.satmut
         return {
             "command": self.settings.command,
             "recipe": RECIPE_VERSION,
             "data": self.data.dataset.digest,
-            "cagi5": None if variants is None else variants.digest,
-            "satmut": None if satmut is None else satmut.digest,
+            **dict.fromkeys(BENCHMARKS),
+            **self.data.digests,
             "preset": self.recipe.preset,
             "epochs": self.epochs,
             "precision": self.recipe.precision,
@@ -76,47 +76,35 @@ class Plan(Job, ABC):
 
     def about(self) -> dict[str, Any]:
         """What the manifest says beside the identity."""
-        dataset, variants, satmut = self.data
+        dataset, benchmarks = self.data
         splits = {split: len(dataset.rows(split)) for split in ("train", "val", "test")}
-        about: dict[str, Any] = {
+        paths = self.settings.benchmarks()
+        return {
             "settings": self.stored_settings(),
             "data": {"name": dataset.name, "path": str(self.settings.data), "length": dataset.length, **splits,
                      "noise_measured": dataset.aleatoric_std is not None, "notes": list(dataset.notes)},
+            "benchmarks": [variants.benchmark for variants in benchmarks],
+            **{
+                variants.benchmark: {
+                    "path": str(paths[variants.benchmark]), "title": variants.title, "assembly": variants.assembly,
+                    "cell_line": variants.cell_line, "matched": list(variants.matched),
+                    "counts": variants.counts().to_dict("records"),
+                }
+                for variants in benchmarks
+            },
         }  # fmt: skip
-        if variants is not None:
-            about["cagi5"] = {
-                "path": str(self.settings.cagi5),
-                "cell_line": variants.cell_line,
-                "matched": list(variants.matched),
-                "counts": variants.counts().to_dict("records"),
-            }
-        if satmut is not None:
-            about["satmut"] = {
-                "path": str(self.settings.satmut),
-                "assembly": satmut.assembly,
-                "matched": list(satmut.matched),
-                "counts": satmut.counts().to_dict("records"),
-            }
-        return about
 
     def notes(self) -> list[str]:
         """What a user should know of the data before they are trained on."""
-        dataset, variants, satmut = self.data
+        dataset, benchmarks = self.data
         notes = [f"{dataset.name}: {note}" for note in dataset.notes]
-        if variants is not None:
-            if self.select_on == "val" and self.settings.select_on is None:
-                notes.append(
-                    f"{variants.name}: too few release variants to select on; winners are selected on validation"
-                )
-            counts = variants.counts()
-            notes.append(f"{variants.name}: {len(variants)} variants; means are over {', '.join(variants.matched)}")
-            wrong = int(counts["ref_mismatch"].sum())
-            if wrong:
-                names = ", ".join(dict.fromkeys(counts["element"][counts["ref_mismatch"] > 0]))
-                notes.append(f"{variants.name}: {wrong} variants' Ref differ from the reference ({names}); kept")
-        if satmut is not None:
-            means = f"{len(satmut)} variants ({satmut.assembly}); means are over {', '.join(satmut.matched)}"
-            notes += [f"{satmut.name}: {note}" for note in (means, *satmut.notes)]
+        cagi5 = self.data.benchmark("cagi5")
+        if cagi5 is not None and self.select_on == "val" and self.settings.select_on is None:
+            notes.append(f"{cagi5.name}: too few release variants to select on; winners are selected on validation")
+        for variants in benchmarks:
+            on = f" ({variants.assembly})" if variants.assembly else ""
+            means = f"{len(variants)} variants{on}; means are over {', '.join(variants.matched)}"
+            notes += [f"{variants.name}: {note}" for note in (means, *variants.notes)]
         return notes
 
     def stored_settings(self) -> dict[str, Any]:
@@ -125,14 +113,13 @@ class Plan(Job, ABC):
 
     def parameters(self) -> dict[str, Any]:
         """What a tracker shows of the campaign itself."""
-        dataset, variants, satmut = self.data
+        dataset, benchmarks = self.data
         chosen = {"families": ",".join(self.families), "preset": self.recipe.preset, "epochs": self.epochs,
                   "select_on": self.select_on, "data": dataset.name, "data_digest": dataset.digest}  # fmt: skip
-        if variants is not None:
-            chosen |= {"cagi5_digest": variants.digest, "cell_line": variants.cell_line,
-                       "matched": ",".join(variants.matched)}  # fmt: skip
-        if satmut is not None:
-            chosen |= {"satmut_digest": satmut.digest, "satmut_matched": ",".join(satmut.matched)}
+        for variants in benchmarks:
+            name = variants.benchmark
+            chosen |= {f"{name}_digest": variants.digest, f"{name}_matched": ",".join(variants.matched)}
+            chosen |= {f"{name}_cell_line": variants.cell_line} if variants.cell_line else {}
         return chosen
 
     def tags_of(self, proposal: Proposal) -> dict[str, str]:

@@ -13,7 +13,7 @@ from nrtune.analysis.selection.pareto import objectives_of
 from nrtune.analysis.selection.winners import asked_of, finalists
 from nrtune.analysis.sources.open import open_folder
 from nrtune.analysis.sources.trials import table_of
-from nrtune.analysis.store.records import Proposal, TrialRecord
+from nrtune.analysis.store.records import Proposal, TrialRecord, benchmarks_of
 from nrtune.orchestrator.campaign.checks import check_places, check_tracking_uri, choose_selection, read_data
 from nrtune.orchestrator.campaign.plan import Plan
 from nrtune.orchestrator.campaign.recipe import recipe_of
@@ -144,13 +144,13 @@ def prepare_replication(settings: ReplicateSettings) -> Replication:
 
 def _same_data(settings: ReplicateSettings, manifest: Mapping[str, Any]) -> TrainingData:
     """Read the campaign's data again. Raises UserError where they have changed."""
-    data = read_data(settings)
-    scored_on = {"cagi5": data.variants, "satmut": data.satmut}
-    digests = {"data": data.dataset.digest} | {name: of and of.digest for name, of in scored_on.items()}
+    data, identity = read_data(settings), manifest["identity"]
+    digests = {"data": data.dataset.digest, **{name: data.digests.get(name) for name in benchmarks_of(manifest)}}
+    paths = {"data": settings.data, **settings.benchmarks()}
     for name, digest in digests.items():
-        if digest != manifest["identity"].get(name):
+        if digest != identity.get(name):
             raise UserError(
-                f"{getattr(settings, name)}: is not what {settings.out} was trained and scored on any more;"
+                f"{paths.get(name, name)}: is not what {settings.out} was trained and scored on any more;"
                 " put the data of then back"
             )
     return data

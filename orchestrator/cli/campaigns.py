@@ -45,6 +45,7 @@ def search(
     data: options.Data = None,
     cagi5: options.Cagi5 = None,
     satmut: options.Satmut = None,
+    benchmark: options.Benchmark = None,
     out: options.Out = None,
     trials: Annotated[int | None, typer.Option(help="Trials a family. [default: 10]")] = None,
     allocation: Annotated[
@@ -97,11 +98,11 @@ def search(
 ) -> None:
     """Search method families; the same command again goes on where it was interrupted."""
     flags = dict(
-        data=data, cagi5=cagi5, satmut=satmut, out=out, epochs=epochs, preset=preset, precision=precision,
-        select_on=select_on, cell_line=cell_line, noise=noise, name=name, max_concurrent=max_concurrent,
-        cpus_per_trial=cpus_per_trial, gpus_per_trial=gpus_per_trial, time_budget=time_budget,
-        trial_time_limit=trial_time_limit, keep_top=keep_top, keep=keep, tracker=tracker, tracking_uri=tracking_uri,
-        address=address, resume=resume,
+        data=data, cagi5=cagi5, satmut=satmut, benchmark=options.paths_of(benchmark), out=out, epochs=epochs,
+        preset=preset, precision=precision, select_on=select_on, cell_line=cell_line, noise=noise, name=name,
+        max_concurrent=max_concurrent, cpus_per_trial=cpus_per_trial, gpus_per_trial=gpus_per_trial,
+        time_budget=time_budget, trial_time_limit=trial_time_limit, keep_top=keep_top, keep=keep, tracker=tracker,
+        tracking_uri=tracking_uri, address=address, resume=resume,
         families=options.comma_separated(families), trials=trials, allocation=allocation, min_trials=min_trials, seed=seed,
         set=options.assignments(set), around=around, scheduler=scheduler, sampler=sampler, objective=objective or None,
         optuna_storage=optuna_storage,
@@ -124,6 +125,7 @@ def study(
     data: options.Data = None,
     cagi5: options.Cagi5 = None,
     satmut: options.Satmut = None,
+    benchmark: options.Benchmark = None,
     out: options.Out = None,
     epochs: options.Epochs = None,
     preset: options.Preset = None,
@@ -150,11 +152,11 @@ def study(
     if chosen == ():
         raise UserError("--only is empty; give names such as RS3, families or their codes, or leave it out for all")
     flags = dict(
-        data=data, cagi5=cagi5, satmut=satmut, out=out, epochs=epochs, preset=preset, precision=precision,
-        select_on=select_on, cell_line=cell_line, noise=noise, name=name, max_concurrent=max_concurrent,
-        cpus_per_trial=cpus_per_trial, gpus_per_trial=gpus_per_trial, time_budget=time_budget,
-        trial_time_limit=trial_time_limit, keep_top=keep_top, keep=keep, tracker=tracker, tracking_uri=tracking_uri,
-        address=address, resume=resume,
+        data=data, cagi5=cagi5, satmut=satmut, benchmark=options.paths_of(benchmark), out=out, epochs=epochs,
+        preset=preset, precision=precision, select_on=select_on, cell_line=cell_line, noise=noise, name=name,
+        max_concurrent=max_concurrent, cpus_per_trial=cpus_per_trial, gpus_per_trial=gpus_per_trial,
+        time_budget=time_budget, trial_time_limit=trial_time_limit, keep_top=keep_top, keep=keep, tracker=tracker,
+        tracking_uri=tracking_uri, address=address, resume=resume,
         only=chosen,
     )  # fmt: skip
     from nrtune.orchestrator.state.settings import StudySettings, load_settings

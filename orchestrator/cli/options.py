@@ -25,7 +25,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "cell_line": ("K562", "HepG2", "simulated"),
     "use_case": (
         "overall", "pearson", "high_confidence", "low_confidence", "noise_resistance", "in_distribution", "balance",
-        "hc_lc_gap", "saturation_mutagenesis", "all",
+        "hc_lc_gap", "saturation_mutagenesis", "table", "all",
     ),
 }  # fmt: skip
 """What a shell completes, written here because what defines it takes a second to import; a test compares them."""
@@ -72,6 +72,12 @@ Satmut = Annotated[
     Path | None,
     typer.Option(
         help="Folder of the saturation mutagenesis study's elements.tsv.gz and references.json, to score on too."
+    ),
+]
+Benchmark = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=PATH", help="Variants to score on too, such as table=FILE.tsv; give it again for several."
     ),
 ]
 Out = Annotated[Path | None, typer.Option(help="The campaign's folder; the same again goes on with it.")]
@@ -160,6 +166,21 @@ PrintSettings = Annotated[bool, typer.Option("--print-settings", help="Print the
 def comma_separated(text: str | None) -> tuple[str, ...] | None:
     """The parts of a list; None where the option was not given."""
     return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def paths_of(texts: Sequence[str] | None) -> dict[str, Path] | None:
+    """NAME=PATH pairs; None where none was given. Raises UserError for one without an equals sign, and for a repeat."""
+    if not texts:
+        return None
+    found: dict[str, Path] = {}
+    for text in texts:
+        name, _, path = text.partition("=")
+        if not (name and path):
+            raise UserError(f"--benchmark {text}: give NAME=PATH, such as table=variants.tsv")
+        if name in found:
+            raise UserError(f"--benchmark {text}: {name} is named twice")
+        found[name] = Path(path)
+    return found
 
 
 def assignments(texts: Sequence[str] | None) -> dict[str, Any] | None:

@@ -276,6 +276,7 @@ def score(
     ] = None,
     cagi5: options.Cagi5 = None,
     satmut: options.Satmut = None,
+    benchmark: options.Benchmark = None,
     test: Annotated[bool, typer.Option("--test", help="Score a table of test predictions instead.")] = False,
     cell_line: Annotated[
         str | None, typer.Option(help="Cell line whose elements are averaged. [default: as the folder says, else K562]")
@@ -286,21 +287,21 @@ def score(
 ) -> None:
     """Score any model's predictions as nrtune scores its own, with 95 % intervals; two files are compared.
 
-    With --cagi5 or --satmut columns element, pos, ref, alt, variant_effect and, if there, chrom; with --test prediction,
-    activity and, if there, aleatoric_std. Other columns do not matter.
+    With --cagi5, --satmut or --benchmark columns element, pos, ref, alt, variant_effect and, if there, chrom; with --test
+    prediction, activity and, if there, aleatoric_std. Other columns do not matter.
     """
     from nrtune.analysis.uncertainty.intervals import Resampling
-    from nrtune.orchestrator.views.data_check import read_variants_of_cagi5, read_variants_of_study
+    from nrtune.orchestrator.views.data_check import read_variants
     from nrtune.orchestrator.views.score import check_options, score_tests, score_text
 
-    check_options(cagi5, satmut, test, cell_line)
+    short = {name: path for name, path in (("cagi5", cagi5), ("satmut", satmut)) if path is not None}
+    benchmarks = {**short, **(options.paths_of(benchmark) or {})}
+    check_options(benchmarks, test, cell_line)
     how = Resampling(resamples=resamples, block=block)
     paths = [predictions] if other is None else [predictions, other]
-    if cagi5 is not None:
-        typer.echo(score_text(paths, read_variants_of_cagi5(cagi5, cell_line), cagi5, how, as_json=json))
-    elif satmut is not None:
-        typer.echo(score_text(paths, read_variants_of_study(satmut, cell_line), satmut, how, as_json=json))
-    else:
+    for name, path in benchmarks.items():
+        typer.echo(score_text(paths, read_variants(name, path, cell_line), path, how, as_json=json))
+    if test:
         typer.echo(score_tests(paths, how, as_json=json))
 
 

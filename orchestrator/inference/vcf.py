@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 import pysam
 from numpy.typing import NDArray
 
-from nrtune.orchestrator.inference.genome import Genome
 from nrtune.orchestrator.inference.predictor import LEVEL, Predictor, means_of
 from nrtune.orchestrator.inference.variant_file import Variant, VariantFile
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.core.files import write_atomically
 from nrtune.trainables.data.alleles import LONGEST, allele_windows, trim
+from nrtune.trainables.data.genome import Genome
 
 BATCH = 2048
 """Alleles that are predicted together; no more are held."""

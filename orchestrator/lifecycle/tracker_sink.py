@@ -16,7 +16,7 @@ from nrtune.orchestrator.search.proposals import Evaluate
 from nrtune.orchestrator.state.ledger import Ledger
 from nrtune.orchestrator.tracking.publisher import Publisher
 from nrtune.orchestrator.tracking.tracker import Tracker
-from nrtune.trainables.core.files import BEST, PREDICTIONS
+from nrtune.trainables.core.files import BEST, predictions_file
 
 INTERRUPTED_SECONDS = 30.0
 """An interrupted search waits no longer for one write to the tracker: what is missing, the next start writes."""
@@ -118,7 +118,7 @@ class TrackerSink(Sink):
         folder = self.ledger.trial_folder(record.fingerprint)
         self._open_run(record.proposal)
         history = history or self.ledger.history(record.fingerprint)
-        self._tracker.finish(record, history, [folder / name for name in PREDICTIONS], self.evaluate(record))
+        self._tracker.finish(record, history, sorted(folder.glob(predictions_file("*"))), self.evaluate(record))
 
     def _open_run(self, proposal: Proposal) -> None:
         """Open a trial's run now if the tracker was away when the trial began."""

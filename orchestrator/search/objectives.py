@@ -6,19 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from nrtune.analysis.selection.pareto import Objective, default_objectives, parse_objectives
 from nrtune.analysis.selection.winners import selection_metric
 from nrtune.orchestrator.search.proposals import ObjectiveValues
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.randomness import derive_generator
-from nrtune.trainables.evaluation.predictions import Predicted, satmut_metrics, score_predictions
+from nrtune.trainables.evaluation.predictions import Predicted, score_predictions, variant_table
 
 if TYPE_CHECKING:
     from nrtune.trainables.training.loop import TrainingData
 
-_REPORTED = ("test/", "noise/", "cagi5/challenge/", "satmut/")
 _NO_RESULT = ("/n/", "/corr_constant")
 """In the names of metrics that are the same for every model."""
 
@@ -33,8 +31,9 @@ def checked_objectives(texts: Sequence[str], data: TrainingData, select_on: str)
     """
     objectives = parse_objectives(texts, _OPTION)
     known = selectable(data, select_on) if objectives else []
+    reported = _reported(data)
     for objective in objectives:
-        if select_on != "challenge" and objective.metric.startswith(_REPORTED):
+        if select_on != "challenge" and objective.metric.startswith(reported):
             try:
                 instead = f"; give {selection_metric(objective.metric, 'release')}"
             except UserError:
@@ -50,17 +49,25 @@ def checked_objectives(texts: Sequence[str], data: TrainingData, select_on: str)
 
 def selectable(data: TrainingData, select_on: str) -> list[str]:
     """The metrics that a trial on these data can have and a search may optimise."""
-    dataset, variants, satmut = data
+    dataset, benchmarks = data
     generator = derive_generator("selectable")  # a constant prediction would have no correlations
     sizes = {split: len(dataset.rows(split)) for split in ("val", "test")}
     drawn = {split: generator.normal(size=(2, n)).astype(np.float32) for split, n in sizes.items()}
     guesses = {split: Predicted(mean, log_variance) for split, (mean, log_variance) in drawn.items()}
-    effects = None if variants is None else pd.DataFrame({"variant_effect": generator.normal(size=len(variants))})
-    found = score_predictions(dataset, guesses, variants, effects).defined()
-    if satmut is not None:
-        found |= satmut_metrics(satmut, generator.normal(size=len(satmut)))
+    effects = [(of, variant_table(of, generator.normal(size=len(of.windows)))) for of in benchmarks]
+    found = score_predictions(dataset, guesses, effects).defined()
     allowed = [name for name in found if not any(part in name for part in _NO_RESULT)]
-    return allowed if select_on == "challenge" else [name for name in allowed if not name.startswith(_REPORTED)]
+    return allowed if select_on == "challenge" else [name for name in allowed if not name.startswith(_reported(data))]
+
+
+def _reported(data: TrainingData) -> tuple[str, ...]:
+    """How the names of metrics begin that are reported, and that no search may look at."""
+    return (
+        "test/",
+        "noise/",
+        *(f"{prefix}/{kind}" for of in data.benchmarks for part, prefix in of.prefixes.items()
+          if part not in of.selectable for kind in ("spearman", "pearson", "hc_lc_gap")),
+    )  # fmt: skip
 
 
 def objective_values(objectives: Sequence[Objective], metrics: Mapping[str, float]) -> ObjectiveValues | None:

@@ -130,8 +130,9 @@ def _manifest(folder: Path, name: str, identity: Mapping[str, Any], about: Mappi
         _write_text(folder / MANIFEST, json.dumps(manifest, indent=1))
     manifest = read_manifest(folder)
     stored = _assumed(manifest["identity"]) | manifest["identity"]
-    for key, value in identity.items():
-        there = stored.get(key)
+    # A benchmark that it was made with and that is not given any more would be noticed nowhere else.
+    for key in dict.fromkeys([*identity, *manifest.get("benchmarks", ())]):
+        value, there = identity.get(key), stored.get(key)
         if there != value:
             raise UserError(
                 f"{folder}: holds a campaign with {key} {_brief(there)}, not {_brief(value)}; choose another --out,"

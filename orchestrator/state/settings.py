@@ -20,8 +20,9 @@ class RunSettings(BaseModel):
     """What every campaign is told. Paths are relative to the folder that the command runs in.
 
     cpus_per_trial, gpus_per_trial: auto packs as many trials on a GPU, or on a node without any, as measured to pay.
-    prices: of an hour of a CPU and of a GPU, in any currency, which make costs of what trials held. keep_top, keep: once
-    it is finished, checkpoints stay of so many trials a use case, and of these trials, or all.
+    benchmark: folders or files by the benchmark's name, beside those of CAGI5 and of the saturation mutagenesis table, which
+    have names of their own here. prices: of an hour of a CPU and of a GPU, in any currency, which make costs of what trials
+    held. keep_top, keep: once it is finished, checkpoints stay of so many trials a use case, and of these trials, or all.
     """
 
     command: ClassVar[str]
@@ -36,6 +37,7 @@ class RunSettings(BaseModel):
     data: Path | None = None
     cagi5: Path | None = None
     satmut: Path | None = None
+    benchmark: dict[str, Path] = {}
     cell_line: str | None = None
     folds: dict[Literal["val", "test"], tuple[int, ...]] | None = None
     noise: Literal["auto", "orientation", "replicates", "none"] = "auto"
@@ -58,6 +60,14 @@ class RunSettings(BaseModel):
     keep_top: PositiveInt = 5
     keep: tuple[str, ...] = ()
     resume: bool = False
+
+    def benchmarks(self) -> dict[str, Path]:
+        """The folder or file of each benchmark, by its name. Raises UserError for one that is named twice."""
+        short = {name: path for name, path in (("cagi5", self.cagi5), ("satmut", self.satmut)) if path is not None}
+        for name in short:
+            if self.benchmark.get(name, short[name]) != short[name]:
+                raise UserError(f"--{name} and --benchmark {name}=… name two folders; give one of them")
+        return {**short, **self.benchmark}
 
     def to_yaml(self) -> str:
         """The settings as a YAML file that gives them again."""

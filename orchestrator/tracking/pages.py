@@ -9,6 +9,8 @@ from typing import Any
 
 from nrtune.analysis.selection.winners import USE_CASES, selection_metric
 from nrtune.analysis.sources.mlflow import CAMPAIGN_TAG, FINAL, STATUS_TAG
+from nrtune.analysis.store.records import benchmarks_of
+from nrtune.trainables.data.benchmarks import reported_prefix
 
 NOTE_TAG = "mlflow.note.content"
 """A run's description, in Markdown."""
@@ -47,8 +49,9 @@ def trials_view(manifest: Mapping[str, Any]) -> tuple[str, str]:
     metrics = [order, "test/spearman", "noise/corr"]
     if manifest.get("cagi5"):
         metrics.insert(1, reported)
-    if manifest.get("satmut"):
-        metrics.insert(1, next(iter(USE_CASES["saturation_mutagenesis"].metrics)))
+    for name in benchmarks_of(manifest):
+        if name != "cagi5":
+            metrics.insert(1, f"{reported_prefix(name)}/spearman/all/mean")
     columns = [*(f"metrics.`{name}`" for name in dict.fromkeys(metrics)), "params.`loss`", "params.`encoder`"]
     state = {
         "searchFilter": f"tags.`{CAMPAIGN_TAG}` = '{manifest['id']}' and tags.family != ''",

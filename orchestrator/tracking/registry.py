@@ -18,6 +18,7 @@ from nrtune.analysis.wording import number
 from nrtune.orchestrator.state.locations import tracking_uri
 from nrtune.orchestrator.tracking.models import log_model, logged_model, writing_to
 from nrtune.trainables.core.errors import UserError, one_line
+from nrtune.trainables.data.benchmarks import BENCHMARKS
 
 
 def register(comparisons: Comparisons, use_case: str, name: str) -> str:
@@ -83,8 +84,7 @@ def _version_tags(record: Mapping[str, Any], use_case: str, identity: Mapping[st
         "select_on": record["select_on"],
         "replicates": record["replicates"],
         "data_digest": identity["data"],
-        "cagi5_digest": identity["cagi5"],
-        "satmut_digest": identity.get("satmut"),
+        **{f"{name}_digest": identity.get(name) for name in BENCHMARKS},
         "tied_with": ", ".join(record["tie_set"]),
         **record["reported"],
         **interval,

@@ -6,28 +6,26 @@ from pathlib import Path
 
 import numpy as np
 
-from nrtune.trainables.data.benchmarks.cagi5 import ELEMENTS_OF_CELL_LINE, Variants, cell_line_of, read_cagi5
-from nrtune.trainables.data.benchmarks.satmut import TABLE, SaturationVariants, read_satmut
+from nrtune.orchestrator.views.tables import aligned
+from nrtune.trainables.data.benchmarks import BENCHMARKS, VariantSet
 from nrtune.trainables.data.lentimpra import read_dataset
+
+LENGTH = 230
+"""Bases of the windows of a lentiMPRA's models."""
 
 
 def check_text(path: Path, cell_line: str | None) -> str:
-    """What a data file, or a folder of variants, holds. Raises UserError for what is wrong with it."""
-    if not path.is_dir():
+    """What a data file, or the variants of a benchmark, hold. Raises UserError for what is wrong with them."""
+    name = next((name for name in BENCHMARKS if BENCHMARKS.get(name).recognises(path)), None)
+    if name is None and not path.is_dir():
         return _check_dataset(path)
-    has_table = (path / TABLE).exists() and not any(_holds(path, names) for names in ELEMENTS_OF_CELL_LINE.values())
-    return _check_satmut(path, cell_line) if has_table else _check_cagi5(path, cell_line)
+    return _check_variants(path, read_variants(name or "cagi5", path, cell_line))
 
 
-def read_variants_of_cagi5(folder: Path, cell_line: str | None) -> Variants:
-    """A CAGI5 folder; the cell line is the one given, else its name's, else the first whose elements it holds, else K562."""
-    there = (line for line, names in ELEMENTS_OF_CELL_LINE.items() if _holds(folder, names))
-    return read_cagi5(folder, cell_line=cell_line or cell_line_of(folder.name) or next(there, "K562"))
-
-
-def read_variants_of_study(folder: Path, cell_line: str | None) -> SaturationVariants:
-    """The saturation mutagenesis study's folder; the cell line is the one given, else its name's, else K562."""
-    return read_satmut(folder, cell_line=cell_line or cell_line_of(folder.name) or "K562")
+def read_variants(name: str, path: Path, cell_line: str | None) -> VariantSet:
+    """A benchmark's variants; the cell line is the one given, else the one that the folder tells of itself. Raises UserError."""
+    benchmark = BENCHMARKS.get(name)
+    return benchmark.read(path, length=LENGTH, cell_line=cell_line or benchmark.cell_line_of(path))
 
 
 def _check_dataset(path: Path) -> str:
@@ -49,32 +47,20 @@ def _check_dataset(path: Path) -> str:
     return "\n".join([*lines, f"  digest {dataset.digest}"])
 
 
-def _check_cagi5(path: Path, cell_line: str | None) -> str:
-    variants = read_variants_of_cagi5(path, cell_line)
-    lines = [f"{path}: {len(variants)} variants, {len(variants.windows)} distinct windows of 230 bases"]
-    lines += [f"matched to {variants.cell_line}: {', '.join(variants.matched)}", "  element  part       n  HC"]
-    for row in variants.counts().to_dict("records"):
-        lines.append(f"  {row['element']:<8} {row['part']:<9} {row['n']:>4} {row['high_confidence']:>3}")
-        if row["ref_mismatch"]:
-            lines.append(
-                f"    {row['ref_mismatch']} of {row['n']} variants' Ref differ from the reference; kept, counted as ref_mismatch"
-            )
-    return "\n".join([*lines, f"  digest {variants.digest}"])
-
-
-def _check_satmut(path: Path, cell_line: str | None) -> str:
-    variants = read_variants_of_study(path, cell_line)
-    lines = [
-        f"{path}: {len(variants)} variants of {variants.assembly}, {len(variants.windows)} distinct windows of 230 bases",
-        f"matched to {variants.cell_line}: {', '.join(variants.matched)}",
-        "  data set          n   HC  deletions  Ref differs",
-    ]
-    lines += [
-        f"  {row['element']:<14} {row['n']:>4} {row['significant']:>4} {row['deletions']:>10} {row['ref_mismatch']:>12}"
-        for row in variants.counts().to_dict("records")
-    ]
+def _check_variants(path: Path, variants: VariantSet) -> str:
+    on = f" of {variants.assembly}" if variants.assembly else ""
+    windows = f"{len(variants.windows)} distinct windows of {LENGTH} bases"
+    lines = [f"{path}: {variants.title}, {len(variants)} variants{on}, {windows}"]
+    lines.append(f"matched{f' to {variants.cell_line}' if variants.cell_line else ''}: {', '.join(variants.matched)}")
+    counts = variants.counts()
+    names = {"element": "element", "part": "part", "n": "n", **{name: name.upper() for name in variants.strata},
+             "deletions": "deletions"}  # fmt: skip
+    shown = [name for name in names if name in ("element", "n") or counts[name].astype(bool).any()]
+    rows = [[str(row[name]) for name in shown] for row in counts.to_dict("records")]
+    lines += [f"  {line}" for line in aligned([names[name] for name in shown], rows, 2 if "part" in shown else 1)]
+    for row in counts.to_dict("records"):
+        if wrong := row["ref_mismatch"]:
+            where = " ".join(filter(None, (row["element"], row["part"])))
+            said = f"{wrong} of {row['n']} variants' Ref differ from the reference; kept, counted as ref_mismatch"
+            lines.append(f"  {where}: {said}")
     return "\n".join([*lines, *(f"  note: {note}" for note in variants.notes), f"  digest {variants.digest}"])
-
-
-def _holds(path: Path, elements: tuple[str, ...]) -> bool:
-    return any((path / f"{part}_{name}.tsv").exists() for part in ("challenge", "release") for name in elements)

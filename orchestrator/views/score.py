@@ -15,23 +15,25 @@ from nrtune.analysis.scoring.prediction_files import read_effects, read_test
 from nrtune.analysis.scoring.score import Scores, VariantScores, score_test, score_variants
 from nrtune.analysis.uncertainty.intervals import Resampling
 from nrtune.analysis.wording import count, listed
+from nrtune.orchestrator.views.tables import aligned
 from nrtune.trainables.core.errors import UserError
-from nrtune.trainables.data.benchmarks.cagi5 import Variants
-from nrtune.trainables.data.benchmarks.satmut import SaturationVariants
+from nrtune.trainables.data.benchmarks import VariantSet
 
 WIDTH = 80
 
-SHOWN = {"spearman/all": "Spearman", "spearman/hc": "HC", "spearman/lc": "LC", "pearson/all": "Pearson"}
-"""An element's columns: Spearman of all its variants, of those of high and of low confidence, Pearson of all."""
 
-COMPARED = {
-    "spearman/all": "Spearman",
-    "spearman/hc": "Spearman HC",
-    "spearman/lc": "Spearman LC",
-    "pearson/all": "Pearson",
-    "pearson/hc": "Pearson HC",
-    "pearson/lc": "Pearson LC",
-}
+def _shown(strata: Sequence[str]) -> dict[str, str]:
+    """An element's columns: Spearman of all its variants and of those of each stratum, Pearson of all."""
+    return {"spearman/all": "Spearman", **{f"spearman/{s}": s.upper() for s in strata}, "pearson/all": "Pearson"}
+
+
+def _compared(strata: Sequence[str]) -> dict[str, str]:
+    return {
+        f"{kind}/{stratum}": kind.capitalize() + ("" if stratum == "all" else f" {stratum.upper()}")
+        for kind in ("spearman", "pearson")
+        for stratum in ("all", *strata)
+    }
+
 
 TEST_WORDS = {
     "test/pearson": "Pearson",
@@ -51,16 +53,14 @@ def score_tests(paths: Sequence[Path], how: Resampling, *, as_json: bool) -> str
     return _json(test, _common(test)) if as_json else "\n".join(_test_lines(test))
 
 
-def score_text(
-    paths: Sequence[Path], variants: Variants | SaturationVariants, folder: Path, how: Resampling, *, as_json: bool
-) -> str:
+def score_text(paths: Sequence[Path], variants: VariantSet, folder: Path, how: Resampling, *, as_json: bool) -> str:
     """Scores of one file or two on the variants of a folder. Raises UserError."""
     effects = [read_effects(path, variants) for path in paths]
     found = score_variants(effects, variants, how, resample=_everything if as_json or len(paths) > 1 else _means)
     if not as_json:
         return "\n".join(_variant_lines(found))
     more = {
-        "satmut" if isinstance(variants, SaturationVariants) else "cagi5": str(folder),
+        variants.benchmark: str(folder),
         "cell_line": found.cell_line,
         "block": how.block,
         "mean_over": {part: list(elements) for part, elements in found.averaged.items()},
@@ -79,15 +79,15 @@ def _means(metric: str) -> bool:
     return metric.endswith("/mean")
 
 
-def check_options(cagi5: Path | None, satmut: Path | None, test: bool, cell_line: str | None) -> None:
+def check_options(benchmarks: Mapping[str, Path], test: bool, cell_line: str | None) -> None:
     """Refuse options that do not go together. Raises UserError."""
-    given = [name for name, there in (("--test", test), ("--cagi5", cagi5), ("--satmut", satmut)) if there]
+    given = ["--test"] * test + [f"--{n}" if n in ("cagi5", "satmut") else f"--benchmark {n}" for n in benchmarks]
     if len(given) > 1:
         raise UserError(f"{given[0]} and {given[1]} are two questions; give one of them")
     if not given:
         raise UserError(
             "--cagi5 is missing: give the folder of CAGI5 files, --satmut for that of the saturation mutagenesis study,"
-            " or --test for a table of test predictions"
+            " --benchmark NAME=PATH for another, or --test for a table of test predictions"
         )
     if test and cell_line is not None:
         raise UserError("--cell-line says which elements of --cagi5 or --satmut are averaged; leave it out with --test")
@@ -116,7 +116,7 @@ def _test_lines(found: Scores) -> list[str]:
     if len(found.paths) == 1:
         records = found.table.to_dict("records")
         rows = [[TEST_WORDS[row["metric"]], *_cells(row, ("value", "low", "high"))] for row in records]
-        lines += ["", *_aligned(["metric", "value", *_ends(found)], rows)]
+        lines += ["", *aligned(["metric", "value", *_ends(found)], rows)]
     else:
         lines += ["", *_comparison(found, {TEST_WORDS[metric]: metric for metric in found.table["metric"]})]
     return [*lines, "", *_closing(found, "sequences drawn in random blocks")]
@@ -140,8 +140,12 @@ def _variant_lines(found: VariantScores) -> list[str]:
         else:
             lines += _wrapped(f"No mean: no element matched to {found.cell_line} is wholly there.")
         if len(found.paths) == 2:
-            named = {f"mean {words}": f"{found.prefixes[part]}/{name}/mean" for name, words in COMPARED.items()}
-            named["mean HC - LC"] = f"{found.prefixes[part]}/hc_lc_gap"
+            named = {
+                f"mean {words}": f"{found.prefixes[part]}/{name}/mean"
+                for name, words in _compared(found.strata).items()
+            }
+            if {"hc", "lc"} <= set(found.strata):
+                named["mean HC - LC"] = f"{found.prefixes[part]}/hc_lc_gap"
             for element in _elements(of_metric, found.prefixes[part]):
                 named[f"{element} Spearman"] = f"{found.prefixes[part]}/spearman/all/{element}"
             lines += ["", f"{part}: compared", *_comparison(found, named)]
@@ -149,15 +153,15 @@ def _variant_lines(found: VariantScores) -> list[str]:
 
 
 def _element_table(found: VariantScores, of_metric: pd.DataFrame, part: str, column: str) -> list[str]:
-    rows, scored = [], of_metric[column].to_dict()
+    rows, scored, shown = [], of_metric[column].to_dict(), _shown(found.strata)
     for element in _elements(of_metric, found.prefixes[part]):
         n = str(round(scored[f"{found.prefixes[part]}/n/all/{element}"]))
-        values = [_cell(of_metric.at[f"{found.prefixes[part]}/{name}/{element}", column]) for name in SHOWN]
+        values = [_cell(of_metric.at[f"{found.prefixes[part]}/{name}/{element}", column]) for name in shown]
         rows.append([element, n, *values])
     low, high = ("low", "high") if column == "value" else ("other_low", "other_high")
     for heading, of in zip(("mean", *_ends(found)), (column, low, high), strict=True):
-        rows.append([heading, "", *(_cell(of_metric.at[f"{found.prefixes[part]}/{name}/mean", of]) for name in SHOWN)])
-    return _aligned(["element", "n", *SHOWN.values()], rows)
+        rows.append([heading, "", *(_cell(of_metric.at[f"{found.prefixes[part]}/{name}/mean", of]) for name in shown)])
+    return aligned(["element", "n", *shown.values()], rows)
 
 
 def _elements(of_metric: pd.DataFrame, prefix: str) -> list[str]:
@@ -174,7 +178,7 @@ def _comparison(found: Scores, named: Mapping[str, str]) -> list[str]:
         row = of_metric[metric]
         p = float(row["p"])
         rows.append([words, *_cells(row, columns), "–" if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"])
-    return _aligned(["metric", "first", "second", "differ.", *_ends(found), "p"], rows)
+    return aligned(["metric", "first", "second", "differ.", *_ends(found), "p"], rows)
 
 
 def _held(found: VariantScores) -> list[tuple[Path, int]]:
@@ -221,18 +225,6 @@ def _cells(row: Mapping[Any, Any], columns: Sequence[str]) -> list[str]:
 
 def _cell(value: Any) -> str:
     return "–" if math.isnan(value) else f"{value:.3f}"
-
-
-def _aligned(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table: the first column to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
-    return [
-        "  ".join(
-            cell.rjust(width) if n else cell.ljust(width)
-            for n, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in [headings, *rows]
-    ]
 
 
 def _wrapped(text: str) -> list[str]:

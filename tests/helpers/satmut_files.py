@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from nrtune.trainables.data.benchmarks.cagi5 import PARTS, REFERENCES
+from nrtune.trainables.data.benchmarks._windows import REFERENCES
+from nrtune.trainables.data.benchmarks.cagi5 import PARTS
 from nrtune.trainables.data.benchmarks.satmut import TABLE
 
 COLUMNS = ("Chrom", "Pos", "Ref", "Alt", "Barcodes", "DNA", "RNA", "Coefficient", "pValue", "Element", "Release")

@@ -14,7 +14,8 @@ from nrtune.analysis import open_campaign
 from nrtune.analysis.store.records import read_records, read_status
 from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.campaign.run import run_campaign
-from nrtune.orchestrator.lifecycle.retries import HOPELESS, MOST_RESTARTS
+from nrtune.orchestrator.lifecycle.circuit_breaker import TRIPPED_BY
+from nrtune.orchestrator.lifecycle.retries import MOST_RESTARTS
 from nrtune.orchestrator.state.settings import Settings
 from nrtune.trainables.core.registry import PLUGIN_VARIABLE
 
@@ -123,7 +124,7 @@ def test_a_family_of_which_all_trials_fail_is_asked_no_more(shared_ray, faulty, 
     assert outcome.state == "finished"
     assert "faulty is asked no more: all 3 of its trials failed (2 crashed, 1 diverged; last: " in outcome.why
     records = open_campaign(both.out).records()
-    assert [r.status for r in records if r.family == "faulty"] == ["failed"] * HOPELESS
+    assert [r.status for r in records if r.family == "faulty"] == ["failed"] * TRIPPED_BY
     assert sum(r.status == "finished" for r in records) == 4
     # Once the cause is mended, a new start asks it again.
     assert run_campaign(prepare(both)).state == "finished"

@@ -19,7 +19,7 @@ from nrtune.orchestrator.state.settings import Settings, load_replication
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.benchmarks.satmut import TABLE, read_satmut
 from nrtune.trainables.data.simulate import HDF5_NAME
-from nrtune.trainables.evaluation.predictions import satmut_metrics
+from nrtune.trainables.evaluation.predictions import variant_metrics
 
 SPEARMAN = "satmut/spearman/all/mean"
 USE_CASE = "saturation_mutagenesis"
@@ -53,7 +53,7 @@ def test_its_metrics_are_those_of_the_stored_predictions(campaign, table):
         path = open_campaign(campaign).file(record.fingerprint, "predictions_satmut.parquet")
         stored = pd.read_parquet(path)
         assert (stored["alt"] == "-").sum() == variants.counts()["deletions"].sum() > 40
-        expected = satmut_metrics(variants, stored["variant_effect"].to_numpy())
+        expected = variant_metrics(variants, stored["variant_effect"].to_numpy())
         assert {name: v for name, v in record.metrics.items() if name.startswith("satmut/")} == pytest.approx(expected)
         assert not any(name.startswith("cagi5/") for name in record.metrics)
 

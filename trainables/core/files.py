@@ -7,12 +7,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-PREDICTIONS = ("predictions_test.parquet", "predictions_cagi5.parquet", "predictions_satmut.parquet")
-TEST_PREDICTIONS, VARIANT_PREDICTIONS, _ = PREDICTIONS
-"""What was predicted, a row a test sequence and a row a variant, in the folder of a trial or a reference line."""
+TEST = "test"
+"""What predictions are of, beside the variants of benchmarks."""
 
 LAST, BEST, HISTORY = "last.pt", "best.pt", "history.json"
 """In the folder of a trial: the checkpoint to go on from, the weights of the best epoch, and every epoch's metrics."""
+
+
+def predictions_file(of: str) -> str:
+    """What was predicted, in the folder of a trial or a reference line: a row a sequence of TEST, or a variant of a benchmark."""
+    return f"predictions_{of}.parquet"
 
 
 def cut_torn_line(path: Path) -> None:

@@ -45,12 +45,15 @@ class Registry(Generic[T]):
     def __contains__(self, name: object) -> bool:
         return name in self._files()
 
+    def check_name(self, name: str) -> None:
+        """Raise UserError, with the nearest name, where there is no file of a name; it is not imported."""
+        if name not in (files := self._files()):
+            raise UserError(f"unknown {self.kind} {name!r}{suggest(name, files)}")
+
     def module(self, name: str) -> ModuleType:
         """Import the file of `name`. Raises UserError, with the nearest name, where there is none."""
-        files = self._files()
-        if name not in files:
-            raise UserError(f"unknown {self.kind} {name!r}{suggest(name, files)}")
-        path = files[name]
+        self.check_name(name)
+        path = self._files()[name]
         if path is None:
             return importlib.import_module(f"{self.package}.{name}")
         return _load_plugin(path, f"nrtune_plugin.{_subfolder(self.package)}.{name}")

@@ -10,10 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from nrtune.trainables.data.benchmarks.cagi5 import HIGH_CONFIDENCE
-
 MIN_STRATUM = 11
-"""A CAGI5 stratum of 10 variants or fewer is NaN."""
+"""A stratum of 10 variants or fewer is NaN."""
 
 QUINTILE = 0.2
 
@@ -97,18 +95,10 @@ def affine_fit(mean: NDArray[np.floating], activity: NDArray[np.floating]) -> tu
     return slope, float(y.mean() - slope * x.mean())
 
 
-def element_metrics(
-    variant_effect: NDArray[np.floating], value: NDArray[np.floating], confidence: NDArray[np.floating]
-) -> dict[str, float]:
-    """`stratified_metrics` with CAGI5's threshold of high confidence, 0.1."""
-    return stratified_metrics(variant_effect, value, confidence >= HIGH_CONFIDENCE)
-
-
 def stratified_metrics(
-    variant_effect: NDArray[np.floating], value: NDArray[np.floating], high: NDArray[np.bool_]
+    variant_effect: NDArray[np.floating], value: NDArray[np.floating], strata: Mapping[str, NDArray[np.bool_]]
 ) -> dict[str, float]:
-    """`spearman/S`, `pearson/S` and `n/S` of one element over the strata S = all, hc (high confidence), lc (the others)."""
-    strata = {"all": np.ones(len(value), bool), "hc": high, "lc": ~high}
+    """`spearman/S`, `pearson/S` and `n/S` of one element's (n,) effects over strata S, each the (n,) rows that it holds."""
     found: dict[str, float] = {}
     for stratum, rows in strata.items():
         enough = int(rows.sum()) >= MIN_STRATUM
@@ -118,12 +108,15 @@ def stratified_metrics(
     return found
 
 
-def mean_over_elements(of_element: Mapping[str, Mapping[str, float]], matched: Sequence[str]) -> dict[str, float]:
+def mean_over_elements(
+    of_element: Mapping[str, Mapping[str, float]], matched: Sequence[str], strata: Sequence[str]
+) -> dict[str, float]:
     """Mean of each correlation over the matched elements, skipping NaN, and `hc_lc_gap`: HC less LC mean Spearman."""
-    names = [f"{kind}/{stratum}" for kind in ("spearman", "pearson") for stratum in ("all", "hc", "lc")]
+    names = [f"{kind}/{stratum}" for kind in ("spearman", "pearson") for stratum in strata]
     found: dict[str, float] = {}
     for name in names:
         values = [of_element[e][name] for e in matched if e in of_element and not math.isnan(of_element[e][name])]
         found[f"{name}/mean"] = float(np.mean(values)) if values else math.nan
-    found["hc_lc_gap"] = found["spearman/hc/mean"] - found["spearman/lc/mean"]
+    if {"hc", "lc"} <= set(strata):
+        found["hc_lc_gap"] = found["spearman/hc/mean"] - found["spearman/lc/mean"]
     return found

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nrtune.trainables.core.files import PREDICTIONS, write_atomically
-from nrtune.trainables.data.benchmarks.cagi5 import PARTS, Variants
-from nrtune.trainables.data.benchmarks.satmut import SaturationVariants
+from nrtune.trainables.core.files import TEST, predictions_file, write_atomically
+from nrtune.trainables.data.benchmarks import VariantSet
 from nrtune.trainables.data.dataset import Dataset
 from nrtune.trainables.evaluation import metrics
 
@@ -27,12 +27,11 @@ class Predicted(NamedTuple):
 
 
 class Score(NamedTuple):
-    """Metrics by name; one row a test sequence; one row a variant of CAGI5, and of the study's table, where there are any."""
+    """Metrics by name; one row a test sequence; by benchmark, one row a variant."""
 
     metrics: dict[str, float]
     test: pd.DataFrame
-    variants: pd.DataFrame | None = None
-    satmut: pd.DataFrame | None = None
+    effects: Mapping[str, pd.DataFrame] = MappingProxyType({})
 
     def defined(self) -> dict[str, float]:
         """The metrics that are finite."""
@@ -42,13 +41,12 @@ class Score(NamedTuple):
 def score_predictions(
     dataset: Dataset,
     of_split: Mapping[str, Predicted],
-    variants: Variants | None = None,
-    effects: pd.DataFrame | None = None,
+    effects: Iterable[tuple[VariantSet, pd.DataFrame]] = (),
 ) -> Score:
-    """Score predictions of the `val` and `test` rows, each in file order, and the variants' table of `variant_table`.
+    """Score predictions of the `val` and `test` rows, each in file order, and the tables of `variant_table` of variant sets.
 
-    Names: val/…, test/…, noise/… (test), val/noise/…, cagi5/PART/KIND/STRATUM/ELEMENT or /mean, cagi5/PART/hc_lc_gap;
-    for simulated data also test/noise_free_pearson and test/noise_free_spearman. What is undefined is NaN.
+    Names: val/…, test/…, noise/… (test), val/noise/…, those of `variant_metrics`; for simulated data also
+    test/noise_free_pearson and test/noise_free_spearman. What is undefined is NaN.
     """
     rows = {split: dataset.rows(split) for split in ("val", "test")}
     found: dict[str, float] = {}
@@ -70,64 +68,49 @@ def score_predictions(
         truth = dataset.noise_free[rows["test"]]
         found["test/noise_free_pearson"] = metrics.pearson(test.mean, truth)
         found["test/noise_free_spearman"] = metrics.spearman(test.mean, truth)
-    table = _test_table(dataset, rows["test"], test)
-    if variants is None or effects is None:
-        return Score(found, table)
-    return Score(found | variant_metrics(variants, effects["variant_effect"].to_numpy()), table, effects)
+    tables = {}
+    for variants, table in effects:
+        found |= variant_metrics(variants, table["variant_effect"].to_numpy())
+        tables[variants.benchmark] = table
+    return Score(found, _test_table(dataset, rows["test"], test), tables)
 
 
 def store_predictions(found: Score, folder: Path) -> None:
     """Write a score's tables into a folder, each whole or not at all."""
-    for name, table in zip(PREDICTIONS, (found.test, found.variants, found.satmut), strict=True):
-        if table is not None:
-            write_atomically(folder / name, partial(table.to_parquet, index=False))
+    for of, table in {TEST: found.test, **found.effects}.items():
+        write_atomically(folder / predictions_file(of), partial(table.to_parquet, index=False))
 
 
-def variant_table(
-    variants: Variants | SaturationVariants, ref_prediction: NDArray[np.floating], alt_prediction: NDArray[np.floating]
-) -> pd.DataFrame:
-    """The variants' table with ref_prediction, alt_prediction (V,) and variant_effect, their difference."""
+def variant_table(variants: VariantSet, of_window: NDArray[np.floating]) -> pd.DataFrame:
+    """The variants' table with ref_prediction, alt_prediction and variant_effect, their difference; of_window: (W,)."""
     table = variants.table()
-    table["ref_prediction"] = ref_prediction
-    table["alt_prediction"] = alt_prediction
+    table["ref_prediction"] = of_window[variants.ref_window]
+    table["alt_prediction"] = of_window[variants.alt_window]
     table["variant_effect"] = table["alt_prediction"] - table["ref_prediction"]
     return table
 
 
-def variant_metrics(variants: Variants, variant_effect: NDArray[np.floating]) -> dict[str, float]:
-    """Every CAGI5 metric of predicted effects (V,), by its full name."""
+def variant_metrics(variants: VariantSet, variant_effect: NDArray[np.floating]) -> dict[str, float]:
+    """Every metric of predicted effects (V,) of a benchmark's variants.
+
+    Names begin as `VariantSet.prefixes` say: cagi5/challenge/KIND/STRATUM/ELEMENT or /mean, and hc_lc_gap where there are
+    such strata.
+    """
     found: dict[str, float] = {}
-    for part in PARTS:
+    strata = variants.in_strata()
+    for part, prefix in variants.prefixes.items():
         of_element: dict[str, dict[str, float]] = {}
         for element in variants.elements:
             rows = variants.rows(element, part)
             if not len(rows):
                 continue
-            one = metrics.element_metrics(variant_effect[rows], variants.value[rows], variants.confidence[rows])
+            of_rows = {name: members[rows] for name, members in strata.items()}
+            one = metrics.stratified_metrics(variant_effect[rows], variants.value[rows], of_rows)
             of_element[element] = one
-            found |= {f"cagi5/{part}/{name}/{element}": value for name, value in one.items()}
+            found |= {f"{prefix}/{name}/{element}": value for name, value in one.items()}
         if of_element:
-            found |= prefixed(f"cagi5/{part}", metrics.mean_over_elements(of_element, variants.matched))
+            found |= prefixed(prefix, metrics.mean_over_elements(of_element, variants.matched, tuple(strata)))
     return found
-
-
-def satmut_metrics(variants: SaturationVariants, variant_effect: NDArray[np.floating]) -> dict[str, float]:
-    """Every metric of predicted effects (V,) on the study's own table: satmut/KIND/STRATUM/ELEMENT or /mean, satmut/hc_lc_gap."""
-    of_element = {}
-    for element in variants.elements:
-        rows = variants.rows(element)
-        of_element[element] = metrics.stratified_metrics(
-            variant_effect[rows], variants.value[rows], variants.significant[rows]
-        )
-    found = {f"satmut/{name}/{e}": value for e, one in of_element.items() for name, value in one.items()}
-    return found | prefixed("satmut", metrics.mean_over_elements(of_element, variants.matched))
-
-
-def effect_metrics(variants: Variants | SaturationVariants, variant_effect: NDArray[np.floating]) -> dict[str, float]:
-    """Every metric of predicted effects (V,) on CAGI5's variants, or on the study's own table."""
-    if isinstance(variants, Variants):
-        return variant_metrics(variants, variant_effect)
-    return satmut_metrics(variants, variant_effect)
 
 
 def prefixed(prefix: str, found: dict[str, float]) -> dict[str, float]:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from nrtune.trainables.data.benchmarks.cagi5 import Variants
+from nrtune.trainables.data.benchmarks import VariantSet
 from nrtune.trainables.data.dataset import Dataset
 from nrtune.trainables.data.sequences import N_TOKEN, reverse_complement
 from nrtune.trainables.evaluation.metrics import spearman
@@ -84,15 +84,12 @@ REFERENCES: Mapping[str, Callable[[Dataset], Predictor]] = MappingProxyType(
 """Reference lines by name: each fits a data set's training rows and gives what predicts other sequences."""
 
 
-def score_reference(name: str, dataset: Dataset, variants: Variants | None) -> Score:
-    """Fit a reference line of REFERENCES and score it on validation, test and CAGI5 as a trial is."""
+def score_reference(name: str, dataset: Dataset, benchmarks: Iterable[VariantSet] = ()) -> Score:
+    """Fit a reference line of REFERENCES and score it on validation, test and benchmarks as a trial is."""
     predict = REFERENCES[name](dataset)
     of_split = {split: Predicted(predict(dataset.tokens[dataset.rows(split)]), None) for split in ("val", "test")}
-    if variants is None:
-        return score_predictions(dataset, of_split)
-    of_window = predict(variants.windows)
-    effects = variant_table(variants, of_window[variants.ref_window], of_window[variants.alt_window])
-    return score_predictions(dataset, of_split, variants, effects)
+    effects = [(variants, variant_table(variants, predict(variants.windows))) for variants in benchmarks]
+    return score_predictions(dataset, of_split, effects)
 
 
 def count_kmers(tokens: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 import torch
 
-from nrtune.trainables.data.benchmarks.cagi5 import Variants
-from nrtune.trainables.data.benchmarks.satmut import SaturationVariants
+from nrtune.trainables.data.benchmarks import VariantSet
 from nrtune.trainables.data.dataset import Dataset
 from nrtune.trainables.evaluation.predictions import Predicted as Predicted
 from nrtune.trainables.evaluation.predictions import Score as Score
-from nrtune.trainables.evaluation.predictions import satmut_metrics, score_predictions, variant_table
+from nrtune.trainables.evaluation.predictions import score_predictions, variant_table
 from nrtune.trainables.evaluation.predictions import variant_metrics as variant_metrics
 from nrtune.trainables.models.model import Model
 
@@ -41,30 +42,17 @@ def predict(model: Model, tokens: torch.Tensor) -> Predicted:
     return Predicted(mean, torch.cat(log_variances).cpu().numpy() if log_variances else None)
 
 
-def score(
-    model: Model,
-    dataset: Dataset,
-    tokens: torch.Tensor,
-    variants: Variants | None,
-    satmut: SaturationVariants | None = None,
-) -> Score:
-    """Score a model on validation, test, CAGI5 and the saturation mutagenesis study's table.
+def score(model: Model, dataset: Dataset, tokens: torch.Tensor, benchmarks: Iterable[VariantSet] = ()) -> Score:
+    """Score a model on validation, test and the variants of benchmarks.
 
-    `tokens` are the data set's (N, length), on the model's device. The metrics are those of `score_predictions` and
-    `satmut_metrics`.
+    `tokens` are the data set's (N, length), on the model's device. The metrics are those of `score_predictions`.
     """
     rows = {split: torch.from_numpy(dataset.rows(split)).to(tokens.device) for split in ("val", "test")}
     of_split = {split: predict(model, tokens[of]) for split, of in rows.items()}
-    effects = None if variants is None else variant_effects(model, variants, tokens.device)
-    found = score_predictions(dataset, of_split, variants, effects)
-    if satmut is None:
-        return found
-    table = variant_effects(model, satmut, tokens.device)
-    more = satmut_metrics(satmut, table["variant_effect"].to_numpy())
-    return found._replace(metrics=found.metrics | more, satmut=table)
+    effects = [(variants, variant_effects(model, variants, tokens.device)) for variants in benchmarks]
+    return score_predictions(dataset, of_split, effects)
 
 
-def variant_effects(model: Model, variants: Variants | SaturationVariants, device: torch.device) -> pd.DataFrame:
+def variant_effects(model: Model, variants: VariantSet, device: torch.device) -> pd.DataFrame:
     """The variants' table with ref_prediction, alt_prediction and variant_effect; each distinct window predicted once."""
-    predicted = predict(model, torch.tensor(variants.windows, device=device)).mean
-    return variant_table(variants, predicted[variants.ref_window], predicted[variants.alt_window])
+    return variant_table(variants, predict(model, torch.tensor(variants.windows, device=device)).mean)

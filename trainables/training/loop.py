@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,8 +19,7 @@ from torch import Tensor
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.files import BEST, HISTORY, LAST, write_atomically
 from nrtune.trainables.core.randomness import derive_generator, derive_seed
-from nrtune.trainables.data.benchmarks.cagi5 import Variants
-from nrtune.trainables.data.benchmarks.satmut import SaturationVariants
+from nrtune.trainables.data.benchmarks import VariantSet
 from nrtune.trainables.data.dataset import Dataset
 from nrtune.trainables.evaluation import metrics
 from nrtune.trainables.evaluation.predictions import Score, store_predictions
@@ -38,16 +37,28 @@ COLLAPSED = 1e-6
 
 
 class TrainingData(NamedTuple):
-    """What a trial learns from and, where there are any, the variants that it is scored on: CAGI5's, the study's own table."""
+    """What a trial learns from, and the benchmarks whose variants it is scored on."""
 
     dataset: Dataset
-    variants: Variants | None = None
-    satmut: SaturationVariants | None = None
+    benchmarks: tuple[VariantSet, ...] = ()
+
+    def benchmark(self, name: str) -> VariantSet | None:
+        """The variants of a benchmark, by its registered name; None where there are none."""
+        return next((variants for variants in self.benchmarks if variants.benchmark == name), None)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The digest of each benchmark, by its name."""
+        return {variants.benchmark: variants.digest for variants in self.benchmarks}
 
     def fingerprint_of(self, config: TrialConfig) -> str:
-        """The fingerprint of a trial on these data."""
-        scored_on = ["none" if of is None else of.digest for of in (self.variants, self.satmut)]
-        return config.fingerprint(self.dataset.digest, *scored_on)
+        """The fingerprint of a trial on these data.
+
+        CAGI5 and the saturation mutagenesis table have a place of their own, as they had before there were others.
+        """
+        digests = self.digests
+        placed = [digests.pop(name, "none") for name in ("cagi5", "satmut")]
+        return config.fingerprint(self.dataset.digest, *placed, *(f"{n}:{digests[n]}" for n in sorted(digests)))
 
     def check_noise(self, config: TrialConfig) -> None:
         """Raise UserError where the configuration needs noise that was not measured."""
@@ -79,7 +90,7 @@ class FitResult(NamedTuple):
     """A trained trial. The model holds the weights of the best validation epoch, which the score is of.
 
     metrics: by name, such as test/spearman; NaN where undefined. history: of each epoch, by name. test: a row a test
-    sequence. variants, satmut: a row a variant of CAGI5 and of the study's own table, None where none were given.
+    sequence. effects: by benchmark, a row a variant.
     """
 
     config: TrialConfig
@@ -88,8 +99,7 @@ class FitResult(NamedTuple):
     metrics: dict[str, float]
     history: list[dict[str, float]]
     test: pd.DataFrame
-    variants: pd.DataFrame | None
-    satmut: pd.DataFrame | None
+    effects: Mapping[str, pd.DataFrame]
 
 
 def fit(
@@ -121,8 +131,7 @@ def fit(
         final.metrics,
         training.history,
         final.test,
-        final.variants,
-        final.satmut,
+        final.effects,
     )
 
 
@@ -196,7 +205,7 @@ class Training:
         """Score the best validation epoch; the model keeps its weights if the training is done."""
         current = None if self.done else _copy(self.model)
         self.model.load_state_dict(self.best)
-        found = score(self.model, self.data.dataset, self.resident.tokens, self.data.variants, self.data.satmut)
+        found = score(self.model, self.data.dataset, self.resident.tokens, self.data.benchmarks)
         if current is not None:
             self.model.load_state_dict(current)
         found.metrics["best_epoch"] = float(self.best_epoch)

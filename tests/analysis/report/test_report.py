@@ -64,7 +64,7 @@ class Stored(RecordedTrials):
 
     def predictions(self, fingerprint: str) -> Predictions:
         test = pd.DataFrame({"prediction": [0.0, 1, 2], "activity": [0.0, 1, 2], "aleatoric_std": [1.0, 1, 1]})
-        return Predictions(test=test, variants=self._tables[fingerprint])
+        return Predictions(test, {"cagi5": self._tables[fingerprint]})
 
 
 def comparisons(source: RecordedTrials) -> Comparisons:

@@ -21,11 +21,11 @@ from nrtune.analysis.scoring.score import score_test, score_variants
 from nrtune.analysis.uncertainty.bootstrap import pearson_samples
 from nrtune.analysis.uncertainty.intervals import Resampling
 from nrtune.trainables.core.errors import UserError
-from nrtune.trainables.core.files import TEST_PREDICTIONS, VARIANT_PREDICTIONS
-from nrtune.trainables.data.benchmarks.cagi5 import Variants, read_cagi5
+from nrtune.trainables.core.files import predictions_file
+from nrtune.trainables.data.benchmarks import VariantSet
+from nrtune.trainables.data.benchmarks.cagi5 import HIGH_CONFIDENCE, read_cagi5
 from nrtune.trainables.data.benchmarks.satmut import read_satmut
-from nrtune.trainables.evaluation.metrics import HIGH_CONFIDENCE
-from nrtune.trainables.evaluation.predictions import satmut_metrics
+from nrtune.trainables.evaluation.predictions import variant_metrics
 from nrtune.trainables.training.config import TrialConfig, preset
 from nrtune.trainables.training.loop import fit
 
@@ -34,9 +34,10 @@ COLUMNS = ["element", "chrom", "pos", "ref", "alt", "variant_effect"]
 
 
 @pytest.fixture
-def variants(simulated_data) -> Variants:
-    assert simulated_data.variants is not None
-    return simulated_data.variants
+def variants(simulated_data) -> VariantSet:
+    found = simulated_data.benchmark("cagi5")
+    assert found is not None
+    return found
 
 
 @pytest.fixture
@@ -92,13 +93,13 @@ def test_correlations_are_scipys_on_the_joined_tables(real_data, tmp_path):
 def test_a_trials_stored_predictions_score_as_the_trial(simulated_data, variants, tmp_path):
     flat = {**preset("small", "dream_rnn"), "epochs": 1, "encoder.channels": 8, "encoder.lstm_units": 4}
     trial = fit(TrialConfig.from_flat(flat), simulated_data, folder=tmp_path)
-    found = score_variants([read_effects(tmp_path / VARIANT_PREDICTIONS, variants)], variants, HOW)
+    found = score_variants([read_effects(tmp_path / predictions_file("cagi5"), variants)], variants, HOW)
     values = values_of(found)
     assert len(values) > 50
     for name, value in values.items():
         assert value == pytest.approx(trial.metrics.get(name, np.nan), abs=1e-12, nan_ok=True), name
     assert {name for name in trial.metrics if name.startswith("cagi5/")} <= set(values)
-    values = values_of(score_test([read_test(tmp_path / TEST_PREDICTIONS)], HOW))
+    values = values_of(score_test([read_test(tmp_path / predictions_file("test"))], HOW))
     assert {"test/pearson", "test/spearman", "test/mse", "noise/corr", "noise/low_noise_spearman"} <= set(values)
     for name, value in values.items():
         assert value == pytest.approx(trial.metrics[name], abs=1e-12), name
@@ -394,7 +395,9 @@ def test_the_studys_own_table(simulated_folder, tmp_path, monkeypatch, capsys):
         table[["element", "pos", "ref", "alt", "variant_effect"]].sample(frac=1, random_state=0), tmp_path / "a.csv"
     )
     scores = score_variants([read_effects(path, variants)], variants, HOW)
-    assert values_of(scores) == pytest.approx(satmut_metrics(variants, table["variant_effect"].to_numpy()), nan_ok=True)
+    assert values_of(scores) == pytest.approx(
+        variant_metrics(variants, table["variant_effect"].to_numpy()), nan_ok=True
+    )
     row = scores.table.set_index("metric").loc["satmut/spearman/all/mean"]
     assert row["low"] < row["value"] < row["high"]
     arguments = ("score", path, "--satmut", folder, "--cell-line", "simulated", "--resamples", 200)

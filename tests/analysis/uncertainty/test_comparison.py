@@ -63,9 +63,9 @@ class Stored(RecordedTrials):
 
     def predictions(self, fingerprint: str) -> Predictions:
         if fingerprint not in self.of:
-            return Predictions(None, None)
+            return Predictions(None)
         test = pd.DataFrame({"row": range(30), "activity": np.arange(30.0), "prediction": np.arange(30.0)})
-        return Predictions(test, frame(self.of[fingerprint]))
+        return Predictions(test, {"cagi5": frame(self.of[fingerprint])})
 
 
 OF = {"BASE": effects(0, 1.5), "good": effects(1, 0.4), "also good": effects(2, 0.41), "poor": effects(3, 4.0)}
@@ -196,7 +196,7 @@ def test_a_campaign_keeps_its_comparisons(tmp_path, monkeypatch):
     source = write_campaign(folder, records)
     found, missing = Comparisons(source, how=HOW).compare_all()
     assert list(found) == ["overall"]
-    assert set(missing) == set(USE_CASES) - {"overall", "saturation_mutagenesis"}  # of which nothing is said
+    assert set(missing) == set(USE_CASES) - {"overall", "saturation_mutagenesis", "table"}  # of which nothing is said
     assert len(list((folder / "analysis").iterdir())) == 1
 
     def made_again(*_: object) -> None:

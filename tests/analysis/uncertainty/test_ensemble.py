@@ -27,7 +27,9 @@ def predictions(test: list[float], effects: list[float]) -> Predictions:
             "variant_effect": effects,
         }
     )
-    return Predictions(pd.DataFrame({"row": range(len(test)), "activity": 0.0, "prediction": test}), variants)
+    return Predictions(
+        pd.DataFrame({"row": range(len(test)), "activity": 0.0, "prediction": test}), {"cagi5": variants}
+    )
 
 
 def test_the_mean_and_the_mean_rank():
@@ -35,15 +37,13 @@ def test_the_mean_and_the_mean_rank():
     second = predictions([4.0, 1.0, 0.0], [2.0, 1.0, 0.1, 0.2])
     mean = combine([first, second], MEAN)
     assert mean.test is not None
-    assert mean.variants is not None
     assert mean.test["prediction"].tolist() == [2.0, 1.0, 1.0]
-    assert mean.variants["variant_effect"].tolist() == pytest.approx([1.5, 1.5, 5.05, 10.1])
+    assert mean.effects["cagi5"]["variant_effect"].tolist() == pytest.approx([1.5, 1.5, 5.05, 10.1])
     ranks = combine([first, second], RANKS)
     assert ranks.test is not None
-    assert ranks.variants is not None
     assert ranks.test["prediction"].tolist() == pytest.approx([(1 + 3) / 6, (2 + 2) / 6, (3 + 1) / 6])
     # Within element A the two disagree, within B they agree: ranks 1 and 2 of 2.
-    assert ranks.variants["variant_effect"].tolist() == [0.75, 0.75, 0.5, 1.0]
+    assert ranks.effects["cagi5"]["variant_effect"].tolist() == [0.75, 0.75, 0.5, 1.0]
 
 
 def test_other_rows_are_refused():
@@ -70,7 +70,7 @@ class Stored(RecordedTrials):
         variants = pd.DataFrame({"element": "A", "part": "challenge", "pos": self.pos, "value": self.value,
                                  "confidence": 0.2, "variant_effect": self.effects[fingerprint]})  # fmt: skip
         test = pd.DataFrame({"row": range(30), "activity": np.arange(30.0), "prediction": np.arange(30.0)})
-        return Predictions(test, variants)
+        return Predictions(test, {"cagi5": variants})
 
 
 def test_independent_errors_average_out(tmp_path):

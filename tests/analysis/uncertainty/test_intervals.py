@@ -100,7 +100,10 @@ def trained(table: pd.DataFrame, test: pd.DataFrame, generator: np.random.Genera
     variants = table.assign(variant_effect=effect)
     satmut = variants[variants["part"] == "release"].reset_index(drop=True)
     satmut = satmut.assign(significant=satmut["confidence"] >= 0.1, matched=satmut["element"] == "A")
-    return Predictions(test.assign(prediction=prediction), variants, satmut.drop(columns=["part", "confidence"]))
+    return Predictions(
+        test.assign(prediction=prediction),
+        {"cagi5": variants, "satmut": satmut.drop(columns=["part", "confidence"])},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -139,8 +142,8 @@ def literal_member(one: Predictions, metric: str, counts: dict[str, np.ndarray],
     found = []
     of_satmut = metric.startswith("satmut/")
     for element in ("A",) if of_satmut else ("A", "B"):
-        assert one.variants is not None
-        rows = one.variants[(one.variants["element"] == element) & (one.variants["part"] == parts[1])]
+        table = one.effects["cagi5"]
+        rows = table[(table["element"] == element) & (table["part"] == parts[1])]
         block = position_blocks(rows["pos"].to_numpy(), 10)
         wanted = {"all": rows["confidence"] >= 0, "hc": rows["confidence"] >= 0.1, "lc": rows["confidence"] < 0.1}
         chosen = wanted[parts[3]].to_numpy()
@@ -159,7 +162,7 @@ def literal_member(one: Predictions, metric: str, counts: dict[str, np.ndarray],
 )  # fmt: skip
 def test_resampling_equals_its_literal_version(compared, metric):
     configurations, resampler = compared
-    table = configurations[0].predictions[0].variants
+    table = configurations[0].predictions[0].effects["cagi5"]
     assert table is not None
     counts = {}
     for key, part in (("release", "release"), ("challenge", "challenge"), ("satmut", "release")):
@@ -203,11 +206,11 @@ def test_an_interval_is_students_t_with_the_seeds_own_part(compared):
 
 def test_no_value_s_interval_leaves_what_a_correlation_can_be(compared):
     configurations, _ = compared
-    table = configurations[0].predictions[0].variants
+    table = configurations[0].predictions[0].effects["cagi5"]
     assert table is not None
     few = table[(table["element"] == "A") & (table["pos"] < 25)].assign(confidence=0.5)
     noisy = few.assign(variant_effect=few["value"] + 0.3 * np.random.default_rng(8).normal(size=len(few)))
-    one = Configuration("few", (0,), (Predictions(None, noisy),))
+    one = Configuration("few", (0,), (Predictions(None, {"cagi5": noisy}),))
     resampler = Resampler([one], ("A",), Resampling(resamples=200))
     resampled = resampler.metric(MEAN.format("hc"))
     assert resampled is not None
@@ -237,11 +240,11 @@ def test_what_predictions_do_not_tell(compared):
     assert resampler.metric("val/spearman") is None
     assert resampler.metric("cagi5/challenge/spearman/all/NONE") is None
     assert resampler.metric("cagi5/challenge/spearman/hc/B") is None
-    table = configurations[0].predictions[0].variants
+    table = configurations[0].predictions[0].effects["cagi5"]
     assert table is not None
-    other = Configuration("other", (0,), (Predictions(None, table.assign(value=0.0)),))
+    other = Configuration("other", (0,), (Predictions(None, {"cagi5": table.assign(value=0.0)}),))
     with pytest.raises(UserError, match="other: was not scored on the same rows as one"):
-        Resampler([configurations[0]._replace(predictions=(Predictions(None, table),)), other], ("A",))
+        Resampler([configurations[0]._replace(predictions=(Predictions(None, {"cagi5": table}),)), other], ("A",))
     for wrong in ({"resamples": 10}, {"block": 0}, {"level": 1.0}):
         with pytest.raises(UserError):
             Resampling(**wrong)
@@ -286,7 +289,7 @@ def simulated(generator: np.random.Generator, models: int, part: str = "challeng
 
 
 def of_one_seed(name: str, table: pd.DataFrame) -> Configuration:
-    return Configuration(name, (0,), (Predictions(None, table),))
+    return Configuration(name, (0,), (Predictions(None, {"cagi5": table}),))
 
 
 def coverage(campaigns: int) -> tuple[float, float]:
@@ -334,7 +337,7 @@ def significant_winners(campaigns: int, seeds: int) -> float:
         finalists = [0, *(1 + np.argsort(scores[1:])[::-1][:3])]
         tables = seeded(generator, methods, seeds)
         configurations = [
-            Configuration(str(n), tuple(range(seeds)), tuple(Predictions(None, one) for one in tables[n]))
+            Configuration(str(n), tuple(range(seeds)), tuple(Predictions(None, {"cagi5": one}) for one in tables[n]))
             for n in finalists
         ]
         resampler = Resampler(configurations, tuple(LENGTHS), Resampling(resamples=300))

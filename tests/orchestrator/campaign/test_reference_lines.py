@@ -26,7 +26,7 @@ def test_they_are_scored_once(simulated_data, tmp_path):
     stored = pd.read_parquet(tmp_path / "references" / "constant" / "predictions_test.parquet")
     assert found["constant"]["test/mse"] == pytest.approx(((stored["prediction"] - stored["activity"]) ** 2).mean())
     assert len(pd.read_parquet(tmp_path / "references/constant/predictions_cagi5.parquet")) == len(
-        simulated_data.variants
+        simulated_data.benchmark("cagi5")
     )
     add_references(tmp_path, simulated_data, said.append)
     assert said == ["scoring the reference lines constant, once for these data"]

@@ -24,7 +24,6 @@ from scipy import stats
 
 from nrtune.analysis.store.records import TrialRecord
 from nrtune.orchestrator.inference import predictor as predictor_module
-from nrtune.orchestrator.inference.genome import Genome
 from nrtune.orchestrator.inference.predictor import Predictor, means_of, predictor_of
 from nrtune.orchestrator.inference.vcf import Counts, predict_vcf
 from nrtune.orchestrator.state.ledger import open_ledger
@@ -33,6 +32,7 @@ from nrtune.trainables.core.files import BEST
 from nrtune.trainables.data.alleles import LONGEST, allele_windows, trim
 from nrtune.trainables.data.benchmarks.cagi5 import read_cagi5
 from nrtune.trainables.data.benchmarks.satmut import read_satmut
+from nrtune.trainables.data.genome import Genome
 from nrtune.trainables.data.sequences import to_text, to_tokens
 from nrtune.trainables.evaluation.scoring import variant_effects, variant_metrics
 from nrtune.trainables.inference import SequenceModel

@@ -263,7 +263,7 @@ def test_real_cagi5_has_the_published_counts(real_data):
     variants = read_cagi5(real_data / "cagi5")
     counts = variants.counts()
     challenge = counts[counts["part"] == "challenge"].set_index("element")
-    assert {e: (r["n"], r["high_confidence"]) for e, r in challenge.iterrows()} == COUNTS
+    assert {e: (r["n"], r["hc"]) for e, r in challenge.iterrows()} == COUNTS
     assert challenge["ref_mismatch"][challenge["ref_mismatch"] > 0].to_dict() == {"F9": 3, "HBG1": 3, "SORT1": 2}
     assert variants.matched == ("GP1BB", "HBB", "HBG1", "PKLR")
     assert read_cagi5(real_data / "cagi5", cell_line="HepG2").matched == ("F9", "LDLR", "SORT1")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from nrtune.trainables.data.benchmarks.cagi5 import HIGH_CONFIDENCE
 from nrtune.trainables.evaluation import metrics
 
 
@@ -97,7 +98,8 @@ def test_element_metrics_equal_the_literal_ones(n):
     generator = np.random.default_rng(n)
     effect, value = generator.normal(size=(2, n)).round(2)
     confidence = generator.choice([0.0, 0.05, 0.1, 0.3], size=n)
-    found = metrics.element_metrics(effect, value, confidence)
+    high = confidence >= HIGH_CONFIDENCE
+    found = metrics.stratified_metrics(effect, value, {"all": high | ~high, "hc": high, "lc": ~high})
     expected = literal.cagi5_element(effect, value, confidence)
     assert found == pytest.approx(expected, nan_ok=True)
     assert found["n/all"] == n
@@ -111,7 +113,7 @@ def test_the_mean_over_elements_skips_what_is_undefined_or_not_matched():
         "B": dict.fromkeys(names, 0.1) | {"spearman/hc": math.nan},
         "C": dict.fromkeys(names, 0.9),
     }
-    found = metrics.mean_over_elements(of_element, ["A", "B"])
+    found = metrics.mean_over_elements(of_element, ["A", "B"], ("all", "hc", "lc"))
     assert found["spearman/all/mean"] == pytest.approx(0.3)
     assert found["spearman/hc/mean"] == pytest.approx(0.5)
     assert found["hc_lc_gap"] == pytest.approx(0.5 - 0.3)

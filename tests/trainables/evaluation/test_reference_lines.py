@@ -119,24 +119,24 @@ def test_ridge_finds_planted_motifs():
         place = generator.integers(0, 55)
         tokens[row, place : place + 6] = motif if generator.random() < 0.5 else reverse_complement(motif)
     data = dataclasses.replace(dataset, tokens=tokens, activity=(planted + 0.5 * dataset.activity).astype(np.float32))
-    assert score_reference("kmer_ridge", data, None).metrics["test/spearman"] > 0.3  # 0.38
+    assert score_reference("kmer_ridge", data).metrics["test/spearman"] > 0.3  # 0.38
     per_std = kmer_ridge(data).weights * count_kmers(data.tokens).std(axis=0)
     assert NAMES[per_std.argmax()] == "GAGTCA"
 
 
 def test_constant_is_the_mean_training_activity(simulated_data):
     """Its error is the variance, and the square of how far the training mean is from the test mean."""
-    dataset, variants, _ = simulated_data
-    found = score_reference("constant", dataset, variants)
+    dataset, benchmarks = simulated_data
+    found = score_reference("constant", dataset, benchmarks)
     train, test = (dataset.activity[dataset.rows(split)].astype(float) for split in ("train", "test"))
     metrics = found.defined()
     assert metrics["test/mse"] == pytest.approx(test.var() + (train.mean() - test.mean()) ** 2)
     assert (found.test["prediction"] == np.float32(train.mean())).all()
-    assert (found.variants["variant_effect"] == 0).all()
+    assert (found.effects["cagi5"]["variant_effect"] == 0).all()
     assert not any("spearman" in name or "pearson" in name or "gap" in name for name in metrics)
     assert (
         metrics["cagi5/challenge/n/all/SIM1"]
-        == (found.variants.query("part == 'challenge'")["element"] == "SIM1").sum()
+        == (found.effects["cagi5"].query("part == 'challenge'")["element"] == "SIM1").sum()
     )
 
 
@@ -146,21 +146,21 @@ def test_noise_correlation_of_a_constant_is_the_one_beside_every_trial():
     activity = dataset.activity.copy()
     for split in ("train", "val", "test"):
         activity[dataset.rows(split)] -= activity[dataset.rows(split)].mean()
-    metrics = score_reference("constant", dataclasses.replace(dataset, activity=activity), None).metrics
+    metrics = score_reference("constant", dataclasses.replace(dataset, activity=activity)).metrics
     assert metrics["noise/corr"] == pytest.approx(metrics["noise/corr_constant"], abs=1e-6)
     assert metrics["noise/corr_calibrated"] == pytest.approx(metrics["noise/corr_constant"], abs=1e-6)
 
 
 @pytest.mark.parametrize("name", REFERENCES)
 def test_a_reference_scores_as_a_trial_does(name, simulated_data: TrainingData):
-    found, again = (score_reference(name, *simulated_data[:2]) for _ in range(2))
+    found, again = (score_reference(name, *simulated_data) for _ in range(2))
     assert found.defined() == again.defined()
     assert set(found.defined()) <= set(found.metrics)
     assert {"test/mse", "noise/corr", "test/noise_free_spearman", "cagi5/release/hc_lc_gap"} <= set(found.metrics)
     assert list(found.test) == ["row", "activity", "prediction", "aleatoric_std", "noise_free"]
-    effect = found.variants["alt_prediction"] - found.variants["ref_prediction"]
-    assert (found.variants["variant_effect"] == effect).all()
-    assert len(found.variants) == len(simulated_data.variants)
+    effect = found.effects["cagi5"]["alt_prediction"] - found.effects["cagi5"]["ref_prediction"]
+    assert (found.effects["cagi5"]["variant_effect"] == effect).all()
+    assert len(found.effects["cagi5"]) == len(simulated_data.benchmark("cagi5"))
 
 
 @pytest.mark.parametrize("what", ["too short for a 6-mer", "nothing but N", "one activity", "two rows a split"])
@@ -173,7 +173,7 @@ def test_no_data_are_too_small_for_the_ridge(what):
     if what == "two rows a split":
         columns = {name: getattr(dataset, name)[:6] for name in ("tokens", "activity", "aleatoric_std")}
         dataset = dataclasses.replace(dataset, **columns, split=np.repeat([0, 1, 2], 2).astype(np.uint8))
-    assert math.isfinite(score_reference("kmer_ridge", dataset, None).metrics["test/mse"])
+    assert math.isfinite(score_reference("kmer_ridge", dataset).metrics["test/mse"])
     if what != "two rows a split":
         mean = dataset.activity[dataset.rows("train")].mean()
         assert kmer_ridge(dataset)(dataset.tokens) == pytest.approx(np.full(12, mean), abs=1e-6)
@@ -184,10 +184,10 @@ def test_real_data(real_data: Path):
     """The WTC11 file: the figures were measured when this was written."""
     dataset = read_dataset(real_data / "lentimpra" / "lentiMPRA_WTC11_activity_and_aleatoric_data.h5")
     variants = read_cagi5(real_data / "cagi5")
-    ridge = score_reference("kmer_ridge", dataset, variants).metrics
+    ridge = score_reference("kmer_ridge", dataset, (variants,)).metrics
     assert 0.37 < ridge["test/spearman"] < 0.45  # 0.399
     assert 0.1 < ridge["cagi5/challenge/spearman/all/mean"] < 0.25  # 0.171
-    constant = score_reference("constant", dataset, variants).metrics
+    constant = score_reference("constant", dataset, (variants,)).metrics
     assert constant["noise/corr_constant"] == pytest.approx(0.117, abs=0.001)
     # The mean of the training rows is not quite that of the test rows, which corr_constant takes.
     assert constant["noise/corr"] == pytest.approx(0.1156, abs=0.001)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from nrtune.trainables.data.benchmarks.cagi5 import Variants, read_cagi5
+from nrtune.trainables.data.benchmarks import VariantSet
+from nrtune.trainables.data.benchmarks.cagi5 import read_cagi5
 from nrtune.trainables.data.dataset import Dataset
 from nrtune.trainables.data.simulate import simulate, write_simulated
 from nrtune.trainables.evaluation.scoring import predict, score, variant_effects, variant_metrics
@@ -42,9 +43,10 @@ class Embedded(CountG):
 
 
 @pytest.fixture
-def variants(simulated_data: TrainingData) -> Variants:
-    assert simulated_data.variants is not None
-    return simulated_data.variants
+def variants(simulated_data: TrainingData) -> VariantSet:
+    found = simulated_data.benchmark("cagi5")
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize("model", [CountG(), Embedded()])
@@ -99,14 +101,14 @@ def test_test_rows_are_scored_in_their_own_order():
         aleatoric_std=generator.random(60).astype(np.float32),
         split=generator.permutation(np.repeat([0, 1, 2], 20)).astype(np.uint8),
     )
-    result = score(CountG(with_log_variance=True), dataset, torch.from_numpy(tokens), None)
+    result = score(CountG(with_log_variance=True), dataset, torch.from_numpy(tokens))
     assert result.metrics["test/spearman"] == pytest.approx(1)
     assert result.metrics["test/mse"] == 0
     assert math.isnan(result.metrics["noise/corr"])
     assert result.test["row"].tolist() == dataset.rows("test").tolist()
     assert (result.test["prediction"] == result.test["activity"]).all()
     assert (result.test["log_variance"] == -result.test["activity"]).all()
-    assert result.variants is None
+    assert result.effects == {}
 
 
 def test_batches_and_mode_do_not_show():

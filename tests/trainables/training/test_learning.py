@@ -29,7 +29,7 @@ def small(seed: int, **flat: object) -> TrialConfig:
 
 def real(folder) -> TrainingData:
     dataset = read_dataset(folder / "lentimpra" / "lentiMPRA_WTC11_activity_and_aleatoric_data.h5")
-    return TrainingData(dataset, read_cagi5(folder / "cagi5"))
+    return TrainingData(dataset, (read_cagi5(folder / "cagi5", cell_line="K562"),))
 
 
 def _learned(result: FitResult) -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from nrtune.trainables.core.errors import UserError
-from nrtune.trainables.core.files import BEST, HISTORY, LAST, TEST_PREDICTIONS, VARIANT_PREDICTIONS, write_atomically
+from nrtune.trainables.core.files import BEST, HISTORY, LAST, predictions_file, write_atomically
 from nrtune.trainables.data.sequences import reverse_complement
 from nrtune.trainables.encoders import ENCODERS
 from nrtune.trainables.inference import load_model
@@ -152,7 +152,7 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_been(flat, stop_after
         report = resumed.run_epoch()
     assert without_times(resumed.history) == without_times(whole.history)
     assert report.score.metrics == pytest.approx(whole.metrics, rel=0, abs=0, nan_ok=True)
-    for name in (TEST_PREDICTIONS, VARIANT_PREDICTIONS):
+    for name in map(predictions_file, ("test", "cagi5")):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
@@ -213,7 +213,7 @@ def test_shared_arrays_may_be_read_only_and_stay_as_they_are(simulated_data):
     for value in frozen.values():
         if isinstance(value, np.ndarray):
             value.setflags(write=False)
-    data = TrainingData(dataclasses.replace(simulated_data.dataset, **frozen), simulated_data.variants)
+    data = TrainingData(dataclasses.replace(simulated_data.dataset, **frozen), simulated_data.benchmarks)
     fit(config(loss="rank_stability", epochs=1), data)
     assert data.dataset.digest == before
 

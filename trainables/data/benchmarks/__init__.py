@@ -1,1 +1,181 @@
-"""Variant benchmarks: measured effects of sequence variants that trials are scored on."""
+"""Variant benchmarks: measured effects of sequence variants that trials are scored on. One file each, whose name it has.
+
+A file defines a `Benchmark`, BENCHMARK: how a folder or a file is read into one `VariantSet`, in which nothing but its
+contents tells one benchmark from another.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nrtune.trainables.core.registry import ObjectRegistry
+
+DELETION = "-"
+"""The allele of a deletion, in a table that has one base a row."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VariantSet:
+    """V variants with their measured effects, and the windows that predict them.
+
+    benchmark: the registered name, with which its metrics begin. title: the benchmark's for people. name: that of the folder
+    or file. assembly: of the positions, or "". cell_line: whose elements are matched, or "". elements: names. chrom: of each
+    element, or "". matched: the elements that means are over. parts: names of the parts that are scored apart; "" is a part
+    without a name of its own. selectable: the parts that selection may look at. strata: names of disjoint groups.
+
+    element, part, stratum: (V,) uint8, indices into these; without strata, `stratum` is all 0. pos: (V,) int64, 1-based.
+    ref, alt: (V,) alleles. value: (V,) float64, the measured effect, log2 of an MPRA. standard_error: (V,) of it, or None.
+    block: (V,) int64, variants of one number are drawn together in a bootstrap; None: those of neighbouring positions.
+    ref_mismatch: (V,) bool, ref differs from the reference sequence. windows: (W, length) uint8 tokens, each distinct
+    window once; ref_window, alt_window: (V,) int64, rows of `windows`. columns: further columns (V,) of its table, by name.
+    notes: what the reader did, and what a user should know. digest: 16 hex digits of all that a score depends on.
+    """
+
+    benchmark: str
+    title: str
+    name: str
+    assembly: str
+    cell_line: str
+    elements: tuple[str, ...]
+    chrom: tuple[str, ...]
+    matched: tuple[str, ...]
+    parts: tuple[str, ...]
+    selectable: tuple[str, ...]
+    strata: tuple[str, ...]
+    element: NDArray[np.uint8]
+    part: NDArray[np.uint8]
+    stratum: NDArray[np.uint8]
+    pos: NDArray[np.int64]
+    ref: NDArray[np.str_]
+    alt: NDArray[np.str_]
+    value: NDArray[np.float64]
+    standard_error: NDArray[np.float64] | None = None
+    block: NDArray[np.int64] | None = None
+    ref_mismatch: NDArray[np.bool_]
+    windows: NDArray[np.uint8]
+    ref_window: NDArray[np.int64]
+    alt_window: NDArray[np.int64]
+    columns: Mapping[str, NDArray[np.generic]] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    digest: str
+
+    def __len__(self) -> int:
+        return len(self.pos)
+
+    @property
+    def prefixes(self) -> dict[str, str]:
+        """How the metrics of each part begin."""
+        return {part: f"{self.benchmark}/{part}" if part else self.benchmark for part in self.parts}
+
+    def called(self, part: str) -> str:
+        """A part for people: the benchmark, where the part has no name of its own."""
+        return part or self.benchmark
+
+    def rows(self, element: str, part: str | None = None) -> NDArray[np.int64]:
+        """Indices of an element's variants in a part, the first if none is named, in file order."""
+        number = 0 if part is None else self.parts.index(part)
+        return np.flatnonzero((self.element == self.elements.index(element)) & (self.part == number))
+
+    def in_strata(self) -> dict[str, NDArray[np.bool_]]:
+        """Which variants are in each stratum, (V,) each: `all` first, then by its name."""
+        named = {name: self.stratum == number for number, name in enumerate(self.strata)}
+        return {"all": np.ones(len(self), bool), **named}
+
+    def groups(self) -> Iterator[tuple[str, str, NDArray[np.int64]]]:
+        """Part, element and rows of each that has any."""
+        for part in self.parts:
+            for element in self.elements:
+                if len(rows := self.rows(element, part)):
+                    yield part, element, rows
+
+    def counts(self) -> pd.DataFrame:
+        """One row an element and part: element, part, n, a column a stratum, deletions, ref_mismatch, matched."""
+        strata, deleted = self.in_strata(), self.alt == DELETION
+        records = [
+            {
+                "element": element,
+                "part": part,
+                "n": len(rows),
+                **{name: int(strata[name][rows].sum()) for name in self.strata},
+                "deletions": int(deleted[rows].sum()),
+                "ref_mismatch": int(self.ref_mismatch[rows].sum()),
+                "matched": element in self.matched,
+            }
+            for part, element, rows in self.groups()
+        ]
+        order = {name: number for number, name in enumerate(self.elements)}
+        return pd.DataFrame.from_records(sorted(records, key=lambda record: order[str(record["element"])]))
+
+    def table(self) -> pd.DataFrame:
+        """One row a variant.
+
+        Columns: element, matched (whether means are over it), part, stratum, chrom, pos, ref, alt, value, those of `columns`,
+        ref_mismatch and, where there are any, standard_error and block.
+        """
+        elements = np.array(self.elements)[self.element]
+        known = {
+            "element": elements,
+            "matched": np.isin(elements, self.matched),
+            "part": np.array(self.parts)[self.part],
+            "stratum": np.array(self.strata)[self.stratum] if self.strata else np.full(len(self), ""),
+            "chrom": np.array(self.chrom)[self.element],
+            "pos": self.pos,
+            "ref": self.ref,
+            "alt": self.alt,
+            "value": self.value,
+            **self.columns,
+            "ref_mismatch": self.ref_mismatch,
+        }
+        optional = {"standard_error": self.standard_error, "block": self.block}
+        return pd.DataFrame(known | {name: column for name, column in optional.items() if column is not None})
+
+    def subset(self, chosen: NDArray[np.bool_], matched: tuple[str, ...]) -> VariantSet:
+        """The variants chosen by (V,) flags, with means over these elements; the digest stays that of all."""
+        of_each = [f.name for f in dataclasses.fields(self) if isinstance(getattr(self, f.name), np.ndarray)]
+        kept = {name: getattr(self, name)[chosen] for name in of_each if name != "windows"}
+        columns = {name: column[chosen] for name, column in self.columns.items()}
+        return dataclasses.replace(self, matched=matched, columns=columns, **kept)
+
+
+class Reader(Protocol):
+    """Reads a benchmark's folder or file for a model of sequences of so many bases."""
+
+    def __call__(self, path: Path, /, *, length: int, cell_line: str | None) -> VariantSet:
+        """Read it; cell_line: None for the usual one. Raises UserError."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """An entry of the registry.
+
+    title: for people. reported: the part that answers are reported on, "" for one without a name; `parts` are read from the
+    data. selectable: the part that stands for it in selection, None where there is none. recognises: whether a folder or file
+    looks like one of these. cell_line_of: the cell line that a folder or file tells of itself, None where it does not.
+    """
+
+    title: str
+    read: Reader
+    recognises: Callable[[Path], bool]
+    reported: str = ""
+    selectable: str | None = None
+    cell_line_of: Callable[[Path], str | None] = dataclasses.field(default_factory=lambda: _no_cell_line)
+
+
+def _no_cell_line(path: Path) -> None:
+    return None
+
+
+BENCHMARKS: ObjectRegistry[Benchmark] = ObjectRegistry("nrtune.trainables.data.benchmarks", "benchmark", Benchmark)
+
+
+def reported_prefix(name: str) -> str:
+    """How the reported metrics of a registered benchmark begin, such as cagi5/challenge."""
+    reported = BENCHMARKS.get(name).reported
+    return f"{name}/{reported}" if reported else name

@@ -5,34 +5,27 @@ Kircher et al. 2019, doi:10.1038/s41467-019-11526-w. CAGI5's variants are among 
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from nrtune.trainables.core.errors import UserError, suggest
-from nrtune.trainables.data.benchmarks.cagi5 import (
-    ELEMENTS_OF_CELL_LINE,
-    REFERENCES,
-    distinct_windows,
-    padded_reference,
-    read_references,
-)
+from nrtune.trainables.data.benchmarks import DELETION, Benchmark, VariantSet
+from nrtune.trainables.data.benchmarks._windows import REFERENCES, distinct_windows, padded_reference, read_references
+from nrtune.trainables.data.benchmarks.cagi5 import DEFAULT_CELL_LINE, ELEMENTS_OF_CELL_LINE, cell_line_of
 from nrtune.trainables.data.dataset import array_digest
 from nrtune.trainables.data.sequences import BASES, reverse_complement, to_tokens
 
 TABLE = "elements.tsv.gz"
-PART = "satmut"
 P_VALUE, BARCODES = 1e-5, 10
 """High confidence, as the study has it: a p-value below this, from so many barcodes or more."""
 
-DELETION, FLIPPED = "-", "-flip"
+FLIPPED = "-flip"
 AGREEING = 0.9
 """A table's assembly is that of the references if so many of its Ref alleles are the reference's."""
 
@@ -59,80 +52,16 @@ _COLUMNS = ("Chrom", "Pos", "Ref", "Alt", "Barcodes", "Coefficient", "pValue", "
 _TYPES: dict[str, Any] = {"Chrom": str, "Pos": "Int64"}
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SaturationVariants:
-    """The variants of all data sets whose element has a reference, and the windows that predict them.
-
-    elements: names of the data sets. chrom: of each. element: (V,) uint8, indices into them. pos: (V,) int64, 1-based on
-    `assembly`. ref, alt: (V,) bases, alt - for a deletion. value: (V,) float64, the coefficient, log2. significant: (V,)
-    bool. ref_mismatch, windows, ref_window, alt_window, matched: as in
-    `nrtune.trainables.data.benchmarks.cagi5.Variants`. notes: what was left out.
-    """
-
-    name: str
-    assembly: str
-    cell_line: str
-    elements: tuple[str, ...]
-    matched: tuple[str, ...]
-    chrom: tuple[str, ...]
-    element: NDArray[np.uint8]
-    pos: NDArray[np.int64]
-    ref: NDArray[np.str_]
-    alt: NDArray[np.str_]
-    value: NDArray[np.float64]
-    significant: NDArray[np.bool_]
-    ref_mismatch: NDArray[np.bool_]
-    windows: NDArray[np.uint8]
-    ref_window: NDArray[np.int64]
-    alt_window: NDArray[np.int64]
-    notes: tuple[str, ...]
-
-    prefixes: ClassVar[Mapping[str, str]] = {PART: PART}
-    """How metrics begin: as of CAGI5's parts, of which this is one more."""
-
-    def __len__(self) -> int:
-        return len(self.pos)
-
-    @property
-    def part(self) -> NDArray[np.uint8]:
-        """(V,) index of each variant's part, of one."""
-        return np.zeros(len(self), np.uint8)
-
-    def rows(self, element: str, part: str = PART) -> NDArray[np.int64]:
-        """Indices of a data set's variants, in file order."""
-        return np.flatnonzero(self.element == self.elements.index(element))
-
-    @functools.cached_property
-    def digest(self) -> str:
-        """16 hex digits of everything that a score depends on."""
-        names = np.frombuffer("\n".join((self.cell_line, *self.elements)).encode(), np.uint8)
-        return array_digest(names, self.element, self.pos, self.value, self.significant, self.windows, self.ref_window,
-                            self.alt_window)  # fmt: skip
-
-    def counts(self) -> pd.DataFrame:
-        """One row a data set: element, n, significant, deletions, ref_mismatch, matched."""
-        table = self.table().assign(deletions=self.alt == DELETION, n=1)
-        of_element = table.groupby("element", sort=False)
-        counted = of_element[["n", "significant", "deletions", "ref_mismatch"]].sum()
-        return counted.assign(matched=of_element["matched"].first()).reset_index()
-
-    def table(self) -> pd.DataFrame:
-        """One row a variant: element, matched (whether means are over it), pos, ref, alt, value, significant, ref_mismatch."""
-        columns = ("pos", "ref", "alt", "value", "significant", "ref_mismatch")
-        names = np.array(self.elements)[self.element]
-        of_each = {column: getattr(self, column) for column in columns}
-        return pd.DataFrame({"element": names, "matched": np.isin(names, self.matched), **of_each})
-
-
-def read_satmut(folder: str | os.PathLike[str], *, length: int = 230, cell_line: str = "K562") -> SaturationVariants:
+def read_satmut(folder: str | os.PathLike[str], *, length: int = 230, cell_line: str | None = None) -> VariantSet:
     """Read elements.tsv.gz with references.json beside it; of GRCh37 and GRCh38 what the references are of.
 
     A window is `length` bases of the reference, the variant at index length // 2, N beyond the reference; behind a deletion the
     bases move up. Data sets named …-flip were measured on the other strand: their windows are turned round. Data sets
     whose element has no reference, and rows without a position or an allele, are left out, and said in `notes`.
 
-    Raises UserError for a missing or malformed file, and where no data set belongs to `cell_line`.
+    cell_line: None for K562. Raises UserError for a missing or malformed file, and where no data set belongs to it.
     """
+    cell_line = cell_line or DEFAULT_CELL_LINE
     if cell_line not in ELEMENTS:
         raise UserError(f"unknown cell line {cell_line!r}{suggest(cell_line, ELEMENTS)}")
     folder = Path(folder)
@@ -160,24 +89,36 @@ def read_satmut(folder: str | os.PathLike[str], *, length: int = 230, cell_line:
     ]
     table = pd.concat([table[table["Element"] == name] for name in elements])
     windows, ref_window, alt_window = distinct_windows(np.concatenate([both for both, _ in built]))
-    return SaturationVariants(
+    element = table["Element"].map({name: i for i, name in enumerate(elements)}).to_numpy().astype(np.uint8)
+    pos, value = table["Pos"].to_numpy(np.int64), table["Coefficient"].to_numpy(np.float64)
+    significant = ((table["pValue"] < P_VALUE) & (table["Barcodes"] >= BARCODES)).to_numpy(bool)
+    names = np.frombuffer("\n".join((cell_line, *elements)).encode(), np.uint8)
+    return VariantSet(
+        benchmark="satmut",
+        title=BENCHMARK.title,
         name=folder.name,
         assembly=assembly,
         cell_line=cell_line,
         elements=elements,
-        matched=matched,
         chrom=tuple(str(references[str(key[name])]["chrom"]) for name in elements),
-        element=table["Element"].map({name: i for i, name in enumerate(elements)}).to_numpy().astype(np.uint8),
-        pos=table["Pos"].to_numpy(np.int64),
+        matched=matched,
+        parts=("",),
+        selectable=(),
+        strata=("hc", "lc"),
+        element=element,
+        part=np.zeros(len(table), np.uint8),
+        stratum=(~significant).astype(np.uint8),
+        pos=pos,
         ref=table["Ref"].to_numpy(np.str_),
         alt=table["Alt"].to_numpy(np.str_),
-        value=table["Coefficient"].to_numpy(np.float64),
-        significant=((table["pValue"] < P_VALUE) & (table["Barcodes"] >= BARCODES)).to_numpy(bool),
+        value=value,
         ref_mismatch=np.concatenate([wrong for _, wrong in built]),
         windows=windows,
         ref_window=ref_window,
         alt_window=alt_window,
+        columns={"significant": significant},
         notes=tuple(notes),
+        digest=array_digest(names, element, pos, value, significant, windows, ref_window, alt_window),
     )
 
 
@@ -252,3 +193,11 @@ def _windows_of(
     both[deleted, 1] = np.delete(longer[deleted], centre, axis=1)
     both[~deleted, 1, centre] = to_tokens(table["Alt"][~deleted].tolist(), f"{name}: Alt").reshape(-1)
     return reverse_complement(both) if name.endswith(FLIPPED) else both, ~_matches(table, reference)
+
+
+BENCHMARK = Benchmark(
+    title="Saturation mutagenesis",
+    read=read_satmut,
+    recognises=lambda path: (path / TABLE).exists(),
+    cell_line_of=lambda path: cell_line_of(path.name),
+)

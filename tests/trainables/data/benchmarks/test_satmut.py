@@ -14,10 +14,11 @@ from satmut_files import write_table
 from scipy import stats
 
 from nrtune.trainables.core.errors import UserError
-from nrtune.trainables.data.benchmarks.cagi5 import REFERENCES, read_cagi5
+from nrtune.trainables.data.benchmarks._windows import REFERENCES
+from nrtune.trainables.data.benchmarks.cagi5 import read_cagi5
 from nrtune.trainables.data.benchmarks.satmut import TABLE, read_satmut
 from nrtune.trainables.data.sequences import to_text
-from nrtune.trainables.evaluation.predictions import satmut_metrics
+from nrtune.trainables.evaluation.predictions import variant_metrics
 from nrtune.trainables.evaluation.scoring import variant_effects
 from nrtune.trainables.models.prediction import Prediction
 
@@ -80,7 +81,7 @@ def test_data_sets_are_mapped_to_elements_and_cell_lines(tmp_path):
 def test_high_confidence_is_the_studys_own(tmp_path):
     cases = [(1e-6, 10), (1e-5, 50), (9.9e-6, 9), (9.9e-6, 10), (0.5, 400)]
     variants = read(tmp_path, [row(105, "T", "A", pValue=p, Barcodes=n) for p, n in cases])
-    assert variants.significant.tolist() == [True, False, False, True, False]
+    assert variants.columns["significant"].tolist() == [True, False, False, True, False]
 
 
 def test_the_assembly_is_that_of_the_references(tmp_path):
@@ -98,7 +99,7 @@ def test_a_ref_that_differs_is_kept_and_counted(tmp_path):
     assert variants.ref_mismatch.tolist() == [False] * 10 + [True]
     assert windows_of(variants, 10) == ("CGGGCA", "CGGACA")
     assert variants.counts().to_dict("records") == [
-        {"element": "LDLR", "n": 11, "significant": 11, "deletions": 10, "ref_mismatch": 1, "matched": True}
+        {"element": "LDLR", "part": "", "n": 11, "hc": 11, "lc": 0, "deletions": 10, "ref_mismatch": 1, "matched": True}
     ]
 
 
@@ -188,7 +189,7 @@ def test_metrics_are_scipys(study):
     """On the study's own table, every data set and stratum, for effects that are the values with noise."""
     variants = read_satmut(study)
     effect = variants.value + np.random.default_rng(0).normal(size=len(variants))
-    found = satmut_metrics(variants, effect)
+    found = variant_metrics(variants, effect)
     table = variants.table().assign(effect=effect)
     means: dict[str, list[float]] = {}
     for element, rows in table.groupby("element"):
@@ -230,5 +231,5 @@ def test_counts_are_those_of_the_file(study):
     for element, row_of in counts.iterrows():
         rows = table[table["Element"] == element]
         high = (rows["pValue"] < 1e-5) & (rows["Barcodes"] >= 10)
-        assert (row_of["n"], row_of["significant"]) == (len(rows), high.sum())
+        assert (row_of["n"], row_of["hc"]) == (len(rows), high.sum())
         assert row_of["deletions"] == (rows["Alt"] == "-").sum()

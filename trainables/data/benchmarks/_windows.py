@@ -1,0 +1,47 @@
+"""References around elements, and windows cut from them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.data.sequences import N_TOKEN, to_tokens
+
+REFERENCES = "references.json"
+
+
+def distinct_windows(both: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
+    """Of (V, 2, length) ref and alt windows each distinct one once, (W, length), and which of them each ref and alt is."""
+    windows, inverse = np.unique(both.reshape(-1, both.shape[2]), axis=0, return_inverse=True)
+    inverse = inverse.reshape(-1, 2)
+    return windows, np.ascontiguousarray(inverse[:, 0]), np.ascontiguousarray(inverse[:, 1])
+
+
+def padded_reference(tokens: NDArray[np.uint8], length: int) -> NDArray[np.uint8]:
+    """A reference with N around it: the window of `length` bases around base i begins at i, and has it at length // 2."""
+    ahead, behind = np.full(length // 2, N_TOKEN, np.uint8), np.full(length, N_TOKEN, np.uint8)
+    return np.concatenate([ahead, tokens, behind])
+
+
+def read_references(path: Path) -> dict[str, dict[str, Any]]:
+    """The sequence around each element: chrom, start (1-based) and its tokens. Raises UserError."""
+    if not path.exists():
+        raise UserError(
+            f"{path}: no such file; it holds the sequence around each element: nrtune data fetch hg19-windows has hg19's"
+        )
+    try:
+        references = json.loads(path.read_text())
+        for name, record in references.items():
+            record["start"] = int(record["start"])
+            record["tokens"] = to_tokens([record["sequence"]], f"{path}: {name}")[0]
+            record["chrom"] = str(record["chrom"])
+    except UserError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: must map each element to chrom, start and sequence ({error})") from error
+    return dict(references)

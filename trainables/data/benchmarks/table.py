@@ -1,0 +1,275 @@
+"""Any table of variants with a measured effect: by coordinates beside a genome, or by the sequences themselves.
+
+A tab- or comma-separated text file, plain or .gz, with a header. Columns, in any order; others are ignored:
+
+value                 the measured effect, alt less ref, log2 of a reporter assay (required)
+chrom, pos, ref, alt  1-based, alleles of A C G T; the genome is the one FASTA file beside the table, or
+ref_seq, alt_seq      the two sequences, of one length, which N pads where the model's is longer; as in the tables of the CAGI7
+                      lentiMPRA challenge and of MPRAs of variants
+standard_error        of the value
+stratum               a group that is scored by itself as well, such as hc and lc
+element               what correlations are within, and means are over; without it all variants are one element
+cell_line             where the effect was measured; with it, means are over the elements of the cell line asked for
+part                  select, for variants that selection may look at, or report; without it all are reported
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nrtune.trainables.core.errors import UserError, one_line
+from nrtune.trainables.data.alleles import LONGEST, allele_windows, trim
+from nrtune.trainables.data.benchmarks import Benchmark, VariantSet
+from nrtune.trainables.data.benchmarks._windows import distinct_windows
+from nrtune.trainables.data.dataset import array_digest
+from nrtune.trainables.data.genome import Genome
+from nrtune.trainables.data.sequences import N_TOKEN, to_tokens
+
+BY_COORDINATES, BY_SEQUENCES = ("chrom", "pos", "ref", "alt"), ("ref_seq", "alt_seq")
+SELECT, REPORT = "select", "report"
+MOST_NAMES = 255
+"""Elements and strata are numbered in a byte."""
+
+_FASTA = (".fa", ".fasta", ".fna", ".fa.gz", ".fasta.gz", ".fna.gz")
+
+
+def read_table(path: str | os.PathLike[str], *, length: int = 230, cell_line: str | None = None) -> VariantSet:
+    """Read a table of variants; the columns are those of this module.
+
+    A window is `length` bases, a single base at index length // 2, N beyond what is known; in the alt window what lies behind
+    a deletion moves up. cell_line: None for every one in the table. Raises UserError for a file that is no such table, an
+    allele that is longer than LONGEST, a position outside the genome, and where no variant is of the cell line.
+    """
+    path = Path(path)
+    table = _read_columns(path)
+    value = _numbers(path, table, "value")
+    error = _numbers(path, table, "standard_error") if "standard_error" in table else None
+    if error is not None and (error < 0).any():
+        row = int((error < 0).argmax())
+        raise UserError(
+            f"{path}: column standard_error, row {row + 1}: {error[row]:g} is negative; give standard errors"
+        )
+    element, elements = _numbered(path, table, "element", _stem(path))
+    stratum, strata = _numbered(path, table, "stratum", "")
+    part = _parts(path, table)
+    by_coordinates = set(BY_COORDINATES) <= set(table)
+    if by_coordinates:
+        both, mismatch, pos = _from_genome(path, table, length)
+        ref, alt, chrom = (table[name].to_numpy(np.str_) for name in ("ref", "alt", "chrom"))
+        block = None
+    else:
+        both = _from_sequences(path, table, length)
+        mismatch, pos = np.zeros(len(table), bool), np.arange(1, len(table) + 1, dtype=np.int64)
+        ref, alt, chrom = (np.full(len(table), text) for text in ("ref", "alt", ""))
+        block = pos  # nobody knows which lie close together
+    windows, ref_window, alt_window = distinct_windows(both)
+    lines = table["cell_line"].to_numpy(np.str_) if "cell_line" in table else None
+    matched = _matched(path, elements, element, lines, cell_line)
+    of_element = [sorted(set(chrom[element == number])) for number in range(len(elements))]
+    names = np.frombuffer("\n".join((*elements, "", *strata, "", *matched)).encode(), np.uint8)
+    notes = [f"{int(mismatch.sum())} variants' ref differ from the genome; kept"] if mismatch.any() else []
+    return VariantSet(
+        benchmark="table",
+        title=BENCHMARK.title,
+        name=_stem(path),
+        assembly="",
+        cell_line=cell_line if lines is not None and cell_line is not None else "",
+        elements=elements,
+        chrom=tuple(of[0] if len(of) == 1 else "" for of in of_element),
+        matched=matched,
+        parts=("", SELECT) if (part == 1).any() else ("",),
+        selectable=(SELECT,),
+        strata=strata,
+        element=element,
+        part=part,
+        stratum=stratum,
+        pos=pos,
+        ref=ref,
+        alt=alt,
+        value=value,
+        standard_error=error,
+        block=block,
+        ref_mismatch=mismatch,
+        windows=windows,
+        ref_window=ref_window,
+        alt_window=alt_window,
+        notes=tuple(notes),
+        digest=array_digest(names, element, part, stratum, pos, value, error, windows, ref_window, alt_window),
+    )
+
+
+def _read_columns(path: Path) -> pd.DataFrame:
+    """The table's known columns as texts, by their names in lower case."""
+    known = ("value", *BY_COORDINATES, *BY_SEQUENCES, "standard_error", "stratum", "element", "cell_line", "part")
+    if not path.is_file():
+        raise UserError(f"{path}: no such table of variants; give a .tsv or .csv file")
+    try:
+        table = pd.read_csv(path, sep=_separator(path), dtype=str, keep_default_na=False, comment=None)
+    except (ValueError, OSError, EOFError) as error:
+        raise UserError(f"{path}: can't be read as a table of variants ({one_line(error)})") from error
+    table.columns = [str(name).strip().lstrip("#").lower() for name in table.columns]
+    if twice := [name for name in known if list(table.columns).count(name) > 1]:
+        raise UserError(f"{path}: has column {twice[0]} more than once; keep one")
+    if "value" not in table or not (set(BY_COORDINATES) <= set(table) or set(BY_SEQUENCES) <= set(table)):
+        raise UserError(
+            f"{path}: needs column value, and either {', '.join(BY_COORDINATES)} or {', '.join(BY_SEQUENCES)}"
+            f" (it has {', '.join(table.columns[:12]) or 'none'})"
+        )
+    if table.empty:
+        raise UserError(f"{path}: holds no variants; write them below its header")
+    return table[[name for name in known if name in table]].map(str.strip)
+
+
+def _separator(path: Path) -> str:
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
+        return "\t" if "\t" in file.readline() else ","
+
+
+def _numbers(path: Path, table: pd.DataFrame, column: str) -> NDArray[np.float64]:
+    found = pd.to_numeric(table[column], errors="coerce").to_numpy(np.float64)
+    wrong = ~np.isfinite(found)
+    if wrong.any():
+        row = int(wrong.argmax())
+        said = table[column].iloc[row]
+        raise UserError(
+            f"{path}: column {column}, row {row + 1}: {said!r} is not a finite number; mend or remove the row"
+        )
+    return found
+
+
+def _numbered(path: Path, table: pd.DataFrame, column: str, default: str) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """(V,) numbers of a column's names, and the names, sorted; all 0 without the column: one name, or none for strata."""
+    if column not in table:
+        return np.zeros(len(table), np.uint8), (default,) if default else ()
+    if (table[column] == "").any():
+        row = int((table[column] == "").argmax())
+        raise UserError(f"{path}: column {column}, row {row + 1}: is empty; fill it in, or leave the column out")
+    names = sorted(set(table[column]))
+    if wrong := [name for name in names if "/" in name or name in ("all", "mean")]:
+        raise UserError(f"{path}: column {column}: {wrong[0]!r} can't be a name here; metrics are named with it")
+    if len(names) > MOST_NAMES:
+        raise UserError(f"{path}: column {column} has {len(names)} names; up to {MOST_NAMES} can be told apart")
+    return table[column].map({name: number for number, name in enumerate(names)}).to_numpy(np.uint8), tuple(names)
+
+
+def _parts(path: Path, table: pd.DataFrame) -> NDArray[np.uint8]:
+    if "part" not in table:
+        return np.zeros(len(table), np.uint8)
+    wrong = ~table["part"].isin([SELECT, REPORT])
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise UserError(
+            f"{path}: column part, row {row + 1}: {table['part'].iloc[row]!r} is neither {SELECT} nor {REPORT}"
+        )
+    return (table["part"] == SELECT).to_numpy().astype(np.uint8)
+
+
+def _matched(
+    path: Path,
+    elements: tuple[str, ...],
+    element: NDArray[np.uint8],
+    lines: NDArray[np.str_] | None,
+    wanted: str | None,
+) -> tuple[str, ...]:
+    """The elements of a cell line: all where the table says none, or none was asked for."""
+    if lines is None or wanted is None:
+        return elements
+    here = {elements[number] for number in np.unique(element[lines == wanted])}
+    if not here:
+        raise UserError(
+            f"{path}: holds no variant of {wanted}; it has {', '.join(sorted(set(lines)))}; give --cell-line"
+        )
+    return tuple(name for name in elements if name in here)
+
+
+def _from_sequences(path: Path, table: pd.DataFrame, length: int) -> NDArray[np.uint8]:
+    """(V, 2, length) windows of ref_seq and alt_seq: in the middle, N around them."""
+    both = np.full((len(table), 2, length), N_TOKEN, np.uint8)
+    for number, column in enumerate(BY_SEQUENCES):
+        for row, sequence in enumerate(table[column]):
+            if not 0 < len(sequence) <= length:
+                raise UserError(
+                    f"{path}: column {column}, row {row + 1}: has {len(sequence)} bases; the models are of {length}, and"
+                    " shorter sequences are padded with N"
+                )
+            start = (length - len(sequence)) // 2
+            where = f"{path}: column {column}, row {row + 1}"
+            both[row, number, start : start + len(sequence)] = to_tokens([sequence], where)[0]
+    return both
+
+
+def _from_genome(
+    path: Path, table: pd.DataFrame, length: int
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.int64]]:
+    """(V, 2, length) windows, whether each ref differs from the genome, and (V,) positions."""
+    pos = _numbers(path, table, "pos")
+    both = np.empty((len(table), 2, length), np.uint8)
+    mismatch = np.zeros(len(table), bool)
+    genome = Genome(_fasta_beside(path))
+    try:
+        rows = zip(table["chrom"], pos, table["ref"].str.upper(), table["alt"].str.upper(), strict=True)
+        for row, (chrom, at, ref, alt) in enumerate(rows):
+            where = f"{path}: row {row + 1}"
+            _check_alleles(where, ref, alt)
+            size = genome.length(chrom)
+            if size is None:
+                raise UserError(f"{where}: {genome.path.name} has no {chrom}; give the genome that the table is on")
+            if at != np.rint(at) or not 1 <= at <= size - len(ref) + 1:
+                raise UserError(f"{where}: position {at:g} lies outside {chrom} ({size} bases); positions are 1-based")
+            start, fetch = int(at) - 1, genome.fetcher(chrom)
+            mismatch[row] = fetch(start, start + len(ref)).upper() != ref
+            both[row] = allele_windows(fetch, size, start, ref, alt, length)
+    finally:
+        genome.close()
+    return both, mismatch, pos.astype(np.int64)
+
+
+def _check_alleles(where: str, ref: str, alt: str) -> None:
+    if not ref or not alt or set(ref + alt) - set("ACGT"):
+        raise UserError(f"{where}: has alleles {ref!r} and {alt!r}; each must be of A C G T")
+    if ref == alt:
+        raise UserError(f"{where}: ref and alt are both {ref}; remove the row")
+    if max(map(len, trim(0, ref, alt)[1:])) > LONGEST:
+        raise UserError(f"{where}: its alleles differ in more than {LONGEST} bases; remove the row")
+
+
+def _fasta_beside(path: Path) -> Path:
+    found = sorted(other for other in path.parent.iterdir() if other.name.endswith(_FASTA))
+    if len(found) != 1:
+        there = f"there are {', '.join(other.name for other in found)}" if found else "there is none"
+        raise UserError(
+            f"{path}: is by coordinates, and the genome must be the one FASTA file beside it ({there}); put it there,"
+            f" or give columns {', '.join(BY_SEQUENCES)}"
+        )
+    return found[0]
+
+
+def _stem(path: Path) -> str:
+    return path.name.partition(".")[0]
+
+
+def _recognises(path: Path) -> bool:
+    """Whether a file's header has the columns."""
+    if not path.is_file() or not path.name.endswith((".tsv", ".csv", ".tsv.gz", ".csv.gz", ".txt")):
+        return False
+    try:
+        separator = _separator(path)
+        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
+            names = {name.strip().lstrip("#").lower() for name in file.readline().split(separator)}
+    except (OSError, EOFError, UnicodeDecodeError):
+        return False
+    return "value" in names and _any_of(names, (BY_COORDINATES, BY_SEQUENCES))
+
+
+def _any_of(names: set[str], wanted: Iterable[Iterable[str]]) -> bool:
+    return any(set(columns) <= names for columns in wanted)
+
+
+BENCHMARK = Benchmark(title="Variant table", read=read_table, recognises=_recognises)
