@@ -29,6 +29,9 @@ class SequenceModel:
         self.length = length
         self.model = model
 
+    def __repr__(self) -> str:
+        return f"SequenceModel({self.fingerprint}: {self.config.encoder.name()}, sequences of {self.length} bases)"
+
     def predict(self, sequences: Sequence[str]) -> Predicted:
         """Predict log2(RNA/DNA) for n sequences of `length` bases (ACGTN, either case).
 

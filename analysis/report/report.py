@@ -1,6 +1,6 @@
 """A report on a campaign: what can be told, the winners, every figure, all trials, failures, and how it was run.
 
-from nrtune.analysis import open_campaign
+from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.report.report import write_report
 from nrtune.analysis.uncertainty.comparison import Comparisons
 
@@ -35,9 +35,9 @@ from nrtune.analysis.report.document import (
 )
 from nrtune.analysis.report.html import html_page
 from nrtune.analysis.report.markdown import markdown
-from nrtune.analysis.report.summaries import winner_records
-from nrtune.analysis.report.winners import told_words, verdict_of, winners_part
-from nrtune.analysis.sources.trials import Campaign
+from nrtune.analysis.report.summaries import told_words, winner_records
+from nrtune.analysis.report.winners import verdict_of, winners_part
+from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.store.budget import CPU_HOUR, GPU_HOUR, spent
 from nrtune.analysis.store.records import SCORED, benchmarks_of
 from nrtune.analysis.uncertainty.comparison import Comparisons
@@ -108,9 +108,10 @@ def _further() -> dict[str, str]:
     return {metric: words(metric) for metric in metrics}
 
 
-def _draw(comparisons: Comparisons, folder: Path) -> list[Picture]:
+def figure_data(comparisons: Comparisons) -> FigureData:
+    """What figures are drawn from."""
     metrics = [name for name in (*_INTERVALS, *_further()) if name in comparisons.table]
-    data = FigureData(
+    return FigureData(
         title=comparisons.source.name,
         trials=comparisons.table,
         select_on=comparisons.select_on,
@@ -119,6 +120,10 @@ def _draw(comparisons: Comparisons, folder: Path) -> list[Picture]:
         use_cases=comparisons.use_cases,
         verdicts={name: told_words(comparisons, one) for name, one in comparisons.compare_all()[0].items()},
     )
+
+
+def _draw(comparisons: Comparisons, folder: Path) -> list[Picture]:
+    data = figure_data(comparisons)
     pictures = []
     for drawn in draw_all(data):
         _, svg = save(drawn, folder)
@@ -172,7 +177,7 @@ def _failures(comparisons: Comparisons) -> Iterator[Block]:
 
 def _budget(comparisons: Comparisons) -> Iterator[Block]:
     source = comparisons.source
-    prices = source.manifest.get("settings", {}).get("prices", {}) if isinstance(source, Campaign) else {}
+    prices = source.manifest.get("settings", {}).get("prices", {}) if isinstance(source, CampaignFolder) else {}
     table = spent(comparisons.records, prices)
     if table.empty:
         return
@@ -195,7 +200,7 @@ def _how(comparisons: Comparisons) -> Iterator[Block]:
     yield Heading("How it was run")
     facts: dict[str, Any] = {"campaign": comparisons.source.name}
     source = comparisons.source
-    if isinstance(source, Campaign):
+    if isinstance(source, CampaignFolder):
         manifest = source.manifest
         identity = manifest["identity"]
         facts |= {"id": manifest.get("id"), "created": manifest.get("created"), "command": identity.get("command")}

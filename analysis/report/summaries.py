@@ -7,10 +7,51 @@ from pathlib import Path
 from typing import Any
 
 from nrtune.analysis.uncertainty.comparison import Comparison, Comparisons
-from nrtune.analysis.wording import count, number
+from nrtune.analysis.wording import UNTOLD, count, number, p_value
+
+SIGNIFICANT = 0.05
+"""The level of every claim, after Holm's correction for the number of candidates."""
 
 REFERENCE_NAMES = {"constant": "constant predictor", "kmer_ridge": "6-mer ridge regression"}
 """Reference lines by their names in a campaign's books."""
+
+
+def told_from_baseline(comparisons: Comparisons, comparison: Comparison) -> bool:
+    """Whether a winner is better than the baseline by more than luck, corrected for the number of candidates."""
+    winner, rule = comparison.winner, comparisons.use_cases[comparison.winner.use_case]
+    row = comparison.of(winner.trial)
+    if winner.baseline is None or winner.trial == winner.baseline or not row["p_holm"] < SIGNIFICANT:
+        return False
+    falls = not rule.composite and next(iter(rule.metrics.values())) == "min"
+    return bool(row["change"] < 0 if falls else row["change"] > 0)
+
+
+def told_words(comparisons: Comparisons, comparison: Comparison) -> str:
+    """What a winner can be told from, in a few words; "" where there are no intervals."""
+    if comparison.why_not:
+        return ""
+    if comparison.winner.baseline is not None and not told_from_baseline(comparisons, comparison):
+        return UNTOLD
+    if comparison.winner.candidates == 1:
+        return "the only candidate"
+    rivals = len(comparison.tie_set) - 1
+    return f"can't be told from {count(rivals, 'other')}" if rivals else "can be told from every other"
+
+
+def verdict(comparisons: Comparisons, comparison: Comparison) -> str:
+    """Whether a winner is significantly better than the baseline, in a few words with the corrected p-value."""
+    winner = comparison.winner
+    if comparison.why_not:
+        return f"no interval: {comparison.why_not}"
+    if winner.baseline is None:
+        return "no baseline to compare with"
+    if winner.trial == winner.baseline:
+        return winner.note
+    p = comparison.of(winner.trial)["p_holm"]
+    said = f"adjusted p {p_value(p)}" if math.isfinite(p) else "p is undefined"
+    if told_from_baseline(comparisons, comparison):
+        return f"significantly better than the baseline ({said})"
+    return f"not significantly different from the baseline ({said})"
 
 
 def below_references(comparisons: Comparisons, comparison: Comparison) -> list[str]:

@@ -19,13 +19,17 @@ from nrtune.analysis.report.document import (
     p_cell,
     text_cell,
 )
-from nrtune.analysis.report.summaries import REFERENCE_NAMES, below_references, selection_sentence
-from nrtune.analysis.sources.trials import Campaign
+from nrtune.analysis.report.summaries import (
+    REFERENCE_NAMES,
+    below_references,
+    selection_sentence,
+    told_from_baseline,
+)
+from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.store.records import STATUSES
 from nrtune.analysis.uncertainty.comparison import Comparison, Comparisons
-from nrtune.analysis.wording import UNTOLD, count, listed, number, phrase, words
+from nrtune.analysis.wording import count, listed, number, phrase, words
 
-SIGNIFICANT = 0.05
 NOT_TOLD = "No method can be told from the baseline on these variants"
 
 
@@ -40,16 +44,6 @@ def winners_part(comparisons: Comparisons, verdict: str) -> Iterator[Block]:
     yield from _robustness(comparisons, found)
     yield from _reference_lines(comparisons, found)
     yield from _selection(comparisons, found)
-
-
-def told_from_baseline(comparisons: Comparisons, comparison: Comparison) -> bool:
-    """Whether a winner is better than the baseline by more than luck, corrected for the number of candidates."""
-    winner, rule = comparison.winner, comparisons.use_cases[comparison.winner.use_case]
-    row = comparison.of(winner.trial)
-    if winner.baseline is None or winner.trial == winner.baseline or not row["p_holm"] < SIGNIFICANT:
-        return False
-    falls = not rule.composite and next(iter(rule.metrics.values())) == "min"
-    return bool(row["change"] < 0 if falls else row["change"] > 0)
 
 
 def verdict_of(comparisons: Comparisons) -> str:
@@ -74,18 +68,6 @@ def verdict_of(comparisons: Comparisons) -> str:
     if reasons and all(one.why_not for one in found.values()):
         return f"{NOT_TOLD}: {'; '.join(reasons)}, so there are no intervals to tell by."
     return f"{NOT_TOLD}."
-
-
-def told_words(comparisons: Comparisons, comparison: Comparison) -> str:
-    """What a winner can be told from, in a few words; "" where there are no intervals."""
-    if comparison.why_not:
-        return ""
-    if comparison.winner.baseline is not None and not told_from_baseline(comparisons, comparison):
-        return UNTOLD
-    if comparison.winner.candidates == 1:
-        return "the only candidate"
-    rivals = len(comparison.tie_set) - 1
-    return f"can't be told from {count(rivals, 'other')}" if rivals else "can be told from every other"
 
 
 def _summary(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Iterator[Block]:
@@ -114,7 +96,7 @@ def _summary(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Itera
 def _data(comparisons: Comparisons) -> Iterator[str]:
     """What was trained on, and what it was scored on, as far as the source knows."""
     source = comparisons.source
-    if not isinstance(source, Campaign):
+    if not isinstance(source, CampaignFolder):
         return
     data, cagi5 = source.manifest.get("data") or {}, source.manifest.get("cagi5") or {}
     if {"name", "train"} <= data.keys():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from nrtune.analysis.sources.trials import Campaign, Trials
+from nrtune.analysis.sources.trials import CampaignFolder, Trials
 from nrtune.analysis.store.records import read_manifest
 from nrtune.trainables.core.errors import UserError
 
@@ -30,12 +30,12 @@ def open_campaign(source: str | os.PathLike[str]) -> Trials:
         from nrtune.analysis.sources.published import open_published
 
         return open_published(path)
-    return Campaign(path, read_manifest(path))
+    return CampaignFolder(path, read_manifest(path))
 
 
-def open_folder(folder: str | os.PathLike[str]) -> Campaign:
+def open_folder(folder: str | os.PathLike[str]) -> CampaignFolder:
     """Open a campaign's folder. Raises UserError for any other source."""
     campaign = open_campaign(folder)
-    if not isinstance(campaign, Campaign):
+    if not isinstance(campaign, CampaignFolder):
         raise UserError(f"{folder}: give a campaign's folder (a search's --out)")
     return campaign

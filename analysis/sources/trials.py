@@ -145,7 +145,7 @@ class Trials:
         )
 
 
-class Campaign(Trials):
+class CampaignFolder(Trials):
     """A campaign folder, safe to read while a search is writing to it; `open_folder` opens one."""
 
     def __init__(self, folder: Path, manifest: Mapping[str, Any]) -> None:

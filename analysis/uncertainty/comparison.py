@@ -24,7 +24,7 @@ from nrtune.analysis.selection.winners import (
     find_winner,
     selection_values,
 )
-from nrtune.analysis.sources.trials import BestTrial, Campaign, Trials, table_of
+from nrtune.analysis.sources.trials import BestTrial, CampaignFolder, Trials, table_of
 from nrtune.analysis.store.records import FINISHED, SCORED
 from nrtune.analysis.uncertainty.bootstrap import Floats
 from nrtune.analysis.uncertainty.intervals import Configuration, Resampled, Resampler, Resampling, holm
@@ -115,6 +115,15 @@ class Comparisons:
             why_not=why_not,
         )
 
+    def configuration(self, name: str) -> Configuration | None:
+        """A trial's trainings with their predictions: its replicates, or its own; None where none are stored."""
+        resampler = self._resampler_of((name,), True)
+        return None if resampler is None else resampler.configurations[0]
+
+    def find(self, use_case: str) -> BestTrial:
+        """The winner of a use case, without intervals. Raises UserError where there is none."""
+        return self.best(find_winner(self.table, use_case, self.select_on, self.use_cases))
+
     def best(self, winner: Winner) -> BestTrial:
         """The trial that a winner is: its configuration, metrics and files."""
         return self.source.best_of(winner, self.records)
@@ -171,7 +180,7 @@ class Comparisons:
 
     def _kept(self) -> Path | None:
         """Where the folder of a campaign keeps comparisons of these trials under these options."""
-        if not isinstance(self.source, Campaign):
+        if not isinstance(self.source, CampaignFolder):
             return None
         rules = {
             name: [rule.title, dict(rule.metrics), rule.ties, sorted(rule.magnitude)]
@@ -180,6 +189,40 @@ class Comparisons:
         trials = [[r.name, r.fingerprint, r.status, r.replicate_of, r.also] for r in self.records]
         key = json.dumps([FORMAT, self.select_on, rules, dataclasses.astuple(self.how), trials, self.source.matched])
         return self.source.folder / _CACHE / f"{_PREFIX}{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+
+
+def compare_winners(one: Comparisons, other: Comparisons) -> pd.DataFrame:
+    """The winners of two campaigns, paired, for every use case of a single metric that both have a winner for.
+
+    Columns: use_case, metric, trial, other_trial, value, other_value, difference with low and high, p. Raises UserError where
+    the winners were not scored on the same rows.
+    """
+    columns = ["use_case", "metric", "trial", "other_trial", "value", "other_value", "difference", "low", "high", "p"]
+    rows: list[dict[str, Any]] = []
+    for use_case, rule in asked_of(one.table, one.use_cases).items():
+        if rule.composite or use_case not in asked_of(other.table, other.use_cases):
+            continue
+        try:
+            names = [find_winner(of.table, use_case, of.select_on, of.use_cases).trial for of in (one, other)]
+        except UserError:
+            continue
+        members = [of.configuration(name) for of, name in zip((one, other), names, strict=True)]
+        if any(member is None for member in members):
+            raise UserError(f"use case {use_case}: no predictions are stored with {names[members.index(None)]}")
+        found = [
+            Configuration(f"{of.source.name}: {member.name}", member.seeds, member.predictions)
+            for of, member in zip((one, other), members, strict=True)
+            if member is not None
+        ]
+        resampler = Resampler(found, one.source.matched, one.how)
+        ((metric, _),) = rule.metrics.items()
+        if (resampled := resampler.metric(metric)) is None:
+            continue
+        against = resampler.differences(resampled, 1)
+        values = [use_case, metric, *names, *resampled.estimate, against.estimate[0], against.low[0], against.high[0],
+                  against.p[0]]  # fmt: skip
+        rows.append(dict(zip(columns, values, strict=True)))
+    return pd.DataFrame.from_records(rows, columns=columns)
 
 
 def _trainings(table: pd.DataFrame, names: Sequence[str], *, by_replicates: bool) -> dict[str, pd.DataFrame]:

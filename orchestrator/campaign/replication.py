@@ -8,9 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from nrtune.analysis import USE_CASES, find_winner
 from nrtune.analysis.selection.pareto import objectives_of
-from nrtune.analysis.selection.winners import asked_of, finalists
+from nrtune.analysis.selection.winners import USE_CASES, asked_of, finalists, find_winner
 from nrtune.analysis.sources.open import open_folder
 from nrtune.analysis.sources.trials import table_of
 from nrtune.analysis.store.records import Proposal, TrialRecord, benchmarks_of

@@ -96,6 +96,9 @@ def best(
     select_on: options.CampaignSelectOn = None,
     use_cases: options.UseCases = None,
     json: Annotated[bool, typer.Option("--json", help="Everything about the winners, for programs.")] = False,
+    as_settings: Annotated[
+        bool, typer.Option("--as-settings", help="A settings file that trains the use case's winner again.")
+    ] = False,
     pareto: Annotated[
         bool,
         typer.Option("--pareto", help="The trials that no other beats in all objectives, the search's or those given."),
@@ -113,6 +116,14 @@ def best(
         return
     if objectives:
         raise UserError(f"{objectives[0]}: objectives are for --pareto")
+    if as_settings:
+        if use_case == "all":
+            raise UserError("--as-settings is of one winner; name its --use-case")
+        from nrtune.analysis.campaign import FlatConfig
+
+        trial = _comparisons(source, select_on, use_cases).find(use_case)
+        typer.echo(FlatConfig(trial.family, trial.config).to_yaml(), nl=False)
+        return
     print_best(source, use_case, as_json=json, select_on=select_on, own=use_cases)
 
 
@@ -127,15 +138,15 @@ def report(
     use_cases: options.UseCases = None,
 ) -> None:
     """Write a report: one HTML page with winners, intervals and figures; also as Markdown and JSON."""
-    from nrtune.analysis import Campaign
     from nrtune.analysis.report.report import write_report
+    from nrtune.analysis.sources.trials import CampaignFolder
 
     comparisons = _comparisons(source, select_on, use_cases)
     campaign = comparisons.source
-    folder = out or (campaign.folder / "report" if isinstance(campaign, Campaign) else Path("report"))
+    folder = out or (campaign.folder / "report" if isinstance(campaign, CampaignFolder) else Path("report"))
     page = write_report(comparisons, folder)
     typer.echo(str(page))
-    if isinstance(campaign, Campaign):
+    if isinstance(campaign, CampaignFolder):
         from nrtune.orchestrator.tracking.registry import log_report
 
         try:
@@ -188,7 +199,7 @@ def ensemble(
     ] = None,
 ) -> None:
     """Compare the mean, and the mean rank, of the best trials' predictions to the best single trial."""
-    from nrtune.analysis import open_campaign
+    from nrtune.analysis.sources.open import open_campaign
     from nrtune.analysis.uncertainty.ensemble import ensembles, store
     from nrtune.orchestrator.views.best import ensemble_table
 
@@ -338,7 +349,7 @@ def print_best(
 
 def _comparisons(source: str, select_on: str | None, own: Path | None, use_case: str = "all") -> Comparisons:
     """What compares a source's trials; own: a file of further use cases. Raises UserError for an unknown use case."""
-    from nrtune.analysis import open_campaign
+    from nrtune.analysis.sources.open import open_campaign
     from nrtune.analysis.uncertainty.comparison import Comparisons
 
     use_cases = _use_cases(own)
@@ -354,7 +365,7 @@ def _use_cases(own: Path | None) -> Mapping[str, UseCase]:
 
 
 def _print_front(source: str, objectives: list[str], *, as_json: bool) -> None:
-    from nrtune.analysis import open_campaign
+    from nrtune.analysis.sources.open import open_campaign
     from nrtune.orchestrator.views.pareto import front_of, pareto_json, pareto_table
 
     campaign = open_campaign(source)

@@ -14,7 +14,7 @@ from scipy.special import stdtrit
 
 from nrtune.analysis.selection.winners import ENOUGH, USE_CASES, UseCase, finalists
 from nrtune.analysis.sources.open import open_folder
-from nrtune.analysis.sources.trials import Campaign
+from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.store.records import FINISHED, SCORED
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.files import BEST
@@ -116,7 +116,7 @@ def predictor_of(
     return Predictor(campaign=campaign.name, what=what, trials=tuple(names), models=models, both_strands=both_strands)
 
 
-def _checkpoints(campaign: Campaign, names: Sequence[str]) -> list[Path]:
+def _checkpoints(campaign: CampaignFolder, names: Sequence[str]) -> list[Path]:
     fingerprints = {name: record.fingerprint for record in campaign.records() for name in (record.name, *record.also)}
     found = []
     for name in names:

@@ -122,10 +122,11 @@ class ReplicateSettings(RunSettings):
 S = TypeVar("S", bound=RunSettings)
 
 
-def load_settings(path: Path | None, overrides: Mapping[str, Any], model: type[S]) -> S:
+def load_settings(path: Path | None, overrides: Mapping[str, Any], model: type[S], *, as_flags: bool = True) -> S:
     """Read a settings file and lay the given flags over it; None means that a flag was not given.
 
-    With `resume`, what neither of them says is as the campaign in `out` was started with.
+    With `resume`, what neither of them says is as the campaign in `out` was started with. as_flags: whether errors speak of
+    flags of the command line, or of keywords.
 
     Raises UserError, one sentence, for an unknown key or a wrong value.
     """
@@ -137,10 +138,10 @@ def load_settings(path: Path | None, overrides: Mapping[str, Any], model: type[S
         if (command := manifest["identity"]["command"]) != model.command:
             raise UserError(f"{out}: is a {command}, not a {model.command}; go on with nrtune {command} --resume")
         values = {**manifest["settings"], **values}
-    return _build(model, values, given, path)
+    return _build(model, values, given, path, as_flags=as_flags)
 
 
-def load_replication(folder: Path, flags: Mapping[str, Any]) -> ReplicateSettings:
+def load_replication(folder: Path, flags: Mapping[str, Any], *, as_flags: bool = True) -> ReplicateSettings:
     """The settings of the campaign in a folder, a new time budget apart, with the given flags laid over them.
 
     Raises UserError, one sentence, for a wrong value and for a folder whose trials nrtune did not train.
@@ -152,11 +153,13 @@ def load_replication(folder: Path, flags: Mapping[str, Any]) -> ReplicateSetting
     stored = {key: value for key, value in manifest["settings"].items() if key in shared}
     stored |= {"out": folder, "select_on": manifest["identity"]["select_on"]}
     given = {key: value for key, value in flags.items() if value is not None}
-    return _build(ReplicateSettings, stored, given, folder / MANIFEST)
+    return _build(ReplicateSettings, stored, given, folder / MANIFEST, as_flags=as_flags)
 
 
-def _build(model: type[S], values: Mapping[str, Any], given: Mapping[str, Any], path: Path | None) -> S:
-    where = {key: f"--{key.replace('_', '-')}" for key in given}
+def _build(
+    model: type[S], values: Mapping[str, Any], given: Mapping[str, Any], path: Path | None, *, as_flags: bool
+) -> S:
+    where = {key: f"--{key.replace('_', '-')}" if as_flags else key for key in given}
     try:
         return model(**{**values, **given})
     except ValidationError as error:
@@ -184,7 +187,7 @@ def _sentence(error: ValidationError, path: Path | None, where: Mapping[str, str
     place = where.get(key, f"{path}: {key}")
     if first["type"] == "extra_forbidden":
         hint = suggest(key, model.model_fields, f"; `nrtune {model.command} --print-settings` shows the known ones")
-        return f"{path}: unknown key {key!r}{hint}"
+        return f"{'' if path is None else f'{path}: '}unknown key {key!r}{hint}"
     if key == "set" and len(first["loc"]) > 1:  # of several types pydantic names one alone
         return f"{place}: {first['loc'][1]} should be a text, a number, true or false, not {first['input']!r}"
     message = first["msg"][0].lower() + first["msg"][1:]

@@ -12,7 +12,7 @@ from mlflow.tracking import MlflowClient
 
 from nrtune.analysis.report.summaries import winner_record
 from nrtune.analysis.sources.mlflow import CAMPAIGN_TAG, FINGERPRINT_TAG, KIND_TAG
-from nrtune.analysis.sources.trials import Campaign
+from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.uncertainty.comparison import Comparison, Comparisons
 from nrtune.analysis.wording import number
 from nrtune.orchestrator.state.locations import tracking_uri
@@ -27,7 +27,7 @@ def register(comparisons: Comparisons, use_case: str, name: str) -> str:
     Raises UserError where there is no winner, no checkpoint of it, or no MLflow store.
     """
     campaign = comparisons.source
-    if not isinstance(campaign, Campaign):
+    if not isinstance(campaign, CampaignFolder):
         raise UserError(f"{campaign.name}: give the campaign's folder, which has its checkpoints")
     comparison = comparisons.compare(use_case)
     best = comparisons.best(comparison.winner)
@@ -101,7 +101,7 @@ def _description(comparison: Comparison, trial: str, campaign: str) -> str:
     return f"Winner of {winner.use_case} in {campaign}: {trial}, {metric} {number(row['value'])}{sure}.{tied}"
 
 
-def log_report(campaign: Campaign, folder: Path) -> None:
+def log_report(campaign: CampaignFolder, folder: Path) -> None:
     """Put a report's folder onto the campaign's run. Raises UserError where MLflow does not answer."""
     uri = tracking_uri(campaign.folder)
     try:

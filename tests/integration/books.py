@@ -10,7 +10,7 @@ from typing import Any
 
 import optuna
 
-from nrtune.analysis import open_campaign
+from nrtune.analysis.sources.open import open_campaign
 from nrtune.orchestrator.search.optuna_storage import open_storage
 from nrtune.orchestrator.state.locations import default_uri
 from nrtune.orchestrator.tracking.trackers.mlflow import FINGERPRINT_TAG

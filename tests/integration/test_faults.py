@@ -10,7 +10,7 @@ import pytest
 from books import check_agreement, mlflow_runs
 from command_line import CommandLine
 
-from nrtune.analysis import open_campaign
+from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.store.records import read_records, read_status
 from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.campaign.run import run_campaign

@@ -18,7 +18,7 @@ from mlflow.entities import LoggedModelStatus
 from typer.testing import CliRunner
 
 from nrtune import load_model, read_dataset
-from nrtune.analysis import open_campaign
+from nrtune.analysis.sources.open import open_campaign
 from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.campaign.run import run_campaign
 from nrtune.orchestrator.cli.main import app

@@ -11,7 +11,7 @@ import pytest
 from books import check_agreement, copied
 from in_process import run
 
-from nrtune.analysis import open_campaign
+from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.sources.parquet import open_parquet, to_arrow
 from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.campaign.run import run_campaign

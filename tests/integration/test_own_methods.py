@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from in_process import run
 
-from nrtune.analysis import open_campaign
+from nrtune.analysis.sources.open import open_campaign
 from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.campaign.run import run_campaign
 from nrtune.orchestrator.state.settings import Settings

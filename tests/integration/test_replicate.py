@@ -13,7 +13,7 @@ import pytest
 from books import copied, mlflow_runs, steps
 from command_line import Command
 
-from nrtune.analysis import open_campaign
+from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.store.records import TrialRecord, read_records
 from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.campaign.replication import Replication, prepare_replication

@@ -12,7 +12,7 @@ from books import mlflow_runs
 from in_process import run
 from satmut_files import from_cagi5, write_table
 
-from nrtune.analysis import open_campaign
+from nrtune.analysis.sources.open import open_campaign
 from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.campaign.run import run_campaign
 from nrtune.orchestrator.state.settings import Settings, load_replication

@@ -15,7 +15,7 @@ from command_line import CommandLine
 from mlflow.tracking import MlflowClient
 from servers import answers, free_port, mlflow_server, served
 
-from nrtune.analysis import open_campaign
+from nrtune.analysis.sources.open import open_campaign
 from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.campaign.run import run_campaign
 from nrtune.orchestrator.cli import serve

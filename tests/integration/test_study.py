@@ -10,7 +10,7 @@ import pytest
 from books import copied, mlflow_runs
 from command_line import CommandLine
 
-from nrtune.analysis import open_campaign
+from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.store.records import read_records
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.orchestrator.campaign.prepare import prepare

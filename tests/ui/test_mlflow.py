@@ -13,7 +13,7 @@ import pytest
 from browser import QUIET, chromium
 from playwright.sync_api import Page, expect, sync_playwright
 
-from nrtune.analysis import open_campaign
+from nrtune.analysis.sources.open import open_campaign
 from nrtune.orchestrator.cli.main import __file__ as CLI
 from nrtune.trainables.data.simulate import HDF5_NAME
 

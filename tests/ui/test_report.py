@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from browser import QUIET, chromium
 
-from nrtune.analysis import open_campaign
 from nrtune.analysis.report.report import write_report
+from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.uncertainty.comparison import Comparisons
 
 pytestmark = pytest.mark.ui

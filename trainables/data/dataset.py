@@ -14,7 +14,7 @@ from nrtune.trainables.core.errors import UserError
 SPLITS = ("train", "val", "test")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class Dataset:
     """Sequences with their measured activity.
 
@@ -60,6 +60,10 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    def __repr__(self) -> str:
+        noise = "no noise measured" if self.aleatoric_std is None else "noise measured"
+        return f"Dataset({self.name}: {len(self)} sequences of {self.length} bases, {noise})"
 
     @property
     def length(self) -> int:

@@ -42,6 +42,9 @@ class TrainingData(NamedTuple):
     dataset: Dataset
     benchmarks: tuple[VariantSet, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"TrainingData({', '.join(map(repr, (self.dataset, *self.benchmarks)))})"
+
     def benchmark(self, name: str) -> VariantSet | None:
         """The variants of a benchmark, by its registered name; None where there are none."""
         return next((variants for variants in self.benchmarks if variants.benchmark == name), None)
@@ -100,6 +103,10 @@ class FitResult(NamedTuple):
     history: list[dict[str, float]]
     test: pd.DataFrame
     effects: Mapping[str, pd.DataFrame]
+
+    def __repr__(self) -> str:
+        value = self.metrics.get("test/spearman", math.nan)
+        return f"FitResult({self.fingerprint}: {len(self.history)} epochs, test Spearman {value:.3f})"
 
 
 def fit(

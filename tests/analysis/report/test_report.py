@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nrtune.analysis import open_campaign
 from nrtune.analysis.report.html import html_page
 from nrtune.analysis.report.markdown import markdown
 from nrtune.analysis.report.report import make_report, write_report
 from nrtune.analysis.report.winners import NOT_TOLD
 from nrtune.analysis.selection.winners import UseCase
+from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.sources.trials import RecordedTrials
 from nrtune.analysis.store.budget import spent
 from nrtune.analysis.store.predictions import Predictions

@@ -8,8 +8,8 @@ import math
 import pandas as pd
 import pytest
 
-from nrtune.analysis import USE_CASES, find_winner, open_campaign
-from nrtune.analysis.selection.winners import finalists, selection_metric
+from nrtune.analysis.selection.winners import USE_CASES, finalists, find_winner, selection_metric
+from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.store.records import FORMAT, TrialRecord
 from nrtune.trainables.core.errors import UserError
 

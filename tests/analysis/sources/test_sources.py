@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from nrtune.analysis import open_campaign
+from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.sources.parquet import to_arrow
 from nrtune.analysis.store.records import FORMAT, TrialRecord
 from nrtune.orchestrator.campaign.import_published import import_published

@@ -21,7 +21,7 @@ DELETION = "-"
 """The allele of a deletion, in a table that has one base a row."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
 class VariantSet:
     """V variants with their measured effects, and the windows that predict them.
 
@@ -68,6 +68,9 @@ class VariantSet:
 
     def __len__(self) -> int:
         return len(self.pos)
+
+    def __repr__(self) -> str:
+        return f"VariantSet({self.title}, {self.name}: {len(self)} variants, means over {', '.join(self.matched)})"
 
     @property
     def prefixes(self) -> dict[str, str]:
