@@ -21,6 +21,10 @@ class EarlyStopper(FIFOScheduler):
         super().__init__()
         self.arrivals = arrivals
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Ray Tune pickles its parts for a restore of its own, which a restart over the records does without."""
+        return {}
+
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """STOP or CONTINUE."""
         message = result[MESSAGE]

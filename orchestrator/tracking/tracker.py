@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -12,38 +11,33 @@ from nrtune.orchestrator.search.proposals import ObjectiveValues
 from nrtune.trainables.core.registry import ClassRegistry
 
 
-class Tracker(ABC):
+class Tracker:
     """The runs of one campaign, written by the driver alone.
 
     Every method may be repeated after a crash without doubling anything; a run that was closed stays closed. Whatever is
-    raised means that the tracker can't be reached now: it is tried again later, from the records.
+    raised means that the tracker can't be reached now: it is tried again later, from the records. What a tracker has no use
+    for, it leaves as it is here.
     """
 
-    title: str
-    """Its name for people."""
-
     @classmethod
-    @abstractmethod
     def check(cls, uri: str) -> None:
         """See whether there is a store at a URI. Raises UserError where there is none."""
 
     @classmethod
-    @abstractmethod
     def open(cls, uri: str | None, folder: Path, manifest: Mapping[str, Any], parameters: Mapping[str, Any]) -> Self:
         """Open the runs of the campaign in a folder, made now if there are none; parameters are the campaign's own.
 
         uri: None for a store in the folder. Raises UserError where it can't be opened.
         """
+        raise NotImplementedError
 
-    @abstractmethod
     def start(self, proposal: Proposal, tags: Mapping[str, str]) -> None:
         """Open the trial's run, or take up the one that it had before an interruption."""
+        raise NotImplementedError
 
-    @abstractmethod
     def log_history(self, fingerprint: str, history: Iterable[Mapping[str, float]]) -> None:
         """Log epochs' metrics, each with its `epoch` as the step; epochs that are there already are skipped."""
 
-    @abstractmethod
     def finish(
         self,
         record: TrialRecord,
@@ -52,32 +46,29 @@ class Tracker(ABC):
         objective: ObjectiveValues | None,
     ) -> None:
         """Write what is missing of a trial's epochs, its final metrics, tags and artifacts, and close its run."""
+        raise NotImplementedError
 
-    @abstractmethod
     def log_model(self, fingerprint: str, path: Path) -> None:
         """Log the checkpoint of a trial that is kept, once."""
 
-    @abstractmethod
     def log_references(self, references: Mapping[str, Mapping[str, float]]) -> None:
         """Log the metrics of non-neural baselines, by their names, onto the campaign's own run, once."""
 
-    @abstractmethod
     def has_run(self, fingerprint: str) -> bool:
         """Whether the trial has a run, open or closed."""
+        raise NotImplementedError
 
-    @abstractmethod
     def is_closed(self, fingerprint: str) -> bool:
         """Whether the trial's run was closed with its end written."""
+        raise NotImplementedError
 
-    @abstractmethod
     def interrupt(self, fingerprints: Iterable[str]) -> None:
         """Mark runs whose trials were interrupted: they are not running, and will be taken up again."""
 
-    @abstractmethod
     def unfinished(self) -> list[str]:
         """Fingerprints of runs that are shown as running, as they were found when this was opened."""
+        return []
 
-    @abstractmethod
     def close(self, state: str, summary: Mapping[str, float]) -> None:
         """Close the campaign's run: state finished or interrupted, and counts of trials by status."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
-from nrtune.trainables.core.errors import UserError, suggest
+from nrtune.trainables.core.errors import UserError, one_line, suggest
 
 T = TypeVar("T")
 
@@ -20,7 +20,8 @@ PACKAGES = ("orchestrator", "analysis", "search_spaces", "trainables")
 """What plugins of older versions import without `nrtune.`."""
 
 PLUGIN_VARIABLE = "NRTUNE_PLUGINS"
-"""Folders (separated as in PATH) whose losses/, samplers/, encoders/ and search_spaces/ hold files of the user's own."""
+"""Folders (separated as in PATH) that hold files of the user's own: losses/, samplers/, encoders/, search_spaces/, benchmarks/,
+rules/ and trackers/."""
 
 
 class Registry(Generic[T]):
@@ -137,5 +138,9 @@ def _load_plugin(path: Path, module_name: str) -> ModuleType:
         del sys.modules[module_name]
         if isinstance(error, ModuleNotFoundError) and (name := str(error.name).partition(".")[0]) in PACKAGES:
             raise UserError(f"{path}: imports {name}, whose name is nrtune.{name} now; change that") from error
+        if isinstance(error, ImportError) and str(error.name).startswith("nrtune."):
+            raise UserError(
+                f"{path}: {one_line(error)}; import what plug-ins are made of from nrtune (docs/extending.md)"
+            ) from error
         raise
     return module

@@ -84,8 +84,6 @@ def page_of(uri: str, manifest: Mapping[str, Any]) -> str:
 class MlflowTracker(Tracker):
     """The MLflow side of one campaign."""
 
-    title = "MLflow"
-
     def __init__(
         self,
         client: MlflowClient,

@@ -7,15 +7,17 @@ contents tells one benchmark from another.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from nrtune.trainables.core.registry import ObjectRegistry
+from nrtune.trainables.data.benchmarks._windows import distinct_windows, sequence_windows
+from nrtune.trainables.data.dataset import array_digest
 
 DELETION = "-"
 """The allele of a deletion, in a table that has one base a row."""
@@ -138,6 +140,59 @@ class VariantSet:
         }
         optional = {"standard_error": self.standard_error, "block": self.block}
         return pd.DataFrame(known | {name: column for name, column in optional.items() if column is not None})
+
+    @classmethod
+    def from_sequences(
+        cls,
+        *,
+        benchmark: str,
+        title: str,
+        name: str,
+        length: int,
+        ref: Sequence[str],
+        alt: Sequence[str],
+        value: ArrayLike,
+        element: Sequence[str] | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> VariantSet:
+        """Variants of which nothing is known but the V sequences before and after, and the effects.
+
+        length: bases of a model's sequences; shorter ones are padded with N. element: of each variant; without it all are one,
+        of the name `name`. Raises UserError for a sequence that is longer, or holds another letter than A C G T N.
+        """
+        of_each = [name] * len(ref) if element is None else list(element)
+        elements = tuple(dict.fromkeys(of_each))
+        index = np.array([elements.index(of) for of in of_each], np.uint8)
+        effect, number = np.asarray(value, np.float64), np.arange(1, len(ref) + 1, dtype=np.int64)
+        windows, ref_window, alt_window = distinct_windows(sequence_windows(ref, alt, length, name))
+        names = np.frombuffer("\n".join(elements).encode(), np.uint8)
+        return cls(
+            benchmark=benchmark,
+            title=title,
+            name=name,
+            assembly="",
+            cell_line="",
+            elements=elements,
+            chrom=("",) * len(elements),
+            matched=elements,
+            parts=("",),
+            selectable=(),
+            strata=(),
+            element=index,
+            part=np.zeros(len(ref), np.uint8),
+            stratum=np.zeros(len(ref), np.uint8),
+            pos=number,
+            ref=np.full(len(ref), "ref"),
+            alt=np.full(len(ref), "alt"),
+            value=effect,
+            block=number,
+            ref_mismatch=np.zeros(len(ref), bool),
+            windows=windows,
+            ref_window=ref_window,
+            alt_window=alt_window,
+            notes=notes,
+            digest=array_digest(names, index, effect, windows, ref_window, alt_window),
+        )
 
     def subset(self, chosen: NDArray[np.bool_], matched: tuple[str, ...]) -> VariantSet:
         """The variants chosen by (V,) flags, with means over these elements; the digest stays that of all."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,3 +46,18 @@ def read_references(path: Path) -> dict[str, dict[str, Any]]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: must map each element to chrom, start and sequence ({error})") from error
     return dict(references)
+
+
+def sequence_windows(ref: Sequence[str], alt: Sequence[str], length: int, where: str) -> NDArray[np.uint8]:
+    """(V, 2, length) windows of sequences: in the middle, N around them. Raises UserError for one that is longer, or empty."""
+    both = np.full((len(ref), 2, length), N_TOKEN, np.uint8)
+    for row, pair in enumerate(zip(ref, alt, strict=True)):
+        for number, sequence in enumerate(pair):
+            place = f"{where}: row {row + 1}, {('ref', 'alt')[number]}_seq"
+            if not 0 < len(sequence) <= length:
+                raise UserError(
+                    f"{place}: has {len(sequence)} bases; the models are of {length}, and shorter ones are padded with N"
+                )
+            start = (length - len(sequence)) // 2
+            both[row, number, start : start + len(sequence)] = to_tokens([sequence], place)[0]
+    return both

@@ -27,10 +27,9 @@ from numpy.typing import NDArray
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.data.alleles import LONGEST, allele_windows, trim
 from nrtune.trainables.data.benchmarks import Benchmark, VariantSet
-from nrtune.trainables.data.benchmarks._windows import distinct_windows
+from nrtune.trainables.data.benchmarks._windows import distinct_windows, sequence_windows
 from nrtune.trainables.data.dataset import array_digest
 from nrtune.trainables.data.genome import Genome
-from nrtune.trainables.data.sequences import N_TOKEN, to_tokens
 
 BY_COORDINATES, BY_SEQUENCES = ("chrom", "pos", "ref", "alt"), ("ref_seq", "alt_seq")
 SELECT, REPORT = "select", "report"
@@ -65,7 +64,7 @@ def read_table(path: str | os.PathLike[str], *, length: int = 230, cell_line: st
         ref, alt, chrom = (table[name].to_numpy(np.str_) for name in ("ref", "alt", "chrom"))
         block = None
     else:
-        both = _from_sequences(path, table, length)
+        both = sequence_windows(list(table["ref_seq"]), list(table["alt_seq"]), length, str(path))
         mismatch, pos = np.zeros(len(table), bool), np.arange(1, len(table) + 1, dtype=np.int64)
         ref, alt, chrom = (np.full(len(table), text) for text in ("ref", "alt", ""))
         block = pos  # nobody knows which lie close together
@@ -187,22 +186,6 @@ def _matched(
             f"{path}: holds no variant of {wanted}; it has {', '.join(sorted(set(lines)))}; give --cell-line"
         )
     return tuple(name for name in elements if name in here)
-
-
-def _from_sequences(path: Path, table: pd.DataFrame, length: int) -> NDArray[np.uint8]:
-    """(V, 2, length) windows of ref_seq and alt_seq: in the middle, N around them."""
-    both = np.full((len(table), 2, length), N_TOKEN, np.uint8)
-    for number, column in enumerate(BY_SEQUENCES):
-        for row, sequence in enumerate(table[column]):
-            if not 0 < len(sequence) <= length:
-                raise UserError(
-                    f"{path}: column {column}, row {row + 1}: has {len(sequence)} bases; the models are of {length}, and"
-                    " shorter sequences are padded with N"
-                )
-            start = (length - len(sequence)) // 2
-            where = f"{path}: column {column}, row {row + 1}"
-            both[row, number, start : start + len(sequence)] = to_tokens([sequence], where)[0]
-    return both
 
 
 def _from_genome(
