@@ -22,11 +22,12 @@ import pandas as pd
 import yaml
 
 from nrtune.analysis.report.summaries import verdict
-from nrtune.analysis.selection.winners import USE_CASES, UseCase
+from nrtune.analysis.selection.use_cases import USE_CASES, UseCase
 from nrtune.analysis.sources.open import open_campaign as open_source
 from nrtune.analysis.sources.trials import BestTrial, CampaignFolder, Trials
 from nrtune.analysis.store.records import TrialRecord
-from nrtune.analysis.uncertainty.comparison import Comparison, Comparisons, compare_winners
+from nrtune.analysis.uncertainty.compared import Comparison
+from nrtune.analysis.uncertainty.comparison import Comparisons, compare_winners
 from nrtune.analysis.wording import count, number
 from nrtune.trainables.core.errors import UserError
 

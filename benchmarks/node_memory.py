@@ -21,7 +21,8 @@ import ray
 from nrtune.trainables.data.dataset import Dataset
 from nrtune.trainables.data.simulate import simulate
 from nrtune.trainables.training.config import TrialConfig, preset
-from nrtune.trainables.training.loop import Training, TrainingData
+from nrtune.trainables.training.loop import Training
+from nrtune.trainables.training.training_data import TrainingData
 
 LENGTH = 230
 

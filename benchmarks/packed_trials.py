@@ -23,7 +23,8 @@ import torch
 
 from nrtune.trainables.data.simulate import simulate
 from nrtune.trainables.training.config import TrialConfig, preset
-from nrtune.trainables.training.loop import Training, TrainingData
+from nrtune.trainables.training.loop import Training
+from nrtune.trainables.training.training_data import TrainingData
 
 TRAINED_ON = int(0.8 * 226_000)
 """Training sequences of the published size."""

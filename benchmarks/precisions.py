@@ -16,7 +16,8 @@ import torch
 
 from nrtune.trainables.data.simulate import simulate
 from nrtune.trainables.training.config import TrialConfig, preset
-from nrtune.trainables.training.loop import Training, TrainingData
+from nrtune.trainables.training.loop import Training
+from nrtune.trainables.training.training_data import TrainingData
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from scipy import stats
 
 from nrtune import TrainingData, TrialConfig, fit, preset, simulate
-from nrtune.analysis.uncertainty.intervals import holm
+from nrtune.analysis.uncertainty.student import holm
 from nrtune.search_spaces import FAMILIES
 from nrtune.trainables.training.loop import Diverged
 

@@ -41,7 +41,8 @@ from nrtune.trainables.evaluation.scoring import predict
 from nrtune.trainables.losses import LOSSES, Progress, Target
 from nrtune.trainables.models.model import ONE_HOT_OF_TOKEN
 from nrtune.trainables.training.config import TrialConfig, preset
-from nrtune.trainables.training.loop import Training, TrainingData
+from nrtune.trainables.training.loop import Training
+from nrtune.trainables.training.training_data import TrainingData
 
 TRAINED_ON, SCORED = 180_800, 65_000
 """Training sequences of the published size; those scored: validation, test, and about 20,000 windows of CAGI5."""

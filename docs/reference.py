@@ -18,7 +18,7 @@ from typing import Any
 import click
 from typer.main import get_command
 
-from nrtune.analysis.selection.winners import UseCase
+from nrtune.analysis.selection.use_cases import UseCase
 from nrtune.orchestrator.cli.main import app
 from nrtune.trainables.core.registry import Registry
 
@@ -36,7 +36,8 @@ API: Mapping[str, str] = {
     "nrtune.trainables.encoders": "The shape of an encoder.",
     "nrtune.trainables.models.encoding": "What an encoder builds.",
     "nrtune.trainables.models.prediction": "What a loss is given of the model.",
-    "nrtune.trainables.training.loop": "What `fit` reports and returns.",
+    "nrtune.trainables.training.fit": "What `fit` returns.",
+    "nrtune.trainables.training.loop": "What `fit` reports of an epoch.",
     "nrtune.trainables.inference": "What `load_model` returns.",
     "nrtune.trainables.data.dataset": "What `read_dataset` returns.",
     "nrtune.trainables.data.benchmarks": "What `read_cagi5` and other readers return, and the shape of a benchmark.",
@@ -46,7 +47,8 @@ API: Mapping[str, str] = {
 
 SOME: Mapping[str, tuple[str, ...]] = {
     "nrtune.trainables.core.component": ("param", "Component"),
-    "nrtune.trainables.training.loop": ("EpochReport", "FitResult"),
+    "nrtune.trainables.training.fit": ("FitResult",),
+    "nrtune.trainables.training.loop": ("EpochReport",),
     "nrtune.trainables.inference": ("SequenceModel",),
     "nrtune.trainables.data.dataset": ("Dataset",),
     "nrtune.trainables.data.benchmarks": ("VariantSet", "Benchmark", "BENCHMARKS"),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nrtune.analysis.selection.winners import SELECT_ON, USE_CASES
+from nrtune.analysis.selection.use_cases import SELECT_ON, USE_CASES
 from nrtune.orchestrator.campaign.search import NO_EARLY_STOPPING
 from nrtune.orchestrator.cli.options import CHOICES
 from nrtune.orchestrator.lifecycle.rules import RULES

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from nrtune.analysis.selection.winners import BASELINE, USE_CASES, UseCase, selection_metric
+from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, selection_metric
+from nrtune.analysis.selection.winners import BASELINE
 from nrtune.analysis.store.records import FAILED, FINISHED, SCORED
 from nrtune.analysis.wording import count, listed, phrase, short_names
 from nrtune.trainables.core.errors import UserError

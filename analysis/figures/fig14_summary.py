@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from nrtune.analysis.figures.data import FigureData, sentences
 from nrtune.analysis.figures.panels import REFERENCES, legend
 from nrtune.analysis.figures.style import PALE, family_title, look, new_figure
-from nrtune.analysis.selection.winners import BASELINE, Winner, asked_of, find_winner
+from nrtune.analysis.selection.use_cases import asked_of
+from nrtune.analysis.selection.winners import BASELINE, Winner, find_winner
 from nrtune.analysis.wording import UNTOLD, count, listed, number
 from nrtune.trainables.core.errors import UserError
 

@@ -6,7 +6,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from nrtune.analysis.uncertainty.comparison import Comparison, Comparisons
+from nrtune.analysis.uncertainty.compared import Comparison
+from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.wording import UNTOLD, count, number, p_value
 
 SIGNIFICANT = 0.05

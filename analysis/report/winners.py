@@ -27,7 +27,8 @@ from nrtune.analysis.report.summaries import (
 )
 from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.store.records import STATUSES
-from nrtune.analysis.uncertainty.comparison import Comparison, Comparisons
+from nrtune.analysis.uncertainty.compared import Comparison
+from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.wording import count, listed, number, phrase, words
 
 NOT_TOLD = "No method can be told from the baseline on these variants"

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from nrtune.analysis.scoring.prediction_files import ReadEffects, ReadTest
 from nrtune.analysis.store.predictions import Predictions
-from nrtune.analysis.uncertainty.intervals import Configuration, Resampled, Resampler, Resampling
+from nrtune.analysis.uncertainty.intervals import Configuration, Resampler, Resampling
+from nrtune.analysis.uncertainty.student import Resampled
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.benchmarks import VariantSet
 from nrtune.trainables.evaluation import metrics

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from nrtune.analysis.selection.winners import ENOUGH, USE_CASES, configurations, selection_metric
+from nrtune.analysis.selection.use_cases import USE_CASES, selection_metric
+from nrtune.analysis.selection.winners import ENOUGH, configurations
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.data.benchmarks import BENCHMARKS, reported_prefix
 

@@ -85,10 +85,14 @@ def open_parquet(path: Path) -> Trials:
         if row["same_as"] in records:
             record = records[row["same_as"]]
             records[record.name] = record.known_as(row["name"], row["family"])
-    found = RecordedTrials(about["name"], about["select_on"], list(records.values()), about["references"])
-    found.matched = tuple(about["matched"])
-    found.objectives = tuple(about.get("objectives", ()))
-    return found
+    return RecordedTrials(
+        about["name"],
+        about["select_on"],
+        list(records.values()),
+        about["references"],
+        matched=about["matched"],
+        objectives=about.get("objectives", ()),
+    )
 
 
 def _record(row: dict[str, Any], parameters: list[str], metrics: list[str]) -> TrialRecord:

@@ -162,9 +162,7 @@ def _metrics(row: Mapping[str, str]) -> dict[str, float]:
 def open_published(path: Path) -> RecordedTrials:
     """Open the study's table as trials that were selected on what they report."""
     records = read_published(path)
-    found = RecordedTrials(path.stem, "challenge", records)
-    found.matched = elements_of(records)
-    return found
+    return RecordedTrials(path.stem, "challenge", records, matched=elements_of(records))
 
 
 def elements_of(records: Sequence[TrialRecord]) -> tuple[str, ...]:

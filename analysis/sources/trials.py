@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from nrtune.analysis.selection.winners import USE_CASES, UseCase, Winner, asked_of, find_winner
+from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, asked_of
+from nrtune.analysis.selection.winners import Winner, find_winner
 from nrtune.analysis.store.predictions import Predictions, read_predictions
 from nrtune.analysis.store.records import TRIALS, TrialRecord, benchmarks_of, read_records, read_references
 from nrtune.trainables.core.errors import UserError
@@ -183,8 +184,12 @@ class RecordedTrials(Trials):
         select_on: str,
         records: Sequence[TrialRecord],
         references: Mapping[str, Mapping[str, float]] | None = None,
+        *,
+        matched: Sequence[str] = (),
+        objectives: Sequence[str] = (),
     ) -> None:
         self.name, self.select_on = name, select_on
+        self.matched, self.objectives = tuple(matched), tuple(objectives)
         self._records, self._references = tuple(records), dict(references or {})
 
     def records(self) -> list[TrialRecord]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,61 +10,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from nrtune.analysis.selection.winners import (
-    ENOUGH,
-    USE_CASES,
-    Field,
-    UseCase,
-    Winner,
-    asked_of,
-    field_of,
-    find_winner,
-    selection_values,
-)
+from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, asked_of
+from nrtune.analysis.selection.winners import ENOUGH, Field, Winner, field_of, find_winner, selection_values
 from nrtune.analysis.sources.trials import BestTrial, CampaignFolder, Trials, table_of
 from nrtune.analysis.store.records import FINISHED, SCORED
 from nrtune.analysis.uncertainty.bootstrap import Floats
-from nrtune.analysis.uncertainty.intervals import Configuration, Resampled, Resampler, Resampling, holm
+from nrtune.analysis.uncertainty.compared import Comparison
+from nrtune.analysis.uncertainty.intervals import Configuration, Resampler, Resampling
+from nrtune.analysis.uncertainty.kept import keep, kept_in, read_kept
+from nrtune.analysis.uncertainty.student import Resampled, holm
 from nrtune.trainables.core.errors import UserError
-from nrtune.trainables.core.files import write_atomically
 from nrtune.trainables.evaluation.metrics import ranks
-
-FORMAT = 1
-KEPT = 8
-"""Comparisons that a campaign's folder keeps: those of other options, or of before further trials, are made again."""
-
-_CACHE, _PREFIX = "analysis", "comparison-"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """A use case's winner among all that it was picked from.
-
-    table: a row a configuration, winner and baseline among them, the best reported value first: name, family, replicates;
-    value with low and high; change from the baseline with change_low, change_high, p and p_holm (corrected for the
-    number of candidates); behind, by which it is behind the winner, with behind_low and behind_high; tied, whether that
-    includes 0; rank with rank_low and rank_high, and probability_best, over candidates alone. For a use case of several
-    metrics the value is the mean percentile rank. Changes and gaps are in the direction of the use case where only a
-    size counts. smallest_difference: what the variants, or sequences, could just tell from none, in the middle of the
-    candidates. left_out: the winner when an element is left out of the selection. why_not: why there are no intervals,
-    or "".
-    """
-
-    winner: Winner
-    table: pd.DataFrame
-    smallest_difference: float | None
-    left_out: Mapping[str, str]
-    why_not: str
-
-    @property
-    def tie_set(self) -> tuple[str, ...]:
-        """The winner, and every candidate that can't be told from it."""
-        tied = self.table[self.table["tied"].astype(bool) & self.table["candidate"]]
-        return tuple(tied["name"])
-
-    def of(self, name: str) -> pd.Series[Any]:
-        """A configuration's row."""
-        return self.table[self.table["name"] == name].iloc[0]
 
 
 class Comparisons:
@@ -136,7 +89,7 @@ class Comparisons:
     def _compared(self) -> tuple[dict[str, Comparison], dict[str, str]]:
         path = self._kept()
         if path is not None and path.exists():
-            return _read_kept(path)
+            return read_kept(path)
         found, missing = {}, {}
         for use_case in asked_of(self.table, self.use_cases):
             try:
@@ -144,7 +97,7 @@ class Comparisons:
             except UserError as error:
                 missing[use_case] = str(error)
         if path is not None:
-            _keep(path, found, missing)
+            keep(path, found, missing)
         return found, missing
 
     def value_intervals(self, metrics: Iterable[str]) -> pd.DataFrame:
@@ -182,13 +135,7 @@ class Comparisons:
         """Where the folder of a campaign keeps comparisons of these trials under these options."""
         if not isinstance(self.source, CampaignFolder):
             return None
-        rules = {
-            name: [rule.title, dict(rule.metrics), rule.ties, sorted(rule.magnitude)]
-            for name, rule in self.use_cases.items()
-        }
-        trials = [[r.name, r.fingerprint, r.status, r.replicate_of, r.also] for r in self.records]
-        key = json.dumps([FORMAT, self.select_on, rules, dataclasses.astuple(self.how), trials, self.source.matched])
-        return self.source.folder / _CACHE / f"{_PREFIX}{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+        return kept_in(self.source, self.select_on, self.use_cases, self.how, self.records)
 
 
 def compare_winners(one: Comparisons, other: Comparisons) -> pd.DataFrame:
@@ -357,30 +304,3 @@ def _means_in(metric: str) -> tuple[str, ...]:
         part = metric.removesuffix("hc_lc_gap")
         return f"{part}spearman/hc/mean", f"{part}spearman/lc/mean"
     return (metric,)
-
-
-def _read_kept(path: Path) -> tuple[dict[str, Comparison], dict[str, str]]:
-    stored = json.loads(path.read_text())
-    found = {}
-    for name, fields in stored["found"].items():
-        winner = {**fields["winner"], "twins": tuple(fields["winner"]["twins"])}
-        table = pd.DataFrame(fields["table"])
-        found[name] = Comparison(**{**fields, "winner": Winner(**winner), "table": table})
-    return found, stored["missing"]
-
-
-def _keep(path: Path, found: Mapping[str, Comparison], missing: Mapping[str, str]) -> None:
-    """Store comparisons in a campaign's folder, and let go of the oldest; a folder that can't be written keeps none."""
-    stored = {}
-    for name, comparison in found.items():
-        table = comparison.table.to_dict("records")
-        fields = {field.name: getattr(comparison, field.name) for field in dataclasses.fields(comparison)}
-        stored[name] = fields | {"winner": dataclasses.asdict(comparison.winner), "table": table}
-    text = json.dumps({"found": stored, "missing": missing})
-    try:
-        write_atomically(path, lambda temporary: temporary.write_text(text))
-        kept = sorted(path.parent.glob(f"{_PREFIX}*.json"), key=lambda other: other.stat().st_mtime)
-        for old in kept[:-KEPT]:
-            old.unlink(missing_ok=True)
-    except OSError:
-        return

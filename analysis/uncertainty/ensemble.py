@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nrtune.analysis.selection.winners import USE_CASES, UseCase, finalists
+from nrtune.analysis.selection.use_cases import USE_CASES, UseCase
+from nrtune.analysis.selection.winners import finalists
 from nrtune.analysis.sources.trials import Trials
 from nrtune.analysis.store.predictions import Predictions
-from nrtune.analysis.uncertainty.intervals import Configuration, Interval, Resampler, Resampling
+from nrtune.analysis.uncertainty.intervals import Configuration, Resampler, Resampling
+from nrtune.analysis.uncertainty.student import Interval
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.files import TEST, predictions_file, write_atomically
 from nrtune.trainables.evaluation.metrics import ranks

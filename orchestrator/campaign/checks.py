@@ -12,7 +12,7 @@ from nrtune.trainables.data.benchmarks import BENCHMARKS, VariantSet
 from nrtune.trainables.data.benchmarks.cagi5 import cell_line_of
 from nrtune.trainables.data.lentimpra import read_dataset
 from nrtune.trainables.evaluation.metrics import MIN_STRATUM
-from nrtune.trainables.training.loop import TrainingData
+from nrtune.trainables.training.training_data import TrainingData
 
 
 def check_places(settings: RunSettings) -> None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from nrtune.orchestrator.state.settings import RunSettings
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.training.config import PRESETS, TrialConfig, preset
-from nrtune.trainables.training.loop import TrainingData
+from nrtune.trainables.training.training_data import TrainingData
 
 DEFAULT_ENCODER = "dream_rnn"
 

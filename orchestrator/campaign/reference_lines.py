@@ -11,7 +11,7 @@ from nrtune.trainables.core.errors import one_line
 from nrtune.trainables.core.files import write_atomically
 from nrtune.trainables.evaluation.predictions import store_predictions
 from nrtune.trainables.evaluation.reference_lines import REFERENCES, score_reference
-from nrtune.trainables.training.loop import TrainingData
+from nrtune.trainables.training.training_data import TrainingData
 
 
 def add_references(folder: Path, data: TrainingData, say: Callable[[str], None]) -> None:

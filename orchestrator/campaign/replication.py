@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nrtune.analysis.selection.pareto import objectives_of
-from nrtune.analysis.selection.winners import USE_CASES, asked_of, finalists, find_winner
+from nrtune.analysis.selection.use_cases import USE_CASES, asked_of
+from nrtune.analysis.selection.winners import finalists, find_winner
 from nrtune.analysis.sources.open import open_folder
 from nrtune.analysis.sources.trials import table_of
 from nrtune.analysis.store.records import Proposal, TrialRecord, benchmarks_of
@@ -24,7 +25,7 @@ from nrtune.search_spaces import published_by_name
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.registry import PLUGIN_VARIABLE
 from nrtune.trainables.training.config import RECIPE_VERSION, TrialConfig
-from nrtune.trainables.training.loop import TrainingData
+from nrtune.trainables.training.training_data import TrainingData
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -18,7 +18,7 @@ from nrtune.orchestrator.state.settings import StudySettings
 from nrtune.search_spaces import FAMILIES, names_by_word, published_by_name
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.training.config import TrialConfig
-from nrtune.trainables.training.loop import TrainingData
+from nrtune.trainables.training.training_data import TrainingData
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,6 +1,7 @@
-"""The command line: `campaigns` runs them, `query` asks of them, `data` has what is about data.
+"""The command line.
 
-Results go to standard output, everything else to standard error.
+`campaigns` runs them, `query` asks of them, `models` has what is about models, `data` what is about data. Results go to
+standard output, everything else to standard error.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from nrtune.orchestrator.cli import campaigns, data, query
+from nrtune.orchestrator.cli import campaigns, data, models, query
 from nrtune.orchestrator.cli.options import INTERRUPTED
 from nrtune.trainables.core.errors import UserError
 
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(campaigns.app)
 app.add_typer(query.app)
+app.add_typer(models.app)
 app.add_typer(data.app, name="data")
 
 

@@ -14,7 +14,7 @@ from nrtune.orchestrator.cli import options
 from nrtune.trainables.core.errors import UserError, suggest
 
 if TYPE_CHECKING:
-    from nrtune.analysis.selection.winners import UseCase
+    from nrtune.analysis.selection.use_cases import UseCase
     from nrtune.analysis.uncertainty.comparison import Comparisons
 
 app = typer.Typer()
@@ -121,7 +121,7 @@ def best(
             raise UserError("--as-settings is of one winner; name its --use-case")
         from nrtune.analysis.campaign import FlatConfig
 
-        trial = _comparisons(source, select_on, use_cases).find(use_case)
+        trial = comparisons_of(source, select_on, use_cases).find(use_case)
         typer.echo(FlatConfig(trial.family, trial.config).to_yaml(), nl=False)
         return
     print_best(source, use_case, as_json=json, select_on=select_on, own=use_cases)
@@ -141,7 +141,7 @@ def report(
     from nrtune.analysis.report.report import write_report
     from nrtune.analysis.sources.trials import CampaignFolder
 
-    comparisons = _comparisons(source, select_on, use_cases)
+    comparisons = comparisons_of(source, select_on, use_cases)
     campaign = comparisons.source
     folder = out or (campaign.folder / "report" if isinstance(campaign, CampaignFolder) else Path("report"))
     page = write_report(comparisons, folder)
@@ -157,28 +157,6 @@ def report(
         import webbrowser
 
         webbrowser.open(page.resolve().as_uri())
-
-
-@app.command()
-def register(
-    folder: options.Folder,
-    name: Annotated[str, typer.Option(help="The registered model; a further version of one that is there.")],
-    use_case: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="The use case whose winner it is.",
-            autocompletion=options.completing("use_case"),
-        ),
-    ] = "overall",
-    select_on: options.CampaignSelectOn = None,
-    use_cases: options.UseCases = None,
-) -> None:
-    """Put a use case's winner into MLflow's model registry, with its metrics, interval and data."""
-    from nrtune.orchestrator.tracking.registry import register as put
-    from nrtune.orchestrator.views.tables import fitted
-
-    typer.echo(fitted(put(_comparisons(str(folder), select_on, use_cases, use_case), use_case, name)))
 
 
 @app.command()
@@ -211,126 +189,6 @@ def ensemble(
             typer.echo(str(path))
 
 
-@app.command()
-def predict(
-    folder: options.Folder,
-    use_case: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME", help="The use case whose winner predicts.", autocompletion=options.completing("use_case")
-        ),
-    ] = "overall",
-    vcf: Annotated[Path | None, typer.Option(help="Variants: a VCF, plain or bgzipped.")] = None,
-    fasta: Annotated[Path | None, typer.Option(help="The genome that they are on: FASTA, plain or bgzipped.")] = None,
-    fasta_sequences: Annotated[
-        Path | None, typer.Option(help="Plain sequences instead: FASTA, a record a sequence.")
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="A .vcf or .vcf.gz, with a .parquet beside it; of sequences a .csv or .parquet."
-            " [default: NAME.nrtune.vcf.gz or NAME.nrtune.csv]"
-        ),
-    ] = None,
-    both_strands: Annotated[bool, typer.Option("--both-strands", help="Mean of both strands' predictions.")] = False,
-    trial: Annotated[str | None, typer.Option(help="This trial predicts, whatever won.")] = None,
-    ensemble: Annotated[
-        int | None, typer.Option(min=2, help="Mean of so many of the use case's best trials, by selection data.")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda. [default: a GPU if there is one]")] = None,
-    select_on: options.CampaignSelectOn = None,
-    use_cases: options.UseCases = None,
-) -> None:
-    """Predict effects of the variants of a VCF, or the activity of sequences, with a use case's winner.
-
-    An effect is log2 activity with the alternative less that with the reference, each in a window with the variant in the
-    middle. After `nrtune replicate` it is the mean over the winner's replicates, with a 95 % interval of their spread; so
-    with --ensemble over the trials. Alleles that can't be predicted are counted, by reason.
-    """
-    from nrtune.orchestrator.inference.predict import check_options, run_sequences, run_vcf
-    from nrtune.orchestrator.inference.predictor import predictor_of
-
-    check_options(vcf, fasta, fasta_sequences, out)
-    predictor = predictor_of(
-        folder,
-        use_case,
-        trial=trial,
-        ensemble=ensemble,
-        select_on=select_on,
-        use_cases=_use_cases(use_cases),
-        both_strands=both_strands,
-        device=device,
-    )
-    if vcf is not None and fasta is not None:
-        run_vcf(vcf, fasta, out, predictor)
-    elif fasta_sequences is not None:
-        run_sequences(fasta_sequences, out, predictor)
-
-
-@app.command("import-published")
-def import_published(
-    table: Annotated[Path, typer.Argument(metavar="published_trials.csv", help="The study's table.")],
-    out: Annotated[Path, typer.Option(help="The campaign's folder, to be made.")],
-) -> None:
-    """Make a campaign folder of the study's own table, so that every command and the MLflow UI work on it."""
-    from nrtune.orchestrator.campaign.import_published import import_published as import_table
-
-    count = import_table(table, out)
-    typer.echo(f"{count} trials\n  winners: nrtune best {out}\n  MLflow: nrtune ui {out}", err=True)
-
-
-@app.command()
-def score(
-    predictions: Annotated[Path, typer.Argument(metavar="PREDICTIONS", help="CSV, TSV (plain or .gz) or Parquet.")],
-    other: Annotated[
-        Path | None, typer.Argument(metavar="OTHER", help="A second such file, to compare the first with.")
-    ] = None,
-    cagi5: options.Cagi5 = None,
-    satmut: options.Satmut = None,
-    benchmark: options.Benchmark = None,
-    test: Annotated[bool, typer.Option("--test", help="Score a table of test predictions instead.")] = False,
-    cell_line: Annotated[
-        str | None, typer.Option(help="Cell line whose elements are averaged. [default: as the folder says, else K562]")
-    ] = None,
-    resamples: Annotated[int, typer.Option(help="Resamples an interval is made from.")] = 10_000,
-    block: Annotated[int, typer.Option(help="Base pairs of a block of variants that is drawn.")] = 10,
-    json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
-) -> None:
-    """Score any model's predictions as nrtune scores its own, with 95 % intervals; two files are compared.
-
-    With --cagi5, --satmut or --benchmark columns element, pos, ref, alt, variant_effect and, if there, chrom; with --test
-    prediction, activity and, if there, aleatoric_std. Other columns do not matter.
-    """
-    from nrtune.analysis.uncertainty.intervals import Resampling
-    from nrtune.orchestrator.views.data_check import read_variants
-    from nrtune.orchestrator.views.score import check_options, score_tests, score_text
-
-    short = {name: path for name, path in (("cagi5", cagi5), ("satmut", satmut)) if path is not None}
-    benchmarks = {**short, **(options.paths_of(benchmark) or {})}
-    check_options(benchmarks, test, cell_line)
-    how = Resampling(resamples=resamples, block=block)
-    paths = [predictions] if other is None else [predictions, other]
-    for name, path in benchmarks.items():
-        typer.echo(score_text(paths, read_variants(name, path, cell_line), path, how, as_json=json))
-    if test:
-        typer.echo(score_tests(paths, how, as_json=json))
-
-
-@app.command()
-def ui(
-    folder: options.Folder,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
-    optuna: Annotated[bool, typer.Option("--optuna", help="Optuna's dashboard instead: studies, importances.")] = False,
-) -> None:
-    """Serve the campaign's MLflow UI on loopback until Ctrl-C."""
-    from nrtune.orchestrator.cli.serve import serve_mlflow, serve_optuna
-
-    if optuna:
-        serve_optuna(folder, port)
-    else:
-        raise typer.Exit(serve_mlflow(folder, port))
-
-
 def print_best(
     source: str, use_case: str, *, as_json: bool, select_on: str | None = None, own: Path | None = None
 ) -> None:
@@ -338,7 +196,7 @@ def print_best(
     from nrtune.orchestrator.views.best import best_json, best_table, best_text
     from nrtune.orchestrator.views.tables import fitted
 
-    comparisons = _comparisons(source, select_on, own, use_case)
+    comparisons = comparisons_of(source, select_on, own, use_case)
     if as_json:
         typer.echo(best_json(comparisons, use_case))
     elif use_case == "all":
@@ -347,19 +205,20 @@ def print_best(
         typer.echo(fitted(best_text(comparisons, use_case)))
 
 
-def _comparisons(source: str, select_on: str | None, own: Path | None, use_case: str = "all") -> Comparisons:
+def comparisons_of(source: str, select_on: str | None, own: Path | None, use_case: str = "all") -> Comparisons:
     """What compares a source's trials; own: a file of further use cases. Raises UserError for an unknown use case."""
     from nrtune.analysis.sources.open import open_campaign
     from nrtune.analysis.uncertainty.comparison import Comparisons
 
-    use_cases = _use_cases(own)
+    use_cases = own_use_cases(own)
     if use_case != "all" and use_case not in use_cases:
         raise UserError(f"unknown use case {use_case!r}{suggest(use_case, [*use_cases, 'all'])}")
     return Comparisons(open_campaign(source), select_on=select_on, use_cases=use_cases)
 
 
-def _use_cases(own: Path | None) -> Mapping[str, UseCase]:
-    from nrtune.analysis.selection.winners import USE_CASES, load_use_cases
+def own_use_cases(own: Path | None) -> Mapping[str, UseCase]:
+    """The known use cases, and those of a file. Raises UserError."""
+    from nrtune.analysis.selection.use_cases import USE_CASES, load_use_cases
 
     return USE_CASES if own is None else load_use_cases(own)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from nrtune.orchestrator.lifecycle.rules import EarlyStopping
 from nrtune.orchestrator.state.settings import RunSettings
 from nrtune.trainables.training.config import TrialConfig
-from nrtune.trainables.training.loop import TrainingData
+from nrtune.trainables.training.training_data import TrainingData
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

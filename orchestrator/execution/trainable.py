@@ -99,7 +99,7 @@ class TrialTrainable(tune.Trainable):
 
         from nrtune.trainables.training.checkpoint import Unreadable
         from nrtune.trainables.training.config import TrialConfig
-        from nrtune.trainables.training.loop import Training
+        from nrtune.trainables.training.loop import open_training
 
         torch.set_num_threads(self.options["threads"])
         folder = Path(self.options["folder"]) / self.proposal["fingerprint"]
@@ -109,7 +109,7 @@ class TrialTrainable(tune.Trainable):
             )
         config = TrialConfig.from_flat(self.proposal["config"])
         build = partial(
-            Training,
+            open_training,
             config,
             self.data,
             folder=folder,

@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from nrtune.analysis.selection.winners import ENOUGH, USE_CASES, UseCase, finalists
+from nrtune.analysis.selection.use_cases import USE_CASES, UseCase
+from nrtune.analysis.selection.winners import ENOUGH, finalists
 from nrtune.analysis.sources.open import open_folder
 from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.store.records import FINISHED, SCORED

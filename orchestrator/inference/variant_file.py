@@ -38,13 +38,13 @@ class VariantFile:
     """
 
     def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            why = "is no regular file, and it is read twice" if path.exists() else "no such file"
-            raise UserError(f"{path}: {why}; --vcf takes a VCF, plain or bgzipped")
         self._path = path
         self.header: list[bytes] = []
 
     def __iter__(self) -> Iterator[Variant]:
+        if not self._path.is_file():
+            why = "is no regular file, and it is read twice" if self._path.exists() else "no such file"
+            raise UserError(f"{self._path}: {why}; --vcf takes a VCF, plain or bgzipped")
         records = 0
         try:
             with pysam.VariantFile(str(self._path)) as file:

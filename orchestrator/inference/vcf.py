@@ -21,7 +21,7 @@ from nrtune.orchestrator.inference.variant_file import Variant, VariantFile
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.core.files import write_atomically
 from nrtune.trainables.data.alleles import LONGEST, allele_windows, trim
-from nrtune.trainables.data.genome import Genome
+from nrtune.trainables.data.genome import Genome, open_genome
 
 BATCH = 2048
 """Alleles that are predicted together; no more are held."""
@@ -92,7 +92,7 @@ def predict_vcf(
             raise UserError(f"--out {out}: {path} is a folder; give another name")
     pysam.set_verbosity(0)  # htslib's own messages: what matters is said here
     header, records = _survey(vcf)
-    genome = Genome(fasta)
+    genome = open_genome(fasta)
     try:
         say(f"{vcf}: {records} records")
         counts: list[Counts] = []

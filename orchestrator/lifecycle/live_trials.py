@@ -39,7 +39,7 @@ class LiveTrials:
         trial = self.running[attempt]
         match message:
             case TrialFailed():
-                trial.failure = message.failure
+                trial.fail(message.failure)
                 self._tell(lambda sink: sink.failed(trial, message.traceback))
             case EpochEnded():
                 trial.hear(message)
@@ -65,7 +65,7 @@ class LiveTrials:
         """An attempt's worker has died, maybe before it began."""
         trial = self.running.get(attempt) or self._waiting.pop(proposal.fingerprint, None) or LiveTrial(proposal)
         trial.stop()
-        trial.failure = failure
+        trial.fail(failure)
         self._tell(lambda sink: sink.failed(trial, said))
         self._fail(trial, failure)
         self.running.pop(attempt, None)

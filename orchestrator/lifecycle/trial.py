@@ -45,6 +45,10 @@ class LiveTrial:
         self.history += message.history
         self.metrics, self.final = message.metrics, message.final
 
+    def fail(self, failure: Failure) -> None:
+        """Note why the attempt has failed."""
+        self.failure = failure
+
     def stop(self) -> None:
         """End an attempt."""
         seconds = time.monotonic() - self.since

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nrtune.analysis.selection.pareto import Objective, default_objectives, parse_objectives
-from nrtune.analysis.selection.winners import selection_metric
+from nrtune.analysis.selection.use_cases import selection_metric
 from nrtune.orchestrator.search.proposals import ObjectiveValues
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.randomness import derive_generator
 from nrtune.trainables.evaluation.predictions import Predicted, score_predictions, variant_table
 
 if TYPE_CHECKING:
-    from nrtune.trainables.training.loop import TrainingData
+    from nrtune.trainables.training.training_data import TrainingData
 
 _NO_RESULT = ("/n/", "/corr_constant")
 """In the names of metrics that are the same for every model."""

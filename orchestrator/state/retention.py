@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nrtune.analysis.selection.pareto import Objective, objectives_of, pareto_front
-from nrtune.analysis.selection.winners import BASELINE, USE_CASES, finalists
+from nrtune.analysis.selection.use_cases import USE_CASES
+from nrtune.analysis.selection.winners import BASELINE, finalists
 from nrtune.analysis.sources.trials import table_of
 from nrtune.analysis.store.records import RECORDS, TRIALS, TrialRecord, read_manifest, read_records
 from nrtune.analysis.wording import count

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nrtune.analysis.selection.winners import USE_CASES, selection_metric
+from nrtune.analysis.selection.use_cases import USE_CASES, selection_metric
 from nrtune.analysis.sources.mlflow import CAMPAIGN_TAG, FINAL, STATUS_TAG
 from nrtune.analysis.store.records import benchmarks_of
 from nrtune.trainables.data.benchmarks import reported_prefix

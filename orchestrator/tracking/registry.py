@@ -13,7 +13,8 @@ from mlflow.tracking import MlflowClient
 from nrtune.analysis.report.summaries import winner_record
 from nrtune.analysis.sources.mlflow import CAMPAIGN_TAG, FINGERPRINT_TAG, KIND_TAG
 from nrtune.analysis.sources.trials import CampaignFolder
-from nrtune.analysis.uncertainty.comparison import Comparison, Comparisons
+from nrtune.analysis.uncertainty.compared import Comparison
+from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.wording import number
 from nrtune.orchestrator.state.locations import tracking_uri
 from nrtune.orchestrator.tracking.models import log_model, logged_model, writing_to

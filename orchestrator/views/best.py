@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from nrtune.analysis.report.summaries import below_references, selection_sentence, winner_record, winner_records
-from nrtune.analysis.selection.winners import UseCase
-from nrtune.analysis.uncertainty.comparison import Comparison, Comparisons
+from nrtune.analysis.selection.use_cases import UseCase
+from nrtune.analysis.uncertainty.compared import Comparison
+from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.ensemble import Ensemble
 from nrtune.analysis.wording import listed, p_value, phrase, short_name
 from nrtune.orchestrator.views.tables import cell, print_table

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from nrtune.analysis.campaign import Best as Best
     from nrtune.analysis.campaign import Campaign as Campaign
     from nrtune.analysis.campaign import open_campaign as open_campaign
-    from nrtune.analysis.selection.winners import USE_CASES as USE_CASES
-    from nrtune.analysis.selection.winners import UseCase as UseCase
+    from nrtune.analysis.selection.use_cases import USE_CASES as USE_CASES
+    from nrtune.analysis.selection.use_cases import UseCase as UseCase
     from nrtune.orchestrator.api import replicate as replicate
     from nrtune.orchestrator.api import search as search
     from nrtune.orchestrator.api import study as study
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from nrtune.trainables.samplers import Sampler as Sampler
     from nrtune.trainables.training.config import TrialConfig as TrialConfig
     from nrtune.trainables.training.config import preset as preset
-    from nrtune.trainables.training.loop import TrainingData as TrainingData
-    from nrtune.trainables.training.loop import fit as fit
+    from nrtune.trainables.training.fit import fit as fit
+    from nrtune.trainables.training.training_data import TrainingData as TrainingData
 
 _MODULE_OF = {
     "Benchmark": "trainables.data.benchmarks",
@@ -70,13 +70,13 @@ _MODULE_OF = {
     "Settings": "orchestrator.state.settings",
     "StudySettings": "orchestrator.state.settings",
     "Tracker": "orchestrator.tracking.tracker",
-    "TrainingData": "trainables.training.loop",
+    "TrainingData": "trainables.training.training_data",
     "TrialConfig": "trainables.training.config",
-    "USE_CASES": "analysis.selection.winners",
-    "UseCase": "analysis.selection.winners",
+    "USE_CASES": "analysis.selection.use_cases",
+    "UseCase": "analysis.selection.use_cases",
     "UserError": "trainables.core.errors",
     "VariantSet": "trainables.data.benchmarks",
-    "fit": "trainables.training.loop",
+    "fit": "trainables.training.fit",
     "load_model": "trainables.inference",
     "open_campaign": "analysis.campaign",
     "param": "trainables.core.component",

@@ -8,7 +8,7 @@ from typing import Any
 
 from nrtune.analysis.store.records import Proposal
 from nrtune.orchestrator.execution.trainable import TrialTrainable
-from nrtune.trainables.training.loop import TrainingData
+from nrtune.trainables.training.training_data import TrainingData
 
 
 def worker_of(

@@ -13,7 +13,7 @@ import pytest
 from books import check_agreement, copied, mlflow_runs, steps
 
 from nrtune import load_model
-from nrtune.analysis.selection.winners import USE_CASES
+from nrtune.analysis.selection.use_cases import USE_CASES
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.store.records import read_references
 from nrtune.orchestrator.campaign.prepare import prepare

@@ -18,7 +18,8 @@ from nrtune.trainables.core.randomness import derive_generator, derive_seed
 from nrtune.trainables.core.registry import PLUGIN_VARIABLE
 from nrtune.trainables.data.simulate import simulate
 from nrtune.trainables.training.config import TrialConfig, preset
-from nrtune.trainables.training.loop import Training, TrainingData
+from nrtune.trainables.training.loop import Training
+from nrtune.trainables.training.training_data import TrainingData
 
 EPOCHS, TRAINED = 8, 2
 """A budget in which every fraction of it means something, and how much of it is trained."""

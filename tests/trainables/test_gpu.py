@@ -13,7 +13,9 @@ from nrtune.trainables.models.kernels.lstm import BidirectionalLSTM
 from nrtune.trainables.models.kernels.spectral_conv import convolve
 from nrtune.trainables.models.prediction import Prediction
 from nrtune.trainables.training.config import TrialConfig, preset
-from nrtune.trainables.training.loop import Training, TrainingData, fit
+from nrtune.trainables.training.fit import fit
+from nrtune.trainables.training.loop import Training, open_training
+from nrtune.trainables.training.training_data import TrainingData
 
 pytestmark = [
     pytest.mark.gpu,
@@ -56,7 +58,7 @@ def test_device_and_cpu_agree_on_a_trained_model(simulated_data: TrainingData, t
 def test_a_training_resumes_on_the_device(simulated_data: TrainingData, tmp_path):
     started = Training(config(), simulated_data, folder=tmp_path)
     started.run_epoch()
-    resumed = Training(config(), simulated_data, folder=tmp_path)
+    resumed = open_training(config(), simulated_data, folder=tmp_path)
     assert resumed.epoch == 1
     assert np.isfinite(resumed.run_epoch().metrics["train/loss"])
 

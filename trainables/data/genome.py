@@ -13,35 +13,15 @@ from nrtune.trainables.core.errors import UserError, one_line
 
 
 class Genome:
-    """Contigs of an indexed FASTA file, plain or bgzipped; an index is made beside it, or elsewhere where that can't be.
+    """Contigs of an indexed FASTA file, plain or bgzipped; `open_genome` opens one.
 
-    Raises UserError for what is no such file, and for an index that is older than its file.
+    file: the open file, whose index may lie in `folder`, which is removed in the end. `renamed` has contigs that were found under
+    another name, with or without chr.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        if not path.is_file():
-            raise UserError(f"{path}: no such file; --fasta takes the genome that the VCF is on")
-        self._indices = [path.with_name(path.name + end) for end in (".fai", ".gzi")]
-        for index in self._indices:
-            if index.exists() and index.stat().st_mtime < path.stat().st_mtime:
-                raise UserError(f"{index}: is older than the FASTA file that it is of; delete it, and it is made anew")
-        self._folder = tempfile.TemporaryDirectory()
-        try:
-            self._file = self._open()
-            if not self._file.references:
-                raise UserError(f"{path}: holds no sequence; --fasta takes the genome that the VCF is on")
-        except (OSError, ValueError, SamtoolsError) as error:
-            self._folder.cleanup()
-            if isinstance(error, UserError):
-                raise
-            why = one_line(error, 100)
-            if isinstance(error, SamtoolsError):  # which says no more than that it failed
-                why = "no index can be made: it is torn, gzipped, or the lines of a contig differ in length"
-            elif any(index.exists() for index in self._indices):
-                why += f"; or delete {self._indices[0]}, and it is made anew"
-            raise UserError(f"{path}: can't be read as a FASTA file, plain or bgzipped ({why})") from error
-        self._lengths = dict(zip(self._file.references, self._file.lengths, strict=True))
+    def __init__(self, path: Path, file: pysam.FastaFile, folder: tempfile.TemporaryDirectory[str]) -> None:
+        self.path, self._file, self._folder = path, file, folder
+        self._lengths = dict(zip(file.references, file.lengths, strict=True))
         self.renamed: dict[str, str] = {}
 
     def length(self, contig: str) -> int | None:
@@ -66,7 +46,7 @@ class Genome:
             if len(bases) != end - start:
                 raise UserError(
                     f"{self.path}: lacks bases {start + 1} to {end} of {name}, which its index has; get the file anew,"
-                    f" or delete {self._indices[0]}"
+                    f" or delete {_indices(self.path)[0]}"
                 )
             return bases
 
@@ -86,20 +66,56 @@ class Genome:
             return other
         return None
 
-    def _open(self) -> pysam.FastaFile:
-        if self._indices[0].exists():
-            return pysam.FastaFile(str(self.path))
-        there_before = [index for index in self._indices if index.exists()]
-        try:
-            pysam.faidx(str(self.path))
-            return pysam.FastaFile(str(self.path))
-        except (OSError, SamtoolsError):
-            if self._indices[0].exists():
-                raise
-            for index in self._indices:  # what a file that turns out to be torn leaves
-                if index not in there_before:
-                    index.unlink(missing_ok=True)
-        there = {name: str(Path(self._folder.name) / f"index.{name}") for name in ("fai", "gzi")}
-        pysam.faidx(str(self.path), "--fai-idx", there["fai"], "--gzi-idx", there["gzi"])
-        compressed = there["gzi"] if Path(there["gzi"]).exists() else None
-        return pysam.FastaFile(str(self.path), filepath_index=there["fai"], filepath_index_compressed=compressed)
+
+def open_genome(path: Path) -> Genome:
+    """Open a FASTA file; an index is made beside it, or elsewhere where that can't be.
+
+    Raises UserError for what is no such file, and for an index that is older than its file.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; --fasta takes the genome that the VCF is on")
+    indices = _indices(path)
+    for index in indices:
+        if index.exists() and index.stat().st_mtime < path.stat().st_mtime:
+            raise UserError(f"{index}: is older than the FASTA file that it is of; delete it, and it is made anew")
+    folder = tempfile.TemporaryDirectory()
+    try:
+        file = _open(path, Path(folder.name))
+        if not file.references:
+            raise UserError(f"{path}: holds no sequence; --fasta takes the genome that the VCF is on")
+    except (OSError, ValueError, SamtoolsError) as error:
+        folder.cleanup()
+        if isinstance(error, UserError):
+            raise
+        why = one_line(error, 100)
+        if isinstance(error, SamtoolsError):  # which says no more than that it failed
+            why = "no index can be made: it is torn, gzipped, or the lines of a contig differ in length"
+        elif any(index.exists() for index in indices):
+            why += f"; or delete {indices[0]}, and it is made anew"
+        raise UserError(f"{path}: can't be read as a FASTA file, plain or bgzipped ({why})") from error
+    return Genome(path, file, folder)
+
+
+def _indices(path: Path) -> list[Path]:
+    return [path.with_name(path.name + end) for end in (".fai", ".gzi")]
+
+
+def _open(path: Path, elsewhere: Path) -> pysam.FastaFile:
+    """Open a FASTA file with its index, made now if there is none: beside it or, where that can't be, in another folder."""
+    indices = _indices(path)
+    if indices[0].exists():
+        return pysam.FastaFile(str(path))
+    there_before = [index for index in indices if index.exists()]
+    try:
+        pysam.faidx(str(path))
+        return pysam.FastaFile(str(path))
+    except (OSError, SamtoolsError):
+        if indices[0].exists():
+            raise
+        for index in indices:  # what a file that turns out to be torn leaves
+            if index not in there_before:
+                index.unlink(missing_ok=True)
+    there = {name: str(elsewhere / f"index.{name}") for name in ("fai", "gzi")}
+    pysam.faidx(str(path), "--fai-idx", there["fai"], "--gzi-idx", there["gzi"])
+    compressed = there["gzi"] if Path(there["gzi"]).exists() else None
+    return pysam.FastaFile(str(path), filepath_index=there["fai"], filepath_index_compressed=compressed)

@@ -6,12 +6,10 @@ import dataclasses
 import json
 import math
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -19,8 +17,6 @@ from torch import Tensor
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.files import BEST, HISTORY, LAST, write_atomically
 from nrtune.trainables.core.randomness import derive_generator, derive_seed
-from nrtune.trainables.data.benchmarks import VariantSet
-from nrtune.trainables.data.dataset import Dataset
 from nrtune.trainables.evaluation import metrics
 from nrtune.trainables.evaluation.predictions import Score, store_predictions
 from nrtune.trainables.evaluation.scoring import predict, score
@@ -31,43 +27,10 @@ from nrtune.trainables.training import checkpoint
 from nrtune.trainables.training.config import TrialConfig
 from nrtune.trainables.training.device_data import ResidentData
 from nrtune.trainables.training.optimiser import AdamW
+from nrtune.trainables.training.training_data import TrainingData
 
 COLLAPSED = 1e-6
 """Validation predictions that spread less than this (log2), relative to their size, are a constant in float32."""
-
-
-class TrainingData(NamedTuple):
-    """What a trial learns from, and the benchmarks whose variants it is scored on."""
-
-    dataset: Dataset
-    benchmarks: tuple[VariantSet, ...] = ()
-
-    def __repr__(self) -> str:
-        return f"TrainingData({', '.join(map(repr, (self.dataset, *self.benchmarks)))})"
-
-    def benchmark(self, name: str) -> VariantSet | None:
-        """The variants of a benchmark, by its registered name; None where there are none."""
-        return next((variants for variants in self.benchmarks if variants.benchmark == name), None)
-
-    @property
-    def digests(self) -> dict[str, str]:
-        """The digest of each benchmark, by its name."""
-        return {variants.benchmark: variants.digest for variants in self.benchmarks}
-
-    def fingerprint_of(self, config: TrialConfig) -> str:
-        """The fingerprint of a trial on these data.
-
-        CAGI5 and the saturation mutagenesis table have a place of their own, as they had before there were others.
-        """
-        digests = self.digests
-        placed = [digests.pop(name, "none") for name in ("cagi5", "satmut")]
-        return config.fingerprint(self.dataset.digest, *placed, *(f"{n}:{digests[n]}" for n in sorted(digests)))
-
-    def check_noise(self, config: TrialConfig) -> None:
-        """Raise UserError where the configuration needs noise that was not measured."""
-        if config.needs_noise and self.dataset.aleatoric_std is None:
-            part = f"loss {config.loss.name()}" if config.loss.needs_noise else f"sampler {config.sampler.name()}"
-            raise UserError(f"{self.dataset.name}: no noise was measured, and {part} needs it")
 
 
 class Diverged(RuntimeError):
@@ -89,61 +52,8 @@ class EpochReport:
         return self.epoch == self.epochs
 
 
-class FitResult(NamedTuple):
-    """A trained trial. The model holds the weights of the best validation epoch, which the score is of.
-
-    metrics: by name, such as test/spearman; NaN where undefined. history: of each epoch, by name. test: a row a test
-    sequence. effects: by benchmark, a row a variant.
-    """
-
-    config: TrialConfig
-    fingerprint: str
-    model: Model
-    metrics: dict[str, float]
-    history: list[dict[str, float]]
-    test: pd.DataFrame
-    effects: Mapping[str, pd.DataFrame]
-
-    def __repr__(self) -> str:
-        value = self.metrics.get("test/spearman", math.nan)
-        return f"FitResult({self.fingerprint}: {len(self.history)} epochs, test Spearman {value:.3f})"
-
-
-def fit(
-    config: TrialConfig,
-    data: TrainingData,
-    report: Callable[[EpochReport], object] = lambda epoch: None,
-    *,
-    device: str | None = None,
-    folder: Path | None = None,
-) -> FitResult:
-    """Train a trial and score its best validation epoch.
-
-    `report` gets every epoch; where it returns True the training stops there and is scored. With a `folder`,
-    checkpoints, history and predictions are kept in it, and a training that was interrupted there goes on.
-
-    Raises UserError for data that the configuration can't use and Diverged for a training that collapsed.
-    """
-    training = Training(config, data, device=device, folder=folder)
-    final: Score | None = None
-    while final is None:
-        epoch = training.run_epoch()
-        stop = report(epoch) is True
-        final = epoch.score or (training.score() if stop else None)
-    training.model.load_state_dict(training.best)
-    return FitResult(
-        config,
-        training.fingerprint,
-        training.model,
-        final.metrics,
-        training.history,
-        final.test,
-        final.effects,
-    )
-
-
 class Training:
-    """One trial's training, an epoch at a time; resumes from its folder where that holds a checkpoint of the same trial.
+    """One trial's training, an epoch at a time; `open_training` goes on with one that has begun.
 
     After the epochs of `score_at` and after the last, the best epoch so far is scored and its predictions are stored.
     With `micro_batches`, each batch is run in so many parts whose gradients are added up: that takes less memory, while
@@ -175,8 +85,6 @@ class Training:
         self.best_epoch, self.best_spearman = 0, -math.inf
         self._prepare_data()
         self._prepare_model()
-        if folder is not None and (folder / LAST).exists():
-            self._resume(folder / LAST)
 
     @property
     def done(self) -> bool:
@@ -207,6 +115,21 @@ class Training:
             float(self._step(batch, Progress(0, 1))["train/loss"])  # waits for the device
             steps, sequences = steps + 1, sequences + len(batch)
         return sequences / (time.perf_counter() - started)
+
+    def resume(self, path: Path) -> None:
+        """Go on from a checkpoint. Raises UserError for that of another trial."""
+        content = checkpoint.load(path, self.device)
+        if content["fingerprint"] != self.fingerprint:
+            raise UserError(
+                f"{path}: belongs to another trial ({content['fingerprint']}); give each trial its own folder"
+            )
+        self.epoch, self.history = content["epoch"], content["history"]
+        self.best, self.best_epoch = content["best"], content["best_epoch"]
+        self.best_spearman = content["best_spearman"]
+        self.model.load_state_dict(content["model"])
+        self.optimiser.load_state_dict(content["optimiser"])
+        self.schedule.load_state_dict(content["schedule"])
+        self._keep_history(path.parent)  # a kill between the two files left it an epoch short
 
     def score(self) -> Score:
         """Score the best validation epoch; the model keeps its weights if the training is done."""
@@ -325,20 +248,6 @@ class Training:
         text = json.dumps(self.history)
         write_atomically(folder / HISTORY, lambda path: path.write_text(text))
 
-    def _resume(self, path: Path) -> None:
-        content = checkpoint.load(path, self.device)
-        if content["fingerprint"] != self.fingerprint:
-            raise UserError(
-                f"{path}: belongs to another trial ({content['fingerprint']}); give each trial its own folder"
-            )
-        self.epoch, self.history = content["epoch"], content["history"]
-        self.best, self.best_epoch = content["best"], content["best_epoch"]
-        self.best_spearman = content["best_spearman"]
-        self.model.load_state_dict(content["model"])
-        self.optimiser.load_state_dict(content["optimiser"])
-        self.schedule.load_state_dict(content["schedule"])
-        self._keep_history(path.parent)  # a kill between the two files left it an epoch short
-
     def _store(self, found: Score, folder: Path) -> None:
         content = {
             "config": self.config.to_flat(),
@@ -362,3 +271,23 @@ def _use_bf16(precision: str, device: torch.device) -> bool:
     if precision == "auto":
         return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return precision == "bf16"
+
+
+def open_training(
+    config: TrialConfig,
+    data: TrainingData,
+    *,
+    device: str | None = None,
+    folder: Path | None = None,
+    score_at: Collection[int] = (),
+    micro_batches: int = 1,
+) -> Training:
+    """A training that goes on from its folder where that holds a checkpoint of the same trial, else begins.
+
+    Raises UserError for data that the configuration can't use and for the checkpoint of another trial, and
+    `checkpoint.Unreadable`.
+    """
+    training = Training(config, data, device=device, folder=folder, score_at=score_at, micro_batches=micro_batches)
+    if folder is not None and (folder / LAST).exists():
+        training.resume(folder / LAST)
+    return training

@@ -18,7 +18,7 @@ from matplotlib.text import Text
 
 from nrtune.analysis.figures import Drawn, FigureData, draw, draw_all, figure_names, save
 from nrtune.analysis.figures.style import LOOKS, look
-from nrtune.analysis.selection.winners import UseCase
+from nrtune.analysis.selection.use_cases import UseCase
 from nrtune.analysis.sources.published import read_published
 from nrtune.analysis.sources.trials import LEADING, table_of
 from nrtune.analysis.wording import short_names, words

@@ -14,7 +14,7 @@ from nrtune.analysis.report.html import html_page
 from nrtune.analysis.report.markdown import markdown
 from nrtune.analysis.report.report import make_report, write_report
 from nrtune.analysis.report.winners import NOT_TOLD
-from nrtune.analysis.selection.winners import UseCase
+from nrtune.analysis.selection.use_cases import UseCase
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.sources.trials import RecordedTrials
 from nrtune.analysis.store.budget import spent
@@ -38,8 +38,6 @@ def record(name: str, value: float, family: str = "rank_stability", **fields: ob
 class Stored(RecordedTrials):
     """Two trials and their predictions: the method's follow the truth by as much as `signal`, the baseline's do not."""
 
-    matched = ("A", "B")
-
     def __init__(self, signal: float) -> None:
         rng = np.random.default_rng(0)
         truth = rng.normal(size=600)
@@ -60,7 +58,7 @@ class Stored(RecordedTrials):
             value = np.mean([t["value"].corr(t["variant_effect"], "spearman") for _, t in table.groupby("element")])
             config = {"lr": 0.01, "seed": 0, "loss": "mse" if family == "baseline" else family, "loss.k": 0.123456}
             records.append(record(name, float(value), family, config=config))
-        super().__init__("stored", "challenge", records, {"kmer_ridge": {METRIC: 0.99}})
+        super().__init__("stored", "challenge", records, {"kmer_ridge": {METRIC: 0.99}}, matched=("A", "B"))
 
     def predictions(self, fingerprint: str) -> Predictions:
         test = pd.DataFrame({"prediction": [0.0, 1, 2], "activity": [0.0, 1, 2], "aleatoric_std": [1.0, 1, 1]})

@@ -27,7 +27,7 @@ from nrtune.trainables.data.benchmarks.cagi5 import HIGH_CONFIDENCE, read_cagi5
 from nrtune.trainables.data.benchmarks.satmut import read_satmut
 from nrtune.trainables.evaluation.predictions import variant_metrics
 from nrtune.trainables.training.config import TrialConfig, preset
-from nrtune.trainables.training.loop import fit
+from nrtune.trainables.training.fit import fit
 
 HOW = Resampling(resamples=200)
 COLUMNS = ["element", "chrom", "pos", "ref", "alt", "variant_effect"]

@@ -8,7 +8,8 @@ import math
 import pandas as pd
 import pytest
 
-from nrtune.analysis.selection.winners import USE_CASES, finalists, find_winner, selection_metric
+from nrtune.analysis.selection.use_cases import USE_CASES, selection_metric
+from nrtune.analysis.selection.winners import finalists, find_winner
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.store.records import FORMAT, TrialRecord
 from nrtune.trainables.core.errors import UserError

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nrtune.analysis.selection.winners import USE_CASES, load_use_cases
+from nrtune.analysis.selection.use_cases import USE_CASES, load_use_cases
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.sources.trials import RecordedTrials
 from nrtune.analysis.store.predictions import Predictions

@@ -18,7 +18,8 @@ from nrtune.analysis.uncertainty.bootstrap import (
     random_blocks,
     spearman_samples,
 )
-from nrtune.analysis.uncertainty.intervals import Configuration, Resampler, Resampling, holm
+from nrtune.analysis.uncertainty.intervals import Configuration, Resampler, Resampling
+from nrtune.analysis.uncertainty.student import holm
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.randomness import derive_generator
 

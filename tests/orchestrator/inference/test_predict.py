@@ -32,7 +32,7 @@ from nrtune.trainables.core.files import BEST
 from nrtune.trainables.data.alleles import LONGEST, allele_windows, trim
 from nrtune.trainables.data.benchmarks.cagi5 import read_cagi5
 from nrtune.trainables.data.benchmarks.satmut import read_satmut
-from nrtune.trainables.data.genome import Genome
+from nrtune.trainables.data.genome import open_genome
 from nrtune.trainables.data.sequences import to_text, to_tokens
 from nrtune.trainables.evaluation.scoring import variant_effects, variant_metrics
 from nrtune.trainables.inference import SequenceModel
@@ -410,16 +410,16 @@ def test_what_is_no_genome_is_refused(tmp_path, content, message):
 
 
 def test_an_index_older_than_its_file_is_refused(tmp_path, fasta):
-    Genome(fasta).close()
+    open_genome(fasta).close()
     os.utime(fasta, (fasta.stat().st_mtime + 100,) * 2)
     with pytest.raises(UserError, match="older than the FASTA file that it is of; delete it"):
-        Genome(fasta)
+        open_genome(fasta)
     fasta.with_name("genome.fa.fai").unlink()
     other = fasta.with_name("genome.fa.gzi")
     other.write_bytes(bytes(8))
     os.utime(other, (0, 0))
     with pytest.raises(UserError, match=r"genome\.fa\.gzi: is older than the FASTA file"):
-        Genome(fasta)
+        open_genome(fasta)
 
 
 def test_an_index_that_has_more_than_its_file_is_refused(tmp_path, fasta):
@@ -430,7 +430,7 @@ def test_an_index_that_has_more_than_its_file_is_refused(tmp_path, fasta):
         predicted(vcf_of(tmp_path / "in.vcf", line("chr1", 20, "A", "C")), fasta)
     fasta.with_name("genome.fa.fai").write_text("none\n")
     with pytest.raises(UserError, match=r"genome\.fa: can't be read .*; or delete .*genome\.fa\.fai"):
-        Genome(fasta)
+        open_genome(fasta)
     assert not list(tmp_path.glob("*out*"))
 
 
@@ -441,7 +441,7 @@ def test_a_torn_genome_leaves_no_index(tmp_path):
     content = (tmp_path / "genome.fa.gz").read_bytes()
     (tmp_path / "genome.fa.gz").write_bytes(content[: len(content) // 2])
     with pytest.raises(UserError, match="no index can be made: it is torn"):
-        Genome(tmp_path / "genome.fa.gz")
+        open_genome(tmp_path / "genome.fa.gz")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["genome.fa.gz", "whole.fa"]
 
 
@@ -458,7 +458,7 @@ def test_a_genome_in_a_folder_that_can_not_be_written(tmp_path, fasta, monkeypat
     monkeypatch.setattr(pysam, "faidx", refuse_beside)
     fasta.parent.chmod(stat.S_IRUSR | stat.S_IXUSR)
     try:
-        genome = Genome(fasta)
+        genome = open_genome(fasta)
         assert genome.fetcher("chr1")(0, 4) == "ACGT"
         genome.close()
     finally:

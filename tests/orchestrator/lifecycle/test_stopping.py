@@ -27,7 +27,8 @@ from nrtune.trainables.core.files import BEST, LAST
 from nrtune.trainables.core.registry import PLUGIN_VARIABLE
 from nrtune.trainables.data.simulate import simulate
 from nrtune.trainables.training.config import TrialConfig, preset
-from nrtune.trainables.training.loop import Diverged, Training, TrainingData
+from nrtune.trainables.training.loop import Diverged, Training
+from nrtune.trainables.training.training_data import TrainingData
 
 EPOCHS, GRACE = 9, 2
 

@@ -23,7 +23,7 @@ from nrtune.trainables.evaluation.reference_lines import (
     kmer_ridge,
     score_reference,
 )
-from nrtune.trainables.training.loop import TrainingData
+from nrtune.trainables.training.training_data import TrainingData
 
 NAMES = [to_text(kmer) for kmer in canonical_kmers()]
 

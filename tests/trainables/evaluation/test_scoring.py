@@ -15,7 +15,7 @@ from nrtune.trainables.data.dataset import Dataset
 from nrtune.trainables.data.simulate import simulate, write_simulated
 from nrtune.trainables.evaluation.scoring import predict, score, variant_effects, variant_metrics
 from nrtune.trainables.models.prediction import Prediction
-from nrtune.trainables.training.loop import TrainingData
+from nrtune.trainables.training.training_data import TrainingData
 
 CPU = torch.device("cpu")
 

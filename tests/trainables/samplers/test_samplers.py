@@ -13,7 +13,8 @@ from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.samplers import SAMPLERS, TrainRows
 from nrtune.trainables.samplers.quantile_curriculum import QuantileCurriculum
 from nrtune.trainables.training.config import TrialConfig
-from nrtune.trainables.training.loop import TrainingData, fit
+from nrtune.trainables.training.fit import fit
+from nrtune.trainables.training.training_data import TrainingData
 
 N = 211  # a prime: no number of quantiles divides it
 

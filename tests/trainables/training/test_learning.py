@@ -12,7 +12,8 @@ from nrtune.trainables.data.benchmarks.cagi5 import read_cagi5
 from nrtune.trainables.data.lentimpra import read_dataset
 from nrtune.trainables.data.simulate import simulate
 from nrtune.trainables.training.config import TrialConfig, preset
-from nrtune.trainables.training.loop import FitResult, TrainingData, fit
+from nrtune.trainables.training.fit import FitResult, fit
+from nrtune.trainables.training.training_data import TrainingData
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -21,7 +21,9 @@ from nrtune.trainables.models.heads import HEADS
 from nrtune.trainables.samplers import SAMPLERS
 from nrtune.trainables.training import checkpoint
 from nrtune.trainables.training.config import TrialConfig, preset
-from nrtune.trainables.training.loop import Diverged, Training, TrainingData, fit
+from nrtune.trainables.training.fit import fit
+from nrtune.trainables.training.loop import Diverged, Training, open_training
+from nrtune.trainables.training.training_data import TrainingData
 
 CHEAP = {"epochs": 3, "encoder.channels": 8}
 TIMES = ("seconds", "samples_per_second")
@@ -146,7 +148,7 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_been(flat, stop_after
     for _ in range(stop_after):
         started.run_epoch()
     del started
-    resumed = Training(one, simulated_data, folder=tmp_path / "cut")
+    resumed = open_training(one, simulated_data, folder=tmp_path / "cut")
     assert resumed.epoch == stop_after
     while not resumed.done:
         report = resumed.run_epoch()
@@ -168,7 +170,7 @@ def test_scoring_in_between_changes_nothing(simulated_data, tmp_path):
 def test_a_folder_belongs_to_one_trial(simulated_data, tmp_path):
     fit(config(epochs=1), simulated_data, folder=tmp_path)
     with pytest.raises(UserError, match="belongs to another trial"):
-        Training(config(epochs=2), simulated_data, folder=tmp_path)
+        open_training(config(epochs=2), simulated_data, folder=tmp_path)
 
 
 def test_report_may_stop_the_training(simulated_data):

@@ -29,7 +29,7 @@ from nrtune.trainables.data.alleles import LONGEST, allele_windows, trim
 from nrtune.trainables.data.benchmarks import Benchmark, VariantSet
 from nrtune.trainables.data.benchmarks._windows import distinct_windows, sequence_windows
 from nrtune.trainables.data.dataset import array_digest
-from nrtune.trainables.data.genome import Genome
+from nrtune.trainables.data.genome import open_genome
 
 BY_COORDINATES, BY_SEQUENCES = ("chrom", "pos", "ref", "alt"), ("ref_seq", "alt_seq")
 SELECT, REPORT = "select", "report"
@@ -195,7 +195,7 @@ def _from_genome(
     pos = _numbers(path, table, "pos")
     both = np.empty((len(table), 2, length), np.uint8)
     mismatch = np.zeros(len(table), bool)
-    genome = Genome(_fasta_beside(path))
+    genome = open_genome(_fasta_beside(path))
     try:
         rows = zip(table["chrom"], pos, table["ref"].str.upper(), table["alt"].str.upper(), strict=True)
         for row, (chrom, at, ref, alt) in enumerate(rows):

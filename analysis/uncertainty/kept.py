@@ -1,0 +1,69 @@
+"""Comparisons that a campaign's folder keeps: they take seconds, and several commands show them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from nrtune.analysis.selection.use_cases import UseCase
+from nrtune.analysis.selection.winners import Winner
+from nrtune.analysis.sources.trials import CampaignFolder
+from nrtune.analysis.store.records import TrialRecord
+from nrtune.analysis.uncertainty.compared import Comparison
+from nrtune.analysis.uncertainty.intervals import Resampling
+from nrtune.trainables.core.files import write_atomically
+
+FORMAT = 1
+KEPT = 8
+"""Comparisons that a campaign's folder keeps: those of other options, or of before further trials, are made again."""
+
+_CACHE, _PREFIX = "analysis", "comparison-"
+
+
+def kept_in(
+    source: CampaignFolder,
+    select_on: str,
+    use_cases: Mapping[str, UseCase],
+    how: Resampling,
+    records: Sequence[TrialRecord],
+) -> Path:
+    """Where comparisons of these trials under these options are kept."""
+    rules = {
+        name: [rule.title, dict(rule.metrics), rule.ties, sorted(rule.magnitude)] for name, rule in use_cases.items()
+    }
+    trials = [[r.name, r.fingerprint, r.status, r.replicate_of, r.also] for r in records]
+    key = json.dumps([FORMAT, select_on, rules, dataclasses.astuple(how), trials, source.matched])
+    return source.folder / _CACHE / f"{_PREFIX}{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+
+
+def read_kept(path: Path) -> tuple[dict[str, Comparison], dict[str, str]]:
+    """Comparisons by use case, and for those without a winner the reason."""
+    stored = json.loads(path.read_text())
+    found = {}
+    for name, fields in stored["found"].items():
+        winner = {**fields["winner"], "twins": tuple(fields["winner"]["twins"])}
+        table = pd.DataFrame(fields["table"])
+        found[name] = Comparison(**{**fields, "winner": Winner(**winner), "table": table})
+    return found, stored["missing"]
+
+
+def keep(path: Path, found: Mapping[str, Comparison], missing: Mapping[str, str]) -> None:
+    """Store comparisons in a campaign's folder, and let go of the oldest; a folder that can't be written keeps none."""
+    stored = {}
+    for name, comparison in found.items():
+        table = comparison.table.to_dict("records")
+        fields = {field.name: getattr(comparison, field.name) for field in dataclasses.fields(comparison)}
+        stored[name] = fields | {"winner": dataclasses.asdict(comparison.winner), "table": table}
+    text = json.dumps({"found": stored, "missing": missing})
+    try:
+        write_atomically(path, lambda temporary: temporary.write_text(text))
+        kept = sorted(path.parent.glob(f"{_PREFIX}*.json"), key=lambda other: other.stat().st_mtime)
+        for old in kept[:-KEPT]:
+            old.unlink(missing_ok=True)
+    except OSError:
+        return

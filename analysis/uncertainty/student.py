@@ -1,0 +1,131 @@
+"""Intervals from resamples: the estimate ± t × standard error.
+
+The standard error is the spread of the resamples and t Student's, with degrees of freedom from the numbers of blocks and
+of seeds (Satterthwaite 1946, doi:10.2307/3002019): with five seeds a normal interval, or the resamples' own percentiles,
+would be too narrow (docs/LOG.md has the coverage of each).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtr, stdtrit
+
+from nrtune.analysis.uncertainty.bootstrap import Floats
+
+
+@dataclasses.dataclass(frozen=True)
+class Resampled:
+    """A metric of C configurations.
+
+    estimate: (C,). samples: (C, resamples). of_seed, seeds: each training's own value, and its seed. block_freedom: blocks
+    that were free to vary. bound: no value lies further from 0.
+    """
+
+    estimate: Floats
+    samples: Floats
+    of_seed: tuple[Floats, ...]
+    seeds: tuple[tuple[int, ...], ...]
+    block_freedom: int
+    bound: float = math.inf
+
+    def map(self, function: Callable[[Floats], Floats]) -> Resampled:
+        """The metric after an elementwise function, such as np.abs or np.negative."""
+        estimate = function(self.estimate)
+        return Resampled(
+            estimate,
+            function(self.samples),
+            tuple(map(function, self.of_seed)),
+            self.seeds,
+            self.block_freedom,
+            self.bound,
+        )
+
+
+class Interval(NamedTuple):
+    """Estimates (C,) with the ends of their intervals and two-sided p-values of being 0."""
+
+    estimate: Floats
+    low: Floats
+    high: Floats
+    p: Floats
+
+    @property
+    def holds_zero(self) -> NDArray[np.bool_]:
+        """Whether an interval includes 0; one that is undefined does."""
+        return ~((self.low > 0) | (self.high < 0))
+
+
+def own_intervals(resampled: Resampled, level: float) -> Interval:
+    """The interval of each configuration's own value."""
+    spread = [_variance_of_mean(values) for values in resampled.of_seed]
+    found = _intervals(resampled.estimate, resampled.samples, np.array(spread), resampled, level)
+    bound = resampled.bound
+    return found._replace(low=found.low.clip(-bound, bound), high=found.high.clip(-bound, bound))
+
+
+def paired_differences(resampled: Resampled, reference: int, level: float) -> Interval:
+    """The interval of each configuration's value less that of the one at index `reference`, paired."""
+    spread = [_spread_of_difference(resampled, number, reference) for number in range(len(resampled.estimate))]
+    estimate = resampled.estimate - resampled.estimate[reference]
+    differences = resampled.samples - resampled.samples[reference]
+    return _intervals(estimate, differences, np.array(spread), resampled, level)
+
+
+def _intervals(estimate: Floats, samples: Floats, of_seeds: Floats, resampled: Resampled, level: float) -> Interval:
+    """of_seeds: the part of each variance that is due to seeds; two columns, variance and degrees of freedom."""
+    variance = ignoring_nan(np.nanvar, samples, ddof=1)
+    variance = np.where(np.isfinite(estimate), variance, np.nan)
+    due_to_seeds, seed_freedom = of_seeds[:, 0], of_seeds[:, 1]
+    due_to_blocks = np.maximum(variance - due_to_seeds, 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        freedom = (due_to_seeds + due_to_blocks) ** 2 / (
+            due_to_seeds**2 / seed_freedom + due_to_blocks**2 / max(resampled.block_freedom, 1)
+        )
+    freedom = np.where(np.isfinite(freedom), freedom, max(resampled.block_freedom, 1))
+    error = np.sqrt(variance)
+    half = stdtrit(freedom, (1 + level) / 2) * error
+    with np.errstate(invalid="ignore", divide="ignore"):
+        p = 2 * stdtr(freedom, -np.abs(estimate) / error)
+    p = np.where(estimate == 0, 1.0, p)
+    return Interval(estimate, estimate - half, estimate + half, p)
+
+
+def holm(p: Floats) -> Floats:
+    """p-values (C,) corrected for being C, by Holm's step-down method (Holm 1979); NaN stays and does not count."""
+    corrected = np.full(len(p), np.nan)
+    defined = np.flatnonzero(np.isfinite(p))
+    order = defined[np.argsort(p[defined], kind="stable")]
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1))
+    corrected[order] = stepped.clip(max=1)
+    return corrected
+
+
+def _variance_of_mean(values: Floats) -> tuple[float, float]:
+    """The variance of a mean over n seeds and its degrees of freedom; (0, 1) for one."""
+    if len(values) < 2:
+        return 0.0, 1.0
+    return float(np.var(values, ddof=1)) / len(values), len(values) - 1.0
+
+
+def _spread_of_difference(resampled: Resampled, one: int, other: int) -> tuple[float, float]:
+    """What seeds add to the variance of a difference of two means: paired where both have the same seeds."""
+    first, second = resampled.of_seed[one], resampled.of_seed[other]
+    if resampled.seeds[one] == resampled.seeds[other]:
+        return _variance_of_mean(first - second)
+    (v1, f1), (v2, f2) = _variance_of_mean(first), _variance_of_mean(second)
+    if v1 + v2 == 0:
+        return 0.0, 1.0
+    return v1 + v2, (v1 + v2) ** 2 / (v1**2 / f1 + v2**2 / f2)
+
+
+def ignoring_nan(function: Callable[..., Floats], values: Floats, axis: int = 1, **more: int) -> Floats:
+    """nanmean or nanvar, NaN where nothing is defined."""
+    defined = np.isfinite(values).sum(axis=axis) > more.get("ddof", 0)
+    filled = np.where(np.expand_dims(defined, axis), values, 0.0)
+    return np.where(defined, function(filled, axis=axis, **more), math.nan)

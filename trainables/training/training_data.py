@@ -1,0 +1,44 @@
+"""What a trial is given: sequences to learn from, and variants that it is scored on."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.data.benchmarks import VariantSet
+from nrtune.trainables.data.dataset import Dataset
+from nrtune.trainables.training.config import TrialConfig
+
+
+class TrainingData(NamedTuple):
+    """What a trial learns from, and the benchmarks whose variants it is scored on."""
+
+    dataset: Dataset
+    benchmarks: tuple[VariantSet, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"TrainingData({', '.join(map(repr, (self.dataset, *self.benchmarks)))})"
+
+    def benchmark(self, name: str) -> VariantSet | None:
+        """The variants of a benchmark, by its registered name; None where there are none."""
+        return next((variants for variants in self.benchmarks if variants.benchmark == name), None)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The digest of each benchmark, by its name."""
+        return {variants.benchmark: variants.digest for variants in self.benchmarks}
+
+    def fingerprint_of(self, config: TrialConfig) -> str:
+        """The fingerprint of a trial on these data.
+
+        CAGI5 and the saturation mutagenesis table have a place of their own, as they had before there were others.
+        """
+        digests = self.digests
+        placed = [digests.pop(name, "none") for name in ("cagi5", "satmut")]
+        return config.fingerprint(self.dataset.digest, *placed, *(f"{n}:{digests[n]}" for n in sorted(digests)))
+
+    def check_noise(self, config: TrialConfig) -> None:
+        """Raise UserError where the configuration needs noise that was not measured."""
+        if config.needs_noise and self.dataset.aleatoric_std is None:
+            part = f"loss {config.loss.name()}" if config.loss.needs_noise else f"sampler {config.sampler.name()}"
+            raise UserError(f"{self.dataset.name}: no noise was measured, and {part} needs it")
