@@ -55,13 +55,15 @@ class ReadTest(NamedTuple):
 
 
 def read_effects(path: Path, variants: VariantSet) -> ReadEffects:
-    """Read predicted effects and match them to variants by element, pos, ref and alt.
+    """Read predicted effects and match them to variants by element, pos, ref and alt, and where it takes that by chrom.
 
     Variants that the folder lacks are left out and counted. Where the folder's ref is not the genome's, a row may have
     either. Raises UserError for a file that can't be read, lacks a column, holds no variant of the folder, a value that
     is not finite, or two values of one variant.
     """
-    table = _read_table(path, VARIANT_COLUMNS, ("chrom",))
+    needed = (*VARIANT_COLUMNS, "chrom") if variants.scattered else VARIANT_COLUMNS
+    table = _read_table(path, needed, () if variants.scattered else ("chrom",))
+    key = [*_KEY, "chrom"] if variants.scattered else _KEY
     pos = _numbers(path, table, "pos").astype(np.float64)
     broken = pos != np.rint(pos)
     if broken.any():
@@ -76,9 +78,12 @@ def read_effects(path: Path, variants: VariantSet) -> ReadEffects:
         }
     )
     table_of_folder = variants.table()
-    known = table_of_folder[_KEY]
+    if variants.scattered:
+        table_of_folder = table_of_folder.assign(chrom=[_bare(chrom) for chrom in variants.chrom])
+        found["chrom"] = [_bare(chrom) for chrom in _texts(path, table, "chrom")]
+    known = table_of_folder[key]
     found["ref"] = _ref_of_folder(found, table_of_folder)
-    unknown = ~pd.MultiIndex.from_frame(found[_KEY]).isin(pd.MultiIndex.from_frame(known))
+    unknown = ~pd.MultiIndex.from_frame(found[key]).isin(pd.MultiIndex.from_frame(known))
     if unknown.all():
         element = str(found["element"].iloc[0])
         if element not in variants.elements:
@@ -89,19 +94,19 @@ def read_effects(path: Path, variants: VariantSet) -> ReadEffects:
             f"{path}: none of {len(found)} variants is in {variants.name}, first {_named(found.iloc[0])} in row 1;"
             f" positions are 1-based, on {variants.assembly}, alleles as in the folder"
         )
-    if "chrom" in table:
+    if "chrom" in table and not variants.scattered and (variants.chrom != "").all():
         chrom = np.array(_texts(path, table, "chrom"), object)
         _check_chrom(path, chrom, found["element"].to_numpy(), ~unknown, variants)
-    left_out = found[unknown].drop_duplicates(_KEY)
+    left_out = found[unknown].drop_duplicates(key)
     found = found[~unknown]
     found = found.drop_duplicates()
-    twice = found.duplicated(_KEY)
+    twice = found.duplicated(key)
     if twice.any():
         raise UserError(
             f"{path}: predicts {twice.sum()} variants twice with different values, first"
             f" {_named(found[twice].iloc[0])}; keep one row a variant"
         )
-    laid = known.merge(found, on=_KEY, how="left", validate="many_to_one")
+    laid = known.merge(found, on=key, how="left", validate="many_to_one")
     first = _named(left_out.iloc[0]) if len(left_out) else ""
     return ReadEffects(path, laid["variant_effect"].to_numpy(np.float64), len(left_out), first)
 
@@ -136,7 +141,7 @@ def _check_chrom(
     variants: VariantSet,
 ) -> None:
     """Refuse a row, of those chosen, whose chromosome is not its element's."""
-    of_element = dict(zip(variants.elements, variants.chrom, strict=True))
+    of_element = {name: str(variants.chrom[variants.rows(name, part)[0]]) for part, name, _ in variants.groups()}
     for row in np.flatnonzero(rows):
         here, name = chrom[row], element[row]
         if _bare(here) != _bare(of_element[name]):

@@ -164,7 +164,7 @@ class Resampler:
         if "block" in table:
             block = position_blocks(table["block"].to_numpy(np.int64)[here], 1)
         else:
-            block = position_blocks(table["pos"].to_numpy(np.int64)[here], self.how.block)
+            block = position_blocks(_apart(table[here], self.how.block), self.how.block)
         chosen = variants.strata[stratum][here]
         if chosen.sum() < MIN_STRATUM:
             return None
@@ -208,6 +208,17 @@ class Resampler:
             members.block_freedom,
             members.bound,
         )
+
+
+def _apart(rows: pd.DataFrame, block: int) -> Ints:
+    """Positions (n,), those of each further chromosome so far behind that no block holds two."""
+    pos = rows["pos"].to_numpy(np.int64)
+    if "chrom" not in rows:
+        return pos
+    number = np.unique(rows["chrom"].to_numpy(str), return_inverse=True)[1]
+    span = (int(pos.max() - pos.min()) // block + 2) * block
+    apart: Ints = pos + number * span
+    return apart
 
 
 class _Members(NamedTuple):

@@ -216,6 +216,7 @@ def _run(settings: RunSettings) -> None:
     counts = ", ".join(f"{count} {status}" for status, count in sorted(outcome.counts.items())) or "no trial"
     why = f" ({outcome.why})" if outcome.why not in ("", outcome.state) else ""
     typer.echo(f"{outcome.state}{why}: {counts}", err=True)
+    from nrtune.orchestrator.state.locations import MLFLOW
     from nrtune.orchestrator.views.status import sharing_and_alike, tracker_line
 
     for sentence in sharing_and_alike(plan.folder):
@@ -224,6 +225,6 @@ def _run(settings: RunSettings) -> None:
         typer.echo("the same command again goes on from here", err=True)
         raise typer.Exit(INTERRUPTED if outcome.why == "interrupted" else 0)
     typer.echo(tracker_line(plan.folder), err=True)
-    if settings.tracker == "mlflow":
+    if settings.tracker == MLFLOW:
         typer.echo(f"  open it with: nrtune ui {settings.out}", err=True)
     typer.echo(f"winners: nrtune best {settings.out}", err=True)

@@ -146,7 +146,9 @@ def report(
     folder = out or (campaign.folder / "report" if isinstance(campaign, CampaignFolder) else Path("report"))
     page = write_report(comparisons, folder)
     typer.echo(str(page))
-    if isinstance(campaign, CampaignFolder):
+    from nrtune.orchestrator.state.locations import MLFLOW, tracker_of
+
+    if isinstance(campaign, CampaignFolder) and tracker_of(campaign.folder) == MLFLOW:
         from nrtune.orchestrator.tracking.registry import log_report
 
         try:

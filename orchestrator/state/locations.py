@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from nrtune.analysis.store.records import read_manifest
+from nrtune.trainables.core.errors import UserError
 
-DATABASE = "mlflow.db"
+MLFLOW, DATABASE = "mlflow", "mlflow.db"
 RAY_FOLDER = "ray"
 
 
@@ -16,8 +17,15 @@ def default_uri(folder: Path) -> str:
 
 
 def tracking_uri(folder: Path) -> str:
-    """Where a campaign's MLflow records are. Raises UserError for a folder that holds no campaign."""
+    """Where a campaign's MLflow records are. Raises UserError for a folder that holds no campaign, or another tracker's."""
+    if (tracker := tracker_of(folder)) != MLFLOW:
+        raise UserError(f"{folder}: its trials are shown by the tracker {tracker}, and MLflow has none of them")
     return str(read_manifest(folder)["identity"]["tracking_uri"] or default_uri(folder))
+
+
+def tracker_of(folder: Path) -> str:
+    """What shows a campaign's trials. Raises UserError for a folder that holds no campaign."""
+    return str(read_manifest(folder)["identity"].get("tracker", MLFLOW))
 
 
 def absolute(url: str | None) -> str | None:

@@ -15,7 +15,7 @@ from nrtune.analysis.sources.open import open_campaign, open_folder
 from nrtune.analysis.store.duplicates import find_alike
 from nrtune.analysis.store.records import read_manifest, read_status
 from nrtune.orchestrator.state.ledger import is_running
-from nrtune.orchestrator.state.locations import tracking_uri
+from nrtune.orchestrator.state.locations import MLFLOW, tracker_of, tracking_uri
 from nrtune.orchestrator.views.tables import by_status, cell, print_table
 from nrtune.trainables.core.errors import UserError, suggest
 
@@ -35,9 +35,8 @@ SHORT_COLUMNS = {
 
 def tracker_line(folder: Path) -> str:
     """What a campaign's trials can be seen in, and where that is."""
-    identity = read_manifest(folder)["identity"]
-    if (name := identity.get("tracker", "mlflow")) != "mlflow":
-        return f"{name}: {identity['tracking_uri'] or folder}"
+    if (name := tracker_of(folder)) != MLFLOW:
+        return f"{name}: {read_manifest(folder)['identity']['tracking_uri'] or folder}"
     return f"MLflow: {tracking_uri(folder)}"
 
 

@@ -15,6 +15,7 @@ import nrtune
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.campaign.run import run_campaign
+from nrtune.orchestrator.state.locations import tracking_uri
 from nrtune.orchestrator.state.settings import Settings
 from nrtune.orchestrator.views import status
 from nrtune.trainables.core.registry import PLUGIN_VARIABLE
@@ -177,6 +178,8 @@ def test_a_rule_and_a_tracker_of_ones_own_are_used(promoters):
     ended = [json.loads(line)["name"] for line in (promoters / "ended.jsonl").read_text().splitlines()]
     assert sorted(ended) == sorted(record.name for record in nrtune.open_campaign(promoters).records())
     assert not (promoters / "mlflow.db").exists()
+    with pytest.raises(nrtune.UserError, match="its trials are shown by the tracker lines"):
+        tracking_uri(promoters)
 
 
 @pytest.mark.parametrize(

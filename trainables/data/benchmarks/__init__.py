@@ -19,6 +19,9 @@ from nrtune.trainables.core.registry import ObjectRegistry
 from nrtune.trainables.data.benchmarks._windows import distinct_windows, sequence_windows
 from nrtune.trainables.data.dataset import array_digest
 
+REF, ALT = "REF", "ALT"
+"""Alleles of variants of which the sequences alone are known."""
+
 DELETION = "-"
 """The allele of a deletion, in a table that has one base a row."""
 
@@ -28,11 +31,12 @@ class VariantSet:
     """V variants with their measured effects, and the windows that predict them.
 
     benchmark: the registered name, with which its metrics begin. title: the benchmark's for people. name: that of the folder
-    or file. assembly: of the positions, or "". cell_line: whose elements are matched, or "". elements: names. chrom: of each
-    element, or "". matched: the elements that means are over. parts: names of the parts that are scored apart; "" is a part
+    or file. assembly: of the positions, or "". cell_line: whose elements are matched, or "". elements: names. matched: the
+    elements that means are over. parts: names of the parts that are scored apart; "" is a part
     without a name of its own. selectable: the parts that selection may look at. strata: names of disjoint groups.
 
-    element, part, stratum: (V,) uint8, indices into these; without strata, `stratum` is all 0. pos: (V,) int64, 1-based.
+    element, part, stratum: (V,) uint8, indices into these; without strata, `stratum` is all 0. chrom: (V,), "" where
+    unknown. pos: (V,) int64, 1-based.
     ref, alt: (V,) alleles. value: (V,) float64, the measured effect, log2 of an MPRA. standard_error: (V,) of it, or None.
     block: (V,) int64, variants of one number are drawn together in a bootstrap; None: those of neighbouring positions.
     ref_mismatch: (V,) bool, ref differs from the reference sequence. windows: (W, length) uint8 tokens, each distinct
@@ -46,7 +50,6 @@ class VariantSet:
     assembly: str
     cell_line: str
     elements: tuple[str, ...]
-    chrom: tuple[str, ...]
     matched: tuple[str, ...]
     parts: tuple[str, ...]
     selectable: tuple[str, ...]
@@ -54,6 +57,7 @@ class VariantSet:
     element: NDArray[np.uint8]
     part: NDArray[np.uint8]
     stratum: NDArray[np.uint8]
+    chrom: NDArray[np.str_]
     pos: NDArray[np.int64]
     ref: NDArray[np.str_]
     alt: NDArray[np.str_]
@@ -93,6 +97,11 @@ class VariantSet:
         named = {name: self.stratum == number for number, name in enumerate(self.strata)}
         return {"all": np.ones(len(self), bool), **named}
 
+    @property
+    def scattered(self) -> bool:
+        """Whether some element lies on several chromosomes, so that a position alone does not name a variant."""
+        return bool(len(np.unique(np.stack([self.element.astype(np.str_), self.chrom]), axis=1).T) > len(self.elements))
+
     def groups(self) -> Iterator[tuple[str, str, NDArray[np.int64]]]:
         """Part, element and rows of each that has any."""
         for part in self.parts:
@@ -121,8 +130,8 @@ class VariantSet:
     def table(self) -> pd.DataFrame:
         """One row a variant.
 
-        Columns: element, matched (whether means are over it), part, stratum, chrom, pos, ref, alt, value, those of `columns`,
-        ref_mismatch and, where there are any, standard_error and block.
+        Columns: element, matched (whether means are over it), part, stratum, pos, ref, alt, value, those of `columns`,
+        ref_mismatch and, where they are known, chrom, standard_error and block.
         """
         elements = np.array(self.elements)[self.element]
         known = {
@@ -130,7 +139,6 @@ class VariantSet:
             "matched": np.isin(elements, self.matched),
             "part": np.array(self.parts)[self.part],
             "stratum": np.array(self.strata)[self.stratum] if self.strata else np.full(len(self), ""),
-            "chrom": np.array(self.chrom)[self.element],
             "pos": self.pos,
             "ref": self.ref,
             "alt": self.alt,
@@ -138,6 +146,7 @@ class VariantSet:
             **self.columns,
             "ref_mismatch": self.ref_mismatch,
         }
+        known |= {"chrom": self.chrom} if (self.chrom != "").all() else {}
         optional = {"standard_error": self.standard_error, "block": self.block}
         return pd.DataFrame(known | {name: column for name, column in optional.items() if column is not None})
 
@@ -173,7 +182,7 @@ class VariantSet:
             assembly="",
             cell_line="",
             elements=elements,
-            chrom=("",) * len(elements),
+            chrom=np.full(len(ref), ""),
             matched=elements,
             parts=("",),
             selectable=(),
@@ -182,8 +191,8 @@ class VariantSet:
             part=np.zeros(len(ref), np.uint8),
             stratum=np.zeros(len(ref), np.uint8),
             pos=number,
-            ref=np.full(len(ref), "ref"),
-            alt=np.full(len(ref), "alt"),
+            ref=np.full(len(ref), REF),
+            alt=np.full(len(ref), ALT),
             value=effect,
             block=number,
             ref_mismatch=np.zeros(len(ref), bool),

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.data.alleles import LONGEST, allele_windows, trim
-from nrtune.trainables.data.benchmarks import Benchmark, VariantSet
+from nrtune.trainables.data.benchmarks import ALT, REF, Benchmark, VariantSet
 from nrtune.trainables.data.benchmarks._windows import distinct_windows, sequence_windows
 from nrtune.trainables.data.dataset import array_digest
 from nrtune.trainables.data.genome import open_genome
@@ -66,12 +66,11 @@ def read_table(path: str | os.PathLike[str], *, length: int = 230, cell_line: st
     else:
         both = sequence_windows(list(table["ref_seq"]), list(table["alt_seq"]), length, str(path))
         mismatch, pos = np.zeros(len(table), bool), np.arange(1, len(table) + 1, dtype=np.int64)
-        ref, alt, chrom = (np.full(len(table), text) for text in ("ref", "alt", ""))
+        ref, alt, chrom = (np.full(len(table), text) for text in (REF, ALT, ""))
         block = pos  # nobody knows which lie close together
     windows, ref_window, alt_window = distinct_windows(both)
     lines = table["cell_line"].to_numpy(np.str_) if "cell_line" in table else None
     matched = _matched(path, elements, element, lines, cell_line)
-    of_element = [sorted(set(chrom[element == number])) for number in range(len(elements))]
     names = np.frombuffer("\n".join((*elements, "", *strata, "", *matched)).encode(), np.uint8)
     notes = [f"{int(mismatch.sum())} variants' ref differ from the genome; kept"] if mismatch.any() else []
     return VariantSet(
@@ -81,7 +80,6 @@ def read_table(path: str | os.PathLike[str], *, length: int = 230, cell_line: st
         assembly="",
         cell_line=cell_line if lines is not None and cell_line is not None else "",
         elements=elements,
-        chrom=tuple(of[0] if len(of) == 1 else "" for of in of_element),
         matched=matched,
         parts=("", SELECT) if (part == 1).any() else ("",),
         selectable=(SELECT,),
@@ -89,6 +87,7 @@ def read_table(path: str | os.PathLike[str], *, length: int = 230, cell_line: st
         element=element,
         part=part,
         stratum=stratum,
+        chrom=chrom,
         pos=pos,
         ref=ref,
         alt=alt,
