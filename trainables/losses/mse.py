@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 from jaxtyping import Float
-from nrtune.trainables.models.prediction import Prediction
 from torch import Tensor
 
 from nrtune.trainables.losses import Loss, Progress, Target
 from nrtune.trainables.losses._pointwise import squared_error_term
+from nrtune.trainables.models.prediction import Prediction
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -6,12 +6,12 @@ import dataclasses
 from typing import ClassVar
 
 from jaxtyping import Float
-from nrtune.trainables.models.prediction import Prediction
 from torch import Tensor
 
 from nrtune.trainables.core.component import param
 from nrtune.trainables.losses import Loss, Progress, Target
 from nrtune.trainables.losses._pairwise import rank_stability_term
+from nrtune.trainables.models.prediction import Prediction
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
