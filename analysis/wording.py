@@ -33,10 +33,10 @@ _WORDS = {
 }
 
 
-def words(metric: str) -> str:
+def label(metric: str) -> str:
     """A metric's name for people: `CAGI5 Spearman, challenge`."""
     if metric.startswith("val/noise/"):
-        return words(metric.removeprefix("val/")).removesuffix("test") + "validation"
+        return label(metric.removeprefix("val/")).removesuffix("test") + "validation"
     if metric in _WORDS:
         return _WORDS[metric] + ", test"
     match metric.split("/"):
@@ -63,11 +63,11 @@ def _of_variants(title: str, rest: Sequence[str]) -> str | None:
 
 def phrase(metric: str) -> str:
     """A metric's name within a sentence."""
-    name = words(metric)
+    name = label(metric)
     return name if name[:2].isupper() else name[:1].lower() + name[1:]
 
 
-UNTOLD = "can't be told from the baseline"
+NOT_SIGNIFICANT = "not significantly different from the baseline"
 """What is said of a winner whose change from the baseline may be luck."""
 
 

@@ -60,13 +60,14 @@ class FigureData:
             if name not in table:
                 table[name] = None
         table["label"] = short_names([str(name) for name in table["name"]])
-        twins: dict[str, list[str]] = {}
+        aliases: dict[str, list[str]] = {}
         for original, label in zip(table["same_as"], table["label"], strict=True):
             if isinstance(original, str):
-                twins.setdefault(original, []).append(label)
+                aliases.setdefault(original, []).append(label)
         table = table[table["same_as"].isna()].reset_index(drop=True)
         labels = [
-            " = ".join([label, *twins.get(name, ())]) for name, label in zip(table["name"], table["label"], strict=True)
+            " = ".join([label, *aliases.get(name, ())])
+            for name, label in zip(table["name"], table["label"], strict=True)
         ]
         return table.assign(label=labels)
 

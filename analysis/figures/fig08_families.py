@@ -8,7 +8,7 @@ from nrtune.analysis.figures.data import LOWER_IS_BETTER, NOISE, PEARSON, SPEARM
 from nrtune.analysis.figures.panels import boxes, group_by_family, row_height
 from nrtune.analysis.figures.style import family_title, new_figure
 from nrtune.analysis.selection.winners import BASELINE
-from nrtune.analysis.wording import number, phrase, words
+from nrtune.analysis.wording import label, number, phrase
 
 TITLE = "Families over four metrics"
 _METRICS = (SPEARMAN, PEARSON, "test/spearman", NOISE)
@@ -25,7 +25,7 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     said: list[str] = []
     for ax, letter, metric in zip(axes, "abcd", metrics, strict=False):
         groups = group_by_family(data, data.scored["family"], metric)
-        boxes(ax, data, groups, metric, f"{letter}  {words(metric).removesuffix(', challenge').removesuffix(', test')}")
+        boxes(ax, data, groups, metric, f"{letter}  {label(metric).removesuffix(', challenge').removesuffix(', test')}")
         medians = {rows["family"].iloc[0]: float(data.values(rows, metric).median()) for rows in groups.values()}
         if len(medians) > 1:
             medians.pop(BASELINE, None)

@@ -13,7 +13,7 @@ from nrtune.analysis.figures.panels import REFERENCES, legend
 from nrtune.analysis.figures.style import PALE, family_title, look, new_figure
 from nrtune.analysis.selection.use_cases import asked_of
 from nrtune.analysis.selection.winners import BASELINE, Winner, find_winner
-from nrtune.analysis.wording import UNTOLD, count, listed, number
+from nrtune.analysis.wording import NOT_SIGNIFICANT, count, listed, number
 from nrtune.trainables.core.errors import UserError
 
 TITLE = "What to use for what"
@@ -64,7 +64,7 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     )
     return figure, sentences(
         f"Use {_each(uses, '{} for {}')}." if uses else "",
-        f"{_each(untold, f'{{}} {UNTOLD} for {{}}')}." if untold else "",
+        f"{_each(untold, f'{{}} is {NOT_SIGNIFICANT} for {{}}')}." if untold else "",
         f"The baseline is better than {_each(stay, '{} for {}')}." if stay else "",
         "For a use case of several metrics the first is drawn.",
         f"Selected on {selected}, each from up to {count(max(w.candidates for w in winners), 'trial')}.",
@@ -89,8 +89,8 @@ def _each(groups: Mapping[str, Sequence[str]], said: str) -> str:
 
 
 def _is_untold(data: FigureData, winner: Winner) -> bool:
-    """Whether a winner was compared with the baseline and can't be told from it."""
-    return winner.trial != winner.baseline and data.verdicts.get(winner.use_case) == UNTOLD
+    """Whether a winner was compared with the baseline and is not significantly different from it."""
+    return winner.trial != winner.baseline and data.verdicts.get(winner.use_case) == NOT_SIGNIFICANT
 
 
 def _is_below_baseline(data: FigureData, winner: Winner) -> bool:
@@ -118,7 +118,7 @@ def _row(ax: Axes, data: FigureData, place: int, winner: Winner, family: str) ->
 
 
 def _sentences(data: FigureData, winner: Winner, label: str, family: str) -> tuple[str, str]:
-    """What to use; and its value, how that compares, and whether it can be told from others."""
+    """What to use; and its value, how that compares, and whether it is significantly different from others."""
     rule = data.use_cases[winner.use_case]
     metric, direction = next(iter(winner.reported)), next(iter(rule.metrics.values()))
     value, reference = winner.reported[metric], winner.baseline_reported.get(metric)

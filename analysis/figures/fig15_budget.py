@@ -12,7 +12,7 @@ from nrtune.analysis.figures.panels import FREE, legend
 from nrtune.analysis.figures.style import INK, in_order, look, new_figure
 from nrtune.analysis.selection.winners import BASELINE
 from nrtune.analysis.store.records import FINISHED, SCORED
-from nrtune.analysis.wording import count, number, words
+from nrtune.analysis.wording import count, label, number
 
 TITLE = "Budget spent and best so far"
 
@@ -54,7 +54,7 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
         ax.set_title(title)
         ax.set_xlabel(f"{axis}, {unit}")
         ax.set_xlim(left=-0.02 * ax.get_xlim()[1])
-    overall.set_ylabel(words(metric))
+    overall.set_ylabel(label(metric))
     legend(figure, trials.loc[value.notna(), "family"])
     best = int(value.argmax())
     lost = float(seconds[value.isna()].sum())

@@ -16,7 +16,7 @@ from nrtune.analysis.figures.data import FigureData, sentences
 from nrtune.analysis.figures.panels import legend, row_height
 from nrtune.analysis.figures.studies import is_log, study_of
 from nrtune.analysis.figures.style import family_title, in_order, look, new_figure
-from nrtune.analysis.wording import listed, words
+from nrtune.analysis.wording import label, listed
 
 TITLE = "Parameter slices"
 _LEAST, _MOST, _COLUMNS = 3, 12, 2
@@ -48,11 +48,11 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
         points_of = table[table["parameter"] == name]
         if name in choices:
             _of_choices(ax, points_of, choices[name], str(name))
-            ax.set_xlabel(words(data.objective))
+            ax.set_xlabel(label(data.objective))
         else:
             first = next(line[0] for line in lines if name in line)
             if name == first:
-                ax.set_ylabel(words(data.objective))
+                ax.set_ylabel(label(data.objective))
             else:
                 ax.sharey(panels[first])
                 ax.tick_params(labelleft=False)

@@ -17,7 +17,7 @@ from nrtune.analysis.figures.data import CAGI5, STRATA, FigureData
 from nrtune.analysis.figures.labels import label_point, label_reference
 from nrtune.analysis.figures.style import GREY, INK, PALE, family_title, in_order, look, new_figure
 from nrtune.analysis.selection.winners import BASELINE
-from nrtune.analysis.wording import number, words
+from nrtune.analysis.wording import label, number
 
 PITCH = 0.128
 """Height of a row of a chart, in inches: a line of small type and some air."""
@@ -157,7 +157,7 @@ def scatter(
     for place in data.reference_values(y).items():
         _reference(ax, *place, horizontal=True)
     zero_lines(ax)
-    ax.set_ylabel(words(y))
+    ax.set_ylabel(label(y))
     _finish_metric_axis(ax, data, x, title, baseline=False)
 
 
@@ -248,7 +248,7 @@ def _finish_metric_axis(ax: Axes, data: FigureData, metric: str, title: str, bas
         if np.isfinite(value):
             ax.axvline(value, color=INK, linewidth=0.6, linestyle=(0, (1, 1)), zorder=2)
     ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    ax.set_xlabel(words(metric))
+    ax.set_xlabel(label(metric))
     ax.set_title(title)
 
 

@@ -35,13 +35,13 @@ from nrtune.analysis.report.document import (
 )
 from nrtune.analysis.report.html import html_page
 from nrtune.analysis.report.markdown import markdown
-from nrtune.analysis.report.summaries import told_words, winner_records
+from nrtune.analysis.report.summaries import significance, winner_records
 from nrtune.analysis.report.winners import verdict_of, winners_part
 from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.store.budget import CPU_HOUR, GPU_HOUR, spent
 from nrtune.analysis.store.records import SCORED, benchmarks_of
 from nrtune.analysis.uncertainty.comparison import Comparisons
-from nrtune.analysis.wording import words
+from nrtune.analysis.wording import label
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.core.files import write_atomically
 from nrtune.trainables.data.benchmarks import BENCHMARKS, reported_prefix
@@ -105,7 +105,7 @@ def make_report(comparisons: Comparisons, pictures: Sequence[Picture] = ()) -> R
 def _further() -> dict[str, str]:
     """The metric of each benchmark but CAGI5, and its name."""
     metrics = [f"{reported_prefix(name)}/spearman/all/mean" for name in BENCHMARKS if name != "cagi5"]
-    return {metric: words(metric) for metric in metrics}
+    return {metric: label(metric) for metric in metrics}
 
 
 def figure_data(comparisons: Comparisons) -> FigureData:
@@ -118,7 +118,7 @@ def figure_data(comparisons: Comparisons) -> FigureData:
         intervals=comparisons.value_intervals(metrics),
         references=comparisons.source.references(),
         use_cases=comparisons.use_cases,
-        verdicts={name: told_words(comparisons, one) for name, one in comparisons.compare_all()[0].items()},
+        verdicts={name: significance(comparisons, one) for name, one in comparisons.compare_all()[0].items()},
     )
 
 

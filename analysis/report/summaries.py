@@ -8,17 +8,17 @@ from typing import Any
 
 from nrtune.analysis.uncertainty.compared import Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
-from nrtune.analysis.wording import UNTOLD, count, number, p_value
+from nrtune.analysis.wording import NOT_SIGNIFICANT, count, number, p_value
 
 SIGNIFICANT = 0.05
 """The level of every claim, after Holm's correction for the number of candidates."""
 
 REFERENCE_NAMES = {"constant": "constant predictor", "kmer_ridge": "6-mer ridge regression"}
-"""Reference lines by their names in a campaign's books."""
+"""Non-neural baselines by their names in a campaign's records."""
 
 
-def told_from_baseline(comparisons: Comparisons, comparison: Comparison) -> bool:
-    """Whether a winner is better than the baseline by more than luck, corrected for the number of candidates."""
+def is_significant(comparisons: Comparisons, comparison: Comparison) -> bool:
+    """Whether a winner is significantly better than the baseline, corrected for the number of candidates."""
     winner, rule = comparison.winner, comparisons.use_cases[comparison.winner.use_case]
     row = comparison.of(winner.trial)
     if winner.baseline is None or winner.trial == winner.baseline or not row["p_holm"] < SIGNIFICANT:
@@ -27,16 +27,18 @@ def told_from_baseline(comparisons: Comparisons, comparison: Comparison) -> bool
     return bool(row["change"] < 0 if falls else row["change"] > 0)
 
 
-def told_words(comparisons: Comparisons, comparison: Comparison) -> str:
-    """What a winner can be told from, in a few words; "" where there are no intervals."""
+def significance(comparisons: Comparisons, comparison: Comparison) -> str:
+    """What a winner is significantly different from, in a few words; "" where there are no intervals."""
     if comparison.why_not:
         return ""
-    if comparison.winner.baseline is not None and not told_from_baseline(comparisons, comparison):
-        return UNTOLD
+    if comparison.winner.baseline is not None and not is_significant(comparisons, comparison):
+        return NOT_SIGNIFICANT
     if comparison.winner.candidates == 1:
         return "the only candidate"
-    rivals = len(comparison.tie_set) - 1
-    return f"can't be told from {count(rivals, 'other')}" if rivals else "can be told from every other"
+    rivals = len(comparison.not_different) - 1
+    if rivals:
+        return f"not significantly different from {count(rivals, 'other')}"
+    return "significantly different from every other"
 
 
 def verdict(comparisons: Comparisons, comparison: Comparison) -> str:
@@ -50,13 +52,13 @@ def verdict(comparisons: Comparisons, comparison: Comparison) -> str:
         return winner.note
     p = comparison.of(winner.trial)["p_holm"]
     said = f"adjusted p {p_value(p)}" if math.isfinite(p) else "p is undefined"
-    if told_from_baseline(comparisons, comparison):
+    if is_significant(comparisons, comparison):
         return f"significantly better than the baseline ({said})"
     return f"not significantly different from the baseline ({said})"
 
 
 def below_references(comparisons: Comparisons, comparison: Comparison) -> list[str]:
-    """A sentence for each reference line that a winner is below; none for a use case of several metrics."""
+    """A sentence for each non-neural baseline that a winner is below; none for a use case of several metrics."""
     winner, rule = comparison.winner, comparisons.use_cases[comparison.winner.use_case]
     if rule.composite:
         return []
@@ -80,7 +82,7 @@ def selection_sentence(select_on: str, candidates: int, replicates: int) -> str:
     seeds = (
         f"Means over {replicates} seeds."
         if replicates
-        else ("One seed each: another may come out otherwise by more than its interval (nrtune replicate).")
+        else ("Single seed: intervals leave out training variance; run nrtune replicate.")
     )
     return f"Winners of up to {count(candidates, 'candidate')}, selected on {data}. {seeds}"
 
@@ -110,7 +112,7 @@ def winner_record(comparisons: Comparisons, comparison: Comparison) -> dict[str,
         "baseline_reported": dict(winner.baseline_reported),
         "candidates": winner.candidates,
         "without_metric": winner.without_metric,
-        "twins": list(winner.twins),
+        "aliases": list(winner.aliases),
         "replicates": winner.replicates,
         "note": winner.note,
         "interval": {
@@ -130,7 +132,7 @@ def winner_record(comparisons: Comparisons, comparison: Comparison) -> dict[str,
                 "probability_best",
             )
         },
-        "tie_set": list(comparison.tie_set),
+        "not_different": list(comparison.not_different),
         "left_out": dict(comparison.left_out),
         "smallest_difference": comparison.smallest_difference,
         "why_no_interval": comparison.why_not or None,

@@ -1,4 +1,4 @@
-"""The part of a report that is read first: what can be told, the winners, and how far they can be trusted."""
+"""The part of a report that is read first: what is significant, the winners, and how far they can be trusted."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ from nrtune.analysis.report.document import (
 )
 from nrtune.analysis.report.summaries import (
     REFERENCE_NAMES,
+    SIGNIFICANT,
     below_references,
+    is_significant,
     selection_sentence,
-    told_from_baseline,
 )
 from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.store.records import STATUSES
 from nrtune.analysis.uncertainty.compared import Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
-from nrtune.analysis.wording import count, listed, number, phrase, words
+from nrtune.analysis.wording import count, label, listed, number, phrase
 
-NOT_TOLD = "No method can be told from the baseline on these variants"
+NO_IMPROVEMENT = "No significant improvement over the baseline on these variants"
 
 
 def winners_part(comparisons: Comparisons, verdict: str) -> Iterator[Block]:
-    """Summary, winners and their configurations, what else could have won, reference lines, what was selected on what."""
+    """Summary, winners and their configurations, what else could have won, non-neural baselines, selection data."""
     found, missing = comparisons.compare_all()
     yield Heading("Summary")
     yield Paragraph(verdict, strong=True)
@@ -48,27 +49,27 @@ def winners_part(comparisons: Comparisons, verdict: str) -> Iterator[Block]:
 
 
 def verdict_of(comparisons: Comparisons) -> str:
-    """Which methods can be told from the baseline, in a sentence or two."""
+    """Which methods are significantly better than the baseline, in a sentence or two."""
     found, _ = comparisons.compare_all()
     if not found:
         return "There is no winner: no finished trial has a use case's metrics."
     told: dict[str, list[str]] = {}
     for name, comparison in found.items():
-        if told_from_baseline(comparisons, comparison):
+        if is_significant(comparisons, comparison):
             told.setdefault(comparison.winner.trial, []).append(_plain(name))
     if told:
         better = "; ".join(f"{trial} in {listed(names)}" for trial, names in told.items())
-        rest = [_plain(name) for name, one in found.items() if not told_from_baseline(comparisons, one)]
-        tail = f" No winner can be told to be better than it in {listed(rest)}." if rest else ""
-        return f"Better than the baseline by more than luck: {better}.{tail}"
+        rest = [_plain(name) for name, one in found.items() if not is_significant(comparisons, one)]
+        tail = f" No significant improvement for {listed(rest)}." if rest else ""
+        return f"Significantly better than the baseline (Holm, α = {SIGNIFICANT:g}): {better}.{tail}"
     if all(one.winner.baseline is None or one.winner.note for one in found.values()):
         others = any(one.winner.note for one in found.values())
         reason = "only the baseline has finished" if others else "no baseline trial has finished"
-        return f"{NOT_TOLD}: {reason}."
+        return f"{NO_IMPROVEMENT}: {reason}."
     reasons = sorted({one.why_not for one in found.values() if one.why_not})
     if reasons and all(one.why_not for one in found.values()):
-        return f"{NOT_TOLD}: {'; '.join(reasons)}, so there are no intervals to tell by."
-    return f"{NOT_TOLD}."
+        return f"{NO_IMPROVEMENT}: {'; '.join(reasons)}, so there are no intervals."
+    return f"{NO_IMPROVEMENT}."
 
 
 def _summary(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Iterator[Block]:
@@ -90,7 +91,9 @@ def _summary(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Itera
         items.append(f"No intervals{where}: {'; '.join(reasons)}. What is best here may be so by luck.")
     below = [name for name, one in found.items() if below_references(comparisons, one)]
     if below:
-        items.append(f"The winners of {listed([_plain(n) for n in below])} are below a reference line (see there).")
+        items.append(
+            f"The winners of {listed([_plain(n) for n in below])} are below a non-neural baseline (see there)."
+        )
     yield Bullets(tuple(items))
 
 
@@ -121,7 +124,7 @@ def _winners(comparisons: Comparisons, found: Mapping[str, Comparison], missing:
         columns.append(Column("95 % interval"))
     columns += [Column("Baseline", True), Column("Change", True)]
     if told:
-        columns += [Column("95 % interval of the change"), Column("p, corrected", True), Column("Tie set", True),
+        columns += [Column("95 % interval of the change"), Column("p, corrected", True), Column("Not different", True),
                     Column("Rank interval"), Column("Probability best", True)]  # fmt: skip
     columns += [Column("Candidates", True), Column("Left out", True), Column("Seeds", True)]
     rows = [tuple(_winner_row(comparisons, one, told)) for one in found.values()]
@@ -132,8 +135,8 @@ def _winners(comparisons: Comparisons, found: Mapping[str, Comparison], missing:
         explained += "; the change of a gap is that of its distance from 0, so that less is better"
     explained += ". Left out: trials without the metric."
     if told:
-        explained += " p is corrected for the number of candidates (Holm). Tie set: the winner and those that can't be"
-        explained += " told from it, named below."
+        explained += " p is corrected for the number of candidates (Holm). Not different: the winner and those"
+        explained += " that are not significantly different from it, named below."
     yield Table(explained, tuple(columns), tuple(rows))
     yield Bullets(tuple(_notes(comparisons, found, missing)))
 
@@ -142,7 +145,7 @@ def _winner_row(comparisons: Comparisons, comparison: Comparison, told: bool) ->
     winner = comparison.winner
     row = comparison.of(winner.trial)
     yield text_cell(_plain(winner.use_case))
-    yield text_cell(" = ".join([winner.trial, *winner.twins]))
+    yield text_cell(" = ".join([winner.trial, *winner.aliases]))
     yield number_cell(row["value"])
     if told:
         yield interval_cell(row["low"], row["high"])
@@ -159,7 +162,7 @@ def _winner_row(comparisons: Comparisons, comparison: Comparison, told: bool) ->
     if told:
         yield interval_cell(row["change_low"], row["change_high"], signed=True)
         yield p_cell(row["p_holm"])
-        tied = len(comparison.tie_set)
+        tied = len(comparison.not_different)
         yield Cell("–", None) if comparison.why_not else Cell(str(tied), tied)
         yield interval_cell(row["rank_low"], row["rank_high"], digits=0)
         best = float(row["probability_best"])
@@ -182,15 +185,15 @@ def _notes(comparisons: Comparisons, found: Mapping[str, Comparison], missing: M
             wanted = "nearest to 0" if metric in rule.magnitude else "largest" if direction == "max" else "smallest"
             said += f"; the {wanted} {phrase(metric)}"
         said += f". {winner.note.capitalize()}." if winner.note else "."
-        rivals = [trial for trial in one.tie_set if trial != winner.trial]
+        rivals = [trial for trial in one.not_different if trial != winner.trial]
         if one.why_not:
             pass
         elif winner.candidates == 1:
             said += " It was the only candidate."
         elif rivals:
-            said += f" Can't be told from {winner.trial}: {listed(rivals)}."
+            said += f" Not significantly different from {winner.trial}: {listed(rivals)}."
         else:
-            said += f" Every other candidate can be told from {winner.trial}."
+            said += f" Every other candidate is significantly different from {winner.trial}."
         yield said
     yield from (f"{reason[:1].upper()}{reason[1:]}." for reason in missing.values())
 
@@ -225,7 +228,7 @@ def _parameter(value: Any) -> str:
 def _robustness(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Iterator[Block]:
     elements = list(dict.fromkeys(element for one in found.values() for element in one.left_out))
     if elements:
-        yield Heading("Winners without one element")
+        yield Heading("Leave-one-element-out")
         columns = (Column("Use case"), Column("Winner"), *(Column(f"Without {element}") for element in elements))
         rows, stay = [], 0
         for name, one in found.items():
@@ -237,25 +240,25 @@ def _robustness(comparisons: Comparisons, found: Mapping[str, Comparison]) -> It
         yield Table(said, columns, tuple(rows))
     smallest = {name: one.smallest_difference for name, one in found.items() if one.smallest_difference is not None}
     if smallest:
-        yield Heading("The smallest difference that can be told")
+        yield Heading("The smallest significant difference")
         yield Table(
-            "A smaller difference can't be told from none on these variants, or test sequences.",
+            "A smaller difference is not significant on these variants, or test sequences.",
             (Column("Use case"), Column("Smallest difference", True)),
             tuple((text_cell(_plain(name)), number_cell(value)) for name, value in smallest.items()),
         )
 
 
 def _reference_lines(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Iterator[Block]:
-    yield Heading("Reference lines")
+    yield Heading("Non-neural baselines")
     lines = comparisons.source.references()
     if not lines:
-        yield Paragraph("No reference lines, such as a constant predictor's, are stored with these trials.")
+        yield Paragraph("No non-neural baselines, such as a constant predictor, are stored with these trials.")
         return
     metrics = list(dict.fromkeys(m for name in found for m in comparisons.use_cases[name].metrics
                                  if any(m in line for line in lines.values())))  # fmt: skip
     names = {line: REFERENCE_NAMES.get(line, line) for line in lines}
     rows = tuple(
-        (text_cell(words(metric)), *(number_cell(line.get(metric, math.nan)) for line in lines.values()))
+        (text_cell(label(metric)), *(number_cell(line.get(metric, math.nan)) for line in lines.values()))
         for metric in metrics
     )
     columns = (Column("Metric"), *(Column(name[:1].upper() + name[1:], True) for name in names.values()))
@@ -265,18 +268,18 @@ def _reference_lines(comparisons: Comparisons, found: Mapping[str, Comparison]) 
         for name, one in found.items()
         for sentence in below_references(comparisons, one)
     ]
-    yield Bullets(tuple(below)) if below else Paragraph("No winner is below a reference line.")
+    yield Bullets(tuple(below)) if below else Paragraph("No winner is below a non-neural baseline.")
 
 
 def _selection(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Iterator[Block]:
     if not found:
         return
-    yield Heading("What was selected on what")
+    yield Heading("Selection data and evaluation data")
     rows = []
     for name in found:
         rule = comparisons.use_cases[name]
-        chosen = listed([words(metric) for metric in dict.fromkeys(rule.selection(comparisons.select_on))])
-        rows.append(tuple(map(text_cell, (_plain(name), chosen, listed([words(metric) for metric in rule.metrics])))))
+        chosen = listed([label(metric) for metric in dict.fromkeys(rule.selection(comparisons.select_on))])
+        rows.append(tuple(map(text_cell, (_plain(name), chosen, listed([label(metric) for metric in rule.metrics])))))
     caption = {
         "release": "Winners are selected on validation data and the CAGI5 release part, and reported on data that no"
         " selection saw.",

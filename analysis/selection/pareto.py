@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from nrtune.analysis.selection.use_cases import USE_CASES, selection_metric
-from nrtune.analysis.selection.winners import ENOUGH, configurations
+from nrtune.analysis.selection.winners import MIN_REPLICATES, configurations
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.data.benchmarks import BENCHMARKS, reported_prefix
 
@@ -93,7 +93,7 @@ def pareto_front(trials: pd.DataFrame, objectives: Sequence[Objective]) -> Front
     complete = finished[has_all]
     if complete.empty:
         raise UserError(f"no finished trial has all of {', '.join(metrics)}")
-    replicated = complete["replicates"] >= ENOUGH
+    replicated = complete["replicates"] >= MIN_REPLICATES
     compete = complete[replicated] if replicated.any() else complete
     signs = [1.0 if objective.direction == "max" else -1.0 for objective in objectives]
     values = compete[metrics].to_numpy(float) * signs

@@ -13,7 +13,7 @@ from nrtune.trainables.core.errors import UserError, suggest
 
 BASELINE = "baseline"
 
-ENOUGH = 2
+MIN_REPLICATES = 2
 """A configuration with so many finished replicates is judged by their mean."""
 
 
@@ -23,7 +23,7 @@ class Winner:
 
     selected_by: its selection value. reported: each reported metric of the winner. baseline, baseline_reported: the
     baseline trial selected in the same way, None where there is none. candidates: how many trials it was picked from.
-    without_metric: trials left out for want of a metric. twins: further names of the winner. replicates: the seeds that
+    without_metric: trials left out for want of a metric. aliases: further names of the winner. replicates: the seeds that
     its values are means over, 0 for those of a single training. note: what a reader must know, or "".
     """
 
@@ -36,7 +36,7 @@ class Winner:
     baseline_reported: Mapping[str, float]
     candidates: int
     without_metric: int
-    twins: tuple[str, ...]
+    aliases: tuple[str, ...]
     replicates: int
     note: str
 
@@ -88,7 +88,7 @@ def find_winner(
         baseline_reported={} if baseline is None else {name: float(baseline[name]) for name in rule.metrics},
         candidates=len(field.candidates),
         without_metric=len(field.scored) - len(field.complete),
-        twins=tuple(map(str, same["name"])),
+        aliases=tuple(map(str, same["name"])),
         replicates=int(best["replicates"]),
         note=field.note,
     )
@@ -125,11 +125,11 @@ def field_of(
     candidates, baselines, note = complete[~is_baseline], complete[is_baseline], ""
     if candidates.empty:
         candidates, note = baselines, "only the baseline has finished"
-    replicated = candidates[candidates["replicates"] >= ENOUGH]
+    replicated = candidates[candidates["replicates"] >= MIN_REPLICATES]
     if not replicated.empty:
         candidates = replicated
-        if (baselines["replicates"] >= ENOUGH).any():
-            baselines = baselines[baselines["replicates"] >= ENOUGH]
+        if (baselines["replicates"] >= MIN_REPLICATES).any():
+            baselines = baselines[baselines["replicates"] >= MIN_REPLICATES]
     return Field(rule=rule, scored=scored, complete=complete, candidates=candidates, baselines=baselines, note=note)
 
 
@@ -157,7 +157,7 @@ def configurations(trials: pd.DataFrame) -> pd.DataFrame:
     own = own.assign(replicates=own["name"].map(counts).fillna(0).astype(int))
     metrics = [name for name in map(str, own.select_dtypes("number")) if "/" in name]
     means = replicates.groupby("replicate_of")[metrics].mean()
-    enough = own["replicates"] >= ENOUGH
+    enough = own["replicates"] >= MIN_REPLICATES
     if enough.any():
         own = own.copy()
         own.loc[enough, metrics] = means.loc[own.loc[enough, "name"]].to_numpy()

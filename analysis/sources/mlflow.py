@@ -38,14 +38,14 @@ RECORD_TAG = "nrtune.record"
 """What of a trial's record is neither parameter nor metric nor another tag, as JSON."""
 
 IN_RECORD_TAG = (
-    *("number", "epochs_trained", "seconds", "started", "ended", "published", "also", "replicate_of"),
+    *("number", "epochs_trained", "seconds", "started", "ended", "published", "aliases", "replicate_of"),
     *("attempts", "micro_batches", "cpu_seconds", "gpu_seconds"),
 )
 FINAL = "best_"
 """Begins the names of validation metrics of the best epoch: `val/…` itself is a curve."""
 
 REFERENCE = "reference/"
-"""Begins the names of the reference lines' metrics, on the campaign's own run."""
+"""Begins the names of the non-neural baselines' metrics, on the campaign's own run."""
 
 _PAGE = 1000
 T = TypeVar("T")

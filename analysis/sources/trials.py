@@ -83,7 +83,7 @@ class Trials:
         raise NotImplementedError
 
     def references(self) -> dict[str, dict[str, float]]:
-        """Metrics of the reference lines, such as a 6-mer ridge regression, by their names; empty where there are none."""
+        """Metrics of the non-neural baselines, such as a 6-mer ridge regression, by their names; empty where there are none."""
         return {}
 
     def file(self, fingerprint: str, name: str) -> Path | None:
@@ -209,7 +209,7 @@ def table_of(records: Sequence[TrialRecord]) -> pd.DataFrame:
     for record in records:
         row = {name: getattr(record, name, None) for name in LEADING} | dict(record.config) | dict(record.metrics)
         rows.append(row)
-        for name, family in record.also.items():
+        for name, family in record.aliases.items():
             rows.append({**row, "name": name, "family": family, "published": name, "same_as": record.name})
     parameters = sorted({key for record in records for key in record.config})
     metrics = sorted({key for record in records for key in record.metrics})

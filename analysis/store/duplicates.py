@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from nrtune.analysis.store.records import TrialRecord
 
 
-class Alike(NamedTuple):
+class Duplicates(NamedTuple):
     """Trials of bitwise the same metrics, and the values of the parameters in which they differ, in their order."""
 
     names: tuple[str, ...]
@@ -20,7 +20,7 @@ class Alike(NamedTuple):
         return f"{', '.join(self.names)}: bitwise the same metrics although they differ in {values}: no effect here"
 
 
-def find_alike(records: Iterable[TrialRecord]) -> list[Alike]:
+def find_duplicates(records: Iterable[TrialRecord]) -> list[Duplicates]:
     """Groups of trials that were trained as long, with the same metrics, although they are different configurations."""
     groups: dict[tuple[Any, ...], list[TrialRecord]] = {}
     for record in records:
@@ -32,5 +32,5 @@ def find_alike(records: Iterable[TrialRecord]) -> list[Alike]:
         values = {key: tuple(record.config.get(key) for record in group) for key in keys}
         differing = {key: seen for key, seen in values.items() if any(value != seen[0] for value in seen)}
         if len(group) > 1:
-            found.append(Alike(tuple(record.name for record in group), differing))
+            found.append(Duplicates(tuple(record.name for record in group), differing))
     return found

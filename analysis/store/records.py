@@ -4,7 +4,7 @@ DIR/campaign.json    what the campaign is: id, data, settings that decide its nu
 DIR/trials.jsonl     one line a trial that ended; a line is whole or it does not count
 DIR/stopping.jsonl   with early stopping, one line a trial at a rung; see nrtune.orchestrator.lifecycle.stopping
 DIR/trials/<fingerprint>/   checkpoint, history and predictions of each trial
-DIR/references/<name>/      metrics and predictions of a reference line, scored once for the campaign's data
+DIR/references/<name>/      metrics and predictions of a non-neural baseline, scored once for the campaign's data
 DIR/status.json      what is running now
 """
 
@@ -33,7 +33,7 @@ class Proposal(NamedTuple):
 
     name: such as RS-002, unique in the campaign. published: the starting point that it is, if any: the study's configuration
     with the same parameters, one that `--set` changed (its name says so), or what `--around` named; starting points are
-    never stopped early. also: other published names of the same configuration, each with its family: it is trained once for
+    never stopped early. aliases: other published names of the same configuration, each with its family: it is trained once for
     all. replicate_of: the trial whose configuration this one has, with another seed.
     """
 
@@ -43,12 +43,12 @@ class Proposal(NamedTuple):
     config: Mapping[str, Any]
     fingerprint: str
     published: str | None
-    also: Mapping[str, str]
+    aliases: Mapping[str, str]
     replicate_of: str | None = None
 
     def known_as(self, name: str, family: str) -> Proposal:
         """The same, with a further published name of its configuration."""
-        return self._replace(also={**self.also, name: family})
+        return self._replace(aliases={**self.aliases, name: family})
 
     def to_json(self) -> str:
         """As one text: Ray Tune copies, flattens and keeps every entry of a trial's configuration."""
@@ -116,9 +116,9 @@ class TrialRecord:
         return self.proposal.published
 
     @property
-    def also(self) -> Mapping[str, str]:
+    def aliases(self) -> Mapping[str, str]:
         """The proposal's."""
-        return self.proposal.also
+        return self.proposal.aliases
 
     @property
     def replicate_of(self) -> str | None:
@@ -132,7 +132,7 @@ class TrialRecord:
     @classmethod
     def from_flat(cls, **values: Any) -> TrialRecord:
         """Build from the fields of both, as `to_flat` gives them. Raises TypeError where one is unknown or missing."""
-        given = {"published": None, "also": {}} | values
+        given = {"published": None, "aliases": values.pop("also", {})} | values  # also: their name until 0.1
         proposal = Proposal(**{name: given.pop(name) for name in Proposal._fields if name in given})
         return cls(proposal=proposal, **given)
 
@@ -195,7 +195,7 @@ def read_status(folder: Path) -> dict[str, Any]:
 
 
 def read_references(folder: Path) -> dict[str, dict[str, float]]:
-    """Read the metrics of each reference line, by its name; empty where there are none.
+    """Read the metrics of each non-neural baseline, by its name; empty where there are none.
 
     They have the names of a trial's; undefined ones are left out. Raises UserError for a damaged file.
     """

@@ -32,9 +32,9 @@ class Comparison:
     why_not: str
 
     @property
-    def tie_set(self) -> tuple[str, ...]:
+    def not_different(self) -> tuple[str, ...]:
         """The winner, and every candidate that can't be told from it."""
-        tied = self.table[self.table["tied"].astype(bool) & self.table["candidate"]]
+        tied = self.table[self.table["not_different"].astype(bool) & self.table["candidate"]]
         return tuple(tied["name"])
 
     def of(self, name: str) -> pd.Series[Any]:

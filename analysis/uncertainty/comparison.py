@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, asked_of
-from nrtune.analysis.selection.winners import ENOUGH, Field, Winner, field_of, find_winner, selection_values
+from nrtune.analysis.selection.winners import MIN_REPLICATES, Field, Winner, field_of, find_winner, selection_values
 from nrtune.analysis.sources.trials import BestTrial, CampaignFolder, Trials, table_of
 from nrtune.analysis.store.records import FINISHED, SCORED
 from nrtune.analysis.uncertainty.bootstrap import Floats
@@ -179,7 +179,7 @@ def _trainings(table: pd.DataFrame, names: Sequence[str], *, by_replicates: bool
         members = table[table["name"] == name]
         if by_replicates:
             replicates = table[(table["replicate_of"] == name) & table["status"].isin([FINISHED, SCORED])]
-            if len(replicates) >= ENOUGH:
+            if len(replicates) >= MIN_REPLICATES:
                 members = replicates.sort_values("seed")
         found[name] = members
     return found
@@ -202,7 +202,7 @@ def _plain_table(field: Field, select_on: str) -> pd.DataFrame:
     )
     undefined = ("low", "high", "change", "change_low", "change_high", "p", "p_holm", "behind", "behind_low",
                  "behind_high", "rank", "rank_low", "rank_high", "probability_best")  # fmt: skip
-    return table.assign(tied=False, **dict.fromkeys(undefined, np.nan))
+    return table.assign(not_different=False, **dict.fromkeys(undefined, np.nan))
 
 
 class _Values(NamedTuple):
@@ -254,7 +254,7 @@ def _compare(table: pd.DataFrame, resampler: Resampler, values: _Values, winner:
     table["low"], table["high"] = own.low, own.high
     behind = resampler.differences(values.oriented, names.index(winner.trial))
     table["behind"], table["behind_low"], table["behind_high"] = -behind.estimate, -behind.high, -behind.low
-    table["tied"] = behind.holds_zero
+    table["not_different"] = behind.holds_zero
     told = behind
     if winner.baseline is not None:
         told = resampler.differences(values.sized, names.index(winner.baseline))
@@ -266,7 +266,7 @@ def _compare(table: pd.DataFrame, resampler: Resampler, values: _Values, winner:
     low, high = np.quantile(place, [tail, 1 - tail], axis=1, method="inverted_cdf")
     table.loc[candidate, "rank"] = ranks(-values.oriented.estimate[candidate], "min")
     table.loc[candidate, ["rank_low", "rank_high"]] = np.stack([low, high], axis=1).astype(float)
-    first = place == 1  # twins share the first rank
+    first = place == 1  # aliases share the first rank
     table.loc[candidate, "probability_best"] = (first / first.sum(axis=0)).mean(axis=1)
     half_widths = (told.high - told.estimate)[candidate]
     half_widths = half_widths[half_widths > 0]

@@ -47,4 +47,6 @@ def check_noise(data: TrainingData, family: str, config: TrialConfig) -> None:
     try:
         data.check_noise(config)
     except UserError as error:
-        raise UserError(f"{error}; leave that out (family {family}), or give data with aleatoric std") from error
+        raise UserError(
+            f"{error}; leave that out (family {family}), or give data with a replicate standard deviation"
+        ) from error

@@ -1,4 +1,4 @@
-"""The reference lines of a campaign: scored once for its data, and kept beside its trials."""
+"""The non-neural baselines of a campaign: scored once for its data, and kept beside its trials."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from nrtune.trainables.training.training_data import TrainingData
 
 
 def add_references(folder: Path, data: TrainingData, say: Callable[[str], None]) -> None:
-    """Score the reference lines that a campaign folder lacks; one counts as there once its metrics are.
+    """Score the non-neural baselines that a campaign folder lacks; one counts as there once its metrics are.
 
     No data set that can be read is too small for one, but a machine may be, or its disk: then the campaign goes on
     without, and the next start tries again.
     """
     missing = [name for name in REFERENCES if not (folder / REFERENCE_LINES / name / METRICS).exists()]
     if missing:
-        say(f"scoring the reference lines {', '.join(missing)}, once for these data")
+        say(f"scoring the non-neural baselines {', '.join(missing)}, once for these data")
     for name in missing:
         try:
             _add(folder / REFERENCE_LINES / name, name, data)
         except (OSError, MemoryError, ValueError) as error:  # LinAlgError and UserError are ValueErrors
             say(
-                f"no reference line {name} ({type(error).__name__}: {one_line(error)}); the campaign goes on without it"
+                f"no non-neural baseline {name} ({type(error).__name__}: {one_line(error)}); the campaign goes on without it"
             )
 
 

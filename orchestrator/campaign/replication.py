@@ -185,7 +185,7 @@ def _replicate(record: TrialRecord, seed: int, data: TrainingData) -> Proposal:
         config=config.to_flat(),
         fingerprint=data.fingerprint_of(config),
         published=None,
-        also={},
+        aliases={},
         replicate_of=record.name,
     )
 

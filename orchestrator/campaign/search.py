@@ -235,7 +235,7 @@ def _found_centre(where: str, recipe: Recipe) -> dict[str, Any]:
     folder, name = Path(where).parent, Path(where).name
     if not folder.is_dir() or folder == Path():
         raise UserError(f"--around {where}: is neither a published name nor DIR/TRIAL{suggest(where, meanings, '')}")
-    trials = {name: record for record in open_campaign(folder).records() for name in (record.name, *record.also)}
+    trials = {name: record for record in open_campaign(folder).records() for name in (record.name, *record.aliases)}
     trials = {short_form(name): record for name, record in trials.items()} | trials
     if name not in trials:
         raise UserError(f"--around {where}: {folder} has no trial {name!r}{suggest(name, trials, '')}")

@@ -61,7 +61,7 @@ def prepare_study(settings: StudySettings) -> Study:
         check_noise(data, *configs[name])
     check_tracking_uri(settings, uri)
     proposals = _proposals(configs, data)
-    chosen = {fingerprint: p for fingerprint, p in proposals.items() if names & {p.name, *p.also}}
+    chosen = {fingerprint: p for fingerprint, p in proposals.items() if names & {p.name, *p.aliases}}
     return Study(
         settings=settings,
         folder=folder,

@@ -108,7 +108,7 @@ def best(
         typer.Argument(metavar="METRIC:max|min", help="With --pareto: objectives, such as test/spearman:max."),
     ] = None,
 ) -> None:
-    """Name the best trial for each use case, and what can be told from luck."""
+    """Name the best trial for each use case, and what is significant."""
     if pareto:
         if use_case != "all" or select_on is not None or use_cases is not None:
             raise UserError("--pareto goes by objectives; leave --use-case, --use-cases and --select-on out")

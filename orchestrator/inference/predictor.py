@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from nrtune.analysis.selection.use_cases import USE_CASES, UseCase
-from nrtune.analysis.selection.winners import ENOUGH, finalists
+from nrtune.analysis.selection.winners import MIN_REPLICATES, finalists
 from nrtune.analysis.sources.open import open_folder
 from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.store.records import FINISHED, SCORED
@@ -66,7 +66,7 @@ def means_of(values: NDArray[np.float64]) -> Means:
     It holds the spread between trainings alone, not the error that they share.
     """
     count, mean = len(values), values.mean(axis=0)
-    if count < ENOUGH:
+    if count < MIN_REPLICATES:
         return Means(mean, np.full(len(mean), np.nan), np.full(len(mean), np.nan))
     half = stdtrit(count - 1, (1 + LEVEL) / 2) * values.std(axis=0, ddof=1) / np.sqrt(count)
     return Means(mean, mean - half, mean + half)
@@ -110,7 +110,7 @@ def predictor_of(
             for record in campaign.records()
             if record.replicate_of == best.name and record.status in (FINISHED, SCORED)
         ]
-        if len(replicates) >= ENOUGH:
+        if len(replicates) >= MIN_REPLICATES:
             names, what = replicates, f"winner for {use_case} ({best.name}), mean of its {len(replicates)} replicates"
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     models = tuple(load_model(path, device=device) for path in _checkpoints(campaign, names))
@@ -118,7 +118,9 @@ def predictor_of(
 
 
 def _checkpoints(campaign: CampaignFolder, names: Sequence[str]) -> list[Path]:
-    fingerprints = {name: record.fingerprint for record in campaign.records() for name in (record.name, *record.also)}
+    fingerprints = {
+        name: record.fingerprint for record in campaign.records() for name in (record.name, *record.aliases)
+    }
     found = []
     for name in names:
         if name not in fingerprints:

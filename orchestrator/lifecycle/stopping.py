@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nrtune.orchestrator.lifecycle.rules import Curve, Rule
+from nrtune.orchestrator.lifecycle.rules import LearningCurve, Rule
 from nrtune.trainables.core.files import append_line, cut_torn_line, write_atomically
 
 STOPPING = "stopping.jsonl"
@@ -58,7 +58,7 @@ class Arrivals:
         self._of: dict[str, dict[int, Arrival]] = defaultdict(dict)  # by fingerprint and epoch
         self._at: dict[tuple[int, int], dict[str, Arrival]] = defaultdict(dict)  # by epoch and bracket; fingerprint
 
-    def arrive(self, fingerprint: str, curve: Curve, *, protected: bool = False) -> Arrival | None:
+    def arrive(self, fingerprint: str, curve: LearningCurve, *, protected: bool = False) -> Arrival | None:
         """Note that a trial has trained the epochs of its curve; its arrival where the last of them is a rung of it.
 
         Rungs that it passed unseen are noted and judge nobody. Where the trial began anew, as its checkpoint was lost,
@@ -81,7 +81,7 @@ class Arrivals:
             self._write({"fingerprint": fingerprint, "taken_back_after": after})
             self._take_back(fingerprint, after)
 
-    def _arrive(self, fingerprint: str, bracket: int, curve: Curve, *, judged: bool) -> None:
+    def _arrive(self, fingerprint: str, bracket: int, curve: LearningCurve, *, judged: bool) -> None:
         epoch, shown, left = len(curve), self.rule.shows(curve), self.rule.leaves(curve)
         before = self._of[fingerprint].get(epoch)
         if before is not None and _same((before.shown, before.left), (shown, left)):
@@ -134,7 +134,7 @@ class Arrivals:
             return False
         return True
 
-    def make(self, ended: Iterable[tuple[str, Curve]]) -> None:
+    def make(self, ended: Iterable[tuple[str, LearningCurve]]) -> None:
         """Make the file anew, whole or not at all, of the curves of what has ended; one that is there is put aside."""
         self._held = []
         for fingerprint, curve in ended:
@@ -146,7 +146,9 @@ class Arrivals:
         write_atomically(self.path, lambda path: path.write_text(text))
 
 
-def open_arrivals(rule: Rule, folder: Path, ended: Iterable[tuple[str, Curve]], failed: Iterable[str]) -> Arrivals:
+def open_arrivals(
+    rule: Rule, folder: Path, ended: Iterable[tuple[str, LearningCurve]], failed: Iterable[str]
+) -> Arrivals:
     """Open a campaign's arrivals, to write to.
 
     ended: fingerprint and curve of each trial that ended without failing; they are read where there are no arrivals of

@@ -228,5 +228,5 @@ class FamilyStudy:
             config=dict(attributes[CONFIG]),
             fingerprint=attributes[FINGERPRINT],
             published=attributes.get(PUBLISHED),
-            also={},
+            aliases={},
         )

@@ -106,7 +106,7 @@ def _kept(
     records: Mapping[str, TrialRecord], select_on: str, top: int, keep: tuple[str, ...], objectives: Sequence[Objective]
 ) -> dict[str, str]:
     """The trials whose checkpoints stay: fingerprint to name."""
-    names = {name: record.name for record in records.values() for name in (record.name, *record.also)}
+    names = {name: record.name for record in records.values() for name in (record.name, *record.aliases)}
     for name in keep:
         if name not in names and name != KEEP_ALL:
             raise UserError(f"--keep {name}: the campaign has no such trial{suggest(name, names, '')}")

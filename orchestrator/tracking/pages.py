@@ -25,7 +25,7 @@ _CAMPAIGN = """A campaign of nrtune in `{folder}`; its trials are the runs below
 - `cagi5/release/…` and `{final}val/…`: what they are selected by. `val/…` and `train/…`: curves, by epoch.
 - `noise/corr`: correlation of a trial's errors with the measured noise.
 
-`nrtune best {folder}` names the winners and what can be told from luck; `nrtune report` writes that into `report/`, here.
+`nrtune best {folder}` names the winners and what is significant; `nrtune report` writes that into `report/`, here.
 """
 _TRIAL = """A trial of the family {family} in the campaign {campaign}. Its scores are those of its best epoch (`best_epoch`);
 `val/…` and `train/…` are curves, by epoch."""

@@ -86,7 +86,7 @@ def _version_tags(record: Mapping[str, Any], use_case: str, identity: Mapping[st
         "replicates": record["replicates"],
         "data_digest": identity["data"],
         **{f"{name}_digest": identity.get(name) for name in BENCHMARKS},
-        "tied_with": ", ".join(record["tie_set"]),
+        "not_different_from": ", ".join(record["not_different"]),
         **record["reported"],
         **interval,
     }
@@ -97,8 +97,8 @@ def _description(comparison: Comparison, trial: str, campaign: str) -> str:
     winner, row = comparison.winner, comparison.of(comparison.winner.trial)
     metric = "mean percentile rank" if len(winner.reported) > 1 else next(iter(winner.reported))
     sure = f" (95 % interval {number(row['low'])} to {number(row['high'])})" if not comparison.why_not else ""
-    others = len(comparison.tie_set) - 1
-    tied = f" {others} other trials can't be told from it." if others > 0 else ""
+    others = len(comparison.not_different) - 1
+    tied = f" {others} other trials are not significantly different from it." if others > 0 else ""
     return f"Winner of {winner.use_case} in {campaign}: {trial}, {metric} {number(row['value'])}{sure}.{tied}"
 
 

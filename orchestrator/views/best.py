@@ -23,7 +23,7 @@ def best_table(comparisons: Comparisons) -> None:
     told = any(not comparison.why_not for comparison in found.values())
     rows = [_best_row(name, comparison, comparisons.use_cases[name], told) for name, comparison in found.items()]
     if told:
-        headings = ["use case", "winner", "value", "change", "95 % interval", "p", "tied"]
+        headings = ["use case", "winner", "value", "change", "95 % interval", "p", "n.s."]
     else:
         headings = ["use case", "winner", "value", "baseline", "change", "in %"]
     print_table(headings, rows, 2)
@@ -33,8 +33,8 @@ def best_table(comparisons: Comparisons) -> None:
         out.print(selection_sentence(winner.select_on, winner.candidates, winner.replicates))
         reasons = {comparison.why_not for comparison in found.values() if comparison.why_not}
         out.print(
-            "Change from the baseline, its interval, and p corrected for the number of candidates (Holm); tied: how many"
-            " others can't be told from the winner."
+            "Change from the baseline, its interval, and p corrected for the number of candidates (Holm); n.s.: how many"
+            " others are not significantly different from the winner."
             if told
             else f"No intervals: {'; '.join(sorted(reasons))}."
         )
@@ -61,10 +61,16 @@ def _best_row(name: str, comparison: Comparison, rule: UseCase, told: bool) -> l
         return [*head, cell(baseline), _signed(change), _percent(change, baseline, rule, metric)]
     row = comparison.of(winner.trial)
     if rule.composite or comparison.why_not:
-        return [*head, _signed(change), "–", "–", str(len(comparison.tie_set) - 1) if not comparison.why_not else "–"]
+        return [
+            *head,
+            _signed(change),
+            "–",
+            "–",
+            str(len(comparison.not_different) - 1) if not comparison.why_not else "–",
+        ]
     interval = f"{_signed(row['change_low'])} to {_signed(row['change_high'])}"
     shown = interval if math.isfinite(row["change_low"]) else "–"
-    return [*head, _signed(row["change"]), shown, p_value(row["p_holm"]), str(len(comparison.tie_set) - 1)]
+    return [*head, _signed(row["change"]), shown, p_value(row["p_holm"]), str(len(comparison.not_different) - 1)]
 
 
 def _signed(value: float) -> str:
@@ -79,7 +85,7 @@ def _percent(change: float, baseline: float, rule: UseCase, metric: str) -> str:
 
 
 def _sentences(name: str, comparison: Comparison, comparisons: Comparisons) -> list[str]:
-    """What the table has no room for: a composite's value, twins, reference lines above the winner, who was left out."""
+    """What the table has no room for: a composite's value, aliases, non-neural baselines above the winner, who was left out."""
     winner, rule = comparison.winner, comparisons.use_cases[name]
     found = []
     if rule.composite:
@@ -93,8 +99,8 @@ def _sentences(name: str, comparison: Comparison, comparisons: Comparisons) -> l
         )
         found.append(f"{name}: mean percentile rank {row['value']:.3f} over {len(rule.metrics)} metrics{change}")
         found[-1] += "; " + ", ".join(f"{phrase(metric)} {value:.3f}" for metric, value in winner.reported.items())
-    if winner.twins:
-        found.append(f"{name}: {winner.trial} is also {', '.join(winner.twins)}")
+    if winner.aliases:
+        found.append(f"{name}: {winner.trial} is also {', '.join(winner.aliases)}")
     return found + [f"{name}: {sentence}" for sentence in below_references(comparisons, comparison)]
 
 
@@ -138,12 +144,14 @@ def _uncertainty(comparison: Comparison) -> list[str]:
             f"rank {row['rank']:.0f} of {winner.candidates} ({row['rank_low']:.0f} to {row['rank_high']:.0f}),"
             f" the best with probability {row['probability_best']:.2f}"
         )
-        rivals = [name for name in comparison.tie_set if name != winner.trial]
+        rivals = [name for name in comparison.not_different if name != winner.trial]
         lines.append(
-            f"can't be told from it: {listed(rivals)}" if rivals else "every other candidate can be told from it"
+            f"not significantly different from it: {listed(rivals)}"
+            if rivals
+            else "every other candidate is significantly different from it"
         )
     if comparison.smallest_difference is not None:
-        lines.append(f"a difference under {comparison.smallest_difference:.3f} can't be told from none here")
+        lines.append(f"a difference under {comparison.smallest_difference:.3f} is not significant here")
     if comparison.left_out:
         said = [f"{element}: {name}" for element, name in comparison.left_out.items()]
         lines.append(f"winner with one element left out of the selection: {', '.join(said)}")

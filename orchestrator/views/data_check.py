@@ -37,7 +37,7 @@ def _check_dataset(path: Path) -> str:
         line = f"  {split}: {len(rows)} rows, activity {activity.mean():.3f} ± {activity.std():.3f} (log2 RNA/DNA)"
         if dataset.aleatoric_std is not None:
             std = dataset.aleatoric_std[rows]
-            line += f", aleatoric std median {float(np.median(std)):.3f}"
+            line += f", replicate std median {float(np.median(std)):.3f}"
             line += f", {int((std == 0).sum())} of them 0" if (std == 0).any() else ""
         lines.append(line)
     lines += [f"  note: {note}" for note in dataset.notes]

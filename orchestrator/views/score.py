@@ -14,7 +14,7 @@ import pandas as pd
 from nrtune.analysis.scoring.prediction_files import read_effects, read_test
 from nrtune.analysis.scoring.score import Scores, VariantScores, score_test, score_variants
 from nrtune.analysis.uncertainty.intervals import Resampling
-from nrtune.analysis.wording import count, listed
+from nrtune.analysis.wording import count, listed, p_value
 from nrtune.orchestrator.views.tables import aligned
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.benchmarks import VariantSet
@@ -177,7 +177,7 @@ def _comparison(found: Scores, named: Mapping[str, str]) -> list[str]:
     for words, metric in named.items():
         row = of_metric[metric]
         p = float(row["p"])
-        rows.append([words, *_cells(row, columns), "–" if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"])
+        rows.append([words, *_cells(row, columns), "–" if math.isnan(p) else p_value(p)])
     return aligned(["metric", "first", "second", "differ.", *_ends(found), "p"], rows)
 
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from nrtune.analysis.store.records import STATUSES
 
@@ -31,16 +30,17 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], texts: i
     for _ in range(sum(widths[:shown]) + 2 * (shown - 1) - console.width):
         widest = max(range(texts), key=widths.__getitem__)
         widths[widest] = max(widths[widest] - 1, shortest[widest])
-    table = Table(box=None, pad_edge=False)
-    for number, (heading, width) in enumerate(zip(headings[:shown], widths[:shown], strict=True)):
-        table.add_column(heading, justify="left" if number < texts else "right", no_wrap=True, width=width)
-    for row in rows:
-        table.add_row(*row[:shown])
-    console.print(table)
+    cut = [[_cut(cell, width) for cell, width in zip(row, widths, strict=False)] for row in (headings, *rows)]
+    for line in aligned(cut[0][:shown], [row[:shown] for row in cut[1:]], texts):
+        console.print(line, markup=False, soft_wrap=True)
     if left_out := headings[shown:]:
         console.print(
             f"No room for {', '.join(left_out)}: a wider terminal shows all, or COLUMNS=200 before the command."
         )
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def fitted(text: str) -> str:

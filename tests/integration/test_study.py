@@ -51,7 +51,7 @@ def test_names_and_seeds_are_the_studys(study):
 
 def test_one_training_is_shown_under_both_names(study, capsys):
     _, folder = study
-    assert {r.name: dict(r.also) for r in read_records(folder) if r.also} == {
+    assert {r.name: dict(r.aliases) for r in read_records(folder) if r.aliases} == {
         "ABL1_ng_a01": {"NG9_ng_alpha01": "noise_gated"},
         "ABL4_ng_a05": {"NG8_ng_alpha05": "noise_gated"},
     }

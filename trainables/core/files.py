@@ -15,7 +15,7 @@ LAST, BEST, HISTORY = "last.pt", "best.pt", "history.json"
 
 
 def predictions_file(of: str) -> str:
-    """What was predicted, in the folder of a trial or a reference line: a row a sequence of TEST, or a variant of a benchmark."""
+    """What a trial or a non-neural baseline predicted, in its folder: a row a sequence of TEST, or a variant of a benchmark."""
     return f"predictions_{of}.parquet"
 
 

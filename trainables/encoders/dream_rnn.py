@@ -67,18 +67,18 @@ class _ConvPair(nn.Module):
         self.rest = ReluDropoutPool(dropout, pool)
 
     def forward(self, features: Float[Tensor, "n length c"]) -> Float[Tensor, "n length2 c2"]:
-        joined = self.as_one(features.bfloat16()) if in_bf16_on_gpu(features) else self.as_two(features)
+        joined = self.fused(features.bfloat16()) if in_bf16_on_gpu(features) else self.separate(features)
         pooled: Tensor = self.rest(self.norm(joined))
         return pooled
 
-    def as_two(self, features: Float[Tensor, "n length c"]) -> Float[Tensor, "n length c2"]:
+    def separate(self, features: Float[Tensor, "n length c"]) -> Float[Tensor, "n length c2"]:
         """Convolve with each kernel as the backend does it."""
         return torch.cat([conv(features) for conv in self.convs], dim=2)
 
-    def as_one(self, features: Float[Tensor, "n length c"]) -> Float[Tensor, "n length c2"]:
+    def fused(self, features: Float[Tensor, "n length c"]) -> Float[Tensor, "n length c2"]:
         """The same as one matrix product, of windows or of spectra; the shorter kernel gets taps of 0."""
         if FEW < features.shape[2] < MANY:
-            return self.as_two(features)
+            return self.separate(features)
         taps, weights, biases = max(KERNELS), [], []
         for conv in self.convs:
             assert isinstance(conv, Convolution)

@@ -1,4 +1,4 @@
-"""Reference lines: what a model must beat to have learned anything. NumPy and SciPy alone, seconds on a CPU.
+"""Non-neural baselines: what a model must beat to have learned anything. NumPy and SciPy alone, seconds on a CPU.
 
 Each is fitted to a data set's training rows, and has no seed: the same data give the same numbers.
 """
@@ -81,11 +81,11 @@ def kmer_ridge(dataset: Dataset) -> KmerRidge:
 REFERENCES: Mapping[str, Callable[[Dataset], Predictor]] = MappingProxyType(
     {"constant": constant, "kmer_ridge": kmer_ridge}
 )
-"""Reference lines by name: each fits a data set's training rows and gives what predicts other sequences."""
+"""Non-neural baselines by name: each fits a data set's training rows and gives what predicts other sequences."""
 
 
 def score_reference(name: str, dataset: Dataset, benchmarks: Iterable[VariantSet] = ()) -> Score:
-    """Fit a reference line of REFERENCES and score it on validation, test and benchmarks as a trial is."""
+    """Fit a non-neural baseline of REFERENCES and score it on validation, test and benchmarks as a trial is."""
     predict = REFERENCES[name](dataset)
     of_split = {split: Predicted(predict(dataset.tokens[dataset.rows(split)]), None) for split in ("val", "test")}
     effects = [(variants, variant_table(variants, predict(variants.windows))) for variants in benchmarks]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from nrtune.trainables.core.registry import ClassRegistry
 
-Curve = Sequence[float]
+LearningCurve = Sequence[float]
 """A trial's validation Spearman after each epoch, from the first on."""
 
 
@@ -41,11 +41,11 @@ class Rule(ABC):
         return 0
 
     @abstractmethod
-    def shows(self, curve: Curve) -> float:
+    def shows(self, curve: LearningCurve) -> float:
         """What a trial is judged by; the curve ends at the rung."""
 
     @abstractmethod
-    def leaves(self, curve: Curve) -> float:
+    def leaves(self, curve: LearningCurve) -> float:
         """What others are compared to; the curve ends at the rung."""
 
     @abstractmethod

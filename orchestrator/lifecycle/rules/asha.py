@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nrtune.orchestrator.lifecycle.rules import Curve, Rule
+from nrtune.orchestrator.lifecycle.rules import LearningCurve, Rule
 
 
 class Asha(Rule):
     """Asynchronous successive halving (Li et al. 2020, arXiv:1810.05934): the best 1/reduction_factor go on."""
 
-    def shows(self, curve: Curve) -> float:
+    def shows(self, curve: LearningCurve) -> float:
         """The value at the rung."""
         return curve[-1]
 
-    def leaves(self, curve: Curve) -> float:
+    def leaves(self, curve: LearningCurve) -> float:
         """The same."""
         return curve[-1]
 

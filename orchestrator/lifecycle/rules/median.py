@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nrtune.orchestrator.lifecycle.rules import Curve, Rule
+from nrtune.orchestrator.lifecycle.rules import LearningCurve, Rule
 
 MIN_CURVES = 3
 """The median rule stops nobody before so many other trials have come as far."""
@@ -23,11 +23,11 @@ class Median(Rule):
         """After every `grace_epochs` epochs; the reduction factor does not matter."""
         return tuple(range(self.stopping.grace_epochs, epochs, self.stopping.grace_epochs))
 
-    def shows(self, curve: Curve) -> float:
+    def shows(self, curve: LearningCurve) -> float:
         """The best value so far."""
         return max(curve)
 
-    def leaves(self, curve: Curve) -> float:
+    def leaves(self, curve: LearningCurve) -> float:
         """The mean of the values from the grace period on."""
         return float(np.mean(curve[self.stopping.grace_epochs - 1 :]))
 

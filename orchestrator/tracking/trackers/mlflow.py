@@ -150,8 +150,8 @@ class MlflowTracker(Tracker):
             }
             if proposal.published:
                 all_tags["published"] = proposal.published
-            if proposal.also:
-                all_tags["also_published"] = ", ".join(proposal.also)
+            if proposal.aliases:
+                all_tags["also_published"] = ", ".join(proposal.aliases)
             if proposal.replicate_of:
                 all_tags["replicate_of"] = proposal.replicate_of
             run = self.client.create_run(self.experiment_id, tags=all_tags, run_name=proposal.name)
@@ -205,7 +205,7 @@ class MlflowTracker(Tracker):
         log_model(self.client, self._uri, self._runs[fingerprint].info.run_id, path, self._length)
 
     def log_references(self, references: Mapping[str, Mapping[str, float]]) -> None:
-        """Log the metrics of reference lines, by name, onto the campaign's own run; what it has already is skipped."""
+        """Log the metrics of non-neural baselines, by name, onto the campaign's own run; what it has already is skipped."""
         found = {f"{REFERENCE}{line}/{name}": value for line, of in references.items() for name, value in of.items()}
         logged = self.client.get_run(self.parent_id).data.metrics
         timestamp = int(time.time() * 1000)

@@ -21,7 +21,7 @@ from nrtune.analysis.figures.style import LOOKS, look
 from nrtune.analysis.selection.use_cases import UseCase
 from nrtune.analysis.sources.published import read_published
 from nrtune.analysis.sources.trials import LEADING, table_of
-from nrtune.analysis.wording import short_names, words
+from nrtune.analysis.wording import label, short_names
 from nrtune.trainables.core.errors import UserError
 
 SPEARMAN = "cagi5/challenge/spearman/all/mean"
@@ -260,10 +260,10 @@ def test_the_summary_names_the_winners_of_the_use_cases():
 def test_the_summary_draws_the_users_use_cases_and_what_can_be_told():
     use_cases = {"rare": UseCase(title="Rare cells", metrics={"test/pearson": "max"})}
     rows = (trial(1, "baseline"), trial(2, "rank_stability"))
-    summary = draw("fig14_summary", data(*rows, use_cases=use_cases, verdicts={"rare": "can't be told from luck"}))
+    summary = draw("fig14_summary", data(*rows, use_cases=use_cases, verdicts={"rare": "not significant"}))
     said = [text.get_text() for text in texts(summary.figure)]
     assert "For Rare cells: T-002, rank stability" in said
-    assert "0.260 (baseline 0.230, +13.0 %); can't be told from luck" in said
+    assert "0.260 (baseline 0.230, +13.0 %); not significant" in said
     assert not any("variant effects" in text for text in said)
 
 
@@ -277,10 +277,13 @@ def test_the_baseline_beats_all_where_it_does():
 
 def test_a_winner_that_may_be_luck_is_not_recommended():
     rows = (trial(1, "baseline"), trial(2, "rank_stability"))
-    verdicts = {"overall": "can be told from every other", "low_confidence": "can't be told from the baseline"}
+    verdicts = {
+        "overall": "significantly different from every other",
+        "low_confidence": "not significantly different from the baseline",
+    }
     caption = draw("fig14_summary", data(*rows, verdicts=verdicts)).caption
     assert "Use T-002 for variant effects" in caption
-    assert "T-002 can't be told from the baseline for low-confidence variants." in caption
+    assert "T-002 is not significantly different from the baseline for low-confidence variants." in caption
     assert "low-confidence" not in caption.partition(".")[0]
 
 
@@ -323,7 +326,7 @@ def test_names_for_people():
         "B1_x",
         "B1_y",
     ]
-    assert words(SPEARMAN) == "CAGI5 Spearman, challenge"
-    assert words("cagi5/release/pearson/hc/mean") == "CAGI5 Pearson, HC, release"
-    assert words("noise/corr") == "Noise correlation, test"
-    assert words("val/spearman") == "Validation Spearman"
+    assert label(SPEARMAN) == "CAGI5 Spearman, challenge"
+    assert label("cagi5/release/pearson/hc/mean") == "CAGI5 Pearson, HC, release"
+    assert label("noise/corr") == "Noise correlation, test"
+    assert label("val/spearman") == "Validation Spearman"

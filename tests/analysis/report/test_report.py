@@ -13,7 +13,7 @@ import pytest
 from nrtune.analysis.report.html import html_page
 from nrtune.analysis.report.markdown import markdown
 from nrtune.analysis.report.report import make_report, write_report
-from nrtune.analysis.report.winners import NOT_TOLD
+from nrtune.analysis.report.winners import NO_IMPROVEMENT
 from nrtune.analysis.selection.use_cases import UseCase
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.sources.trials import RecordedTrials
@@ -71,7 +71,7 @@ def comparisons(source: RecordedTrials) -> Comparisons:
 
 def test_a_method_that_is_better_is_named_first():
     report = make_report(comparisons(Stored(signal=2.0)))
-    assert report.verdict.startswith("Better than the baseline by more than luck: RS-001 in overall.")
+    assert report.verdict.startswith("Significantly better than the baseline (Holm, α = 0.05): RS-001 in overall.")
     text = markdown(report)
     assert text.index("RS-001 in overall") < text.index("## Winners")
     assert "RS-001 is below the 6-mer ridge regression (0.990)" in text
@@ -80,17 +80,17 @@ def test_a_method_that_is_better_is_named_first():
 
 def test_a_method_that_is_not_is_not():
     report = make_report(comparisons(Stored(signal=0.0)))
-    assert report.verdict == f"{NOT_TOLD}."
+    assert report.verdict == f"{NO_IMPROVEMENT}."
 
 
 def test_a_significantly_worse_winner_is_not_called_better():
-    assert make_report(comparisons(Stored(signal=-2.0))).verdict == f"{NOT_TOLD}."
+    assert make_report(comparisons(Stored(signal=-2.0))).verdict == f"{NO_IMPROVEMENT}."
 
 
 def test_without_predictions_it_says_why_it_can_not_tell():
     source = RecordedTrials("mine", "challenge", [record("BASE-001", 0.1, "baseline"), record("RS-001", 0.9)])
     report = make_report(comparisons(source))
-    assert report.verdict.startswith(f"{NOT_TOLD}: no predictions are stored")
+    assert report.verdict.startswith(f"{NO_IMPROVEMENT}: no predictions are stored")
     assert "interval of the change" not in markdown(report)
 
 
@@ -135,7 +135,7 @@ def test_the_published_table(real_data, tmp_path):
     for name, comparison in compared.items():
         assert winners[name]["trial"] == comparison.winner.trial
         assert winners[name]["reported"] == pytest.approx(dict(comparison.winner.reported))
-        assert winners[name]["tie_set"] == list(comparison.tie_set)
+        assert winners[name]["not_different"] == list(comparison.not_different)
         assert winners[name]["why_no_interval"] == comparison.why_not
 
     written = (folder / "report.md").read_text()

@@ -80,7 +80,7 @@ def test_what_did_not_finish_or_lacks_a_metric_is_left_out_and_the_latter_said()
             table([(0.5, 0.1), (0.4, 0.2)]),
             table_of([record("half", {A: 0.9})]),
             table_of([record("pruned", {A: 0.99, B: -1.0}, status="pruned"), record("failed", {}, status="failed")]),
-            table_of([record("scored", {A: 0.1, B: -0.5}, status="scored", also={"again": "baseline"})]),
+            table_of([record("scored", {A: 0.1, B: -0.5}, status="scored", aliases={"again": "baseline"})]),
         ],
         ignore_index=True,
     )

@@ -49,7 +49,7 @@ def write_campaign(folder, records):
 
 
 RECORDS = [
-    record(0, also={"RS1": "rank_stability", "ABL1": "ablation"}, published="RS1_bilstm_rs"),
+    record(0, aliases={"RS1": "rank_stability", "ABL1": "ablation"}, published="RS1_bilstm_rs"),
     record(1, status="failed", metrics={}, failure_class="diverged", failure="loss is NaN", epochs_trained=2),
     record(2, status="pruned", replicate_of="RS-00000", config={"loss": "mse", "seed": 3, "encoder.gc_bins": 4}),
 ]

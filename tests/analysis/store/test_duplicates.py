@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nrtune.analysis.store.duplicates import find_alike
+from nrtune.analysis.store.duplicates import find_duplicates
 from nrtune.analysis.store.records import TrialRecord
 
 
@@ -26,7 +26,7 @@ def test_the_studys_own_case():
     """HN1, HN5 and HN6 were one model: the temperature never reached the sampler."""
     temperatures = {"HN1": 1.0, "HN5": 2.0, "HN6": 0.5}
     records = [record(name, 0.704235, seed=42, temperature=t) for name, t in temperatures.items()]
-    (alike,) = find_alike([*records, record("HN2", 0.700365, seed=123, temperature=1.0)])
+    (alike,) = find_duplicates([*records, record("HN2", 0.700365, seed=123, temperature=1.0)])
     assert alike.names == ("HN1", "HN5", "HN6")
     assert alike.differing == {"temperature": (1.0, 2.0, 0.5)}
     assert alike.sentence() == (
@@ -35,11 +35,11 @@ def test_the_studys_own_case():
 
 
 def test_a_parameter_that_one_does_not_have_differs():
-    (alike,) = find_alike([record("A", 0.5, loss="mse"), record("B", 0.5, loss="mse2", k=1.0)])
+    (alike,) = find_duplicates([record("A", 0.5, loss="mse"), record("B", 0.5, loss="mse2", k=1.0)])
     assert alike.differing == {"k": (None, 1.0), "loss": ("mse", "mse2")}
 
 
 def test_what_is_not_alike():
-    assert find_alike([record("A", 0.5, k=1), record("B", 0.5000000001, k=2)]) == []
-    assert find_alike([record("A", 0.5, k=1), record("B", 0.5, k=2, epochs=3)]) == []
-    assert find_alike([record("A", -1, k=1), record("B", -1, k=2)]) == []  # failed: no metrics
+    assert find_duplicates([record("A", 0.5, k=1), record("B", 0.5000000001, k=2)]) == []
+    assert find_duplicates([record("A", 0.5, k=1), record("B", 0.5, k=2, epochs=3)]) == []
+    assert find_duplicates([record("A", -1, k=1), record("B", -1, k=2)]) == []  # failed: no metrics

@@ -83,7 +83,7 @@ def test_a_comparison_is_read_off_the_predictions():
     assert found.winner.baseline == "BASE"
     assert found.why_not == ""
     assert found.table["name"].tolist() == [first, second, "BASE", "poor"]
-    assert set(found.tie_set) == {first, second}
+    assert set(found.not_different) == {first, second}
     for name in OF:
         row = found.of(name)
         assert row["value"] == pytest.approx(value[name])
@@ -118,10 +118,10 @@ def test_p_is_corrected_for_the_candidates_alone():
 def test_twins_share_the_first_rank(count):
     of = {"BASE": OF["BASE"], **{f"T{i}": OF["good"] for i in range(count)}, "poor": OF["poor"]}
     found = Comparisons(stored(of), how=HOW).compare("overall")
-    twins = found.table[found.table["name"].str.startswith("T")]
-    assert twins["probability_best"].tolist() == pytest.approx([1 / count] * count)
-    assert (twins[["rank", "rank_low", "rank_high"]] == 1).all(axis=None)
-    assert len(found.tie_set) == count
+    aliases = found.table[found.table["name"].str.startswith("T")]
+    assert aliases["probability_best"].tolist() == pytest.approx([1 / count] * count)
+    assert (aliases[["rank", "rank_low", "rank_high"]] == 1).all(axis=None)
+    assert len(found.not_different) == count
 
 
 def test_the_winner_without_an_element():
@@ -173,7 +173,7 @@ def test_a_lucky_training_loses_to_a_steady_one_once_replicated():
     assert found.of("steady")["value"] == pytest.approx(mean)
     assert found.winner.reported[CHALLENGE + "mean"] == pytest.approx(mean)
     assert found.of("steady")["change_low"] > 0
-    assert found.tie_set == ("steady",)
+    assert found.not_different == ("steady",)
 
 
 def write_campaign(folder, records):
@@ -209,7 +209,7 @@ def test_a_campaign_keeps_its_comparisons(tmp_path, monkeypatch):
         kept, fresh = again["overall"], found["overall"]
         assert (kept.winner, kept.left_out, kept.why_not) == (fresh.winner, fresh.left_out, fresh.why_not)
         assert kept.smallest_difference == pytest.approx(fresh.smallest_difference)
-        assert kept.tie_set == fresh.tie_set
+        assert kept.not_different == fresh.not_different
         pd.testing.assert_frame_equal(kept.table, fresh.table, check_dtype=False, rtol=1e-9)
         with pytest.raises(AssertionError, match="made again"):
             Comparisons(open_campaign(folder), how=Resampling(resamples=301)).compare_all()

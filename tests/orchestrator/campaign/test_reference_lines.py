@@ -29,7 +29,7 @@ def test_they_are_scored_once(simulated_data, tmp_path):
         simulated_data.benchmark("cagi5")
     )
     add_references(tmp_path, simulated_data, said.append)
-    assert said == ["scoring the reference lines constant, once for these data"]
+    assert said == ["scoring the non-neural baselines constant, once for these data"]
 
 
 def test_a_crash_in_between_leaves_none(simulated_data, tmp_path, monkeypatch):
@@ -50,7 +50,7 @@ def test_one_that_cannot_be_had_is_said(simulated_data, tmp_path):
     (tmp_path / "references").write_text("in the way")
     said: list[str] = []
     add_references(tmp_path, simulated_data, said.append)
-    assert said[1].startswith("no reference line constant (")
+    assert said[1].startswith("no non-neural baseline constant (")
     assert said[1].endswith("the campaign goes on without it")
     assert read_references(tmp_path) == {}
 

@@ -28,7 +28,7 @@ from in_process import run
 from nrtune.trainables.data.benchmarks.cagi5 import read_references
 from nrtune.trainables.data.benchmarks.satmut import read_satmut
 from nrtune.trainables.data.fetch import catalogue, download, windows
-from nrtune.trainables.data.fetch.checksums import SUMS, Shelf
+from nrtune.trainables.data.fetch.checksums import SUMS, ChecksumStore
 from nrtune.trainables.data.lentimpra import read_dataset
 
 CONTENT = bytes(range(256)) * 4000
@@ -470,7 +470,7 @@ def test_two_fetches_do_not_write_one_file(fetch, plain):
 def test_fetches_at_once_lose_no_checksum(tmp_path):
     def record(number: int) -> None:
         for count in range(10):
-            Shelf(tmp_path)._record(f"{number}-{count}", "0" * 64)
+            ChecksumStore(tmp_path)._record(f"{number}-{count}", "0" * 64)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(record, range(4)))

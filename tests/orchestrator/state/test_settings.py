@@ -367,7 +367,7 @@ def around(good: dict[str, object], where: object, **more: object) -> Plan:
 
 
 def test_an_ablation_takes_every_name_of_its_centre(good, tmp_path):
-    config = write_campaign(tmp_path / "st", name="ABL4_ng_a05", also={"NG8_ng_alpha05": "noise_gated"})
+    config = write_campaign(tmp_path / "st", name="ABL4_ng_a05", aliases={"NG8_ng_alpha05": "noise_gated"})
     for name in ("ABL4_ng_a05", "NG8_ng_alpha05", "ABL4", "NG8"):
         assert around(good, tmp_path / "st" / name).centre == config
     assert around(good, "RS3").centre == around(good, "RS3_bilstm_rs").centre

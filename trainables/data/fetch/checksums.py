@@ -20,7 +20,7 @@ SUMS = "SHA256SUMS"
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 
 
-class Shelf:
+class ChecksumStore:
     """What a folder holds of the catalogue. A checksum once recorded is enforced, on disk and for a later download."""
 
     def __init__(self, folder: Path) -> None:

@@ -19,7 +19,14 @@ import pooch
 import requests
 
 from nrtune.trainables.core.errors import UserError, one_line
-from nrtune.trainables.data.fetch.partial_file import ChangedError, Part, RefusedError, discard, part_size, read_note
+from nrtune.trainables.data.fetch.partial_file import (
+    ChangedError,
+    PartialDownload,
+    RefusedError,
+    discard,
+    part_size,
+    read_note,
+)
 
 TIMEOUT = 30.0
 """Seconds without an answer, or without a byte, after which a server counts as gone."""
@@ -127,7 +134,7 @@ def _download(url: str, part: Path, max_bytes: int, size: int | None, label: str
             headers["Range"] = f"bytes={before}-"
             if known.validator:
                 headers["If-Range"] = known.validator
-        sink = Part(part, url, max_bytes=max_bytes, size=size, label=label)
+        sink = PartialDownload(part, url, max_bytes=max_bytes, size=size, label=label)
         try:
             _request(url, sink, headers)
             sink.finish()

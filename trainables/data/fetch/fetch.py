@@ -12,7 +12,7 @@ from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.core.files import write_atomically
 from nrtune.trainables.data.fetch.archive import BrokenArchiveError, unpack
 from nrtune.trainables.data.fetch.catalogue import MEGABYTE, Archive, Catalogue, DataSet, File
-from nrtune.trainables.data.fetch.checksums import Shelf, check
+from nrtune.trainables.data.fetch.checksums import ChecksumStore, check
 from nrtune.trainables.data.fetch.download import OfflineError, download, read_small
 from nrtune.trainables.data.fetch.partial_file import discard, part_of
 from nrtune.trainables.data.fetch.windows import fetch_windows
@@ -34,7 +34,7 @@ def fetch(
     Raises UserError, one sentence: a server that can't be reached or hasn't got a file, a wrong size or checksum, a file
     that was changed in the folder, a folder that can't be written.
     """
-    shelf = Shelf(folder)
+    shelf = ChecksumStore(folder)
     wanted = {file.path: file for data in sets for file in data.files}
     try:
         missing = [file for file in wanted.values() if not shelf.holds(file)]
@@ -58,12 +58,12 @@ def _address(mirror: str) -> str:
     return mirror.rstrip("/")
 
 
-def _from_mirror(files: Iterable[File], shelf: Shelf, mirror: str, say: Callable[[str], object]) -> None:
+def _from_mirror(files: Iterable[File], shelf: ChecksumStore, mirror: str, say: Callable[[str], object]) -> None:
     for file in files:
         _one_file(file, [f"{mirror}/{path}" for path in file.mirror_paths], shelf, say)
 
 
-def _from_sources(files: list[File], shelf: Shelf, catalogue: Catalogue, say: Callable[[str], object]) -> None:
+def _from_sources(files: list[File], shelf: ChecksumStore, catalogue: Catalogue, say: Callable[[str], object]) -> None:
     for file in files:
         if not file.has_source:
             raise UserError(f"{file.path}: no public source has it; give --mirror URL of a server that does")
@@ -80,7 +80,7 @@ def _from_sources(files: list[File], shelf: Shelf, catalogue: Catalogue, say: Ca
             say(f"{shelf.path(file)}: {len(catalogue.windows.elements)} windows of {catalogue.windows.genome}")
 
 
-def _one_file(file: File, urls: list[str], shelf: Shelf, say: Callable[[str], object]) -> None:
+def _one_file(file: File, urls: list[str], shelf: ChecksumStore, say: Callable[[str], object]) -> None:
     path = shelf.path(file)
     part = part_of(path)
     url = download(urls, part, max_bytes=file.max_mb * MEGABYTE, label=path.name)
@@ -88,7 +88,7 @@ def _one_file(file: File, urls: list[str], shelf: Shelf, say: Callable[[str], ob
     say(f"{path}: {path.stat().st_size} bytes from {url}")
 
 
-def _from_archive(archive: Archive, files: list[File], shelf: Shelf, say: Callable[[str], object]) -> None:
+def _from_archive(archive: Archive, files: list[File], shelf: ChecksumStore, say: Callable[[str], object]) -> None:
     """Download an archive once, unpack what is wanted, delete it; it stays where something else than itself is wrong."""
     size, checksum = _published(archive, say)
     part = part_of(shelf.folder / archive.name)
@@ -132,7 +132,7 @@ def _published(archive: Archive, say: Callable[[str], object]) -> tuple[int | No
         return None, None
 
 
-def _written(file: File, text: str, shelf: Shelf, where: str) -> None:
+def _written(file: File, text: str, shelf: ChecksumStore, where: str) -> None:
     def write(temporary: Path) -> None:
         temporary.write_text(text, encoding="utf-8")
         shelf.accept(shelf.path(file), temporary, file, where)

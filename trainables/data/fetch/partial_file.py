@@ -37,7 +37,7 @@ class Note:
     total: int | None
 
 
-class Part:
+class PartialDownload:
     """What pooch writes into. Nothing is made on disk before a server answers, and one process at a time writes.
 
     path: of the part. max_bytes: what a whole file may have. size: what it must have, where that is known. label: of the
