@@ -13,6 +13,7 @@ import pytest
 
 from nrtune.analysis.selection.use_cases import SELECT_ON, USE_CASES
 from nrtune.orchestrator.campaign.search import NO_EARLY_STOPPING
+from nrtune.orchestrator.cli import options
 from nrtune.orchestrator.cli.options import CHOICES
 from nrtune.orchestrator.lifecycle.rules import RULES
 from nrtune.orchestrator.state.settings import Settings
@@ -101,12 +102,12 @@ def test_choices_are_those_of_the_code():
 
     for name in ("precision", "select_on", "noise", "allocation", "sampler"):
         assert CHOICES[name] == literal(name), name
-    assert CHOICES["scheduler"] == (*RULES, NO_EARLY_STOPPING)
+    assert tuple(options.schedulers()) == (*RULES, NO_EARLY_STOPPING)
     assert CHOICES["preset"] == tuple(PRESETS)
     assert CHOICES["precision"] == PRECISIONS
     assert set(CHOICES["select_on"]) == set(SELECT_ON)
     assert CHOICES["cell_line"] == tuple(ELEMENTS_OF_CELL_LINE)
-    assert CHOICES["use_case"] == (*USE_CASES, "all")
+    assert tuple(options.use_cases()) == (*USE_CASES, "all")
     assert "rank_stability" in FAMILIES
 
 
@@ -114,7 +115,7 @@ def test_completing_imports_neither_torch_nor_pandas():
     script = """
 import sys
 from nrtune.orchestrator.cli import main as cli, options
-assert options.completing("use_case")("low") == ["low_confidence"]
+assert options.completing(options.use_cases)("low") == ["low_confidence"]
 assert options.completing(options.families)("base") == ["baseline"]
 print([name for name in ("torch", "pandas", "ray", "mlflow") if name in sys.modules])
 """

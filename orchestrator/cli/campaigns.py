@@ -178,7 +178,7 @@ def replicate(
         typer.Option(
             metavar="NAME,…",
             help="Use cases, separated by commas. [default: all]",
-            autocompletion=options.completing("use_case"),
+            autocompletion=options.completing(options.use_cases),
         ),
     ] = None,
     max_concurrent: options.MaxConcurrent = None,

@@ -22,7 +22,7 @@ def register(
         typer.Option(
             metavar="NAME",
             help="The use case whose winner it is.",
-            autocompletion=options.completing("use_case"),
+            autocompletion=options.completing(options.use_cases),
         ),
     ] = "overall",
     select_on: options.CampaignSelectOn = None,
@@ -41,7 +41,9 @@ def predict(
     use_case: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="The use case whose winner predicts.", autocompletion=options.completing("use_case")
+            metavar="NAME",
+            help="The use case whose winner predicts.",
+            autocompletion=options.completing(options.use_cases),
         ),
     ] = "overall",
     vcf: Annotated[Path | None, typer.Option(help="Variants: a VCF, plain or bgzipped.")] = None,

@@ -20,12 +20,11 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "select_on": ("release", "val", "challenge"),
     "noise": ("auto", "orientation", "replicates", "none"),
     "allocation": ("even", "adaptive"),
-    "scheduler": ("asha", "hyperband", "median", "none"),
     "sampler": ("tpe", "nsga2", "random", "grid"),
     "cell_line": ("K562", "HepG2", "simulated"),
     "use_case": (
         "overall", "pearson", "high_confidence", "low_confidence", "noise_resistance", "in_distribution", "balance",
-        "hc_lc_gap", "saturation_mutagenesis", "table", "all",
+        "hc_lc_gap",
     ),
 }  # fmt: skip
 """What a shell completes, written here because what defines it takes a second to import; a test compares them."""
@@ -47,6 +46,22 @@ def families() -> Iterable[str]:
     from nrtune.search_spaces import FAMILIES
 
     return FAMILIES.names()
+
+
+def schedulers() -> Iterable[str]:
+    """The rules of early stopping, and none."""
+    from nrtune.orchestrator.lifecycle.rules import RULES
+
+    return (*RULES.names(), "none")
+
+
+def use_cases() -> Iterable[str]:
+    """The use cases of every campaign, those of benchmarks, and all."""
+    from nrtune.trainables.core.registry import Registry
+
+    benchmarks: Registry[object] = Registry("nrtune.trainables.data.benchmarks", "benchmark", object)
+    own = ("saturation_mutagenesis" if name == "satmut" else name for name in benchmarks if name != "cagi5")
+    return (*CHOICES["use_case"], *own, "all")
 
 
 SettingsFile = Annotated[
@@ -140,7 +155,7 @@ Scheduler = Annotated[
     typer.Option(
         metavar="NAME",
         help="Stops trials that fall behind: asha, hyperband or median; or none. [default: asha]",
-        autocompletion=completing("scheduler"),
+        autocompletion=completing(schedulers),
     ),
 ]
 Sampler = Annotated[

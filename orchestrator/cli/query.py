@@ -90,7 +90,7 @@ def best(
         typer.Option(
             metavar="NAME|all",
             help="A use case, or all of them.",
-            autocompletion=options.completing("use_case"),
+            autocompletion=options.completing(options.use_cases),
         ),
     ] = "all",
     select_on: options.CampaignSelectOn = None,
@@ -169,7 +169,7 @@ def ensemble(
         typer.Option(
             metavar="NAME",
             help="The use case whose best trials are put together.",
-            autocompletion=options.completing("use_case"),
+            autocompletion=options.completing(options.use_cases),
         ),
     ] = "overall",
     top: Annotated[int, typer.Option(min=2, help="How many of its trials, by selection data.")] = 5,

@@ -34,7 +34,7 @@ class Registry(Generic[T]):
         self.package, self.kind, self.base = package, kind, base
 
     def names(self) -> tuple[str, ...]:
-        """Every registered name, sorted. Nothing is imported but the package itself."""
+        """Every registered name, sorted. Nothing is imported."""
         return tuple(sorted(self._files()))
 
     def __iter__(self) -> Iterator[str]:
@@ -75,9 +75,10 @@ class Registry(Generic[T]):
 
     def _files(self) -> dict[str, Path | None]:
         """Map every name to its plugin file, or to None for a file of the package."""
-        package = importlib.import_module(self.package)
+        spec = importlib.util.find_spec(self.package)  # without what the package imports: shells complete these names
+        assert spec is not None
         found: dict[str, Path | None] = {
-            m.name: None for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")
+            m.name: None for m in pkgutil.iter_modules(spec.submodule_search_locations) if not m.name.startswith("_")
         }
         for folder in plugin_folders():
             for path in sorted((folder / _subfolder(self.package)).glob("*.py")):
