@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
 import tempfile
 import warnings
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,19 +55,27 @@ T = TypeVar("T")
 class MlflowTrials(RecordedTrials):
     """Trials read from MLflow; their predictions are fetched when they are asked for."""
 
-    def __init__(self, client: MlflowClient, parent: Run, children: Iterator[Run]) -> None:
-        runs = [run for run in children if run.data.tags.get(STATUS_TAG) in STATUSES]
-        runs.sort(key=lambda run: run.info.start_time)
+    def __init__(self, client: MlflowClient, parent: Run, runs: Sequence[Run]) -> None:
+        ended = [run for run in runs if run.data.tags.get(STATUS_TAG) in STATUSES]
+        ended.sort(key=lambda run: run.info.start_time)
+        parameters = parent.data.params
         super().__init__(
-            parent.info.run_name, parent.data.params["select_on"], list(map(_record, runs)), _references(parent)
+            parent.info.run_name,
+            parameters["select_on"],
+            list(map(_record, ended)),
+            _references(parent),
+            matched=[name for name in parameters.get("matched", "").split(",") if name],
+            objectives=[name for name in parameters.get("objective", "").split(",") if name],
         )
-        self.matched = tuple(filter(None, parent.data.params.get("matched", "").split(",")))
-        self.objectives = tuple(filter(None, parent.data.params.get("objective", "").split(",")))
         self._client = client
-        self._run_of = {run.data.tags[FINGERPRINT_TAG]: run.info.run_id for run in runs}
-        self._fetched = Path(tempfile.mkdtemp(prefix="nrtune-"))
+        self._run_of = {run.data.tags[FINGERPRINT_TAG]: run.info.run_id for run in ended}
+
+    @functools.cached_property
+    def _fetched(self) -> Path:
+        folder = Path(tempfile.mkdtemp(prefix="nrtune-"))
         # Not a TemporaryDirectory: that warns where it is left to the garbage collector, as this object is.
-        weakref.finalize(self, shutil.rmtree, self._fetched, ignore_errors=True)
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return folder
 
     def file(self, fingerprint: str, name: str) -> Path | None:
         """A trial's artifact, fetched into a temporary folder that lasts as long as this object."""
@@ -88,7 +97,7 @@ def open_mlflow(uri: str, campaign: str = "") -> MlflowTrials:
 
     Raises UserError where there is none, or where there are several to choose from.
     """
-    return _read(uri, campaign, MlflowTrials)
+    return _read(uri, campaign, lambda client, parent, runs: MlflowTrials(client, parent, list(runs)))
 
 
 def read_runs(uri: str, campaign: str = "") -> tuple[Run, list[Run]]:

@@ -13,7 +13,7 @@ import pandas as pd
 from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, asked_of
 from nrtune.analysis.selection.winners import MIN_REPLICATES, Field, Winner, field_of, find_winner, selection_values
 from nrtune.analysis.sources.trials import BestTrial, CampaignFolder, Trials, table_of
-from nrtune.analysis.store.records import FINISHED, SCORED
+from nrtune.analysis.store.records import FINISHED, SCORED, TrialRecord
 from nrtune.analysis.uncertainty.bootstrap import Floats
 from nrtune.analysis.uncertainty.compared import Comparison
 from nrtune.analysis.uncertainty.intervals import Configuration, Resampler, Resampling
@@ -36,8 +36,16 @@ class Comparisons:
     ) -> None:
         self.source, self.use_cases, self.how = source, use_cases, how or Resampling()
         self.select_on = select_on or source.select_on
-        self.records = source.records()
-        self.table = table_of(self.records)
+
+    @functools.cached_property
+    def records(self) -> list[TrialRecord]:
+        """The trials that had ended when they were first asked for."""
+        return self.source.records()
+
+    @functools.cached_property
+    def table(self) -> pd.DataFrame:
+        """The same as a table."""
+        return table_of(self.records)
 
     def compare(self, use_case: str) -> Comparison:
         """The winner of a use case, compared. Raises UserError where there is none."""

@@ -117,9 +117,10 @@ class Plan(Job, ABC):
         chosen = {"families": ",".join(self.families), "preset": self.recipe.preset, "epochs": self.epochs,
                   "select_on": self.select_on, "data": dataset.name, "data_digest": dataset.digest}  # fmt: skip
         for variants in benchmarks:
-            name = variants.benchmark
-            chosen |= {f"{name}_digest": variants.digest, f"{name}_matched": ",".join(variants.matched)}
-            chosen |= {f"{name}_cell_line": variants.cell_line} if variants.cell_line else {}
+            # CAGI5's have no prefix: its elements are read back by that name, also from campaigns of before.
+            of = "" if variants.benchmark == "cagi5" else f"{variants.benchmark}_"
+            chosen |= {f"{variants.benchmark}_digest": variants.digest, f"{of}matched": ",".join(variants.matched)}
+            chosen |= {f"{of}cell_line": variants.cell_line} if variants.cell_line else {}
         return chosen
 
     def tags_of(self, proposal: Proposal) -> dict[str, str]:

@@ -20,6 +20,7 @@ from nrtune.orchestrator.lifecycle.sinks import RecordKeeper, StoppingKeeper, St
 from nrtune.orchestrator.lifecycle.status_file import StatusFile
 from nrtune.orchestrator.lifecycle.stopping import Arrivals, open_arrivals
 from nrtune.orchestrator.lifecycle.tracker_sink import TrackerSink
+from nrtune.orchestrator.search.proposals import Proposer
 from nrtune.orchestrator.state.ledger import Ledger, open_ledger
 from nrtune.orchestrator.state.retention import plan_retention
 from nrtune.orchestrator.tracking.tracker import TRACKERS, Tracker
@@ -43,7 +44,7 @@ def run_campaign(plan: Plan) -> Outcome:
     name = plan.settings.name or plan.folder.name
     ledger = open_ledger(plan.folder, name, plan.identity(), plan.about(), must_exist=plan.settings.resume)
     try:
-        return _Run(plan, ledger).run(fresh=fresh)
+        return _Run(plan, ledger, plan.proposers(ledger)).run(fresh=fresh)
     except Exception as error:
         if isinstance(error, UserError) or (fault := storage_fault(error)) is None:
             raise
@@ -58,9 +59,9 @@ def run_campaign(plan: Plan) -> Outcome:
 class _Run:
     """The parts of a run under way: who proposes, who is told, and what has ended."""
 
-    def __init__(self, plan: Plan, ledger: Ledger) -> None:
-        self.plan, self.ledger = plan, ledger
-        self.proposers, self.allocation = plan.proposers(ledger), plan.allocation(ledger)
+    def __init__(self, plan: Plan, ledger: Ledger, proposers: Mapping[str, Proposer]) -> None:
+        self.plan, self.ledger, self.proposers = plan, ledger, proposers
+        self.allocation = plan.allocation(ledger)
         self.progress = Progress(plan.wanted(ledger), plan.ended(ledger).values())
         self.guard = SignalGuard()
         self.breaker = CircuitBreaker(record for record in ledger.records.values() if record.ended > ledger.since)
@@ -74,6 +75,7 @@ class _Run:
         if plan.tracking_uri is not None or not fresh:
             open_tracker()  # what can't be opened is said before anything is trained
         tracker = TrackerSink(ledger, open_tracker, plan.tags_of, plan.evaluate, self.progress.say)
+        tracker.open()
         state = "interrupted"  # unless it ends otherwise: an error must leave no run that looks alive
         try:
             keeper = RecordKeeper(ledger)

@@ -44,7 +44,10 @@ class TrackerSink(Sink):
         self._open_tracker = open_tracker
         self._logged: dict[str, float] = {}  # by fingerprint, when its epochs were written last
         self._publisher = Publisher(self._publish_missing, say)
-        self._publisher.put(lambda: self._tracker)  # takes seconds, which Ray's start takes as well
+
+    def open(self) -> None:
+        """Begin to open the tracker: that takes seconds, which Ray's start takes as well."""
+        self._publisher.put(lambda: self._tracker)
 
     def reconcile(self) -> None:
         """After a crash: close what the records say has ended, and mark what was interrupted."""
