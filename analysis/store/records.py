@@ -158,9 +158,16 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text())
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: is damaged ({error})") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise UserError(f"{path}: was written by another version of nrtune")
-    return manifest
+    there = manifest.get("format") if isinstance(manifest, dict) else None
+    if there != FORMAT:
+        newer = isinstance(there, int) and there > FORMAT
+        by = (
+            "by a newer nrtune; read it with that version"
+            if newer
+            else "by nrtune before 0.1; read it with that version"
+        )
+        raise UserError(f"{path}: was written {by}")
+    return dict(manifest)
 
 
 def benchmarks_of(manifest: Mapping[str, Any]) -> tuple[str, ...]:

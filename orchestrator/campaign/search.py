@@ -93,6 +93,8 @@ class Search(Plan):
         chosen = {"seed": self.settings.seed, "set": dict(self.settings.set), "around": self.centre}
         how = {
             "scheduler": self.settings.scheduler,
+            "grace_epochs": self.settings.grace_epochs,
+            "reduction_factor": self.settings.reduction_factor,
             "sampler": self.settings.sampler,
             "objective": list(map(str, self.objectives)),
         }

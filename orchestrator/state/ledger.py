@@ -24,6 +24,7 @@ from nrtune.analysis.store.records import (
     read_records,
     read_status,
 )
+from nrtune.orchestrator.state.locations import MLFLOW
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.files import HISTORY, append_line, cut_torn_line, write_atomically
 
@@ -129,7 +130,7 @@ def _manifest(folder: Path, name: str, identity: Mapping[str, Any], about: Mappi
         }
         _write_text(folder / MANIFEST, json.dumps(manifest, indent=1))
     manifest = read_manifest(folder)
-    stored = _assumed(manifest["identity"]) | manifest["identity"]
+    stored = _assumed(manifest) | manifest["identity"]
     # A benchmark that it was made with and that is not given any more would be noticed nowhere else.
     for key in dict.fromkeys([*identity, *manifest.get("benchmarks", ())]):
         value, there = identity.get(key), stored.get(key)
@@ -141,12 +142,16 @@ def _manifest(folder: Path, name: str, identity: Mapping[str, Any], about: Mappi
     return manifest
 
 
-def _assumed(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """How a campaign was run that began before this could be chosen."""
+def _assumed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """How a campaign was run that began before this could be chosen, or was kept among what decides its numbers."""
+    identity, settings = manifest["identity"], manifest.get("settings", {})
+    assumed = {"tracker": MLFLOW}
     if identity.get("command") != "search":
-        return {}
-    return {
+        return assumed
+    return assumed | {
         "scheduler": "asha",
+        "grace_epochs": settings.get("grace_epochs"),
+        "reduction_factor": settings.get("reduction_factor", 3.0),
         "sampler": "tpe",
         "objective": list(map(str, default_objectives(identity["select_on"]))),
     }

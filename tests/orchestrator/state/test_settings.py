@@ -142,10 +142,20 @@ def test_a_search_of_before_was_asha_and_tpe(good):
     """A campaign whose manifest does not tell goes on with what it had, and is refused anything else."""
     search = prepare(load_settings(None, good | {"families": ("baseline",)}, Settings))
     told = search.identity()
-    old = {key: value for key, value in told.items() if key not in ("scheduler", "sampler", "objective")}
+    old = {
+        key: value
+        for key, value in told.items()
+        if key not in ("scheduler", "sampler", "objective", "tracker", "grace_epochs", "reduction_factor")
+    }
     open_ledger(search.folder, "out", old, search.about(), must_exist=False).close()
     open_ledger(search.folder, "out", told, {}, must_exist=True).close()
-    for key, value in (("scheduler", "none"), ("sampler", "grid"), ("objective", ["val/spearman:max"])):
+    for key, value in (
+        ("scheduler", "none"),
+        ("grace_epochs", 7),
+        ("reduction_factor", 2.0),
+        ("sampler", "grid"),
+        ("objective", ["val/spearman:max"]),
+    ):
         with pytest.raises(UserError, match=f"holds a campaign with {key} .* the same {key}"):
             open_ledger(search.folder, "out", told | {key: value}, {}, must_exist=True)
 
