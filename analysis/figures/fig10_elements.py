@@ -11,17 +11,23 @@ from matplotlib.image import AxesImage
 from nrtune.analysis.figures.data import CAGI5, SPEARMAN, FigureData, sentences
 from nrtune.analysis.figures.panels import PITCH, legend, name_rows, row_height, share_rows
 from nrtune.analysis.figures.style import PALE, look, new_figure
-from nrtune.analysis.wording import number
+from nrtune.analysis.wording import label, number
+from nrtune.trainables.data.benchmarks import BENCHMARKS, reported_prefix
 
-TITLE = "CAGI5 by element"
+TITLE = "Benchmarks by element"
 _MOST = 50
 _COLOURS = matplotlib.colormaps["cividis"].with_extremes(bad=PALE)
 
 
 def draw(data: FigureData) -> tuple[Figure, str] | None:
-    """Trials times elements, Spearman and Pearson, the best mean at the top; grey where undefined."""
-    metrics = {kind: _metrics(data, kind) for kind in ("spearman", "pearson")}
-    metrics = {kind: names for kind, names in metrics.items() if names}
+    """Trials times elements, of CAGI5 Spearman and Pearson, of other benchmarks Spearman; grey where undefined.
+
+    The best mean of the first is at the top.
+    """
+    others = [(reported_prefix(name), "spearman") for name in BENCHMARKS if name != "cagi5"]
+    panels = [(CAGI5, "spearman"), (CAGI5, "pearson"), *others]
+    metrics = {label(f"{prefix}/{kind}/all/mean"): _metrics(data, prefix, kind) for prefix, kind in panels}
+    metrics = {title: names for title, names in metrics.items() if names}
     if not metrics:
         return None
     first = next(iter(metrics.values()))
@@ -35,7 +41,7 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     for ax in axes[1:]:
         share_rows(ax, axes[0])
     said = []
-    for ax, (kind, names) in zip(axes, metrics.items(), strict=True):
+    for ax, (title, names) in zip(axes, metrics.items(), strict=True):
         values = rows[names].astype(float).to_numpy()
         image = _heat_map(ax, values, [name.rpartition("/")[2] for name in names])
         figure.colorbar(
@@ -45,12 +51,15 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
             shrink=0.6,
             aspect=40,
             pad=0.08 / (len(rows) * PITCH),
-            label=f"CAGI5 {kind.capitalize()}, challenge",
+            label=title,
         )
-        ax.set_title(kind.capitalize())
+        ax.set_title(title.removeprefix("CAGI5 ").removesuffix(", challenge"))
         medians = np.nanmedian(np.where(np.isfinite(values), values, np.nan), axis=0)
-        said.append(f"{kind.capitalize()} {number(float(medians.max()))} on {names[int(medians.argmax())].rpartition('/')[2]}"
-                    f" to {number(float(medians.min()))} on {names[int(medians.argmin())].rpartition('/')[2]}")  # fmt: skip
+        best, worst = int(medians.argmax()), int(medians.argmin())
+        said.append(
+            f"{title.removesuffix(', challenge')} {number(float(medians[best]))} on {names[best].rpartition('/')[2]}"
+            f" to {number(float(medians[worst]))} on {names[worst].rpartition('/')[2]}"
+        )
     for place, family in enumerate(rows["family"]):
         colour, marker = look(family)
         axes[0].plot(
@@ -65,9 +74,9 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     )
 
 
-def _metrics(data: FigureData, kind: str) -> list[str]:
+def _metrics(data: FigureData, prefix: str, kind: str) -> list[str]:
     """The elements' metrics that some drawn trial has."""
-    prefix = f"{CAGI5}/{kind}/all/"
+    prefix = f"{prefix}/{kind}/all/"
     names = sorted(name for name in map(str, data.scored) if name.startswith(prefix) and not name.endswith("/mean"))
     return [name for name in names if data.scored[name].notna().any()]
 

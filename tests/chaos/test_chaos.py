@@ -23,7 +23,7 @@ from typing import Any
 
 import psutil
 import pytest
-from books import mlflow_runs
+from campaign_records import mlflow_runs
 from command_line import CommandLine, Process
 from ray.cluster_utils import Cluster
 from servers import free_port, mlflow_server, served

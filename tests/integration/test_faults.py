@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from books import check_agreement, mlflow_runs
+from campaign_records import check_agreement, mlflow_runs
 from command_line import CommandLine
 
 from nrtune.analysis.sources.open import open_campaign

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from books import check_agreement
+from campaign_records import check_agreement
 from command_line import CommandLine
 
 from nrtune.analysis.store.records import read_records

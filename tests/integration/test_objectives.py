@@ -8,7 +8,7 @@ from pathlib import Path
 import optuna
 import pyarrow.parquet as pq
 import pytest
-from books import check_agreement, copied
+from campaign_records import check_agreement, copied
 from in_process import run
 
 from nrtune.analysis.sources.open import open_campaign

@@ -10,7 +10,7 @@ from typing import Any
 
 import h5py
 import pytest
-from books import copied, mlflow_runs, steps
+from campaign_records import copied, mlflow_runs, steps
 from command_line import Command
 
 from nrtune.analysis.sources.open import open_campaign

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from books import mlflow_runs
+from campaign_records import mlflow_runs
 from in_process import run
 from satmut_files import from_cagi5, write_table
 

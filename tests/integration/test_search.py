@@ -10,7 +10,7 @@ from pathlib import Path
 import optuna
 import pandas as pd
 import pytest
-from books import check_agreement, copied, mlflow_runs, steps
+from campaign_records import check_agreement, copied, mlflow_runs, steps
 
 from nrtune import load_model
 from nrtune.analysis.selection.use_cases import USE_CASES

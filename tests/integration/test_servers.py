@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from books import mlflow_runs
+from campaign_records import mlflow_runs
 from command_line import CommandLine
 from mlflow.tracking import MlflowClient
 from servers import answers, free_port, mlflow_server, served

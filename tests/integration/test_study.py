@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from books import copied, mlflow_runs
+from campaign_records import copied, mlflow_runs
 from command_line import CommandLine
 
 from nrtune.analysis.sources.open import open_campaign

@@ -1,7 +1,9 @@
-"""Looks into the three books of a campaign: its ledger, Optuna and MLflow."""
+"""Looks into what a campaign records: its own records, Optuna's study, MLflow's runs, and the decisions of early stopping."""
 
 from __future__ import annotations
 
+import json
+import math
 import shutil
 import warnings
 from collections import Counter
@@ -11,6 +13,9 @@ from typing import Any
 import optuna
 
 from nrtune.analysis.sources.open import open_campaign
+from nrtune.analysis.store.records import MANIFEST
+from nrtune.orchestrator.lifecycle.rules import EarlyStopping, make_rule
+from nrtune.orchestrator.lifecycle.stopping import STOPPING
 from nrtune.orchestrator.search.optuna_storage import open_storage
 from nrtune.orchestrator.state.locations import default_uri
 from nrtune.orchestrator.tracking.trackers.mlflow import FINGERPRINT_TAG
@@ -66,3 +71,31 @@ def check_agreement(folder: Path, families: tuple[str, ...], trials: int) -> Non
         of_family = Counter(r.status for r in records if r.family == family)
         assert states["RUNNING"] == 0
         assert (states["COMPLETE"], states["PRUNED"]) == (of_family["finished"], of_family["pruned"])
+    check_decisions(folder)
+
+
+def check_decisions(folder: Path) -> None:
+    """Every decision of early stopping follows from the lines above it, by the rule that the file's head names."""
+    if not (folder / STOPPING).exists():
+        return
+    head, *lines = map(json.loads, (folder / STOPPING).read_text().splitlines())
+    stopping = EarlyStopping(head["grace_epochs"], head["reduction_factor"], head["rule"])
+    epochs = json.loads((folder / MANIFEST).read_text())["identity"]["epochs"]
+    rule = make_rule(epochs, stopping)
+    left: dict[tuple[int, int], dict[str, float]] = {}  # at an epoch, in a bracket, by trial
+    ended = {record.fingerprint: record for record in open_campaign(folder).records()}
+    for line in lines:
+        if "taken_back_after" in line:
+            for (epoch, _), here in left.items():
+                if epoch > line["taken_back_after"]:
+                    here.pop(line["fingerprint"], None)
+            continue
+        here = left.setdefault((line["epoch"], line["bracket"]), {})
+        others = [value for name, value in here.items() if name != line["fingerprint"] and math.isfinite(value)]
+        assert line["others"] == len(others), line
+        if line["threshold"] is not None:
+            assert line["threshold"] == rule.threshold(others), line
+            if line["shown"] < line["threshold"] and line["fingerprint"] in ended:
+                record = ended[line["fingerprint"]]
+                assert (record.status, record.epochs_trained) == ("pruned", line["epoch"]), line
+        here[line["fingerprint"]] = line["left"]
