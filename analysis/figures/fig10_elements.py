@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -30,18 +31,27 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     metrics = {title: names for title, names in metrics.items() if names}
     if not metrics:
         return None
+    # Two panels of CAGI5 side by side, each other benchmark below: three would not have room for their numbers.
+    beside = sum(title.startswith("CAGI5") for title in metrics)
+    lines = (beside > 0) + len(metrics) - beside
     first = next(iter(metrics.values()))
     scored = data.scored[data.scored[first].notna().any(axis=1)]
     order = scored[first].astype(float).mean(axis=1).sort_values(ascending=False, kind="stable").index
-    kept = [index for place, index in enumerate(order) if place < _MOST or index == _baseline_index(data)]
+    kept = [index for place, index in enumerate(order) if place < _MOST // lines or index == _baseline_index(data)]
     rows = data.scored.loc[kept]
-    figure = new_figure(row_height(len(rows)) + 0.9)
-    axes = list(figure.subplots(1, len(metrics), squeeze=False)[0])
-    name_rows(axes[0], rows)
-    for ax in axes[1:]:
-        share_rows(ax, axes[0])
+    figure = new_figure((row_height(len(rows)) + 0.9) * lines)
+    grid = figure.add_gridspec(lines, max(beside, 1))
     said = []
-    for ax, (title, names) in zip(axes, metrics.items(), strict=True):
+    for number_of, (title, names) in enumerate(metrics.items()):
+        below = number_of >= beside
+        place = grid[number_of - beside + (beside > 0), :] if below else grid[0, number_of]
+        ax = figure.add_subplot(place)
+        if below or number_of == 0:
+            first_ax = ax
+            name_rows(ax, rows)
+            _mark_families(ax, rows)
+        else:
+            share_rows(ax, first_ax)
         values = rows[names].astype(float).to_numpy()
         image = _heat_map(ax, values, [name.rpartition("/")[2] for name in names])
         figure.colorbar(
@@ -60,18 +70,19 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
             f"{title.removesuffix(', challenge')} {number(float(medians[best]))} on {names[best].rpartition('/')[2]}"
             f" to {number(float(medians[worst]))} on {names[worst].rpartition('/')[2]}"
         )
-    for place, family in enumerate(rows["family"]):
-        colour, marker = look(family)
-        axes[0].plot(
-            -0.02, place, marker, color=colour, markersize=3.2, transform=axes[0].get_yaxis_transform(), clip_on=False
-        )
-    axes[0].tick_params(axis="y", pad=8)
     legend(figure, rows["family"])
     shown = f"The best {len(rows)} of {len(scored)} trials by mean Spearman. " if len(rows) < len(scored) else ""
     return figure, sentences(
         f"{shown}Median over {len(rows)} trials, best to worst element: {'; '.join(said)}.",
         data.without(None, SPEARMAN),
     )
+
+
+def _mark_families(ax: Axes, rows: pd.DataFrame) -> None:
+    for place, family in enumerate(rows["family"]):
+        colour, marker = look(family)
+        ax.plot(-0.02, place, marker, color=colour, markersize=3.2, transform=ax.get_yaxis_transform(), clip_on=False)
+    ax.tick_params(axis="y", pad=8)
 
 
 def _metrics(data: FigureData, prefix: str, kind: str) -> list[str]:
