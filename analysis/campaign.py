@@ -243,7 +243,7 @@ class Campaign:
     def __repr__(self) -> str:
         records = self.source.records()
         families = {record.family for record in records}
-        return f"Campaign({self.name}: {count(len(records), 'trial')} of {len(families)} families)"
+        return f"Campaign({self.name}: {count(len(records), 'trial')} of {count(len(families), 'family')})"
 
     def _repr_html_(self) -> str:
         winners = self.winners()

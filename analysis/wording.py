@@ -87,5 +87,7 @@ def listed(items: Sequence[str]) -> str:
 
 
 def count(n: int, noun: str) -> str:
-    """`1 trial`, `2 trials`."""
-    return f"{n} {noun}" + ("" if n == 1 else "s")
+    """`1 trial`, `2 trials`, `2 families`."""
+    if n == 1:
+        return f"1 {noun}"
+    return f"{n} {noun[:-1]}ies" if noun.endswith("y") else f"{n} {noun}s"

@@ -77,7 +77,7 @@ def _summary(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Itera
     own = table[table["same_as"].isna() & table["replicate_of"].isna()]
     statuses = own["status"].value_counts()
     ended = ", ".join(f"{statuses[status]} {status}" for status in STATUSES if status in statuses)
-    items = [f"{count(len(own), 'trial')} of {count(own['family'].nunique(), 'family').replace('familys', 'families')}"
+    items = [f"{count(len(own), 'trial')} of {count(own['family'].nunique(), 'family')}"
              + (f": {ended}." if ended else ".")]  # fmt: skip
     items += _data(comparisons)
     if found:
