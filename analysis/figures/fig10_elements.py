@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from nrtune.analysis.figures.data import CAGI5, SPEARMAN, FigureData, sentences
+from nrtune.analysis.figures.data import CAGI5, FigureData, sentences
 from nrtune.analysis.figures.panels import PITCH, legend, name_rows, row_height, share_rows
 from nrtune.analysis.figures.style import PALE, look, new_figure
 from nrtune.analysis.wording import label, number
@@ -74,7 +74,7 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     shown = f"The best {len(rows)} of {len(scored)} trials by mean Spearman. " if len(rows) < len(scored) else ""
     return figure, sentences(
         f"{shown}Median over {len(rows)} trials, best to worst element: {'; '.join(said)}.",
-        data.without(None, SPEARMAN),
+        data.without(None, f"{first[0].rpartition('/')[0]}/mean"),
     )
 
 

@@ -92,7 +92,7 @@ def read_effects(path: Path, variants: VariantSet) -> ReadEffects:
             )
         raise UserError(
             f"{path}: none of {len(found)} variants is in {variants.name}, first {_named(found.iloc[0])} in row 1;"
-            f" positions are 1-based, on {variants.assembly}, alleles as in the folder"
+            f" positions are 1-based{f', on {variants.assembly}' if variants.assembly else ''}, alleles as in the folder"
         )
     if "chrom" in table and not variants.scattered and (variants.chrom != "").all():
         chrom = np.array(_texts(path, table, "chrom"), object)

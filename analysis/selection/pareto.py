@@ -35,9 +35,11 @@ class Objective(NamedTuple):
             return self.metric.removeprefix("val/")
         if self.metric.startswith("val/"):
             return "test/" + self.metric.removeprefix("val/")
-        name = self.metric.partition("/")[0]
-        if name in BENCHMARKS and (selectable := BENCHMARKS.get(name).selectable) is not None:
-            return self.metric.replace(f"{name}/{selectable}/", f"{reported_prefix(name)}/", 1)
+        match self.metric.split("/"):
+            case [benchmark, _, kind, stratum, element] if benchmark in BENCHMARKS:
+                return f"{reported_prefix(benchmark)}/{kind}/{stratum}/{element}"
+            case [benchmark, _, "hc_lc_gap"] if benchmark in BENCHMARKS:
+                return f"{reported_prefix(benchmark)}/hc_lc_gap"
         return self.metric
 
 

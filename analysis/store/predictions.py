@@ -13,7 +13,16 @@ import pandas as pd
 from nrtune.trainables.core.files import TEST, predictions_file
 from nrtune.trainables.data.benchmarks.cagi5 import HIGH_CONFIDENCE
 
-_NOT_NEEDED = frozenset({"ref_prediction", "alt_prediction"})
+_NOT_NEEDED = frozenset({"ref_prediction", "alt_prediction", "log_variance", "noise_free"})
+
+ROW_KEYS = ("row", "activity", "element", "part", "matched", "stratum", "chrom", "pos", "ref", "alt", "value")
+"""What rows of two tables are compared by, as far as both have it."""
+
+
+def same_rows(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    """Whether two tables of predictions are of the same sequences, or variants, in the same order."""
+    keys = [name for name in ROW_KEYS if name in one and name in other]
+    return len(one) == len(other) and all(one[key].equals(other[key]) for key in keys)
 
 
 class Predictions(NamedTuple):

@@ -17,7 +17,7 @@ class Comparison:
 
     table: a row a configuration, winner and baseline among them, the best reported value first: name, family, replicates;
     value with low and high; change from the baseline with change_low, change_high, p and p_holm (corrected for the
-    number of candidates); behind, by which it is behind the winner, with behind_low and behind_high; tied, whether that
+    number of candidates); behind, by which it is behind the winner, with behind_low and behind_high; not_different, whether that
     includes 0; rank with rank_low and rank_high, and probability_best, over candidates alone. For a use case of several
     metrics the value is the mean percentile rank. Changes and gaps are in the direction of the use case where only a
     size counts. smallest_difference: what the variants, or sequences, could just tell from none, in the middle of the

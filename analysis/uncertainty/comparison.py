@@ -286,7 +286,7 @@ def _left_out(
 ) -> dict[str, str]:
     """The winner when the selection leaves an element out; {} for a use case, or selection data, without elements."""
     rule = use_cases[use_case]
-    means = [name for name in rule.selection(select_on) if name.endswith(("/mean", "/hc_lc_gap"))]
+    means = [name for name in rule.selection(select_on) if name.startswith("cagi5/")]  # `matched` is CAGI5's
     found: dict[str, str] = {}
     if not means:
         return found

@@ -13,7 +13,7 @@ import pandas as pd
 from nrtune.analysis.selection.use_cases import USE_CASES, UseCase
 from nrtune.analysis.selection.winners import finalists
 from nrtune.analysis.sources.trials import Trials
-from nrtune.analysis.store.predictions import Predictions
+from nrtune.analysis.store.predictions import Predictions, same_rows
 from nrtune.analysis.uncertainty.intervals import Configuration, Resampler, Resampling
 from nrtune.analysis.uncertainty.student import Interval
 from nrtune.trainables.core.errors import UserError
@@ -118,15 +118,15 @@ def store(ensemble: Ensemble, folder: Path) -> list[Path]:
 
 def _combined(tables: Sequence[pd.DataFrame], column: str, way: str, within: Sequence[str]) -> pd.DataFrame:
     first = tables[0]
-    keys = [name for name in first if name != column]
-    if any(len(table) != len(first) or not table[keys].equals(first[keys]) for table in tables[1:]):
+    if not all(same_rows(first, table) for table in tables[1:]):
         raise UserError("an ensemble's trials were not scored on the same rows")
     values = np.stack([table[column].to_numpy(np.float64) for table in tables])
     if way == RANKS:
         groups = first.groupby(list(within)).indices.values() if within else [np.arange(len(first))]
         for rows in groups:
             values[:, rows] = ranks(values[:, rows].T).T / len(rows)
-    return first.assign(**{column: values.mean(axis=0)})
+    shared = [name for name in first if all(name in table for table in tables)]
+    return first[shared].assign(**{column: values.mean(axis=0)})
 
 
 def _ensemble(

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nrtune.analysis.store.predictions import Predictions, strata_of
+from nrtune.analysis.store.predictions import Predictions, same_rows, strata_of
 from nrtune.analysis.uncertainty.bootstrap import (
     Floats,
     Ints,
@@ -162,7 +162,7 @@ class Resampler:
         if not here.any():
             return None
         if "block" in table:
-            block = position_blocks(table["block"].to_numpy(np.int64)[here], 1)
+            block = self._dealt(table["block"].to_numpy(np.int64)[here], f"{part}/{element}")
         else:
             block = position_blocks(_apart(table[here], self.how.block), self.how.block)
         chosen = variants.strata[stratum][here]
@@ -172,6 +172,14 @@ class Resampler:
         effects = variants.predictions[:, here][:, chosen]
         key = f"{part.rpartition('/')[2]}/{element}"  # of a part's own name
         return self._resample(kind, effects, value, block[chosen], key, int(block.max()) + 1)
+
+    def _dealt(self, number: Ints, key: str) -> Ints:
+        """Blocks of rows that are drawn together by their numbers: dealt at random into TEST_BLOCKS where there are more."""
+        group: Ints = np.unique(number, return_inverse=True)[1].astype(np.int64)
+        groups = int(group.max()) + 1
+        if groups <= TEST_BLOCKS:
+            return group
+        return random_blocks(groups, TEST_BLOCKS, derive_generator(self.how.seed, "blocks", key, groups))[group]
 
     def _resample(
         self, kind: str, predictions: Floats, value: Floats, block: Ints, key: str, blocks: int | None = None
@@ -276,11 +284,10 @@ def _together(
     first = tables[0]
     assert first is not None
     names = [configuration.name for configuration in configurations for _ in configuration.predictions]
-    keys = [name for name in ("row", "activity", "element", "part", "pos", "ref", "alt", "value") if name in first]
     found = []
     for name, table in zip(names, tables, strict=True):
         assert table is not None
-        if len(table) != len(first) or not all(table[key].equals(first[key]) for key in keys):
+        if not same_rows(first, table):
             raise UserError(f"{name}: was not scored on the same rows as {names[0]}; compare trials of the same data")
         found.append(table[column].to_numpy(np.float64))
     return _Together(first, np.stack(found))

@@ -45,11 +45,14 @@ def read_data(settings: RunSettings) -> TrainingData:
     )
     cell_line = settings.cell_line or cell_line_of(settings.data.name)
     paths = settings.benchmarks()
-    order = [name for name in BENCHMARKS if name in paths]
-    return TrainingData(
-        dataset,
-        tuple(BENCHMARKS.get(name).read(paths[name], length=dataset.length, cell_line=cell_line) for name in order),
-    )
+    benchmarks = []
+    for name in (name for name in BENCHMARKS if name in paths):
+        benchmarks.append(BENCHMARKS.get(name).read(paths[name], length=dataset.length, cell_line=cell_line))
+        if benchmarks[-1].benchmark != name:
+            raise UserError(
+                f"benchmark {name}: its reader calls it {benchmarks[-1].benchmark!r}; both must be the file's name"
+            )
+    return TrainingData(dataset, tuple(benchmarks))
 
 
 def choose_selection(settings: RunSettings, data: TrainingData) -> str:

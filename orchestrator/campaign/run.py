@@ -22,6 +22,7 @@ from nrtune.orchestrator.lifecycle.stopping import Arrivals, open_arrivals
 from nrtune.orchestrator.lifecycle.tracker_sink import TrackerSink
 from nrtune.orchestrator.search.proposals import Proposer
 from nrtune.orchestrator.state.ledger import Ledger, open_ledger
+from nrtune.orchestrator.state.locations import MLFLOW
 from nrtune.orchestrator.state.retention import plan_retention
 from nrtune.orchestrator.tracking.tracker import TRACKERS, Tracker
 from nrtune.trainables.core.errors import UserError
@@ -72,9 +73,10 @@ class _Run:
         """See that all is in order, run what is left, and close everything; fresh: the campaign has just been made."""
         plan, ledger = self.plan, self.ledger
         open_tracker = self._tracker_opener()
+        name = "MLflow" if plan.settings.tracker == MLFLOW else plan.settings.tracker
         if plan.tracking_uri is not None or not fresh:
             open_tracker()  # what can't be opened is said before anything is trained
-        tracker = TrackerSink(ledger, open_tracker, plan.tags_of, plan.evaluate, self.progress.say)
+        tracker = TrackerSink(ledger, open_tracker, plan.tags_of, plan.evaluate, self.progress.say, name)
         tracker.open()
         state = "interrupted"  # unless it ends otherwise: an error must leave no run that looks alive
         try:

@@ -130,9 +130,13 @@ def score(
     from nrtune.analysis.uncertainty.intervals import Resampling
     from nrtune.orchestrator.views.data_check import read_variants
     from nrtune.orchestrator.views.score import check_options, score_tests, score_text
+    from nrtune.trainables.core.errors import UserError
 
     short = {name: path for name, path in (("cagi5", cagi5), ("satmut", satmut)) if path is not None}
-    benchmarks = {**short, **(options.paths_of(benchmark) or {})}
+    named = options.paths_of(benchmark) or {}
+    if twice := short.keys() & named.keys():
+        raise UserError(f"--{min(twice)} and --benchmark {min(twice)}=… name it twice; give one of them")
+    benchmarks = {**short, **named}
     check_options(benchmarks, test, cell_line)
     how = Resampling(resamples=resamples, block=block)
     paths = [predictions] if other is None else [predictions, other]

@@ -55,6 +55,8 @@ class StatusFile(Sink):
                 "pid": trial.pid,
             }
             for trial in self._running.values()
+            if trial.proposal.fingerprint
+            not in self.ledger.everything()  # a full disk: what follows a record was not told
         ]
         self._written = time.monotonic()
         with suppress(OSError):  # it only shows what goes on; where the disk is full, the records say so

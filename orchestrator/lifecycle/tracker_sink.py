@@ -29,7 +29,7 @@ class TrackerSink(Sink):
     """Writes to the tracker, in the publisher's thread, what becomes of trials.
 
     open_tracker: called in that thread, and again where it failed. tags_of: what a trial's run is tagged with. say: told when
-    the tracker goes and comes.
+    the tracker, by its name for people, goes and comes.
     """
 
     def __init__(
@@ -39,11 +39,12 @@ class TrackerSink(Sink):
         tags_of: Callable[[Proposal], dict[str, str]],
         evaluate: Evaluate,
         say: Callable[[str], None],
+        name: str,
     ) -> None:
         self.ledger, self.tags_of, self.evaluate = ledger, tags_of, evaluate
         self._open_tracker = open_tracker
         self._logged: dict[str, float] = {}  # by fingerprint, when its epochs were written last
-        self._publisher = Publisher(self._publish_missing, say)
+        self._publisher = Publisher(self._publish_missing, say, name)
 
     def open(self) -> None:
         """Begin to open the tracker: that takes seconds, which Ray's start takes as well."""

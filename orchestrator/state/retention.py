@@ -12,13 +12,15 @@ from nrtune.analysis.selection.pareto import Objective, objectives_of, pareto_fr
 from nrtune.analysis.selection.use_cases import USE_CASES
 from nrtune.analysis.selection.winners import BASELINE, finalists
 from nrtune.analysis.sources.trials import table_of
-from nrtune.analysis.store.records import RECORDS, TRIALS, TrialRecord, read_manifest, read_records
+from nrtune.analysis.store.records import RECORDS, TRIALS, TrialRecord, benchmarks_of, read_manifest, read_records
 from nrtune.analysis.wording import count
 from nrtune.orchestrator.state.ledger import is_running
 from nrtune.orchestrator.state.locations import RAY_FOLDER
 from nrtune.orchestrator.state.settings import KEEP_ALL, Settings
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.files import BEST, LAST
+from nrtune.trainables.core.registry import PLUGIN_VARIABLE
+from nrtune.trainables.data.benchmarks import BENCHMARKS
 
 
 class RetentionPlan(NamedTuple):
@@ -68,6 +70,10 @@ def plan_gc(folder: Path, top: int | None, keep: Sequence[str] | None) -> Retent
     top, keep: None for what the campaign was started with. Raises UserError, also while a search runs.
     """
     manifest = read_manifest(folder)
+    if unknown := [name for name in benchmarks_of(manifest) if name not in BENCHMARKS]:
+        raise UserError(
+            f"{folder}: was scored on {unknown[0]}, which is a plug-in; set {PLUGIN_VARIABLE} as in the search"
+        )
     if is_running(folder):
         raise UserError(f"{folder}: a search is writing to it; wait for it to end")
     stored = {name: manifest.get("settings", {}).get(name, Settings.model_fields[name].default)

@@ -28,8 +28,8 @@ class Publisher:
     missed, from the books, once it answers again. say: told when MLflow goes and comes.
     """
 
-    def __init__(self, catch_up: Callable[[], None], say: Callable[[str], None]) -> None:
-        self._catch_up, self._say = catch_up, say
+    def __init__(self, catch_up: Callable[[], None], say: Callable[[str], None], tracker: str = "MLflow") -> None:
+        self._catch_up, self._say, self._tracker = catch_up, say, tracker
         self._away_until = 0.0
         self._given_up = False
         self._written = 0
@@ -66,10 +66,10 @@ class Publisher:
                 written, since = self._written, time.monotonic()
             elif self._thread.is_alive() and not told:
                 told = True
-                self._say("waiting for MLflow; Ctrl-C leaves at once")
+                self._say(f"waiting for {self._tracker}; Ctrl-C leaves at once")
         if self._thread.is_alive():
             self._given_up = True
-            self._say("MLflow takes too long; the same command writes what it misses")
+            self._say(f"{self._tracker} takes too long; the same command writes what it misses")
 
     def _work(self) -> None:
         while (write := self._queue.get()) is not None:
@@ -85,9 +85,11 @@ class Publisher:
             write()
             if self._away_until:
                 self._away_until = 0.0
-                self._say("MLflow can be written again")
+                self._say(f"{self._tracker} can be written again")
                 self._catch_up()
         except Exception as error:  # MLflow, SQLAlchemy, HTTP and file systems raise many kinds
             self._away_until = time.monotonic() + AWAY_SECONDS
-            self._say(f"MLflow can't be written ({type(error).__name__}: {one_line(error)}); the search goes on")
+            self._say(
+                f"{self._tracker} can't be written ({type(error).__name__}: {one_line(error)}); the search goes on"
+            )
         self._written += 1

@@ -136,9 +136,9 @@ def _variant_lines(found: VariantScores) -> list[str]:
             lines += ["", _cut(part if len(found.paths) == 1 else f"{part}: {path}")]
             lines += _element_table(found, of_metric, part, ("value", "other")[number])
         if averaged:
-            lines += _wrapped(f"Mean over {listed(averaged)}: matched to {found.cell_line} and wholly there.")
+            lines += _wrapped(f"Mean over {listed(averaged)}: {_matched(found)}wholly there.")
         else:
-            lines += _wrapped(f"No mean: no element matched to {found.cell_line} is wholly there.")
+            lines += _wrapped(f"No mean: no element {_matched(found, end=' ')}is wholly there.")
         if len(found.paths) == 2:
             named = {
                 f"mean {words}": f"{found.prefixes[part]}/{name}/mean"
@@ -150,6 +150,10 @@ def _variant_lines(found: VariantScores) -> list[str]:
                 named[f"{element} Spearman"] = f"{found.prefixes[part]}/spearman/all/{element}"
             lines += ["", f"{part}: compared", *_comparison(found, named)]
     return [*lines, "", *_closing(found, f"variants drawn in blocks of {found.how.block} bp")]
+
+
+def _matched(found: VariantScores, end: str = " and ") -> str:
+    return f"matched to {found.cell_line}{end}" if found.cell_line else ""
 
 
 def _element_table(found: VariantScores, of_metric: pd.DataFrame, part: str, column: str) -> list[str]:

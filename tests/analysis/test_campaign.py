@@ -77,6 +77,14 @@ def test_the_best_trial_with_interval_and_verdict(pair):
     assert pair[1].best("overall").verdict.startswith("not significantly different from the baseline (adjusted p ")
 
 
+def test_a_winner_that_is_significantly_worse_is_said_to_be(pair):
+    generator = np.random.default_rng(1)
+    value = generator.normal(size=200)
+    base, bad = value + 0.1 * generator.normal(size=200), -value + 0.1 * generator.normal(size=200)
+    campaign = Campaign(Stored("worse", {"B-001": base, "RS-001": bad}, value, "rank_stability"))
+    assert campaign.best("overall").verdict.startswith("significantly worse than the baseline (adjusted p ")
+
+
 def test_winners_are_the_comparisons_own(pair):
     found = pair[0].winners().set_index("use_case")
     row = Comparisons(pair[0].source).compare("overall").of("RS-001")

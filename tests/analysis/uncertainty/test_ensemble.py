@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from nrtune.analysis.sources.trials import RecordedTrials
-from nrtune.analysis.store.predictions import Predictions
+from nrtune.analysis.store.predictions import Predictions, read_predictions
 from nrtune.analysis.store.records import TrialRecord
 from nrtune.analysis.uncertainty.ensemble import MEAN, RANKS, combine, ensembles, store
 from nrtune.analysis.uncertainty.intervals import Resampling
@@ -98,3 +98,21 @@ def test_an_ensemble_needs_two():
     value = np.arange(60.0)
     with pytest.raises(UserError, match="an ensemble needs two"):
         ensembles(Stored({"T": value}, value, np.repeat(np.arange(20), 3)), "overall")
+
+
+def test_stored_predictions_of_a_predicted_variance_are_combined(tmp_path):
+    """Each trial has its own log-variances, and one of the version before has no strata: neither are the rows."""
+    table = pd.DataFrame({"element": "A", "part": "release", "pos": range(3), "ref": "A", "alt": "C", "value": 0.1})
+    test = pd.DataFrame({"row": range(3), "activity": 0.0})
+    read = []
+    for number in range(2):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        test.assign(prediction=float(number), log_variance=float(number)).to_parquet(
+            folder / "predictions_test.parquet"
+        )
+        more = {"stratum": "hc", "matched": True} if number else {"confidence": 0.2}
+        table.assign(variant_effect=float(number), **more).to_parquet(folder / "predictions_cagi5.parquet")
+        read.append(read_predictions(lambda name, folder=folder: folder / name, ["cagi5"]))
+    mean = combine(read, MEAN)
+    assert mean.test["prediction"].tolist() == mean.effects["cagi5"]["variant_effect"].tolist() == [0.5] * 3

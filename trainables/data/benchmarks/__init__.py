@@ -15,12 +15,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.registry import ObjectRegistry
 from nrtune.trainables.data.benchmarks._windows import distinct_windows, sequence_windows
 from nrtune.trainables.data.dataset import array_digest
 
 REF, ALT = "REF", "ALT"
 """Alleles of variants of which the sequences alone are known."""
+
+MOST_NAMES = 255
+"""Elements and strata are numbered in a byte."""
 
 DELETION = "-"
 """The allele of a deletion, in a table that has one base a row."""
@@ -171,6 +175,8 @@ class VariantSet:
         """
         of_each = [name] * len(ref) if element is None else list(element)
         elements = tuple(dict.fromkeys(of_each))
+        if len(elements) > MOST_NAMES:
+            raise UserError(f"{name}: has {len(elements)} elements; up to {MOST_NAMES} can be told apart")
         index = np.array([elements.index(of) for of in of_each], np.uint8)
         effect, number = np.asarray(value, np.float64), np.arange(1, len(ref) + 1, dtype=np.int64)
         windows, ref_window, alt_window = distinct_windows(sequence_windows(ref, alt, length, name))

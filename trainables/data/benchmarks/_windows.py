@@ -52,6 +52,11 @@ def sequence_windows(ref: Sequence[str], alt: Sequence[str], length: int, where:
     """(V, 2, length) windows of sequences: in the middle, N around them. Raises UserError for one that is longer, or empty."""
     both = np.full((len(ref), 2, length), N_TOKEN, np.uint8)
     for row, pair in enumerate(zip(ref, alt, strict=True)):
+        if len(pair[0]) != len(pair[1]):
+            raise UserError(
+                f"{where}: row {row + 1}: the sequences have {len(pair[0])} and {len(pair[1])} bases; give both of one length,"
+                " such as the whole oligonucleotides, so that what surrounds the variant lies in one place"
+            )
         for number, sequence in enumerate(pair):
             place = f"{where}: row {row + 1}, {('ref', 'alt')[number]}_seq"
             if not 0 < len(sequence) <= length:

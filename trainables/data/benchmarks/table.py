@@ -1,22 +1,11 @@
-"""Any table of variants with a measured effect: by coordinates beside a genome, or by the sequences themselves.
-
-A tab- or comma-separated text file, plain or .gz, with a header. Columns, in any order; others are ignored:
-
-value                 the measured effect, alt less ref, log2 of a reporter assay (required)
-chrom, pos, ref, alt  1-based, alleles of A C G T; the genome is the one FASTA file beside the table, or
-ref_seq, alt_seq      the two sequences, of one length, which N pads where the model's is longer; as in the tables of the CAGI7
-                      lentiMPRA challenge and of MPRAs of variants
-standard_error        of the value
-stratum               a group that is scored by itself as well, such as hc and lc
-element               what correlations are within, and means are over; without it all variants are one element
-cell_line             where the effect was measured; with it, means are over the elements of the cell line asked for
-part                  select, for variants that selection may look at, or report; without it all are reported
-"""
+"""Any table of variants with a measured effect: by coordinates beside a genome, or by the sequences themselves."""
 
 from __future__ import annotations
 
 import gzip
 import os
+import re
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -26,21 +15,28 @@ from numpy.typing import NDArray
 
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.data.alleles import LONGEST, allele_windows, trim
-from nrtune.trainables.data.benchmarks import ALT, REF, Benchmark, VariantSet
+from nrtune.trainables.data.benchmarks import ALT, MOST_NAMES, REF, Benchmark, VariantSet
 from nrtune.trainables.data.benchmarks._windows import distinct_windows, sequence_windows
 from nrtune.trainables.data.dataset import array_digest
 from nrtune.trainables.data.genome import open_genome
 
 BY_COORDINATES, BY_SEQUENCES = ("chrom", "pos", "ref", "alt"), ("ref_seq", "alt_seq")
 SELECT, REPORT = "select", "report"
-MOST_NAMES = 255
-"""Elements and strata are numbered in a byte."""
+_NO_NAME = r"[^\w\-. :]"
+"""What MLflow takes in no name of a metric, and / which parts them."""
 
 _FASTA = (".fa", ".fasta", ".fna", ".fa.gz", ".fasta.gz", ".fna.gz")
 
 
 def read_table(path: str | os.PathLike[str], *, length: int = 230, cell_line: str | None = None) -> VariantSet:
-    """Read a table of variants; the columns are those of this module.
+    """Read a table of variants: tab- or comma-separated text, plain or .gz, with a header.
+
+    Columns, in any order; others are ignored. value: the measured effect, alt less ref, log2 of an MPRA. Either chrom, pos, ref
+    and alt: 1-based, alleles of A C G T, with the genome as the one FASTA file beside the table. Or ref_seq and alt_seq: the
+    two sequences, of one length, as tables of MPRAs of variants have them; N pads them where the model's is longer. May be
+    there: element, what correlations are within and means are over (without it all are one); stratum, a group that is scored by
+    itself as well, such as hc and lc; cell_line, of which those asked for are kept; part, select for variants that objectives
+    may look at (`table/select/…`), or report; standard_error of the value, which is kept beside the predictions.
 
     A window is `length` bases, a single base at index length // 2, N beyond what is known; in the alt window what lies behind
     a deletion moves up. cell_line: None for every one in the table. Raises UserError for a file that is no such table, an
@@ -48,14 +44,15 @@ def read_table(path: str | os.PathLike[str], *, length: int = 230, cell_line: st
     """
     path = Path(path)
     table = _read_columns(path)
+    table = _of_cell_line(path, table, cell_line)
     value = _numbers(path, table, "value")
-    error = _numbers(path, table, "standard_error") if "standard_error" in table else None
+    error = _numbers(path, table, "standard_error", blank=True) if "standard_error" in table else None
     if error is not None and (error < 0).any():
         row = int((error < 0).argmax())
         raise UserError(
             f"{path}: column standard_error, row {row + 1}: {error[row]:g} is negative; give standard errors"
         )
-    element, elements = _numbered(path, table, "element", _stem(path))
+    element, elements = _numbered(path, table, "element", re.sub(_NO_NAME, "_", _stem(path)))
     stratum, strata = _numbered(path, table, "stratum", "")
     part = _parts(path, table)
     by_coordinates = set(BY_COORDINATES) <= set(table)
@@ -69,18 +66,16 @@ def read_table(path: str | os.PathLike[str], *, length: int = 230, cell_line: st
         ref, alt, chrom = (np.full(len(table), text) for text in (REF, ALT, ""))
         block = pos  # nobody knows which lie close together
     windows, ref_window, alt_window = distinct_windows(both)
-    lines = table["cell_line"].to_numpy(np.str_) if "cell_line" in table else None
-    matched = _matched(path, elements, element, lines, cell_line)
-    names = np.frombuffer("\n".join((*elements, "", *strata, "", *matched)).encode(), np.uint8)
+    names = np.frombuffer("\n".join((*elements, "", *strata)).encode(), np.uint8)
     notes = [f"{int(mismatch.sum())} variants' ref differ from the genome; kept"] if mismatch.any() else []
     return VariantSet(
         benchmark="table",
         title=BENCHMARK.title,
         name=_stem(path),
         assembly="",
-        cell_line=cell_line if lines is not None and cell_line is not None else "",
+        cell_line=cell_line or "" if "cell_line" in table else "",
         elements=elements,
-        matched=matched,
+        matched=elements,
         parts=("", SELECT) if (part == 1).any() else ("",),
         selectable=(SELECT,),
         strata=strata,
@@ -110,9 +105,9 @@ def _read_columns(path: Path) -> pd.DataFrame:
         raise UserError(f"{path}: no such table of variants; give a .tsv or .csv file")
     try:
         table = pd.read_csv(path, sep=_separator(path), dtype=str, keep_default_na=False, comment=None)
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path}: can't be read as a table of variants ({one_line(error)})") from error
-    table.columns = [str(name).strip().lstrip("#").lower() for name in table.columns]
+    table.columns = [re.sub(r"\.\d+$", "", str(name)).strip().lstrip("#").lower() for name in table.columns]
     if twice := [name for name in known if list(table.columns).count(name) > 1]:
         raise UserError(f"{path}: has column {twice[0]} more than once; keep one")
     if "value" not in table or not (set(BY_COORDINATES) <= set(table) or set(BY_SEQUENCES) <= set(table)):
@@ -122,7 +117,8 @@ def _read_columns(path: Path) -> pd.DataFrame:
         )
     if table.empty:
         raise UserError(f"{path}: holds no variants; write them below its header")
-    return table[[name for name in known if name in table]].map(str.strip)
+    table = table[[name for name in known if name in table]].map(str.strip)
+    return table.assign(**{name: table[name].str.upper() for name in ("ref", "alt") if name in table})
 
 
 def _separator(path: Path) -> str:
@@ -130,9 +126,10 @@ def _separator(path: Path) -> str:
         return "\t" if "\t" in file.readline() else ","
 
 
-def _numbers(path: Path, table: pd.DataFrame, column: str) -> NDArray[np.float64]:
+def _numbers(path: Path, table: pd.DataFrame, column: str, *, blank: bool = False) -> NDArray[np.float64]:
+    """A column's numbers; blank: whether one may be missing, NaN."""
     found = pd.to_numeric(table[column], errors="coerce").to_numpy(np.float64)
-    wrong = ~np.isfinite(found)
+    wrong = ~np.isfinite(found) & ~((table[column] == "").to_numpy(bool) & blank)
     if wrong.any():
         row = int(wrong.argmax())
         said = table[column].iloc[row]
@@ -150,7 +147,7 @@ def _numbered(path: Path, table: pd.DataFrame, column: str, default: str) -> tup
         row = int((table[column] == "").argmax())
         raise UserError(f"{path}: column {column}, row {row + 1}: is empty; fill it in, or leave the column out")
     names = sorted(set(table[column]))
-    if wrong := [name for name in names if "/" in name or name in ("all", "mean")]:
+    if wrong := [name for name in names if re.search(_NO_NAME, name) or name in ("all", "mean")]:
         raise UserError(f"{path}: column {column}: {wrong[0]!r} can't be a name here; metrics are named with it")
     if len(names) > MOST_NAMES:
         raise UserError(f"{path}: column {column} has {len(names)} names; up to {MOST_NAMES} can be told apart")
@@ -169,22 +166,15 @@ def _parts(path: Path, table: pd.DataFrame) -> NDArray[np.uint8]:
     return (table["part"] == SELECT).to_numpy().astype(np.uint8)
 
 
-def _matched(
-    path: Path,
-    elements: tuple[str, ...],
-    element: NDArray[np.uint8],
-    lines: NDArray[np.str_] | None,
-    wanted: str | None,
-) -> tuple[str, ...]:
-    """The elements of a cell line: all where the table says none, or none was asked for."""
-    if lines is None or wanted is None:
-        return elements
-    here = {elements[number] for number in np.unique(element[lines == wanted])}
-    if not here:
-        raise UserError(
-            f"{path}: holds no variant of {wanted}; it has {', '.join(sorted(set(lines)))}; give --cell-line"
-        )
-    return tuple(name for name in elements if name in here)
+def _of_cell_line(path: Path, table: pd.DataFrame, wanted: str | None) -> pd.DataFrame:
+    """The rows of a cell line: all where the table says none, or none was asked for."""
+    if "cell_line" not in table or wanted is None:
+        return table
+    here = table["cell_line"] == wanted
+    if not here.any():
+        there = ", ".join(sorted(set(table["cell_line"])))
+        raise UserError(f"{path}: holds no variant of {wanted}; it has {there}; give --cell-line")
+    return table[here].reset_index(drop=True)
 
 
 def _from_genome(
@@ -245,7 +235,7 @@ def _recognises(path: Path) -> bool:
         separator = _separator(path)
         with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
             names = {name.strip().lstrip("#").lower() for name in file.readline().split(separator)}
-    except (OSError, EOFError, UnicodeDecodeError):
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error):
         return False
     return "value" in names and _any_of(names, (BY_COORDINATES, BY_SEQUENCES))
 

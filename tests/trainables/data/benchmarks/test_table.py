@@ -83,8 +83,10 @@ def test_everything_that_a_table_may_have(tmp_path):
         tmp_path, n, stratum=["hc", "lc"] * 24, element=["E1"] * 24 + ["E2"] * 24, part=["report", "report", "select"] * 16,
         standard_error=[0.1] * n, cell_line=["K562"] * 24 + ["HepG2"] * 24, other=["x"] * n,
     )  # fmt: skip
-    variants = read_table(path, length=LENGTH, cell_line="K562")
-    assert (variants.elements, variants.matched, variants.strata) == (("E1", "E2"), ("E1",), ("hc", "lc"))
+    assert read_table(path, length=LENGTH, cell_line="K562").elements == ("E1",)
+    assert len(read_table(path, length=LENGTH, cell_line="K562")) == 24
+    variants = read_table(path, length=LENGTH)
+    assert (variants.elements, variants.matched, variants.strata) == (("E1", "E2"), ("E1", "E2"), ("hc", "lc"))
     assert variants.prefixes == {"": "table", "select": "table/select"}
     assert variants.selectable == ("select",)
     effect = np.random.default_rng(3).normal(size=n)
@@ -92,7 +94,7 @@ def test_everything_that_a_table_may_have(tmp_path):
     table = pd.read_csv(path, sep="\t").assign(effect=effect)
     rows = table[(table["element"] == "E1") & (table["part"] == "report")]
     assert found["table/spearman/all/E1"] == spearman(rows["effect"], rows["value"])
-    assert found["table/spearman/all/mean"] == found["table/spearman/all/E1"]
+    assert found["table/spearman/all/mean"] == np.mean([found[f"table/spearman/all/{e}"] for e in ("E1", "E2")])
     assert found["table/n/hc/E1"] == (rows["stratum"] == "hc").sum()
     assert found["table/select/n/all/E2"] == 8
     assert {"standard_error", "block"} <= set(variants.table())
@@ -133,6 +135,7 @@ def test_a_ref_that_differs_from_the_genome_is_kept_and_said(tmp_path):
         ({"alt": ["A" * 70] * 5}, "its alleles differ in more than 50 bases"),
         ({"standard_error": [-1.0] * 5}, "column standard_error, row 1: -1 is negative"),
         ({"stratum": ["all"] * 5}, "column stratum: 'all' can't be a name here"),
+        ({"element": ["a(b)"] * 5}, "column element: 'a(b)' can't be a name here"),
         ({"part": ["train"] * 5}, "column part, row 1: 'train' is neither select nor report"),
         ({"element": [""] + ["e"] * 4}, "column element, row 1: is empty"),
         ({"cell_line": ["HepG2"] * 5}, "holds no variant of K562; it has HepG2"),
@@ -175,6 +178,35 @@ def test_variants_of_one_element_on_several_chromosomes(tmp_path):
     with pytest.raises(UserError, match="lacks column chrom"):
         read_effects(bare, variants)
     assert len(set(position_blocks(_apart(variants.table(), 10), 10))) == 2
+
+
+def test_alleles_and_names_as_people_write_them(tmp_path):
+    """Lower-case alleles are those of a file of predictions; a name that no tracker takes is made one."""
+    path = by_coordinates(tmp_path)
+    table = pd.read_csv(path, sep="\t")
+    table.assign(ref=table["ref"].str.lower(), alt=table["alt"].str.lower()).to_csv(
+        tmp_path / "mine (1).tsv", sep="\t", index=False
+    )
+    variants = read_table(tmp_path / "mine (1).tsv", length=LENGTH)
+    assert variants.elements == ("mine _1_",)
+    predicted = variants.table().assign(variant_effect=[0.1, 0.2, 0.3, 0.4, 0.5])
+    predicted.to_csv(tmp_path / "predicted.csv", index=False)
+    assert read_effects(tmp_path / "predicted.csv", variants).effect.tolist() == [0.1, 0.2, 0.3, 0.4, 0.5]
+
+
+def test_a_blank_standard_error_is_unknown(tmp_path):
+    errors = read_table(by_coordinates(tmp_path, standard_error=[0.1, "", 0.2, 0.3, 0.4]), length=LENGTH).standard_error
+    assert np.isnan(errors).tolist() == [False, True, False, False, False]
+
+
+def test_a_damaged_archive_and_sequences_of_two_lengths(tmp_path):
+    packed = gzip.compress(b"value\tref_seq\talt_seq\n" + b"1\tACGT\tACGA\n" * 500)
+    (tmp_path / "torn.tsv.gz").write_bytes(packed[:40] + b"\x00" * 30 + packed[70:])
+    with pytest.raises(UserError, match="can't be read as a table of variants"):
+        read_table(tmp_path / "torn.tsv.gz")
+    path = write(tmp_path, {"value": [1.0], "ref_seq": ["ACGT"], "alt_seq": ["ACG"]})
+    with pytest.raises(UserError, match="row 1: the sequences have 4 and 3 bases; give both of one length"):
+        read_table(path, length=LENGTH)
 
 
 def test_it_is_told_from_a_data_set(tmp_path, simulated_folder):
