@@ -22,7 +22,6 @@ import pandas as pd
 import yaml
 
 from nrtune.analysis.report.summaries import verdict
-from nrtune.analysis.selection.use_cases import USE_CASES, UseCase
 from nrtune.analysis.sources.open import open_campaign as open_source
 from nrtune.analysis.sources.trials import BestTrial, CampaignFolder, Trials
 from nrtune.analysis.store.records import TrialRecord
@@ -233,11 +232,11 @@ class Campaign:
         """
         return compare_winners(self._comparisons(select_on), other._comparisons(select_on))
 
-    def _comparisons(self, select_on: str | None, use_cases: Mapping[str, UseCase] = USE_CASES) -> Comparisons:
+    def _comparisons(self, select_on: str | None) -> Comparisons:
         """Kept until another trial has ended."""
         key = select_on, len(self.source.records())
         if self._cached is None or self._cached[0] != key:
-            self._cached = key, Comparisons(self.source, select_on=select_on, use_cases=use_cases)
+            self._cached = key, Comparisons(self.source, select_on=select_on)
         return self._cached[1]
 
     def __repr__(self) -> str:

@@ -67,7 +67,8 @@ def phrase(metric: str) -> str:
     return name if name[:2].isupper() else name[:1].lower() + name[1:]
 
 
-NOT_SIGNIFICANT, WORSE = "not significantly different from the baseline", "significantly worse than the baseline"
+BETTER, WORSE = "significantly better than the baseline", "significantly worse than the baseline"
+NOT_SIGNIFICANT = "not significantly different from the baseline"
 """What is said of a winner whose change from the baseline may be luck."""
 
 

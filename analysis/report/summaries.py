@@ -8,7 +8,7 @@ from typing import Any
 
 from nrtune.analysis.uncertainty.compared import Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
-from nrtune.analysis.wording import NOT_SIGNIFICANT, WORSE, count, number, p_value
+from nrtune.analysis.wording import BETTER, NOT_SIGNIFICANT, WORSE, count, number, p_value
 
 SIGNIFICANT = 0.05
 """The level of every claim, after Holm's correction for the number of candidates."""
@@ -31,10 +31,8 @@ def significance(comparisons: Comparisons, comparison: Comparison) -> str:
     """What a winner is significantly different from, in a few words; "" where there are no intervals."""
     if comparison.why_not:
         return ""
-    winner = comparison.winner
-    if winner.baseline is not None and not is_significant(comparisons, comparison):
-        worse = winner.trial != winner.baseline and comparison.of(winner.trial)["p_holm"] < SIGNIFICANT
-        return WORSE if worse else NOT_SIGNIFICANT
+    if comparison.winner.baseline is not None and (said := _against_baseline(comparisons, comparison)) != BETTER:
+        return said
     if comparison.winner.candidates == 1:
         return "the only candidate"
     rivals = len(comparison.not_different) - 1
@@ -54,11 +52,17 @@ def verdict(comparisons: Comparisons, comparison: Comparison) -> str:
         return winner.note
     p = comparison.of(winner.trial)["p_holm"]
     said = f"adjusted p {p_value(p)}" if math.isfinite(p) else "p is undefined"
+    return f"{_against_baseline(comparisons, comparison)} ({said})"
+
+
+def _against_baseline(comparisons: Comparisons, comparison: Comparison) -> str:
+    """BETTER, WORSE or NOT_SIGNIFICANT, of a winner that has a baseline."""
+    winner = comparison.winner
     if is_significant(comparisons, comparison):
-        return f"significantly better than the baseline ({said})"
-    if p < SIGNIFICANT:
-        return f"significantly worse than the baseline ({said})"
-    return f"not significantly different from the baseline ({said})"
+        return BETTER
+    if winner.trial != winner.baseline and comparison.of(winner.trial)["p_holm"] < SIGNIFICANT:
+        return WORSE
+    return NOT_SIGNIFICANT
 
 
 def below_references(comparisons: Comparisons, comparison: Comparison) -> list[str]:

@@ -14,6 +14,7 @@ from nrtune.analysis.selection.winners import finalists, find_winner
 from nrtune.analysis.sources.open import open_folder
 from nrtune.analysis.sources.trials import table_of
 from nrtune.analysis.store.records import Proposal, TrialRecord, benchmarks_of
+from nrtune.analysis.wording import count
 from nrtune.orchestrator.campaign.checks import check_places, check_tracking_uri, choose_selection, read_data
 from nrtune.orchestrator.campaign.plan import Plan
 from nrtune.orchestrator.campaign.recipe import recipe_of
@@ -83,9 +84,9 @@ class Replication(Plan):
             done = len(self.replicates) - len(left)
             to_do = (f"{done} done, " if done else "") + f"about {_duration(needed)} of training to do"
         return (
-            f"replicating {_number(len(self.finalists), 'finalist')}{baseline} with"
+            f"replicating {count(len(self.finalists), 'finalist')}{baseline} with"
             f" seed{'s' * (len(self.seeds) > 1)} {', '.join(map(str, self.seeds))}:"
-            f" {_number(len(self.replicates), 'training')}, {to_do}"
+            f" {count(len(self.replicates), 'training')}, {to_do}"
         )
 
     def parameters(self) -> dict[str, Any]:
@@ -237,10 +238,6 @@ def _config(record: TrialRecord, seed: int) -> TrialConfig:
         return TrialConfig.from_flat({**record.config, "seed": seed})
     except UserError as error:
         raise UserError(f"{record.name}: {error}; {PLUGIN_VARIABLE} must be as it was in the search") from error
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _duration(seconds: float) -> str:

@@ -97,16 +97,12 @@ def search(
     print_settings: options.PrintSettings = False,
 ) -> None:
     """Search method families; the same command again goes on where it was interrupted."""
-    flags = dict(
-        data=data, cagi5=cagi5, satmut=satmut, benchmark=options.paths_of(benchmark), out=out, epochs=epochs,
-        preset=preset, precision=precision, select_on=select_on, cell_line=cell_line, noise=noise, name=name,
-        max_concurrent=max_concurrent, cpus_per_trial=cpus_per_trial, gpus_per_trial=gpus_per_trial,
-        time_budget=time_budget, trial_time_limit=trial_time_limit, keep_top=keep_top, keep=keep, tracker=tracker,
-        tracking_uri=tracking_uri, address=address, resume=resume,
-        families=options.comma_separated(families), trials=trials, allocation=allocation, min_trials=min_trials, seed=seed,
-        set=options.assignments(set), around=around, scheduler=scheduler, sampler=sampler, objective=objective or None,
-        optuna_storage=optuna_storage,
-    )  # fmt: skip
+    flags = options.given(
+        locals(),
+        families=options.comma_separated(families),
+        set=options.assignments(set),
+        objective=objective or None,
+    )
     from nrtune.orchestrator.state.settings import Settings, load_settings
 
     loaded = load_settings(settings, flags, Settings)
@@ -148,17 +144,9 @@ def study(
     print_settings: options.PrintSettings = False,
 ) -> None:
     """Train the study's 75 configurations and its baseline, each with its name and seed, each to its end."""
-    chosen = options.comma_separated(only)
-    if chosen == ():
+    flags = options.given(locals(), only=options.comma_separated(only))
+    if flags["only"] == ():
         raise UserError("--only is empty; give names such as RS3, families or their codes, or leave it out for all")
-    flags = dict(
-        data=data, cagi5=cagi5, satmut=satmut, benchmark=options.paths_of(benchmark), out=out, epochs=epochs,
-        preset=preset, precision=precision, select_on=select_on, cell_line=cell_line, noise=noise, name=name,
-        max_concurrent=max_concurrent, cpus_per_trial=cpus_per_trial, gpus_per_trial=gpus_per_trial,
-        time_budget=time_budget, trial_time_limit=trial_time_limit, keep_top=keep_top, keep=keep, tracker=tracker,
-        tracking_uri=tracking_uri, address=address, resume=resume,
-        only=chosen,
-    )  # fmt: skip
     from nrtune.orchestrator.state.settings import StudySettings, load_settings
 
     loaded = load_settings(settings, flags, StudySettings)
@@ -174,12 +162,7 @@ def replicate(
     top: Annotated[int | None, typer.Option(help="Finalists of each use case. [default: 5]")] = None,
     seeds: Annotated[int | None, typer.Option(help="Fresh seeds, the same for all. [default: 5]")] = None,
     use_case: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME,…",
-            help="Use cases, separated by commas. [default: all]",
-            autocompletion=options.completing(options.use_cases),
-        ),
+        str | None, options.use_case_option("Use cases, separated by commas. [default: all]", "NAME,…")
     ] = None,
     max_concurrent: options.MaxConcurrent = None,
     cpus_per_trial: options.CpusPerTrial = None,
@@ -192,11 +175,7 @@ def replicate(
 
     The same command again goes on where it was interrupted. How to run is as in the search where no option says otherwise.
     """
-    flags = dict(
-        top=top, seeds=seeds, use_case=options.comma_separated(use_case), max_concurrent=max_concurrent,
-        cpus_per_trial=cpus_per_trial, gpus_per_trial=gpus_per_trial, time_budget=time_budget,
-        trial_time_limit=trial_time_limit, address=address,
-    )  # fmt: skip
+    flags = options.given(locals(), use_case=options.comma_separated(use_case))
     from nrtune.orchestrator.state.settings import load_replication
 
     _run(load_replication(folder, flags))

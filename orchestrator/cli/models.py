@@ -17,14 +17,7 @@ app = typer.Typer()
 def register(
     folder: options.Folder,
     name: Annotated[str, typer.Option(help="The registered model; a further version of one that is there.")],
-    use_case: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="The use case whose winner it is.",
-            autocompletion=options.completing(options.use_cases),
-        ),
-    ] = "overall",
+    use_case: Annotated[str, options.use_case_option("The use case whose winner it is.")] = "overall",
     select_on: options.CampaignSelectOn = None,
     use_cases: options.UseCases = None,
 ) -> None:
@@ -38,14 +31,7 @@ def register(
 @app.command()
 def predict(
     folder: options.Folder,
-    use_case: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="The use case whose winner predicts.",
-            autocompletion=options.completing(options.use_cases),
-        ),
-    ] = "overall",
+    use_case: Annotated[str, options.use_case_option("The use case whose winner predicts.")] = "overall",
     vcf: Annotated[Path | None, typer.Option(help="Variants: a VCF, plain or bgzipped.")] = None,
     fasta: Annotated[Path | None, typer.Option(help="The genome that they are on: FASTA, plain or bgzipped.")] = None,
     fasta_sequences: Annotated[

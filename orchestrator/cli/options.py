@@ -78,6 +78,13 @@ CampaignSelectOn = Annotated[
     str | None,
     typer.Option(help="release, val or challenge. [default: the campaign's]", autocompletion=completing("select_on")),
 ]
+
+
+def use_case_option(help: str, metavar: str = "NAME") -> Any:
+    """--use-case, which completes; help says whose, or which, it is."""
+    return typer.Option(metavar=metavar, help=help, autocompletion=completing(use_cases))
+
+
 UseCases = Annotated[
     Path | None, typer.Option(metavar="FILE.yaml", help="Use cases of your own, beside the known ones.")
 ]
@@ -181,6 +188,14 @@ PrintSettings = Annotated[bool, typer.Option("--print-settings", help="Print the
 def comma_separated(text: str | None) -> tuple[str, ...] | None:
     """The parts of a list; None where the option was not given."""
     return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def given(options: Mapping[str, Any], **parsed: Any) -> dict[str, Any]:
+    """A command's options by the names of its settings: all but those that are none, and some of them parsed."""
+    flags = {name: value for name, value in options.items() if name not in ("settings", "print_settings", "folder")}
+    if "benchmark" in flags:
+        flags["benchmark"] = paths_of(flags["benchmark"])
+    return flags | parsed
 
 
 def paths_of(texts: Sequence[str] | None) -> dict[str, Path] | None:

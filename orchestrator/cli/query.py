@@ -85,14 +85,7 @@ def trials(
 @app.command()
 def best(
     source: options.Source,
-    use_case: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME|all",
-            help="A use case, or all of them.",
-            autocompletion=options.completing(options.use_cases),
-        ),
-    ] = "all",
+    use_case: Annotated[str, options.use_case_option("A use case, or all of them.", "NAME|all")] = "all",
     select_on: options.CampaignSelectOn = None,
     use_cases: options.UseCases = None,
     json: Annotated[bool, typer.Option("--json", help="Everything about the winners, for programs.")] = False,
@@ -164,14 +157,7 @@ def report(
 @app.command()
 def ensemble(
     source: options.Source,
-    use_case: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="The use case whose best trials are put together.",
-            autocompletion=options.completing(options.use_cases),
-        ),
-    ] = "overall",
+    use_case: Annotated[str, options.use_case_option("The use case whose best trials are put together.")] = "overall",
     top: Annotated[int, typer.Option(min=2, help="How many of its trials, by selection data.")] = 5,
     select_on: options.CampaignSelectOn = None,
     out: Annotated[

@@ -6,7 +6,7 @@ import gzip
 import os
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Set
 from pathlib import Path
 
 import numpy as np
@@ -104,13 +104,13 @@ def _read_columns(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise UserError(f"{path}: no such table of variants; give a .tsv or .csv file")
     try:
-        table = pd.read_csv(path, sep=_separator(path), dtype=str, keep_default_na=False, comment=None)
+        table = pd.read_csv(path, sep=_header(path)[1], dtype=str, keep_default_na=False, comment=None)
     except (ValueError, OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path}: can't be read as a table of variants ({one_line(error)})") from error
-    table.columns = [re.sub(r"\.\d+$", "", str(name)).strip().lstrip("#").lower() for name in table.columns]
+    table.columns = [_name(re.sub(r"\.\d+$", "", str(name))) for name in table.columns]
     if twice := [name for name in known if list(table.columns).count(name) > 1]:
         raise UserError(f"{path}: has column {twice[0]} more than once; keep one")
-    if "value" not in table or not (set(BY_COORDINATES) <= set(table) or set(BY_SEQUENCES) <= set(table)):
+    if not _has_variants(set(map(str, table))):
         raise UserError(
             f"{path}: needs column value, and either {', '.join(BY_COORDINATES)} or {', '.join(BY_SEQUENCES)}"
             f" (it has {', '.join(table.columns[:12]) or 'none'})"
@@ -121,9 +121,19 @@ def _read_columns(path: Path) -> pd.DataFrame:
     return table.assign(**{name: table[name].str.upper() for name in ("ref", "alt") if name in table})
 
 
-def _separator(path: Path) -> str:
+def _header(path: Path) -> tuple[str, str]:
+    """A table's first line, and what parts its columns."""
     with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
-        return "\t" if "\t" in file.readline() else ","
+        line = file.readline()
+    return line, "\t" if "\t" in line else ","
+
+
+def _name(column: str) -> str:
+    return column.strip().lstrip("#").lower()
+
+
+def _has_variants(columns: Set[str]) -> bool:
+    return "value" in columns and (columns >= set(BY_COORDINATES) or columns >= set(BY_SEQUENCES))
 
 
 def _numbers(path: Path, table: pd.DataFrame, column: str, *, blank: bool = False) -> NDArray[np.float64]:
@@ -186,7 +196,7 @@ def _from_genome(
     mismatch = np.zeros(len(table), bool)
     genome = open_genome(_fasta_beside(path))
     try:
-        rows = zip(table["chrom"], pos, table["ref"].str.upper(), table["alt"].str.upper(), strict=True)
+        rows = zip(table["chrom"], pos, table["ref"], table["alt"], strict=True)
         for row, (chrom, at, ref, alt) in enumerate(rows):
             where = f"{path}: row {row + 1}"
             _check_alleles(where, ref, alt)
@@ -232,16 +242,10 @@ def _recognises(path: Path) -> bool:
     if not path.is_file() or not path.name.endswith((".tsv", ".csv", ".tsv.gz", ".csv.gz", ".txt")):
         return False
     try:
-        separator = _separator(path)
-        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
-            names = {name.strip().lstrip("#").lower() for name in file.readline().split(separator)}
+        line, separator = _header(path)
     except (OSError, EOFError, UnicodeDecodeError, zlib.error):
         return False
-    return "value" in names and _any_of(names, (BY_COORDINATES, BY_SEQUENCES))
-
-
-def _any_of(names: set[str], wanted: Iterable[Iterable[str]]) -> bool:
-    return any(set(columns) <= names for columns in wanted)
+    return _has_variants({_name(column) for column in line.split(separator)})
 
 
 BENCHMARK = Benchmark(title="Variant table", read=read_table, recognises=_recognises)
