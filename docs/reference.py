@@ -30,6 +30,7 @@ API: Mapping[str, str] = {
     "nrtune.search_spaces": "Families: what each fixes and searches.",
     "nrtune.analysis": "Answers from a campaign's trials.",
     "nrtune.analysis.uncertainty.comparison": "Intervals, p-values and ties.",
+    "nrtune.analysis.uncertainty.campaigns": "Two campaigns' winners, paired.",
     "nrtune.trainables.core.component": "What losses, samplers and encoders of your own are built from.",
     "nrtune.trainables.losses": "The shape of a loss.",
     "nrtune.trainables.samplers": "The shape of a sampler.",

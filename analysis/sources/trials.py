@@ -10,11 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, asked_of
+from nrtune.analysis.selection.use_cases import USE_CASES, UseCase
 from nrtune.analysis.selection.winners import Winner, find_winner
 from nrtune.analysis.store.predictions import Predictions, read_predictions
 from nrtune.analysis.store.records import TRIALS, TrialRecord, benchmarks_of, read_records, read_references
-from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.files import BEST, TEST, predictions_file
 from nrtune.trainables.data.benchmarks import BENCHMARKS
 
@@ -109,22 +108,6 @@ class Trials:
         records = self.records()
         winner = find_winner(table_of(records), use_case, select_on or self.select_on, use_cases)
         return self.best_of(winner, records)
-
-    def best_of_all(
-        self, select_on: str | None = None, use_cases: Mapping[str, UseCase] = USE_CASES
-    ) -> tuple[dict[str, BestTrial], dict[str, str]]:
-        """The best trial of every use case, and for those that have none the reason."""
-        records = self.records()
-        table = table_of(records)
-        found, missing = {}, {}
-        for name in asked_of(table, use_cases):
-            try:
-                winner = find_winner(table, name, select_on or self.select_on, use_cases)
-            except UserError as error:
-                missing[name] = str(error)
-            else:
-                found[name] = self.best_of(winner, records)
-        return found, missing
 
     def best_of(self, winner: Winner, records: Sequence[TrialRecord]) -> BestTrial:
         """The trial that a winner is, among these records of this source."""

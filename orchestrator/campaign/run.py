@@ -112,21 +112,22 @@ class _Run:
             with self.guard as guard:
                 self.progress.say(f"starting Ray for {self._left()} trials")
                 from nrtune.orchestrator.execution.ray_session import ray_session  # Ray takes seconds to import
+                from nrtune.orchestrator.execution.searcher import Parts
                 from nrtune.orchestrator.execution.tuner import run_trials
 
                 with ray_session(self.plan.settings.address):
                     guard.listen()
                     guard.leave_if_asked()
-                    closed = run_trials(
-                        self.plan,
-                        [self.proposers[family] for family in self.plan.families],
-                        self.allocation,
-                        self.plan.ended(self.ledger),
-                        live,
-                        self.breaker,
-                        guard,
-                        self.progress.say,
+                    parts = Parts(
+                        proposers=[self.proposers[family] for family in self.plan.families],
+                        allocation=self.allocation,
+                        ended=self.plan.ended(self.ledger),
+                        live=live,
+                        breaker=self.breaker,
+                        guard=guard,
+                        say=self.progress.say,
                     )
+                    closed = run_trials(self.plan, parts)
         except KeyboardInterrupt:
             return self._outcome("interrupted", "interrupted")
         finally:

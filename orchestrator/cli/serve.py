@@ -22,7 +22,7 @@ def serve_mlflow(folder: Path, port: int) -> int:
     uri = tracking_uri(folder)
     if uri.startswith(("http://", "https://", "databricks")):
         raise UserError(f"the campaign is tracked by a server: open {uri} in a browser")
-    from nrtune.orchestrator.tracking.trackers.mlflow import page_of  # MLflow takes seconds to import
+    from nrtune.orchestrator.tracking.trackers._mlflow_store import page_of  # MLflow takes seconds to import
 
     _check_free(port)
     command = [

@@ -6,7 +6,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ray.tune.search import Searcher
 
@@ -23,38 +23,40 @@ NODES_SECONDS = 5.0
 """How often the cluster is asked for its nodes."""
 
 
+class Parts(NamedTuple):
+    """What proposes a campaign's trials, counts them, watches them and speaks of them while they run."""
+
+    proposers: Sequence[Proposer]
+    allocation: Allocation
+    ended: Mapping[str, TrialRecord]
+    """By fingerprint, what has ended of the trials that count as this run's."""
+    live: LiveTrials
+    breaker: CircuitBreaker
+    guard: SignalGuard
+    say: Callable[[str], None]
+
+
 class FamilySearcher(Searcher):
     """Hands Ray Tune the next proposal of the family whose turn it is.
 
-    ended: by fingerprint, what has ended of the trials that count as this run's. resources: what a trial gets, and what
-    one gets that runs alone. most: how many trials may be proposed at a time; it is asked again as nodes come and go.
-    Trials that go on after a failure come before new ones. `closed` says why a family is asked no more.
+    resources: what a trial gets, and what one gets that runs alone. most: how many trials may be proposed at a time; it is
+    asked again as nodes come and go. Trials that go on after a failure come before new ones. `closed` says why a family
+    is asked no more.
     """
 
-    def __init__(
-        self,
-        proposers: Sequence[Proposer],
-        allocation: Allocation,
-        ended: Mapping[str, TrialRecord],
-        live: LiveTrials,
-        breaker: CircuitBreaker,
-        guard: SignalGuard,
-        say: Callable[[str], None],
-        resources: Resources,
-        most: Callable[[], int],
-    ) -> None:
+    def __init__(self, parts: Parts, resources: Resources, most: Callable[[], int]) -> None:
         super().__init__()
         self._ask_most, self._most, self._asked = most, 0, -math.inf
-        self.proposers, self.allocation = list(proposers), allocation
-        self._live, self._breaker, self._guard, self._say = live, breaker, guard, say
+        self.proposers, self.allocation = list(parts.proposers), parts.allocation
+        self._live, self._breaker, self._guard, self._say = parts.live, parts.breaker, parts.guard, parts.say
         self.resources = resources
         self.closed: dict[str, str] = {}
         self._handed_out: set[str] = set()
         # Those that run alone: until one starts nothing new does, or others would take every part that becomes free.
         self.alone: set[str] = set()
-        self.started = Counter(record.family for record in ended.values())
-        self.proposed = set(ended)
-        self.reserved = {fingerprint for proposer in proposers for fingerprint in proposer.interrupted()}
+        self.started = Counter(record.family for record in parts.ended.values())
+        self.proposed = set(parts.ended)
+        self.reserved = {fingerprint for proposer in parts.proposers for fingerprint in proposer.interrupted()}
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Ray Tune pickles its parts for a restore of its own, which a restart over the books does without."""

@@ -4,47 +4,32 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler
 
-from nrtune.analysis.store.records import TRIALS, TrialRecord
+from nrtune.analysis.store.records import TRIALS
 from nrtune.orchestrator.execution.callback import TuneCallback
 from nrtune.orchestrator.execution.job import Job
 from nrtune.orchestrator.execution.resources import Resources, find_resources
 from nrtune.orchestrator.execution.schedulers import EarlyStopper
-from nrtune.orchestrator.execution.searcher import FamilySearcher
+from nrtune.orchestrator.execution.searcher import FamilySearcher, Parts
 from nrtune.orchestrator.execution.trainable import TrialTrainable
-from nrtune.orchestrator.lifecycle.circuit_breaker import CircuitBreaker
-from nrtune.orchestrator.lifecycle.interrupts import SignalGuard
-from nrtune.orchestrator.lifecycle.live_trials import LiveTrials
-from nrtune.orchestrator.search.allocation import Allocation
-from nrtune.orchestrator.search.proposals import Proposer
 from nrtune.orchestrator.state.locations import RAY_FOLDER
 from nrtune.trainables.core.registry import plugin_folders
 
 
-def run_trials(
-    job: Job,
-    proposers: Sequence[Proposer],
-    allocation: Allocation,
-    ended: Mapping[str, TrialRecord],
-    live: LiveTrials,
-    breaker: CircuitBreaker,
-    guard: SignalGuard,
-    say: Callable[[str], None],
-) -> Mapping[str, str]:
+def run_trials(job: Job, parts: Parts) -> Mapping[str, str]:
     """Run trials until all that the allocation has to give have ended, on the Ray that runs.
 
     Returned is, by family, why one is asked no more. Raises KeyboardInterrupt where the guard was asked to leave.
     """
-    settings = job.settings
-    resources = find_resources(job, say)
-    most = partial(resources.proposed, settings)
-    searcher = FamilySearcher(proposers, allocation, ended, live, breaker, guard, say, resources, most)
+    settings, live = job.settings, parts.live
+    resources = find_resources(job, parts.say)
+    searcher = FamilySearcher(parts, resources, partial(resources.proposed, settings))
     tuner = tune.Tuner(
         _trainable(job, resources, () if live.stopping is None else live.stopping.rule.rungs),
         tune_config=tune.TuneConfig(
@@ -57,7 +42,7 @@ def run_trials(
         run_config=tune.RunConfig(
             name=RAY_FOLDER,
             storage_path=str(job.folder),
-            callbacks=[TuneCallback(live, guard)],
+            callbacks=[TuneCallback(live, parts.guard)],
             verbose=0,
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
         ),

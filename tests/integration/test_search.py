@@ -23,6 +23,7 @@ from nrtune.orchestrator.search.optuna_storage import open_storage
 from nrtune.orchestrator.state.settings import Settings, load_settings
 from nrtune.orchestrator.views import status
 from nrtune.search_spaces import FAMILIES
+from nrtune.trainables.core.errors import UserError
 
 FAMILY_NAMES = ("baseline", "rank_stability", "distributional")
 EPOCHS = 3
@@ -234,5 +235,5 @@ def test_a_campaign_without_variants_selects_on_validation(shared_ray, settings)
     assert campaign.select_on == "val"
     best = campaign.best("in_distribution")
     assert "cagi5" not in best.predictions
-    _, missing = campaign.best_of_all()
-    assert "overall" in missing
+    with pytest.raises(UserError, match="overall"):
+        campaign.best("overall")

@@ -61,11 +61,6 @@ def make_rule(epochs: int, stopping: EarlyStopping) -> Rule:
     return RULES.get(stopping.rule)(epochs, stopping)
 
 
-def rungs(epochs: int, stopping: EarlyStopping | None) -> tuple[int, ...]:
-    """The epochs after which a trial may be stopped, and is scored; none without early stopping."""
-    return () if stopping is None else make_rule(epochs, stopping).rungs
-
-
 def default_grace(epochs: int) -> int:
     """A ninth of the budget, at least 2 epochs: before that a one-cycle schedule has shown little."""
     return max(2, epochs // 9)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import datetime
 import json
-import logging
 import math
 import time
-import urllib.error
-import urllib.request
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,87 +13,39 @@ from typing import Any, Self
 
 from nrtune.analysis.sources.mlflow import (
     CAMPAIGN_TAG,
-    EXPERIMENT,
     FINAL,
     FINGERPRINT_TAG,
     IN_RECORD_TAG,
-    KIND_TAG,
     RECORD_TAG,
     REFERENCE,
     STATUS_TAG,
-    search_runs,
 )
 from nrtune.analysis.store.records import FAILED, FINISHED, PRUNED, SCORED, Proposal, TrialRecord
 from nrtune.orchestrator.search.proposals import ObjectiveValues
-from nrtune.orchestrator.state.locations import DATABASE, default_uri
 from nrtune.orchestrator.tracking.models import log_model
-from nrtune.orchestrator.tracking.pages import NOTE_TAG, campaign_note, trial_note, trials_page, trials_view
+from nrtune.orchestrator.tracking.pages import NOTE_TAG, trial_note
 from nrtune.orchestrator.tracking.tracker import Tracker
-from nrtune.trainables.core.errors import UserError, one_line
-from nrtune.trainables.core.files import write_atomically
+from nrtune.orchestrator.tracking.trackers._mlflow_store import Store, check_uri, log_parameters, open_store
 
 with warnings.catch_warnings():
     # MLflow's own use of SQLAlchemy and pydantic warns at import; nothing here can mend it.
     warnings.simplefilter("ignore")
-    from mlflow.entities import Metric, Param, Run, RunTag
-    from mlflow.exceptions import MlflowException
-    from mlflow.tracking import MlflowClient
+    from mlflow.entities import Metric, RunTag
 
-ARTIFACTS = "artifacts"
 BATCH = 900
 """Metrics a call: MLflow takes at most 1000."""
 
 _RUN_STATUS = {FINISHED: "FINISHED", SCORED: "FINISHED", PRUNED: "FINISHED"}
 
 
-def check_uri(uri: str) -> None:
-    """See whether an MLflow store answers at a tracking URI. Raises UserError where none does."""
-    if uri.startswith(("http://", "https://")):
-        # MLflow itself would try again for minutes.
-        try:
-            with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=10):
-                return
-        except urllib.error.HTTPError:  # something answers, and may want a login that MLflow has
-            return
-        except (OSError, ValueError) as error:
-            raise UserError(f"--tracking-uri {uri}: no MLflow server answers ({error})") from error
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
-    except Exception as error:  # MLflow, SQLAlchemy and drivers raise many kinds
-        raise UserError(f"--tracking-uri {uri}: cannot be opened ({one_line(error)})") from error
-
-
-def _make_database(path: Path) -> None:
-    """Make an empty SQLite database whole or not at all: MLflow can't open one at whose making it was killed."""
-    write_atomically(path, lambda new: MlflowClient(tracking_uri=f"sqlite:///{new}").search_experiments(max_results=1))
-
-
-def page_of(uri: str, manifest: Mapping[str, Any]) -> str:
-    """The path of the page of MLflow that lists the campaign's trials."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        found = MlflowClient(tracking_uri=uri).get_experiment_by_name(EXPERIMENT)
-    return trials_page(found.experiment_id, manifest) if found is not None else "/"
-
-
 class MlflowTracker(Tracker):
     """The MLflow side of one campaign."""
 
-    def __init__(
-        self,
-        client: MlflowClient,
-        uri: str,
-        experiment_id: str,
-        parent_id: str,
-        runs: Mapping[str, Run],
-        manifest: Mapping[str, Any],
-    ) -> None:
-        self.client, self.experiment_id, self.parent_id = client, experiment_id, parent_id
+    def __init__(self, store: Store, manifest: Mapping[str, Any]) -> None:
+        self.client, self.experiment_id, self.parent_id = store.client, store.experiment_id, store.parent_id
         self._campaign, self._name = str(manifest["id"]), str(manifest["name"])
-        self._uri, self._length = uri, int(manifest.get("data", {}).get("length", 0))
-        self._runs = dict(runs)  # by fingerprint
+        self._uri, self._length = store.uri, int(manifest.get("data", {}).get("length", 0))
+        self._runs = dict(store.runs)
         self._logged: dict[str, set[int]] = {}
         # The tag is written first, the end of the run last: a crash between them leaves a run that is still open.
         ended = {FINISHED, SCORED, PRUNED, FAILED}
@@ -114,23 +63,7 @@ class MlflowTracker(Tracker):
     @classmethod
     def open(cls, uri: str | None, folder: Path, manifest: Mapping[str, Any], parameters: Mapping[str, Any]) -> Self:
         """Open the campaign's run and those of its trials, in the folder's own SQLite database or at a tracking URI."""
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.ERROR)
-        local = uri in (None, default_uri(folder))
-        uri = uri or default_uri(folder)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                if local and not (folder / DATABASE).exists():
-                    _make_database(folder / DATABASE)
-                client = MlflowClient(tracking_uri=uri)
-                experiment = _experiment(client, (folder / ARTIFACTS).resolve().as_uri() if local else None)
-                parent = _parent(client, experiment, folder, manifest, parameters)
-                children = search_runs(client, experiment, f"tags.`mlflow.parentRunId` = '{parent}'")
-                runs = {run.data.tags[FINGERPRINT_TAG]: run for run in children}
-        except MlflowException as error:
-            raise UserError(f"--tracking-uri {uri}: {one_line(error, 300)}") from error
-        return cls(client, uri, experiment, parent, runs, manifest)
+        return cls(open_store(uri, folder, manifest, parameters), manifest)
 
     def start(self, proposal: Proposal, tags: Mapping[str, str]) -> None:
         """Open the trial's run, or take up the one it had before an interruption."""
@@ -160,7 +93,7 @@ class MlflowTracker(Tracker):
         else:
             self.client.update_run(run.info.run_id, status="RUNNING")
             self.client.set_tag(run.info.run_id, STATUS_TAG, "running")
-        self._parameters(run, proposal.config)
+        log_parameters(self.client, run, proposal.config)
 
     def log_history(self, fingerprint: str, history: Iterable[Mapping[str, float]]) -> None:
         """Log epochs' metrics, each with its `epoch` as the step; epochs that are there already are skipped."""
@@ -238,9 +171,6 @@ class MlflowTracker(Tracker):
         self.client.set_tag(self.parent_id, STATUS_TAG, state)
         self.client.set_terminated(self.parent_id, status="FINISHED" if state == "finished" else "KILLED")
 
-    def _parameters(self, run: Run, parameters: Mapping[str, Any]) -> None:
-        _log_parameters(self.client, run, parameters)
-
     def _steps(self, fingerprint: str) -> set[int]:
         """The epochs whose metrics the trial's run has."""
         if fingerprint not in self._logged:
@@ -271,39 +201,3 @@ def _curves(epochs: Mapping[int, Mapping[str, float]]) -> list[Metric]:
         for key, value in entry.items()
         if key != "epoch" and math.isfinite(value)
     ]
-
-
-def _experiment(client: MlflowClient, artifact_location: str | None) -> str:
-    found = client.get_experiment_by_name(EXPERIMENT)
-    if found is not None:
-        return str(found.experiment_id)
-    return str(client.create_experiment(EXPERIMENT, artifact_location=artifact_location))
-
-
-def _parent(
-    client: MlflowClient,
-    experiment_id: str,
-    folder: Path,
-    manifest: Mapping[str, Any],
-    parameters: Mapping[str, Any],
-) -> str:
-    """The campaign's own run, made now if there is none."""
-    query = f"tags.`{CAMPAIGN_TAG}` = '{manifest['id']}' and tags.`{KIND_TAG}` = 'campaign'"
-    found = client.search_runs([experiment_id], filter_string=query, max_results=1)
-    if found:
-        run = found[0]
-        client.update_run(run.info.run_id, status="RUNNING")
-        client.set_tag(run.info.run_id, STATUS_TAG, "running")
-    else:
-        tags = {CAMPAIGN_TAG: manifest["id"], KIND_TAG: "campaign", STATUS_TAG: "running"}
-        tags[NOTE_TAG] = campaign_note(folder)
-        run = client.create_run(experiment_id, tags=tags, run_name=manifest["name"])
-        client.set_experiment_tag(experiment_id, *trials_view(manifest))
-    _log_parameters(client, run, parameters)
-    return str(run.info.run_id)
-
-
-def _log_parameters(client: MlflowClient, run: Run, parameters: Mapping[str, Any]) -> None:
-    """Log a run's parameters unless it has them: a crash may have come between its making and them."""
-    if not run.data.params:
-        client.log_batch(run.info.run_id, params=[Param(key, str(value)) for key, value in parameters.items()])

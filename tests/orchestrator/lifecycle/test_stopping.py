@@ -20,7 +20,7 @@ from worker import worker_of
 from nrtune.analysis.store.records import Proposal
 from nrtune.orchestrator.execution.schedulers import EarlyStopper
 from nrtune.orchestrator.lifecycle.messages import MESSAGE, EpochEnded, TrialFailed
-from nrtune.orchestrator.lifecycle.rules import RULES, EarlyStopping, default_grace, make_rule, rungs
+from nrtune.orchestrator.lifecycle.rules import RULES, EarlyStopping, default_grace, make_rule
 from nrtune.orchestrator.lifecycle.rules.median import MIN_CURVES
 from nrtune.orchestrator.lifecycle.stopping import STOPPING, Arrivals, open_arrivals
 from nrtune.trainables.core.files import BEST, LAST
@@ -83,7 +83,7 @@ def curves(seed, count=24, epochs=EPOCHS):
     ],
 )
 def test_rungs_are_those_of_rays_asha(epochs, grace, factor, expected):
-    assert rungs(epochs, EarlyStopping(grace, factor)) == expected
+    assert make_rule(epochs, EarlyStopping(grace, factor)).rungs == expected
     if expected:
         scheduler = AsyncHyperBandScheduler(
             metric="v", mode="max", max_t=epochs, grace_period=grace, reduction_factor=factor
@@ -93,18 +93,16 @@ def test_rungs_are_those_of_rays_asha(epochs, grace, factor, expected):
 
 
 def test_the_default_grace_leaves_short_trials_alone():
-    assert rungs(1, EarlyStopping(default_grace(1), 3)) == ()
-    assert rungs(80, EarlyStopping(default_grace(80), 3)) == (8, 24, 72)
-
-
-def test_without_early_stopping_there_are_no_rungs():
-    assert rungs(80, None) == ()
+    assert make_rule(1, EarlyStopping(default_grace(1), 3)).rungs == ()
+    assert make_rule(80, EarlyStopping(default_grace(80), 3)).rungs == (8, 24, 72)
 
 
 def test_where_trials_may_be_stopped_they_are_scored():
-    assert rungs(80, EarlyStopping(8, 3, "hyperband")) == rungs(80, EarlyStopping(8, 3)) == (8, 24, 72)
-    assert rungs(80, EarlyStopping(8, 3, "median")) == (8, 16, 24, 32, 40, 48, 56, 64, 72)
-    assert rungs(2, EarlyStopping(2, 3, "median")) == ()
+    assert (
+        make_rule(80, EarlyStopping(8, 3, "hyperband")).rungs == make_rule(80, EarlyStopping(8, 3)).rungs == (8, 24, 72)
+    )
+    assert make_rule(80, EarlyStopping(8, 3, "median")).rungs == (8, 16, 24, 32, 40, 48, 56, 64, 72)
+    assert make_rule(2, EarlyStopping(2, 3, "median")).rungs == ()
 
 
 class Trial(SimpleNamespace):
@@ -157,7 +155,7 @@ def test_a_restart_changes_no_decision(rule, seed, build):
     assert opened.path.read_bytes() == whole.path.read_bytes()
     assert min(stops) < EPOCHS  # the rule does stop trials
     assert stops[:2] == [EPOCHS, EPOCHS]
-    assert set(stops) <= {*rungs(EPOCHS, EarlyStopping(GRACE, 2, rule)), EPOCHS}
+    assert set(stops) <= {*make_rule(EPOCHS, EarlyStopping(GRACE, 2, rule)).rungs, EPOCHS}
 
 
 def test_a_rung_that_was_passed_unseen_counts_for_others(build):
