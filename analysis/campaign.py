@@ -128,10 +128,10 @@ class Best:
         return ValueInterval(*(float(row[column]) for column in ("value", "low", "high")))
 
     @property
-    def change(self) -> ValueInterval:
-        """How far it is from the baseline, with a 95 % interval."""
+    def improvement(self) -> ValueInterval:
+        """Its improvement over the baseline, + is better, with a 95 % interval."""
         row = self.comparison.of(self.name)
-        return ValueInterval(*(float(row[column]) for column in ("change", "change_low", "change_high")))
+        return ValueInterval(*(float(row[column]) for column in ("improvement", "improvement_low", "improvement_high")))
 
     @property
     def verdict(self) -> str:
@@ -195,14 +195,14 @@ class Campaign:
     def winners(self, select_on: str | None = None) -> pd.DataFrame:
         """One row a use case that has a winner.
 
-        Columns: use_case, trial, family, value with low and high, change from the baseline with change_low and change_high,
-        p_holm (corrected for the number of candidates), verdict.
+        Columns: use_case, trial, family, value with low and high, improvement over the baseline (+ is better) with
+        improvement_low and improvement_high, p_holm (corrected for the number of candidates), verdict.
         """
         comparisons = self._comparisons(select_on)
         rows = []
         for use_case, comparison in comparisons.compare_all()[0].items():
             row = comparison.of(comparison.winner.trial)
-            columns = ("value", "low", "high", "change", "change_low", "change_high", "p_holm")
+            columns = ("value", "low", "high", "improvement", "improvement_low", "improvement_high", "p_holm")
             rows.append(
                 {"use_case": use_case, "trial": comparison.winner.trial, "family": row["family"]}
                 | {column: float(row[column]) for column in columns}

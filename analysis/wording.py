@@ -69,7 +69,7 @@ def phrase(metric: str) -> str:
 
 BETTER, WORSE = "significantly better than the baseline", "significantly worse than the baseline"
 NOT_SIGNIFICANT = "not significantly different from the baseline"
-"""What is said of a winner whose change from the baseline may be luck."""
+"""What is said of a winner whose improvement over the baseline may be luck."""
 
 
 def number(value: float, signed: bool = False) -> str:

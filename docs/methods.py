@@ -20,7 +20,7 @@ INTRODUCTION = """\
 
 A model is an encoder and a head. The encoder makes an embedding z of a sequence; a `point` head makes the mean μ
 (log2 RNA/DNA) of it by a linear map, a `distributional` head μ and the log-variance ℓ by a small network each, a `dual`
-head μ linearly and ℓ by a network. The loss compares them with the measured activity y and its aleatoric standard
+head μ linearly and ℓ by a network. The loss compares them with the measured activity y and its replicate standard
 deviation s; means are over a batch. The sampler decides which rows make an epoch. Any encoder goes with any head, loss and
 sampler, but a loss that trains ℓ needs a head that predicts it, and no other loss gets such a head.
 

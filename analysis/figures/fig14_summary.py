@@ -126,16 +126,17 @@ def _sentences(data: FigureData, winner: Winner, label: str, family: str) -> tup
     head = f"For {purpose}: {named}"
     if _is_below_baseline(data, winner):
         head = f"For {purpose}: the baseline, above {label}"
-    change = "no baseline"
+    compared = "no baseline"
     if reference is not None and direction == "max" and reference > 0:
         percent = f"{100 * (value / reference - 1):+.1f} %".replace("-", "−")
-        change = f"baseline {number(reference)}, {percent}"
+        compared = f"baseline {number(reference)}, {percent}"
     elif reference is not None:
-        change = f"baseline {number(reference)}, {number(value - reference, signed=True)}"
+        improvement = rule.oriented(metric, value) - rule.oriented(metric, reference)
+        compared = f"baseline {number(reference)}, Δ {number(improvement, signed=True)}"
     rank = f"mean rank {winner.selected_by:.2f}; " if rule.composite else ""
     sign = 1 if direction == "max" else -1
     below = [REFERENCES.get(n, n) for n, v in data.reference_values(metric).items() if sign * (value - v) < 0]
-    facts = [f"{rank}{number(value)} ({change})", data.verdicts.get(winner.use_case, "")]
+    facts = [f"{rank}{number(value)} ({compared})", data.verdicts.get(winner.use_case, "")]
     facts.append(f"worse than {listed(below)}" if below else "")
     return head, "; ".join(fact for fact in facts if fact)
 

@@ -19,12 +19,10 @@ REFERENCE_NAMES = {"constant": "constant predictor", "kmer_ridge": "6-mer ridge 
 
 def is_significant(comparisons: Comparisons, comparison: Comparison) -> bool:
     """Whether a winner is significantly better than the baseline, corrected for the number of candidates."""
-    winner, rule = comparison.winner, comparisons.use_cases[comparison.winner.use_case]
-    row = comparison.of(winner.trial)
-    if winner.baseline is None or winner.trial == winner.baseline or not row["p_holm"] < SIGNIFICANT:
+    winner, row = comparison.winner, comparison.of(comparison.winner.trial)
+    if winner.baseline is None or winner.trial == winner.baseline:
         return False
-    falls = not rule.composite and next(iter(rule.metrics.values())) == "min"
-    return bool(row["change"] < 0 if falls else row["change"] > 0)
+    return bool(row["p_holm"] < SIGNIFICANT and row["improvement"] > 0)
 
 
 def significance(comparisons: Comparisons, comparison: Comparison) -> str:
@@ -129,9 +127,9 @@ def winner_record(comparisons: Comparisons, comparison: Comparison) -> dict[str,
                 "value",
                 "low",
                 "high",
-                "change",
-                "change_low",
-                "change_high",
+                "improvement",
+                "improvement_low",
+                "improvement_high",
                 "p",
                 "p_holm",
                 "rank",

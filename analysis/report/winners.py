@@ -110,29 +110,21 @@ def _data(comparisons: Comparisons) -> Iterator[str]:
         yield f"Trained{length} on {count(data['train'], 'sequence')} of {data['name']}{on}."
 
 
-def _is_distance(comparisons: Comparisons, use_case: str) -> bool:
-    """Whether a use case wants its metric near 0."""
-    rule = comparisons.use_cases[use_case]
-    return not rule.composite and next(iter(rule.metrics)) in rule.magnitude
-
-
 def _winners(comparisons: Comparisons, found: Mapping[str, Comparison], missing: Mapping[str, str]) -> Iterator[Block]:
     yield Heading("Winners")
     told = any(not one.why_not for one in found.values())
     columns = [Column("Use case"), Column("Winner"), Column("Value", True)]
     if told:
         columns.append(Column("95 % interval"))
-    columns += [Column("Baseline", True), Column("Change", True)]
+    columns += [Column("Baseline", True), Column("Improvement", True)]
     if told:
-        columns += [Column("95 % interval of the change"), Column("p, corrected", True), Column("Not different", True),
+        columns += [Column("95 % interval of the improvement"), Column("p, corrected", True), Column("Not different", True),
                     Column("Rank interval"), Column("Probability best", True)]  # fmt: skip
     columns += [Column("Candidates", True), Column("Left out", True), Column("Seeds", True)]
     rows = [tuple(_winner_row(comparisons, one, told)) for one in found.values()]
-    explained = "Value and change are those of the use case's metric"
+    explained = "Value is that of the use case's metric, improvement its distance from the baseline's, + is better"
     if any(comparisons.use_cases[name].composite for name in found):
         explained += "; for one of several metrics, of the mean percentile rank over them, 1 the best"
-    if any(_is_distance(comparisons, name) for name in found):
-        explained += "; the change of a gap is that of its distance from 0, so that less is better"
     explained += ". Left out: trials without the metric."
     if told:
         explained += " p is corrected for the number of candidates (Holm). Not different: the winner and those"
@@ -152,15 +144,17 @@ def _winner_row(comparisons: Comparisons, comparison: Comparison, told: bool) ->
     baseline = math.nan
     if winner.baseline is not None and not winner.note:
         baseline = float(comparison.of(winner.baseline)["value"])
-    change = float(row["change"])
-    if math.isnan(change):
-        change = float(row["value"] - baseline)
-        if _is_distance(comparisons, winner.use_case):
-            change = abs(float(row["value"])) - abs(baseline)
+    improvement = float(row["improvement"])
+    if math.isnan(improvement):
+        rule, value = comparisons.use_cases[winner.use_case], float(row["value"])
+        improvement = value - baseline
+        if not rule.composite:
+            ((metric, _),) = rule.metrics.items()
+            improvement = rule.oriented(metric, value) - rule.oriented(metric, baseline)
     yield number_cell(baseline)
-    yield number_cell(change, signed=True)
+    yield number_cell(improvement, signed=True)
     if told:
-        yield interval_cell(row["change_low"], row["change_high"], signed=True)
+        yield interval_cell(row["improvement_low"], row["improvement_high"], signed=True)
         yield p_cell(row["p_holm"])
         tied = len(comparison.not_different)
         yield Cell("–", None) if comparison.why_not else Cell(str(tied), tied)

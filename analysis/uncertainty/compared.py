@@ -16,13 +16,12 @@ class Comparison:
     """A use case's winner among all that it was picked from.
 
     table: a row a configuration, winner and baseline among them, the best reported value first: name, family, replicates;
-    value with low and high; change from the baseline with change_low, change_high, p and p_holm (corrected for the
-    number of candidates); behind, by which it is behind the winner, with behind_low and behind_high; not_different, whether that
-    includes 0; rank with rank_low and rank_high, and probability_best, over candidates alone. For a use case of several
-    metrics the value is the mean percentile rank. Changes and gaps are in the direction of the use case where only a
-    size counts. smallest_difference: what the variants, or sequences, could just tell from none, in the middle of the
-    candidates. left_out: the winner when an element is left out of the selection. why_not: why there are no intervals,
-    or "".
+    value with low and high; improvement over the baseline (+ is better, whatever the metric) with improvement_low,
+    improvement_high, p and p_holm (corrected for the number of candidates); behind, by which it is behind the winner,
+    with behind_low and behind_high; not_different, whether that includes 0; rank with rank_low and rank_high, and
+    probability_best, over candidates alone. For a use case of several metrics the value is the mean percentile rank.
+    smallest_difference: what the variants, or sequences, could just tell from none, in the middle of the candidates.
+    left_out: the winner when an element is left out of the selection. why_not: why there are no intervals, or "".
     """
 
     winner: Winner

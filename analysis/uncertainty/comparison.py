@@ -174,16 +174,15 @@ def _plain_table(field: Field, select_on: str) -> pd.DataFrame:
             "value": value.to_numpy(),
         }
     )
-    undefined = ("low", "high", "change", "change_low", "change_high", "p", "p_holm", "behind", "behind_low",
+    undefined = ("low", "high", "improvement", "improvement_low", "improvement_high", "p", "p_holm", "behind", "behind_low",
                  "behind_high", "rank", "rank_low", "rank_high", "probability_best")  # fmt: skip
     return table.assign(not_different=False, **dict.fromkeys(undefined, np.nan))
 
 
 class _Values(NamedTuple):
-    """A use case's values, resampled: as they are shown, by their size where only that counts, and larger is better."""
+    """A use case's values, resampled: as they are shown, and turned so that larger is better."""
 
     shown: Resampled
-    sized: Resampled
     oriented: Resampled
 
 
@@ -198,9 +197,9 @@ def _of_rule(resampler: Resampler, rule: UseCase) -> _Values | None:
     oriented = {name: part.map(functools.partial(rule.oriented, name)) for name, part in parts.items()}
     if rule.composite:
         mean_rank = _mean_rank(list(oriented.values()))
-        return _Values(mean_rank, mean_rank, mean_rank)
+        return _Values(mean_rank, mean_rank)
     ((name, shown),) = parts.items()
-    return _Values(shown, shown.map(np.abs) if name in rule.magnitude else shown, oriented[name])
+    return _Values(shown, oriented[name])
 
 
 def _mean_rank(parts: Sequence[Resampled]) -> Resampled:
@@ -231,8 +230,9 @@ def _compare(table: pd.DataFrame, resampler: Resampler, values: _Values, winner:
     table["not_different"] = behind.holds_zero
     told = behind
     if winner.baseline is not None:
-        told = resampler.differences(values.sized, names.index(winner.baseline))
-        table["change"], table["change_low"], table["change_high"] = told.estimate, told.low, told.high
+        told = resampler.differences(values.oriented, names.index(winner.baseline))
+        table["improvement"] = told.estimate
+        table["improvement_low"], table["improvement_high"] = told.low, told.high
         table["p"] = told.p
         table["p_holm"] = holm(np.where(candidate & (table["name"] != winner.baseline), told.p, np.nan))
     tail = (1 - resampler.how.level) / 2

@@ -29,7 +29,8 @@ WAYS = (MEAN, RANKS)
 class Ensemble:
     """An ensemble in one use case: its way, its members, the metric, and how it compares to the best single trial.
 
-    value, low, high: its metric with the interval. change, change_low, change_high, p: less the best single trial's.
+    value, low, high: its metric with the interval. improvement, improvement_low, improvement_high, p:
+    over the best single trial (+ is better).
     """
 
     way: str
@@ -39,9 +40,9 @@ class Ensemble:
     low: float
     high: float
     single: float
-    change: float
-    change_low: float
-    change_high: float
+    improvement: float
+    improvement_low: float
+    improvement_high: float
     p: float
     predictions: Predictions
 
@@ -77,7 +78,8 @@ def ensembles(
     resampled = resampler.metric(metric)
     if resampled is None:
         raise UserError(f"use case {use_case}: stored predictions do not tell {metric}")
-    own, against = resampler.interval(resampled), resampler.differences(resampled, 0)
+    own = resampler.interval(resampled)
+    against = resampler.differences(resampled.map(functools.partial(use_cases[use_case].oriented, metric)), 0)
     return [
         _ensemble(way, members, metric, own, against, number, combined[way]) for number, way in enumerate(ways, start=1)
     ]
@@ -146,9 +148,9 @@ def _ensemble(
         low=float(own.low[number]),
         high=float(own.high[number]),
         single=float(own.estimate[0]),
-        change=float(against.estimate[number]),
-        change_low=float(against.low[number]),
-        change_high=float(against.high[number]),
+        improvement=float(against.estimate[number]),
+        improvement_low=float(against.low[number]),
+        improvement_high=float(against.high[number]),
         p=float(against.p[number]),
         predictions=predictions,
     )

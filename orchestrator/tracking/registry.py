@@ -77,7 +77,7 @@ def _run_with(client: MlflowClient, tags: Mapping[str, str]) -> Any:
 
 def _version_tags(record: Mapping[str, Any], use_case: str, identity: Mapping[str, Any]) -> dict[str, str]:
     """What a version says of itself: the use case's metrics, the interval, and which data."""
-    interval = {f"interval.{key}": record["interval"][key] for key in ("value", "low", "high", "change", "p_holm")}
+    interval = {f"interval.{key}": record["interval"][key] for key in ("value", "low", "high", "improvement", "p_holm")}
     known = {
         "use_case": use_case,
         "trial": record["trial"],

@@ -23,9 +23,9 @@ def best_table(comparisons: Comparisons) -> None:
     told = any(not comparison.why_not for comparison in found.values())
     rows = [_best_row(name, comparison, comparisons.use_cases[name], told) for name, comparison in found.items()]
     if told:
-        headings = ["use case", "winner", "value", "change", "95 % interval", "p", "n.s."]
+        headings = ["use case", "winner", "value", "Δ", "95 % interval", "p", "n.s."]
     else:
-        headings = ["use case", "winner", "value", "baseline", "change", "in %"]
+        headings = ["use case", "winner", "value", "baseline", "Δ", "in %"]
     print_table(headings, rows, 2)
     out = Console(highlight=False)
     if found:
@@ -33,8 +33,8 @@ def best_table(comparisons: Comparisons) -> None:
         out.print(selection_sentence(winner.select_on, winner.candidates, winner.replicates))
         reasons = {comparison.why_not for comparison in found.values() if comparison.why_not}
         out.print(
-            "Change from the baseline, its interval, and p corrected for the number of candidates (Holm); n.s.: how many"
-            " others are not significantly different from the winner."
+            "Δ: improvement over the baseline (+ is better), its interval, and p corrected for the number of candidates (Holm);"
+            " n.s.: how many others are not significantly different from the winner."
             if told
             else f"No intervals: {'; '.join(sorted(reasons))}."
         )
@@ -49,39 +49,39 @@ def best_table(comparisons: Comparisons) -> None:
 
 
 def _best_row(name: str, comparison: Comparison, rule: UseCase, told: bool) -> list[str]:
-    """A use case's row; of a composite the first metric's value and change stand, without an interval."""
+    """A use case's row; of a composite the first metric's value and improvement stand, without an interval."""
     winner = comparison.winner
     metric = next(iter(winner.reported))
     value, baseline = winner.reported[metric], winner.baseline_reported.get(metric)
     if baseline is None or winner.note:
         baseline = math.nan
-    change = value - baseline
+    improvement = rule.oriented(metric, value) - rule.oriented(metric, baseline)
     head = [name, short_name(winner.trial), cell(value)]
     if not told:
-        return [*head, cell(baseline), _signed(change), _percent(change, baseline, rule, metric)]
+        return [*head, cell(baseline), _signed(improvement), _percent(improvement, baseline, rule, metric)]
     row = comparison.of(winner.trial)
     if rule.composite or comparison.why_not:
         return [
             *head,
-            _signed(change),
+            _signed(improvement),
             "–",
             "–",
             str(len(comparison.not_different) - 1) if not comparison.why_not else "–",
         ]
-    interval = f"{_signed(row['change_low'])} to {_signed(row['change_high'])}"
-    shown = interval if math.isfinite(row["change_low"]) else "–"
-    return [*head, _signed(row["change"]), shown, p_value(row["p_holm"]), str(len(comparison.not_different) - 1)]
+    interval = f"{_signed(row['improvement_low'])} to {_signed(row['improvement_high'])}"
+    shown = interval if math.isfinite(row["improvement_low"]) else "–"
+    return [*head, _signed(row["improvement"]), shown, p_value(row["p_holm"]), str(len(comparison.not_different) - 1)]
 
 
 def _signed(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:+.3f}"
 
 
-def _percent(change: float, baseline: float, rule: UseCase, metric: str) -> str:
-    """A change in percent of the baseline; of what should be near zero or below it a percentage says nothing."""
-    if math.isnan(change) or baseline <= 0 or rule.metrics[metric] == "min":
+def _percent(improvement: float, baseline: float, rule: UseCase, metric: str) -> str:
+    """An improvement in percent of the baseline; of what should be near zero or below it a percentage says nothing."""
+    if math.isnan(improvement) or baseline <= 0 or rule.metrics[metric] == "min":
         return "–"
-    return f"{100 * change / baseline:+.1f} %"
+    return f"{100 * improvement / baseline:+.1f} %"
 
 
 def _sentences(name: str, comparison: Comparison, comparisons: Comparisons) -> list[str]:
@@ -90,14 +90,11 @@ def _sentences(name: str, comparison: Comparison, comparisons: Comparisons) -> l
     found = []
     if rule.composite:
         row = comparison.of(winner.trial)
-        change = (
-            ""
-            if math.isnan(row["change"])
-            else (
-                f"; {_signed(row['change'])} from the baseline ({_signed(row['change_low'])} to {_signed(row['change_high'])})"
-            )
-        )
-        found.append(f"{name}: mean percentile rank {row['value']:.3f} over {len(rule.metrics)} metrics{change}")
+        improved = ""
+        if math.isfinite(row["improvement"]):
+            low, high = _signed(row["improvement_low"]), _signed(row["improvement_high"])
+            improved = f"; {_signed(row['improvement'])} over the baseline ({low} to {high})"
+        found.append(f"{name}: mean percentile rank {row['value']:.3f} over {len(rule.metrics)} metrics{improved}")
         found[-1] += "; " + ", ".join(f"{phrase(metric)} {value:.3f}" for metric, value in winner.reported.items())
     if winner.aliases:
         found.append(f"{name}: {winner.trial} is also {', '.join(winner.aliases)}")
@@ -134,10 +131,10 @@ def _uncertainty(comparison: Comparison) -> list[str]:
     else:
         row = comparison.of(winner.trial)
         lines = [f"value {row['value']:.3f}, 95 % interval {row['low']:.3f} to {row['high']:.3f}"]
-        if math.isfinite(row["change"]):
+        if math.isfinite(row["improvement"]):
             lines.append(
-                f"change from the baseline {_signed(row['change'])}, {_signed(row['change_low'])} to"
-                f" {_signed(row['change_high'])}; p {p_value(row['p'])}, corrected for {winner.candidates} candidates"
+                f"improvement over the baseline {_signed(row['improvement'])}, {_signed(row['improvement_low'])} to"
+                f" {_signed(row['improvement_high'])}; p {p_value(row['p'])}, corrected for {winner.candidates} candidates"
                 f" {p_value(row['p_holm'])}"
             )
         lines.append(
@@ -174,8 +171,10 @@ def ensemble_table(found: Sequence[Ensemble], use_case: str) -> None:
     first = found[0]
     rows = [[short_name(first.members[0]), "", cell(first.single), "", "", ""]]
     for one in found:
-        interval = f"{_signed(one.change_low)} to {_signed(one.change_high)}"
-        rows.append([one.way, str(len(one.members)), cell(one.value), _signed(one.change), interval, p_value(one.p)])
-    print_table([use_case, "of", "value", "change", "95 % interval", "p"], rows, 1)
+        interval = f"{_signed(one.improvement_low)} to {_signed(one.improvement_high)}"
+        rows.append(
+            [one.way, str(len(one.members)), cell(one.value), _signed(one.improvement), interval, p_value(one.p)]
+        )
+    print_table([use_case, "of", "value", "Δ", "95 % interval", "p"], rows, 1)
     out = Console(highlight=False)
-    out.print(f"{phrase(first.metric)}; change from the best single trial. Members: {listed(first.members)}.")
+    out.print(f"{phrase(first.metric)}; Δ: over the best single trial (+ is better). Members: {listed(first.members)}.")

@@ -68,7 +68,7 @@ def test_the_winner_is_named_with_an_interval_and_selected_on_validation(campaig
     code, out, _ = run(monkeypatch, capsys, "best", campaign)
     assert USE_CASE in out
     line = next(line for line in out.splitlines() if line.startswith(USE_CASE))
-    assert "to" in line.split()  # the interval of the change from the baseline
+    assert "to" in line.split()  # the interval of the improvement over the baseline
     assert found
 
 

@@ -125,7 +125,7 @@ def _read_group(group: h5py.Group, where: str) -> tuple[NDArray[np.uint8], NDArr
         values = values[:, None]
     if values.ndim != 2 or values.shape[1] not in (1, 2) or len(values) != x.shape[0]:
         raise UserError(
-            f"{where}/y has shape {y.shape} for X of shape {x.shape}; it must be (N, 2): activity, aleatoric std"
+            f"{where}/y has shape {y.shape} for X of shape {x.shape}; it must be (N, 2): activity, replicate standard deviation"
         )
     tokens = np.empty(x.shape[:2], np.uint8)
     for start in range(0, x.shape[0], CHUNK_ROWS):

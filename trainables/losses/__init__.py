@@ -21,7 +21,7 @@ class Target(NamedTuple):
 
     @property
     def measured_std(self) -> Float[Tensor, " n"]:
-        """The aleatoric standard deviation. Raises ValueError where none was measured."""
+        """The replicate standard deviation. Raises ValueError where none was measured."""
         if self.aleatoric_std is None:
             raise ValueError("this loss needs aleatoric_std, which the data set does not have")
         return self.aleatoric_std

@@ -20,7 +20,7 @@ class TrainRows(NamedTuple):
 
     @property
     def measured_std(self) -> NDArray[np.float64]:
-        """The aleatoric standard deviation. Raises ValueError where none was measured."""
+        """The replicate standard deviation. Raises ValueError where none was measured."""
         if self.aleatoric_std is None:
             raise ValueError("this sampler needs aleatoric_std, which the data set does not have")
         return self.aleatoric_std.astype(np.float64)

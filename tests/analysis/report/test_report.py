@@ -180,7 +180,7 @@ def test_intervals_in_winners_json_are_those_of_the_comparison(tmp_path):
     report = make_report(found)
     row = found.compare("overall").of("RS-001")
     interval = json.loads(json.dumps(report.winners))["overall"]["interval"]
-    assert interval["change_low"] == pytest.approx(row["change_low"])
+    assert interval["improvement_low"] == pytest.approx(row["improvement_low"])
     assert interval["p_holm"] == pytest.approx(row["p_holm"])
     assert math.isfinite(interval["low"])
     assert f"{row['low']:.3f} to {row['high']:.3f}" in markdown(report)

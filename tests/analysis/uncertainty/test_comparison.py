@@ -87,13 +87,13 @@ def test_a_comparison_is_read_off_the_predictions():
     for name in OF:
         row = found.of(name)
         assert row["value"] == pytest.approx(value[name])
-        assert row["change"] == pytest.approx(value[name] - value["BASE"])
+        assert row["improvement"] == pytest.approx(value[name] - value["BASE"])
         assert row["behind"] == pytest.approx(value[first] - value[name])
         assert row["low"] < row["value"] < row["high"]
-        assert row["change_low"] <= row["change"] <= row["change_high"]
-    assert found.of(first)["change_low"] > 0
+        assert row["improvement_low"] <= row["improvement"] <= row["improvement_high"]
+    assert found.of(first)["improvement_low"] > 0
     assert found.of(first)["p_holm"] < 0.001
-    assert found.of("poor")["change_high"] < 0
+    assert found.of("poor")["improvement_high"] < 0
     assert found.of("poor")["behind_low"] > 0
     candidates = found.table[found.table["candidate"]]
     assert candidates["rank"].tolist() == [1, 2, 3]
@@ -143,7 +143,7 @@ def test_without_predictions_there_is_a_winner_and_a_reason():
     assert found.winner.trial in ("good", "also good")
     assert found.why_not == "no predictions are stored with these trials"
     assert found.smallest_difference is None
-    assert found.table[["low", "change", "rank"]].isna().all(axis=None)
+    assert found.table[["low", "improvement", "rank"]].isna().all(axis=None)
     assert Comparisons(source, how=HOW).value_intervals([CHALLENGE + "mean"])["name"].tolist() == list(source.of)
 
 
@@ -172,7 +172,7 @@ def test_a_lucky_training_loses_to_a_steady_one_once_replicated():
     mean = np.mean([spearman(of[f"steady/s{seed}"][e], VALUE[e]) for seed in (11, 12, 13) for e in ELEMENTS])
     assert found.of("steady")["value"] == pytest.approx(mean)
     assert found.winner.reported[CHALLENGE + "mean"] == pytest.approx(mean)
-    assert found.of("steady")["change_low"] > 0
+    assert found.of("steady")["improvement_low"] > 0
     assert found.not_different == ("steady",)
 
 
