@@ -25,9 +25,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "working"
 
 
-def test_a_search_and_its_answers(shared_ray: str, settings: Settings, folder: Path, tmp_path: Path):
+def test_a_search_with_a_ray_of_its_own_and_its_answers(settings: Settings, folder: Path, tmp_path: Path):
     path = tmp_path / "settings.yaml"
-    path.write_text(settings.model_copy(update={"address": shared_ray, "out": "out", "epochs": 1}).to_yaml())
+    path.write_text(settings.model_copy(update={"out": "out", "epochs": 1}).to_yaml())
     Command("search", path, folder=folder).finish()
     (record,) = read_records(folder / "out")
     assert (record.status, record.attempts) == ("finished", 1)
