@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pandas as pd
 import yaml
 
-from nrtune.analysis.report.summaries import verdict
 from nrtune.analysis.sources.open import open_campaign as open_source
 from nrtune.analysis.sources.trials import BestTrial, CampaignFolder, Trials
 from nrtune.analysis.store.records import TrialRecord
 from nrtune.analysis.uncertainty.campaigns import compare_winners
 from nrtune.analysis.uncertainty.compared import Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
+from nrtune.analysis.uncertainty.verdict import verdict
 from nrtune.analysis.wording import count, number
 from nrtune.trainables.core.errors import UserError
 

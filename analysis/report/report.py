@@ -3,6 +3,7 @@
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.report.report import write_report
 from nrtune.analysis.uncertainty.comparison import Comparisons
+from nrtune.analysis.uncertainty.verdict import significance
 
 write_report(Comparisons(open_campaign("out")), "out/report")
 """
@@ -35,12 +36,13 @@ from nrtune.analysis.report.document import (
 )
 from nrtune.analysis.report.html import html_page
 from nrtune.analysis.report.markdown import markdown
-from nrtune.analysis.report.summaries import significance, winner_records
+from nrtune.analysis.report.summaries import winner_records
 from nrtune.analysis.report.winners import verdict_of, winners_part
 from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.store.budget import CPU_HOUR, GPU_HOUR, spent
 from nrtune.analysis.store.records import SCORED, benchmarks_of
 from nrtune.analysis.uncertainty.comparison import Comparisons
+from nrtune.analysis.uncertainty.verdict import significance
 from nrtune.analysis.wording import label
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.core.files import write_atomically

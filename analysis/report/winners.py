@@ -21,15 +21,14 @@ from nrtune.analysis.report.document import (
 )
 from nrtune.analysis.report.summaries import (
     REFERENCE_NAMES,
-    SIGNIFICANT,
     below_references,
-    is_significant,
     selection_sentence,
 )
 from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.store.records import STATUSES
 from nrtune.analysis.uncertainty.compared import Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
+from nrtune.analysis.uncertainty.verdict import SIGNIFICANT, is_significant
 from nrtune.analysis.wording import count, label, listed, number, phrase
 
 NO_IMPROVEMENT = "No significant improvement over the baseline on these variants"

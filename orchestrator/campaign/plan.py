@@ -17,7 +17,7 @@ from nrtune.orchestrator.search.objectives import objective_values
 from nrtune.orchestrator.search.proposals import ObjectiveValues, Proposer
 from nrtune.orchestrator.state.ledger import Ledger
 from nrtune.trainables.data.benchmarks import BENCHMARKS
-from nrtune.trainables.training.config import RECIPE_VERSION
+from nrtune.trainables.training.fingerprint import RECIPE_VERSION
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

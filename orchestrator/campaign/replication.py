@@ -25,7 +25,8 @@ from nrtune.orchestrator.state.settings import ReplicateSettings, StudySettings
 from nrtune.search_spaces import published_by_name
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.registry import PLUGIN_VARIABLE
-from nrtune.trainables.training.config import RECIPE_VERSION, TrialConfig
+from nrtune.trainables.training.config import TrialConfig
+from nrtune.trainables.training.fingerprint import RECIPE_VERSION
 from nrtune.trainables.training.training_data import TrainingData
 
 

@@ -20,8 +20,8 @@ from nrtune.orchestrator.inference.predictor import LEVEL, Predictor, means_of
 from nrtune.orchestrator.inference.variant_file import Variant, VariantFile
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.core.files import write_atomically
-from nrtune.trainables.data.alleles import LONGEST, allele_windows, trim
 from nrtune.trainables.data.genome import Genome, open_genome
+from nrtune.trainables.data.variant_windows import LONGEST, allele_windows, trim
 
 BATCH = 2048
 """Alleles that are predicted together; no more are held."""
@@ -78,7 +78,7 @@ def predict_vcf(
     """Write `out` (.vcf, or .vcf.gz: bgzipped) and a Parquet table beside it, both whole or not at all.
 
     Records stay in their order and, but for the added fields, letter by letter as they were. What an allele's prediction
-    is: `nrtune.trainables.data.alleles`.
+    is: `nrtune.trainables.data.variant_windows`.
 
     Raises UserError for files that can't be read as what they should be; nothing is written then.
     """

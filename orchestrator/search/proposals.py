@@ -1,4 +1,4 @@
-"""What is proposed next: what proposes a family's trials, and what it is told of how they end."""
+"""What every proposer of a family's trials can do, and the one of given configurations (Optuna's is family_study.py)."""
 
 from __future__ import annotations
 

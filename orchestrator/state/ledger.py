@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from nrtune.analysis.selection.pareto import default_objectives
 from nrtune.analysis.store.records import (
     FINISHED,
     FORMAT,
@@ -24,7 +23,7 @@ from nrtune.analysis.store.records import (
     read_records,
     read_status,
 )
-from nrtune.orchestrator.state.locations import MLFLOW
+from nrtune.orchestrator.state.identity import check_identity, check_is_free
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.files import HISTORY, append_line, cut_torn_line, write_atomically
 
@@ -103,7 +102,7 @@ def open_ledger(
     if not (folder / MANIFEST).exists():
         if must_exist:
             raise UserError(f"{folder}: there is no campaign to resume; leave --resume out to start one")
-        _refuse_foreign(folder)
+        check_is_free(folder)
         folder.mkdir(parents=True, exist_ok=True)
     lock = _lock(folder)
     try:
@@ -130,31 +129,8 @@ def _manifest(folder: Path, name: str, identity: Mapping[str, Any], about: Mappi
         }
         _write_text(folder / MANIFEST, json.dumps(manifest, indent=1))
     manifest = read_manifest(folder)
-    stored = _assumed(manifest) | manifest["identity"]
-    # A benchmark that it was made with and that is not given any more would be noticed nowhere else.
-    for key in dict.fromkeys([*identity, *manifest.get("benchmarks", ())]):
-        value, there = identity.get(key), stored.get(key)
-        if there != value:
-            raise UserError(
-                f"{folder}: holds a campaign with {key} {_brief(there)}, not {_brief(value)}; choose another --out,"
-                f" or the same {key}"
-            )
+    check_identity(folder, manifest, identity)
     return manifest
-
-
-def _assumed(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """How a campaign was run that began before this could be chosen, or was kept among what decides its numbers."""
-    identity, settings = manifest["identity"], manifest.get("settings", {})
-    assumed = {"tracker": MLFLOW}
-    if identity.get("command") != "search":
-        return assumed
-    return assumed | {
-        "scheduler": "asha",
-        "grace_epochs": settings.get("grace_epochs"),
-        "reduction_factor": settings.get("reduction_factor", 3.0),
-        "sampler": "tpe",
-        "objective": list(map(str, default_objectives(identity["select_on"]))),
-    }
 
 
 def now() -> str:
@@ -187,18 +163,5 @@ def _lock(folder: Path) -> int:
     return handle
 
 
-def _refuse_foreign(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder}: is a file; --out takes a folder")
-    # A crash between making the folder and writing the manifest leaves an empty one, or a partial manifest.
-    others = [p.name for p in folder.iterdir() if not p.name.startswith(".")] if folder.exists() else []
-    if others:
-        raise UserError(f"{folder}: is not empty and holds no campaign ({others[0]}); choose another --out")
-
-
 def _write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda temporary: temporary.write_text(text + "\n"))
-
-
-def _brief(value: Any) -> str:
-    return json.dumps(value)[:80]

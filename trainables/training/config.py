@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,9 +17,7 @@ from nrtune.trainables.models.heads import HEADS, HEADS_WITH_LOG_VARIANCE
 from nrtune.trainables.models.model import Model
 from nrtune.trainables.samplers import SAMPLERS, Sampler
 from nrtune.trainables.samplers.uniform import Uniform
-
-RECIPE_VERSION = 3
-"""Raised when a change of the code alters the numbers of a trial: fingerprints of before then differ."""
+from nrtune.trainables.training.fingerprint import fingerprint
 
 PRESETS: Mapping[str, Mapping[str, Value]] = {
     "small": {"batch_size": 64, "epochs": 4},
@@ -117,9 +113,7 @@ class TrialConfig:
 
     def fingerprint(self, *digests: str) -> str:
         """Return 16 hex digits that name this trial on the data of `digests`, stable over processes and machines."""
-        record = {"recipe": RECIPE_VERSION, "config": self.to_flat(), "data": digests}
-        text = json.dumps(record, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return fingerprint(self.to_flat(), digests)
 
 
 def preset(name: str, encoder: str = "dream_rnn") -> dict[str, Value]:

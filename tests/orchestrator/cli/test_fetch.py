@@ -27,7 +27,7 @@ from in_process import run
 
 from nrtune.trainables.data.benchmarks.cagi5 import read_references
 from nrtune.trainables.data.benchmarks.satmut import read_satmut
-from nrtune.trainables.data.fetch import catalogue, download, windows
+from nrtune.trainables.data.fetch import catalogue, download, reference_windows
 from nrtune.trainables.data.fetch.checksums import SUMS, ChecksumStore
 from nrtune.trainables.data.lentimpra import read_dataset
 
@@ -44,7 +44,7 @@ ELEMENTS = {"A": "chr1:11-20", "B": "chr2:101-130"}
 def server(monkeypatch) -> Iterator[FileServer]:
     """Serves /plain/file.bin and what tests add; nothing waits between tries."""
     monkeypatch.setattr(download, "WAITS", (0.0, 0.0))
-    monkeypatch.setattr(windows, "PAUSE", 0.0)
+    monkeypatch.setattr(reference_windows, "PAUSE", 0.0)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with running() as started:
         started.serve("/plain/file.bin", CONTENT)

@@ -29,11 +29,11 @@ from nrtune.orchestrator.inference.vcf import Counts, predict_vcf
 from nrtune.orchestrator.state.ledger import open_ledger
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.files import BEST
-from nrtune.trainables.data.alleles import LONGEST, allele_windows, trim
 from nrtune.trainables.data.benchmarks.cagi5 import read_cagi5
 from nrtune.trainables.data.benchmarks.satmut import read_satmut
 from nrtune.trainables.data.genome import open_genome
 from nrtune.trainables.data.sequences import to_text, to_tokens
+from nrtune.trainables.data.variant_windows import LONGEST, allele_windows, trim
 from nrtune.trainables.evaluation.scoring import variant_effects, variant_metrics
 from nrtune.trainables.inference import SequenceModel
 from nrtune.trainables.models.prediction import Prediction

@@ -14,11 +14,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nrtune.trainables.core.errors import UserError, one_line
-from nrtune.trainables.data.alleles import LONGEST, allele_windows, trim
 from nrtune.trainables.data.benchmarks import ALT, MOST_NAMES, REF, Benchmark, VariantSet
 from nrtune.trainables.data.benchmarks._windows import distinct_windows, sequence_windows
 from nrtune.trainables.data.dataset import array_digest
 from nrtune.trainables.data.genome import open_genome
+from nrtune.trainables.data.variant_windows import LONGEST, allele_windows, trim
 
 BY_COORDINATES, BY_SEQUENCES = ("chrom", "pos", "ref", "alt"), ("ref_seq", "alt_seq")
 SELECT, REPORT = "select", "report"

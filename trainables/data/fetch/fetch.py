@@ -15,7 +15,7 @@ from nrtune.trainables.data.fetch.catalogue import MEGABYTE, Archive, Catalogue,
 from nrtune.trainables.data.fetch.checksums import ChecksumStore, check
 from nrtune.trainables.data.fetch.download import OfflineError, download, read_small
 from nrtune.trainables.data.fetch.partial_file import discard, part_of
-from nrtune.trainables.data.fetch.windows import fetch_windows
+from nrtune.trainables.data.fetch.reference_windows import fetch_windows
 
 
 def fetch(
