@@ -3,7 +3,6 @@
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.report.report import write_report
 from nrtune.analysis.uncertainty.comparison import Comparisons
-from nrtune.analysis.uncertainty.verdict import significance
 
 write_report(Comparisons(open_campaign("out")), "out/report")
 """

@@ -19,11 +19,7 @@ from nrtune.analysis.report.document import (
     p_cell,
     text_cell,
 )
-from nrtune.analysis.report.summaries import (
-    REFERENCE_NAMES,
-    below_references,
-    selection_sentence,
-)
+from nrtune.analysis.report.summaries import REFERENCE_NAMES, below_references, selection_sentence
 from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.store.records import STATUSES
 from nrtune.analysis.uncertainty.compared import Comparison
