@@ -91,7 +91,7 @@ def test_without_predictions_it_says_why_it_can_not_tell():
     source = RecordedTrials("mine", "challenge", [record("BASE-001", 0.1, "baseline"), record("RS-001", 0.9)])
     report = make_report(comparisons(source))
     assert report.verdict.startswith(f"{NO_IMPROVEMENT}: no predictions are stored")
-    assert "interval of the change" not in markdown(report)
+    assert "interval of the improvement" not in markdown(report)
 
 
 def test_there_may_be_nothing_to_report():
