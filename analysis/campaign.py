@@ -27,7 +27,7 @@ from nrtune.analysis.store.records import TrialRecord
 from nrtune.analysis.uncertainty.campaigns import compare_winners
 from nrtune.analysis.uncertainty.compared import Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
-from nrtune.analysis.uncertainty.verdict import verdict
+from nrtune.analysis.uncertainty.verdict import Verdict, verdict_of
 from nrtune.analysis.wording import count, number
 from nrtune.trainables.core.errors import UserError
 
@@ -134,15 +134,20 @@ class Best:
         return ValueInterval(*(float(row[column]) for column in ("improvement", "improvement_low", "improvement_high")))
 
     @property
-    def verdict(self) -> str:
-        """Whether it is significantly better than the baseline, in a few words."""
-        return verdict(self.comparisons, self.comparison)
+    def verdict(self) -> Verdict:
+        """What is claimed of it: against the baseline, a non-neural baseline and its rivals, and what is recommended."""
+        return verdict_of(self.comparisons, self.comparison)
 
     def __repr__(self) -> str:
         return f"Best({self.use_case}: {self.name}, {self._value()})"
 
     def _repr_html_(self) -> str:
-        rows = {"trial": self.name, "family": self.family, self.title: str(self.interval), "verdict": self.verdict}
+        rows = {
+            "trial": self.name,
+            "family": self.family,
+            self.title: str(self.interval),
+            "verdict": self.verdict.sentence(),
+        }
         cells = "".join(f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in rows.items())
         return f"<table>{cells}</table>"
 
@@ -206,7 +211,7 @@ class Campaign:
             rows.append(
                 {"use_case": use_case, "trial": comparison.winner.trial, "family": row["family"]}
                 | {column: float(row[column]) for column in columns}
-                | {"verdict": verdict(comparisons, comparison)}
+                | {"verdict": verdict_of(comparisons, comparison).sentence()}
             )
         return pd.DataFrame.from_records(rows)
 

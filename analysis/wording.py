@@ -67,11 +67,6 @@ def phrase(metric: str) -> str:
     return name if name[:2].isupper() else name[:1].lower() + name[1:]
 
 
-BETTER, WORSE = "significantly better than the baseline", "significantly worse than the baseline"
-NOT_SIGNIFICANT = "not significantly different from the baseline"
-"""What is said of a winner whose improvement over the baseline may be luck."""
-
-
 def number(value: float, signed: bool = False) -> str:
     """A number of three decimals with a real minus sign."""
     return f"{value:{'+' if signed else ''}.3f}".replace("-", "−")

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, selection_metric
 from nrtune.analysis.selection.winners import BASELINE
 from nrtune.analysis.store.records import FAILED, FINISHED, SCORED
+from nrtune.analysis.uncertainty.verdict import Verdict
 from nrtune.analysis.wording import count, listed, phrase, short_names
 from nrtune.trainables.core.errors import UserError
 
@@ -41,7 +42,7 @@ class FigureData:
     title: the campaign's name. trials: a table as of `nrtune.analysis.sources.trials.table_of`. select_on: what
     winners are selected on. intervals: 95 % intervals, columns name, metric, low, high; may be empty. references: lines
     such as `constant` and `kmer_ridge`, each with metrics by their full names; may be empty. use_cases: those of the
-    summary. verdicts: of a use case, whether its winner can be told from other trials, in a few words; may be empty.
+    summary. verdicts: of a use case, what is claimed of its winner; may be empty.
     """
 
     title: str
@@ -50,7 +51,7 @@ class FigureData:
     intervals: pd.DataFrame
     references: Mapping[str, Mapping[str, float]]
     use_cases: Mapping[str, UseCase] = dataclasses.field(default_factory=lambda: USE_CASES)
-    verdicts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    verdicts: Mapping[str, Verdict] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def ended(self) -> pd.DataFrame:

@@ -9,11 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from nrtune.analysis.figures.data import FigureData, sentences
-from nrtune.analysis.figures.panels import REFERENCES, legend
+from nrtune.analysis.figures.panels import legend
 from nrtune.analysis.figures.style import PALE, family_title, look, new_figure
 from nrtune.analysis.selection.use_cases import asked_of
 from nrtune.analysis.selection.winners import BASELINE, Winner, find_winner
-from nrtune.analysis.wording import NOT_SIGNIFICANT, count, listed, number
+from nrtune.analysis.uncertainty.compared import BETTER, WORSE
+from nrtune.analysis.wording import count, listed, number
 from nrtune.trainables.core.errors import UserError
 
 TITLE = "What to use for what"
@@ -53,19 +54,24 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     ax.spines["left"].set_visible(False)
     ax.set_xlabel("Correlation, or difference of two")
     legend(figure, {BASELINE, *(families[w.trial] for w in winners)})
-    uses: dict[str, list[str]] = {}
-    untold: dict[str, list[str]] = {}
-    stay: dict[str, list[str]] = {}
+    use: dict[str, list[str]] = {}
+    keep: list[str] = []
+    untested: list[str] = []
     for winner in winners:
-        group = stay if _is_below_baseline(data, winner) else untold if _is_untold(data, winner) else uses
-        group.setdefault(labels[winner.trial], []).append(_purpose(data, winner.use_case))
+        verdict, purpose = data.verdicts.get(winner.use_case), _purpose(data, winner.use_case)
+        if verdict is None or not verdict.is_tested:
+            untested.append(purpose)
+        elif verdict.against_baseline == BETTER:
+            use.setdefault(labels[winner.trial], []).append(purpose)
+        else:
+            keep.append(purpose)
     selected = {"release": "validation data and the CAGI5 release part", "val": "validation data"}.get(
         data.select_on, "the reported data themselves, which flatters"
     )
     return figure, sentences(
-        f"Use {_each(uses, '{} for {}')}." if uses else "",
-        f"{_each(untold, f'{{}} is {NOT_SIGNIFICANT} for {{}}')}." if untold else "",
-        f"The baseline is better than {_each(stay, '{} for {}')}." if stay else "",
+        f"Use {_each(use, '{} for {}')}." if use else "",
+        f"Keep the baseline for {listed(keep)}." if keep else "",
+        f"Not tested, and nothing recommended, for {listed(untested)}." if untested else "",
         "For a use case of several metrics the first is drawn.",
         f"Selected on {selected}, each from up to {count(max(w.candidates for w in winners), 'trial')}.",
         f"No winner for {listed(missing)}: no finished trial has its metrics." if missing else "",
@@ -88,23 +94,6 @@ def _each(groups: Mapping[str, Sequence[str]], said: str) -> str:
     return "; ".join(said.format(trial, listed(purposes)) for trial, purposes in groups.items())
 
 
-def _is_untold(data: FigureData, winner: Winner) -> bool:
-    """Whether a winner was compared with the baseline and is not significantly different from it."""
-    return winner.trial != winner.baseline and data.verdicts.get(winner.use_case) == NOT_SIGNIFICANT
-
-
-def _is_below_baseline(data: FigureData, winner: Winner) -> bool:
-    """Whether the baseline is better than the winner at what is reported; of several metrics, none decides."""
-    rule = data.use_cases[winner.use_case]
-    if rule.composite or not winner.baseline_reported:
-        return False
-    metric, direction = next(iter(rule.metrics.items()))
-    value, reference = winner.reported[metric], winner.baseline_reported[metric]
-    if metric in rule.magnitude:
-        value, reference = abs(value), abs(reference)
-    return value < reference if direction == "max" else value > reference
-
-
 def _row(ax: Axes, data: FigureData, place: int, winner: Winner, family: str) -> None:
     """Winner and baseline on one line, with the winner's interval."""
     metric = next(iter(winner.reported))
@@ -123,9 +112,11 @@ def _sentences(data: FigureData, winner: Winner, label: str, family: str) -> tup
     metric, direction = next(iter(winner.reported)), next(iter(rule.metrics.values()))
     value, reference = winner.reported[metric], winner.baseline_reported.get(metric)
     purpose, named = _purpose(data, winner.use_case), f"{label}, {family_title(family).lower()}"
-    head = f"For {purpose}: {named}"
-    if _is_below_baseline(data, winner):
-        head = f"For {purpose}: the baseline, above {label}"
+    verdict = data.verdicts.get(winner.use_case)
+    if verdict is None or not verdict.is_tested:
+        head = f"For {purpose}, not tested: {named}"
+    else:
+        head = f"For {purpose}: {f'use {named}' if verdict.against_baseline == BETTER else 'keep the baseline'}"
     compared = "no baseline"
     if reference is not None and direction == "max" and reference > 0:
         percent = f"{100 * (value / reference - 1):+.1f} %".replace("-", "−")
@@ -134,10 +125,10 @@ def _sentences(data: FigureData, winner: Winner, label: str, family: str) -> tup
         improvement = rule.oriented(metric, value) - rule.oriented(metric, reference)
         compared = f"baseline {number(reference)}, Δ {number(improvement, signed=True)}"
     rank = f"mean rank {winner.selected_by:.2f}; " if rule.composite else ""
-    sign = 1 if direction == "max" else -1
-    below = [REFERENCES.get(n, n) for n, v in data.reference_values(metric).items() if sign * (value - v) < 0]
-    facts = [f"{rank}{number(value)} ({compared})", data.verdicts.get(winner.use_case, "")]
-    facts.append(f"worse than {listed(below)}" if below else "")
+    facts = [f"{label if head.endswith('baseline') else ''} {rank}{number(value)} ({compared})".strip()]
+    if verdict is not None:
+        facts.append(verdict.sentence())
+        facts.append("a non-neural baseline is significantly better" if verdict.against_non_neural == WORSE else "")
     return head, "; ".join(fact for fact in facts if fact)
 
 

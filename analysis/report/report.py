@@ -36,12 +36,12 @@ from nrtune.analysis.report.document import (
 from nrtune.analysis.report.html import html_page
 from nrtune.analysis.report.markdown import markdown
 from nrtune.analysis.report.summaries import winner_records
-from nrtune.analysis.report.winners import verdict_of, winners_part
+from nrtune.analysis.report.winners import headline, winners_part
 from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.store.budget import CPU_HOUR, GPU_HOUR, spent
 from nrtune.analysis.store.records import SCORED, benchmarks_of
 from nrtune.analysis.uncertainty.comparison import Comparisons
-from nrtune.analysis.uncertainty.verdict import significance
+from nrtune.analysis.uncertainty.verdict import verdict_of
 from nrtune.analysis.wording import label
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.core.files import write_atomically
@@ -90,7 +90,7 @@ def write_report(comparisons: Comparisons, folder: str | os.PathLike[str]) -> Pa
 
 def make_report(comparisons: Comparisons, pictures: Sequence[Picture] = ()) -> Report:
     """Gather what a report says."""
-    verdict = verdict_of(comparisons)
+    verdict = headline(comparisons)
     blocks = list(winners_part(comparisons, verdict))
     if pictures:
         blocks += [Heading("Figures"), *pictures]
@@ -119,7 +119,7 @@ def figure_data(comparisons: Comparisons) -> FigureData:
         intervals=comparisons.value_intervals(metrics),
         references=comparisons.source.references(),
         use_cases=comparisons.use_cases,
-        verdicts={name: significance(comparisons, one) for name, one in comparisons.compare_all()[0].items()},
+        verdicts={name: verdict_of(comparisons, one) for name, one in comparisons.compare_all()[0].items()},
     )
 
 

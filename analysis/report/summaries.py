@@ -8,6 +8,7 @@ from typing import Any
 
 from nrtune.analysis.uncertainty.compared import Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
+from nrtune.analysis.uncertainty.verdict import verdict_of
 from nrtune.analysis.wording import count, number
 
 REFERENCE_NAMES = {"constant": "constant predictor", "kmer_ridge": "6-mer ridge regression"}
@@ -89,9 +90,8 @@ def winner_record(comparisons: Comparisons, comparison: Comparison) -> dict[str,
                 "probability_best",
             )
         },
-        "not_different": list(comparison.not_different),
+        "verdict": verdict_of(comparisons, comparison).to_dict(),
         "left_out": dict(comparison.left_out),
-        "smallest_difference": comparison.smallest_difference,
         "why_no_interval": comparison.why_not or None,
         "config": dict(best.config),
         "metrics": dict(best.metrics),

@@ -22,12 +22,14 @@ from nrtune.analysis.report.document import (
 from nrtune.analysis.report.summaries import REFERENCE_NAMES, below_references, selection_sentence
 from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.store.records import STATUSES
-from nrtune.analysis.uncertainty.compared import Comparison
+from nrtune.analysis.uncertainty.compared import BETTER, SAME, WORSE, Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
-from nrtune.analysis.uncertainty.verdict import SIGNIFICANT, is_significant
+from nrtune.analysis.uncertainty.student import SIGNIFICANT
+from nrtune.analysis.uncertainty.verdict import verdict_of
 from nrtune.analysis.wording import count, label, listed, number, phrase
 
 NO_IMPROVEMENT = "No significant improvement over the baseline on these variants"
+NOTHING_TESTED = "No winner was tested against the baseline"
 
 
 def winners_part(comparisons: Comparisons, verdict: str) -> Iterator[Block]:
@@ -43,28 +45,30 @@ def winners_part(comparisons: Comparisons, verdict: str) -> Iterator[Block]:
     yield from _selection(comparisons, found)
 
 
-def verdict_of(comparisons: Comparisons) -> str:
+def headline(comparisons: Comparisons) -> str:
     """Which methods are significantly better than the baseline, in a sentence or two."""
     found, _ = comparisons.compare_all()
     if not found:
         return "There is no winner: no finished trial has a use case's metrics."
-    told: dict[str, list[str]] = {}
-    for name, comparison in found.items():
-        if is_significant(comparisons, comparison):
-            told.setdefault(comparison.winner.trial, []).append(_plain(name))
-    if told:
-        better = "; ".join(f"{trial} in {listed(names)}" for trial, names in told.items())
-        rest = [_plain(name) for name, one in found.items() if not is_significant(comparisons, one)]
-        tail = f" No significant improvement for {listed(rest)}." if rest else ""
-        return f"Significantly better than the baseline (Holm, α = {SIGNIFICANT:g}): {better}.{tail}"
-    if all(one.winner.baseline is None or one.winner.note for one in found.values()):
-        others = any(one.winner.note for one in found.values())
-        reason = "only the baseline has finished" if others else "no baseline trial has finished"
-        return f"{NO_IMPROVEMENT}: {reason}."
-    reasons = sorted({one.why_not for one in found.values() if one.why_not})
-    if reasons and all(one.why_not for one in found.values()):
-        return f"{NO_IMPROVEMENT}: {'; '.join(reasons)}, so there are no intervals."
-    return f"{NO_IMPROVEMENT}."
+    verdicts = {name: verdict_of(comparisons, one) for name, one in found.items()}
+    better: dict[str, list[str]] = {}
+    for name, one in verdicts.items():
+        if one.against_baseline == BETTER:
+            better.setdefault(one.winner, []).append(_plain(name))
+    untested = {one.against_baseline.partition(": ")[2] for one in verdicts.values() if not one.is_tested}
+    if not any(one.is_tested for one in verdicts.values()):
+        return f"{NOTHING_TESTED}: {'; '.join(sorted(untested))}."
+    rest = [_plain(name) for name, one in verdicts.items() if one.is_tested and one.against_baseline != BETTER]
+    if not better:
+        return f"{NO_IMPROVEMENT}."
+    said = "; ".join(f"{trial} in {listed(names)}" for trial, names in better.items())
+    tail = f" No significant improvement for {listed(rest)}." if rest else ""
+    below = [
+        name for name, one in verdicts.items() if one.against_baseline == BETTER and one.against_non_neural == WORSE
+    ]
+    if below:
+        tail += f" In {listed([_plain(name) for name in below])} a non-neural baseline is significantly better."
+    return f"Significantly better than the baseline (Holm, α = {SIGNIFICANT:g}): {said}.{tail}"
 
 
 def _summary(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Iterator[Block]:
@@ -111,19 +115,19 @@ def _winners(comparisons: Comparisons, found: Mapping[str, Comparison], missing:
     columns = [Column("Use case"), Column("Winner"), Column("Value", True)]
     if told:
         columns.append(Column("95 % interval"))
-    columns += [Column("Baseline", True), Column("Improvement", True)]
+    columns += [Column("Baseline", True), Column("Δ", True)]
     if told:
-        columns += [Column("95 % interval of the improvement"), Column("p, corrected", True), Column("Not different", True),
+        columns += [Column("95 % interval of Δ"), Column("p, corrected", True), Column("Not different", True),
                     Column("Rank interval"), Column("Probability best", True)]  # fmt: skip
     columns += [Column("Candidates", True), Column("Left out", True), Column("Seeds", True)]
     rows = [tuple(_winner_row(comparisons, one, told)) for one in found.values()]
-    explained = "Value is that of the use case's metric, improvement its distance from the baseline's, + is better"
+    explained = "Value is that of the use case's metric, Δ its improvement over the baseline, + is better"
     if any(comparisons.use_cases[name].composite for name in found):
         explained += "; for one of several metrics, of the mean percentile rank over them, 1 the best"
     explained += ". Left out: trials without the metric."
     if told:
-        explained += " p is corrected for the number of candidates (Holm). Not different: the winner and those"
-        explained += " that are not significantly different from it, named below."
+        explained += " p is corrected for the number of candidates (Holm). Not different: how many others are not"
+        explained += " significantly different from the winner, named below. A dash: not tested."
     yield Table(explained, tuple(columns), tuple(rows))
     yield Bullets(tuple(_notes(comparisons, found, missing)))
 
@@ -151,8 +155,8 @@ def _winner_row(comparisons: Comparisons, comparison: Comparison, told: bool) ->
     if told:
         yield interval_cell(row["improvement_low"], row["improvement_high"], signed=True)
         yield p_cell(row["p_holm"])
-        tied = len(comparison.not_different)
-        yield Cell("–", None) if comparison.why_not else Cell(str(tied), tied)
+        same = len(comparison.against_winner(SAME))
+        yield Cell("–", None) if comparison.not_tested else Cell(str(same), same)
         yield interval_cell(row["rank_low"], row["rank_high"], digits=0)
         best = float(row["probability_best"])
         yield Cell("–", None) if math.isnan(best) else Cell(f"{best:.2f}", best)
@@ -174,15 +178,13 @@ def _notes(comparisons: Comparisons, found: Mapping[str, Comparison], missing: M
             wanted = "nearest to 0" if metric in rule.magnitude else "largest" if direction == "max" else "smallest"
             said += f"; the {wanted} {phrase(metric)}"
         said += f". {winner.note.capitalize()}." if winner.note else "."
-        rivals = [trial for trial in one.not_different if trial != winner.trial]
-        if one.why_not:
-            pass
-        elif winner.candidates == 1:
-            said += " It was the only candidate."
-        elif rivals:
-            said += f" Not significantly different from {winner.trial}: {listed(rivals)}."
-        else:
-            said += f" Every other candidate is significantly different from {winner.trial}."
+        verdict = verdict_of(comparisons, one)
+        said += f" {_capital(verdict.sentence())}."
+        for word, names in (("better than", verdict.significantly_better), ("worse than", verdict.significantly_worse)):
+            said += f" Significantly {word} {winner.trial} on the reported data: {listed(names)}." if names else ""
+        if verdict.not_significantly_different:
+            said += f" Not significantly different from {winner.trial}: {listed(verdict.not_significantly_different)}."
+        said += f" {_capital(verdict.recommendation)}."
         yield said
     yield from (f"{reason[:1].upper()}{reason[1:]}." for reason in missing.values())
 
@@ -227,13 +229,13 @@ def _robustness(comparisons: Comparisons, found: Mapping[str, Comparison]) -> It
                 stay += set(one.left_out.values()) == {one.winner.trial}
         said = f"Who would win were an element left out of the selection: {stay} of {len(rows)} winners would stay."
         yield Table(said, columns, tuple(rows))
-    smallest = {name: one.smallest_difference for name, one in found.items() if one.smallest_difference is not None}
-    if smallest:
-        yield Heading("The smallest significant difference")
+    detectable = {name: one.minimum_detectable for name, one in found.items() if one.minimum_detectable is not None}
+    if detectable:
+        yield Heading("Minimum detectable improvement")
         yield Table(
-            "A smaller difference is not significant on these variants, or test sequences.",
-            (Column("Use case"), Column("Smallest difference", True)),
-            tuple((text_cell(_plain(name)), number_cell(value)) for name, value in smallest.items()),
+            "The improvement over the baseline that would be significant, after the correction, in 80 of 100 such campaigns.",
+            (Column("Use case"), Column("Improvement", True)),
+            tuple((text_cell(_plain(name)), number_cell(value)) for name, value in detectable.items()),
         )
 
 

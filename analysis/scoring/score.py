@@ -156,14 +156,14 @@ def _row(
     nothing = np.full(len(values), np.nan)
     low = high = nothing
     if resampled is not None:
-        _, low, high, _ = resampler.interval(resampled)
+        _, low, high, *_ = resampler.interval(resampled)
     found: dict[str, float | str] = {"metric": metric, "value": values[0], "low": low[0], "high": high[0]}
     if len(values) == 1:
         return found
     found |= {"other": values[1], "other_low": low[1], "other_high": high[1], "difference": values[0] - values[1]}
     low, high, p = nothing, nothing, nothing
     if resampled is not None:
-        _, low, high, p = resampler.differences(resampled, 1)
+        _, low, high, p, *_ = resampler.differences(resampled, 1)
     return found | {"difference_low": low[0], "difference_high": high[0], "p": p[0]}
 
 

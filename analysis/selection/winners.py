@@ -16,6 +16,9 @@ BASELINE = "baseline"
 MIN_REPLICATES = 2
 """A configuration with so many finished replicates is judged by their mean."""
 
+MIN_SEEDS = 3
+"""Nothing is claimed of a winner, or against a baseline, with fewer."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Winner:

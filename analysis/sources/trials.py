@@ -13,7 +13,14 @@ import pandas as pd
 from nrtune.analysis.selection.use_cases import USE_CASES, UseCase
 from nrtune.analysis.selection.winners import Winner, find_winner
 from nrtune.analysis.store.predictions import Predictions, read_predictions
-from nrtune.analysis.store.records import TRIALS, TrialRecord, benchmarks_of, read_records, read_references
+from nrtune.analysis.store.records import (
+    REFERENCE_LINES,
+    TRIALS,
+    TrialRecord,
+    benchmarks_of,
+    read_records,
+    read_references,
+)
 from nrtune.trainables.core.files import BEST, TEST, predictions_file
 from nrtune.trainables.data.benchmarks import BENCHMARKS
 
@@ -85,6 +92,10 @@ class Trials:
         """Metrics of the non-neural baselines, such as a 6-mer ridge regression, by their names; empty where there are none."""
         return {}
 
+    def reference_predictions(self, name: str) -> Predictions:
+        """A non-neural baseline's predictions, as far as there are any."""
+        return Predictions(None)
+
     def file(self, fingerprint: str, name: str) -> Path | None:
         """A trial's own file, such as its predictions; None where this source has none."""
         return None
@@ -151,6 +162,11 @@ class CampaignFolder(Trials):
     def references(self) -> dict[str, dict[str, float]]:
         """As the campaign scored them."""
         return read_references(self.folder)
+
+    def reference_predictions(self, name: str) -> Predictions:
+        """As the campaign stored them."""
+        folder = self.folder / REFERENCE_LINES / name
+        return read_predictions(lambda file: folder / file if (folder / file).exists() else None, self.benchmarks)
 
     def file(self, fingerprint: str, name: str) -> Path | None:
         """In the trial's own folder."""

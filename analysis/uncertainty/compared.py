@@ -9,6 +9,17 @@ from typing import Any
 import pandas as pd
 
 from nrtune.analysis.selection.winners import Winner
+from nrtune.analysis.uncertainty.student import SIGNIFICANT
+
+BETTER, SAME, WORSE = "better", "not significantly different", "worse"
+NOT_TESTED = "not tested"
+
+
+def word_for(improvement: float, p: float) -> str:
+    """What a tested difference is called: BETTER, SAME or WORSE."""
+    if not p < SIGNIFICANT:
+        return SAME
+    return BETTER if improvement > 0 else WORSE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,23 +29,27 @@ class Comparison:
     table: a row a configuration, winner and baseline among them, the best reported value first: name, family, replicates;
     value with low and high; improvement over the baseline (+ is better, whatever the metric) with improvement_low,
     improvement_high, p and p_holm (corrected for the number of candidates); behind, by which it is behind the winner,
-    with behind_low and behind_high; not_different, whether that includes 0; rank with rank_low and rank_high, and
-    probability_best, over candidates alone. For a use case of several metrics the value is the mean percentile rank.
-    smallest_difference: what the variants, or sequences, could just tell from none, in the middle of the candidates.
+    with behind_low and behind_high; against_winner, BETTER, SAME or WORSE of what was tested against it, else ""; rank
+    with rank_low and rank_high, and probability_best, over candidates alone. For a use case of several metrics the value is
+    the mean percentile rank. p, ranks and probabilities are of configurations with MIN_SEEDS seeds or more, and missing
+    where nothing was tested.
+    minimum_detectable: the winner's improvement that would be significant in 80 of 100 such campaigns.
     left_out: the winner when an element is left out of the selection. why_not: why there are no intervals, or "".
+    not_tested: why the winner was not tested against the baseline, or "". against_non_neural: BETTER, SAME or WORSE than the
+    best non-neural baseline, or "not tested" and why.
     """
 
     winner: Winner
     table: pd.DataFrame
-    smallest_difference: float | None
+    minimum_detectable: float | None
     left_out: Mapping[str, str]
     why_not: str
+    not_tested: str
+    against_non_neural: str
 
-    @property
-    def not_different(self) -> tuple[str, ...]:
-        """The winner, and every candidate that can't be told from it."""
-        tied = self.table[self.table["not_different"].astype(bool) & self.table["candidate"]]
-        return tuple(tied["name"])
+    def against_winner(self, verdict: str) -> tuple[str, ...]:
+        """The candidates that are BETTER or WORSE than the winner, or the SAME; the winner is not among them."""
+        return tuple(self.table["name"][self.table["against_winner"] == verdict])
 
     def of(self, name: str) -> pd.Series[Any]:
         """A configuration's row."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,16 +12,28 @@ import numpy as np
 import pandas as pd
 
 from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, asked_of
-from nrtune.analysis.selection.winners import MIN_REPLICATES, Field, Winner, field_of, find_winner, selection_values
+from nrtune.analysis.selection.winners import (
+    MIN_REPLICATES,
+    MIN_SEEDS,
+    Field,
+    Winner,
+    field_of,
+    find_winner,
+    selection_values,
+)
 from nrtune.analysis.sources.trials import BestTrial, CampaignFolder, Trials, table_of
 from nrtune.analysis.store.records import FINISHED, SCORED, TrialRecord
 from nrtune.analysis.uncertainty.bootstrap import Floats
-from nrtune.analysis.uncertainty.compared import Comparison
+from nrtune.analysis.uncertainty.compared import NOT_TESTED, Comparison, word_for
 from nrtune.analysis.uncertainty.intervals import Configuration, Resampler, Resampling
 from nrtune.analysis.uncertainty.kept import keep, kept_in, read_kept
-from nrtune.analysis.uncertainty.student import Resampled, holm
+from nrtune.analysis.uncertainty.student import Resampled, holm, minimum_detectable
+from nrtune.analysis.wording import listed
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.evaluation.metrics import ranks
+
+SELECTED_ON_IT = "it was selected on the very data that it is reported on"
+"""Why nothing is tested where winners are selected on the challenge."""
 
 
 class Comparisons:
@@ -53,15 +66,18 @@ class Comparisons:
         field = field_of(self.table, use_case, self.select_on, self.use_cases)
         left_out = _left_out(self.table, use_case, self.select_on, self.use_cases, self.source.matched)
         found, why_not = _plain_table(field, self.select_on), ""
+        non_neural = NOT_TESTED
         resampler = self._resampler(field.compared, by_replicates=True)
         values = None if resampler is None else _of_rule(resampler, field.rule)
-        smallest = None
         if resampler is None:
             why_not = "no predictions are stored with these trials"
         elif values is None:
             why_not = f"stored predictions do not tell {', '.join(field.rule.metrics)}"
-        else:
-            smallest = _compare(found, resampler, values, winner)
+        not_tested = why_not or _not_tested(found, winner)
+        detectable = None
+        if resampler is not None and values is not None:
+            detectable = _compare(found, resampler, values, winner, tested=not not_tested)
+            non_neural = self._against_non_neural(resampler, winner, field.rule)
         best_first = (
             -found["value"]
             if field.rule.composite
@@ -71,10 +87,34 @@ class Comparisons:
         return Comparison(
             winner=winner,
             table=found.reset_index(drop=True),
-            smallest_difference=smallest,
+            minimum_detectable=detectable,
             left_out=left_out,
             why_not=why_not,
+            not_tested=not_tested,
+            against_non_neural=non_neural,
         )
+
+    def _against_non_neural(self, resampler: Resampler, winner: Winner, rule: UseCase) -> str:
+        """BETTER, SAME or WORSE than the best non-neural baseline on the reported data; or that it was not tested, and why."""
+        if rule.composite:
+            return f"{NOT_TESTED}: the use case has several metrics"
+        ((metric, _),) = rule.metrics.items()
+        lines = {name: of[metric] for name, of in self.source.references().items() if metric in of}
+        lines = {name: value for name, value in lines.items() if math.isfinite(value)}
+        if not lines:
+            return f"{NOT_TESTED}: no non-neural baseline has {metric}"
+        best = max(lines, key=lambda name: rule.oriented(metric, lines[name]))
+        predictions = self.source.reference_predictions(best)
+        if winner.select_on == "challenge":
+            return f"{NOT_TESTED}: {SELECTED_ON_IT}"
+        if winner.replicates < MIN_SEEDS:
+            return f"{NOT_TESTED}: {_too_few([winner.trial])}"
+        own = next(one for one in resampler.configurations if one.name == winner.trial)
+        both = Resampler([own, Configuration(best, (0,), (predictions,))], self.source.matched, self.how)
+        if (resampled := both.metric(metric)) is None:
+            return f"{NOT_TESTED}: no predictions of {best} are stored"
+        against = both.differences(resampled.map(functools.partial(rule.oriented, metric)), 1)
+        return word_for(float(against.estimate[0]), float(against.p[0]))
 
     def configuration(self, name: str) -> Configuration | None:
         """A trial's trainings with their predictions: its replicates, or its own; None where none are stored."""
@@ -176,7 +216,7 @@ def _plain_table(field: Field, select_on: str) -> pd.DataFrame:
     )
     undefined = ("low", "high", "improvement", "improvement_low", "improvement_high", "p", "p_holm", "behind", "behind_low",
                  "behind_high", "rank", "rank_low", "rank_high", "probability_best")  # fmt: skip
-    return table.assign(not_different=False, **dict.fromkeys(undefined, np.nan))
+    return table.assign(against_winner="", **dict.fromkeys(undefined, np.nan))
 
 
 class _Values(NamedTuple):
@@ -220,31 +260,58 @@ def _lowest_where_undefined(samples: Floats) -> Floats:
     return np.where(np.isfinite(samples), samples, -np.inf)
 
 
-def _compare(table: pd.DataFrame, resampler: Resampler, values: _Values, winner: Winner) -> float | None:
-    """Fill in the table's intervals, ranks and p-values, and return the smallest difference that can be told."""
+def _not_tested(table: pd.DataFrame, winner: Winner) -> str:
+    """Why a winner that has intervals is not tested against the baseline, or ""."""
+    if winner.select_on == "challenge":
+        return SELECTED_ON_IT
+    if winner.baseline is None:
+        return "no baseline has finished"
+    if winner.note:
+        return winner.note
+    seeds = dict(zip(table["name"], table["replicates"].clip(lower=1), strict=True))
+    few = [name for name in (winner.trial, winner.baseline) if seeds[name] < MIN_SEEDS]
+    return _too_few(few) if few else ""
+
+
+def _too_few(names: Sequence[str]) -> str:
+    return f"{listed(names)} {'has' if len(names) == 1 else 'have'} fewer than {MIN_SEEDS} seeds"
+
+
+def _compare(
+    table: pd.DataFrame, resampler: Resampler, values: _Values, winner: Winner, *, tested: bool
+) -> float | None:
+    """Fill in the table's intervals and, where they are tested, p-values and ranks; return the minimum detectable improvement."""
     names, candidate = list(table["name"]), table["candidate"].to_numpy(bool)
     own = resampler.interval(values.shown)
     table["low"], table["high"] = own.low, own.high
     behind = resampler.differences(values.oriented, names.index(winner.trial))
     table["behind"], table["behind_low"], table["behind_high"] = -behind.estimate, -behind.high, -behind.low
-    table["not_different"] = behind.holds_zero
-    told = behind
-    if winner.baseline is not None:
-        told = resampler.differences(values.oriented, names.index(winner.baseline))
-        table["improvement"] = told.estimate
-        table["improvement_low"], table["improvement_high"] = told.low, told.high
-        table["p"] = told.p
-        table["p_holm"] = holm(np.where(candidate & (table["name"] != winner.baseline), told.p, np.nan))
+    if winner.baseline is None:
+        return None
+    over = resampler.differences(values.oriented, names.index(winner.baseline))
+    table["improvement"] = over.estimate
+    table["improvement_low"], table["improvement_high"] = over.low, over.high
+    if not tested:
+        return None
+    enough = candidate & (table["replicates"] >= MIN_SEEDS).to_numpy(bool)
+    table["p"] = np.where(enough, over.p, np.nan)
+    table["p_holm"] = holm(table["p"].to_numpy(np.float64))
+    rivals = enough & (table["name"] != winner.trial).to_numpy(bool)
+    corrected = holm(np.where(rivals, behind.p, np.nan))
+    table["against_winner"] = [
+        word_for(difference, p) if rival else ""
+        for difference, p, rival in zip(behind.estimate, corrected, rivals, strict=True)
+    ]
     tail = (1 - resampler.how.level) / 2
-    place = ranks(-_lowest_where_undefined(values.oriented.samples[candidate]), "min")
+    place = ranks(-_lowest_where_undefined(values.oriented.samples[enough]), "min")
     low, high = np.quantile(place, [tail, 1 - tail], axis=1, method="inverted_cdf")
-    table.loc[candidate, "rank"] = ranks(-values.oriented.estimate[candidate], "min")
-    table.loc[candidate, ["rank_low", "rank_high"]] = np.stack([low, high], axis=1).astype(float)
+    table.loc[enough, "rank"] = ranks(-values.oriented.estimate[enough], "min")
+    table.loc[enough, ["rank_low", "rank_high"]] = np.stack([low, high], axis=1).astype(float)
     first = place == 1  # aliases share the first rank
-    table.loc[candidate, "probability_best"] = (first / first.sum(axis=0)).mean(axis=1)
-    half_widths = (told.high - told.estimate)[candidate]
-    half_widths = half_widths[half_widths > 0]
-    return float(np.median(half_widths)) if len(half_widths) else None
+    table.loc[enough, "probability_best"] = (first / first.sum(axis=0)).mean(axis=1)
+    at = names.index(winner.trial)
+    found = minimum_detectable(float(over.error[at]), float(over.freedom[at]), int(enough.sum()))
+    return found if math.isfinite(found) else None
 
 
 def _left_out(

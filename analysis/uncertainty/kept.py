@@ -18,7 +18,7 @@ from nrtune.analysis.uncertainty.compared import Comparison
 from nrtune.analysis.uncertainty.intervals import Resampling
 from nrtune.trainables.core.files import write_atomically
 
-FORMAT = 3
+FORMAT = 4
 KEPT = 8
 """Comparisons that a campaign's folder keeps: those of other options, or of before further trials, are made again."""
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
+from scipy.special import nctdtrinc, stdtr, stdtrit
 
 from nrtune.analysis.uncertainty.bootstrap import Floats
 
@@ -47,13 +47,22 @@ class Resampled:
         )
 
 
+SIGNIFICANT = 0.05
+"""The level of every claim, after Holm's correction for the number of candidates."""
+
+POWER = 0.8
+"""How often an improvement as large as the minimum detectable one is found to be significant."""
+
+
 class Interval(NamedTuple):
-    """Estimates (C,) with the ends of their intervals and two-sided p-values of being 0."""
+    """Estimates (C,) with the ends of their intervals and two-sided p-values of being 0; standard errors, degrees of freedom."""
 
     estimate: Floats
     low: Floats
     high: Floats
     p: Floats
+    error: Floats
+    freedom: Floats
 
     @property
     def holds_zero(self) -> NDArray[np.bool_]:
@@ -93,7 +102,17 @@ def _intervals(estimate: Floats, samples: Floats, of_seeds: Floats, resampled: R
     with np.errstate(invalid="ignore", divide="ignore"):
         p = 2 * stdtr(freedom, -np.abs(estimate) / error)
     p = np.where(estimate == 0, 1.0, p)
-    return Interval(estimate, estimate - half, estimate + half, p)
+    return Interval(estimate, estimate - half, estimate + half, p, error, freedom)
+
+
+def minimum_detectable(error: float, freedom: float, comparisons: int) -> float:
+    """The difference that is significant with probability POWER, of a standard error and its degrees of freedom.
+
+    By the noncentral t distribution. comparisons: how many are made; the smallest p of them is what Holm's method
+    multiplies by all.
+    """
+    critical = stdtrit(freedom, 1 - SIGNIFICANT / 2 / comparisons)
+    return float(nctdtrinc(freedom, 1 - POWER, critical) * error)
 
 
 def holm(p: Floats) -> Floats:

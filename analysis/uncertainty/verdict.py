@@ -1,58 +1,138 @@
-"""Whether a winner is significantly better than the baseline, and how that is said."""
+"""What is claimed of a use case's winner: one record, which whoever shows a winner shows."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from typing import Any
 
-from nrtune.analysis.uncertainty.compared import Comparison
+from nrtune.analysis.selection.winners import MIN_SEEDS
+from nrtune.analysis.sources.trials import CampaignFolder
+from nrtune.analysis.uncertainty.compared import BETTER, NOT_TESTED, SAME, WORSE, Comparison, word_for
 from nrtune.analysis.uncertainty.comparison import Comparisons
-from nrtune.analysis.wording import BETTER, NOT_SIGNIFICANT, WORSE, count, p_value
-
-SIGNIFICANT = 0.05
-"""The level of every claim, after Holm's correction for the number of candidates."""
+from nrtune.analysis.wording import count, listed, p_value
 
 
-def is_significant(comparisons: Comparisons, comparison: Comparison) -> bool:
-    """Whether a winner is significantly better than the baseline, corrected for the number of candidates."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """A use case's winner against the baseline, a non-neural baseline and its rivals; what is not known is None.
+
+    against_baseline, against_non_neural: "better", "not significantly different", "worse", or "not tested: " and why.
+    seeds: how many trainings winner and baseline are means of. improvement: over the baseline, + is better; interval: its ends.
+    p_adjusted: for the number of candidates (Holm). significantly_worse, not_significantly_different, significantly_better:
+    the other candidates against the winner, on the reported data; those with fewer than MIN_SEEDS seeds are in none.
+    minimum_detectable_improvement: what would be significant in 80 of 100 such campaigns. recommended_trial: None
+    where nothing carries a recommendation.
+    """
+
+    use_case: str
+    winner: str
+    baseline: str | None
+    against_baseline: str
+    against_non_neural: str
+    seeds: dict[str, int]
+    improvement: float | None
+    interval: tuple[float, float] | None
+    p: float | None
+    p_adjusted: float | None
+    significantly_worse: tuple[str, ...]
+    not_significantly_different: tuple[str, ...]
+    significantly_better: tuple[str, ...]
+    minimum_detectable_improvement: float | None
+    recommendation: str
+    recommended_trial: str | None
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether the winner was tested against the baseline."""
+        return not self.against_baseline.startswith(NOT_TESTED)
+
+    def sentence(self) -> str:
+        """Its verdict against the baseline, with the adjusted p-value, for people."""
+        if not self.is_tested or self.p_adjusted is None:
+            return self.against_baseline
+        return f"{_AGAINST_BASELINE[self.against_baseline]} (adjusted p {p_value(self.p_adjusted)})"
+
+    def rivals(self) -> str:
+        """How the other candidates compare to the winner, in a few words; "" where none was tested."""
+        if self.significantly_better:
+            return f"{listed(self.significantly_better)} significantly better on the reported data"
+        if self.not_significantly_different:
+            return f"not significantly different from {count(len(self.not_significantly_different), 'other')}"
+        return "significantly better than every other" if self.significantly_worse else ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What JSON has of it."""
+        return dataclasses.asdict(self)
+
+
+_AGAINST_BASELINE = {
+    BETTER: "significantly better than the baseline",
+    SAME: "not significantly different from the baseline",
+    WORSE: "significantly worse than the baseline",
+}
+
+
+def verdict_of(comparisons: Comparisons, comparison: Comparison) -> Verdict:
+    """What a comparison carries."""
     winner, row = comparison.winner, comparison.of(comparison.winner.trial)
-    if winner.baseline is None or winner.trial == winner.baseline:
-        return False
-    return bool(row["p_holm"] < SIGNIFICANT and row["improvement"] > 0)
+    against = _against_baseline(comparison)
+    seeds = {"winner": max(winner.replicates, 1)}
+    if winner.baseline is not None:
+        seeds["baseline"] = max(int(comparison.of(winner.baseline)["replicates"]), 1)
+    better = comparison.against_winner(BETTER)
+    recommendation, trial = _recommended(comparisons, comparison, against, better)
+    low, high = _known(row["improvement_low"]), _known(row["improvement_high"])
+    return Verdict(
+        use_case=winner.use_case,
+        winner=winner.trial,
+        baseline=winner.baseline,
+        against_baseline=against,
+        against_non_neural=comparison.against_non_neural,
+        seeds=seeds,
+        improvement=_known(row["improvement"]),
+        interval=None if low is None or high is None else (low, high),
+        p=_known(row["p"]),
+        p_adjusted=_known(row["p_holm"]),
+        significantly_worse=comparison.against_winner(WORSE),
+        not_significantly_different=comparison.against_winner(SAME),
+        significantly_better=better,
+        minimum_detectable_improvement=comparison.minimum_detectable,
+        recommendation=recommendation,
+        recommended_trial=trial,
+    )
 
 
-def significance(comparisons: Comparisons, comparison: Comparison) -> str:
-    """What a winner is significantly different from, in a few words; "" where there are no intervals."""
-    if comparison.why_not:
-        return ""
-    if comparison.winner.baseline is not None and (said := _against_baseline(comparisons, comparison)) != BETTER:
-        return said
-    if comparison.winner.candidates == 1:
-        return "the only candidate"
-    rivals = len(comparison.not_different) - 1
-    if rivals:
-        return f"not significantly different from {count(rivals, 'other')}"
-    return "significantly different from every other"
+def _against_baseline(comparison: Comparison) -> str:
+    if comparison.not_tested:
+        return f"{NOT_TESTED}: {comparison.not_tested}"
+    row = comparison.of(comparison.winner.trial)
+    if math.isnan(row["p_holm"]):
+        return f"{NOT_TESTED}: its p-value is undefined"
+    return word_for(float(row["improvement"]), float(row["p_holm"]))
 
 
-def verdict(comparisons: Comparisons, comparison: Comparison) -> str:
-    """Whether a winner is significantly better than the baseline, in a few words with the corrected p-value."""
+def _recommended(
+    comparisons: Comparisons, comparison: Comparison, against: str, better: tuple[str, ...]
+) -> tuple[str, str | None]:
+    """A sentence, and the trial that it recommends."""
     winner = comparison.winner
-    if comparison.why_not:
-        return f"no interval: {comparison.why_not}"
-    if winner.baseline is None:
-        return "no baseline to compare with"
-    if winner.trial == winner.baseline:
-        return winner.note
-    p = comparison.of(winner.trial)["p_holm"]
-    said = f"adjusted p {p_value(p)}" if math.isfinite(p) else "p is undefined"
-    return f"{_against_baseline(comparisons, comparison)} ({said})"
+    few = f"fewer than {MIN_SEEDS} seeds" in comparison.not_tested
+    if few and isinstance(comparisons.source, CampaignFolder):
+        return f"replicate first: nrtune replicate {comparisons.source.folder} --use-case {winner.use_case}", None
+    if few:
+        return f"train winner and baseline with {MIN_SEEDS} seeds first", None
+    if against.startswith(NOT_TESTED):
+        return f"none: {against.partition(': ')[2]}", None
+    if against != BETTER:
+        return f"keep the baseline {winner.baseline}", winner.baseline
+    said = f"use {winner.trial}"
+    if better:
+        said = f"{listed(better)} significantly better on the reported data; {said}, or select anew and replicate"
+    if comparison.against_non_neural == WORSE:
+        said += "; a non-neural baseline is significantly better"
+    return said, winner.trial
 
 
-def _against_baseline(comparisons: Comparisons, comparison: Comparison) -> str:
-    """BETTER, WORSE or NOT_SIGNIFICANT, of a winner that has a baseline."""
-    winner = comparison.winner
-    if is_significant(comparisons, comparison):
-        return BETTER
-    if winner.trial != winner.baseline and comparison.of(winner.trial)["p_holm"] < SIGNIFICANT:
-        return WORSE
-    return NOT_SIGNIFICANT
+def _known(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

@@ -15,6 +15,7 @@ from nrtune.analysis.sources.mlflow import CAMPAIGN_TAG, FINGERPRINT_TAG, KIND_T
 from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.uncertainty.compared import Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
+from nrtune.analysis.uncertainty.verdict import verdict_of
 from nrtune.analysis.wording import number
 from nrtune.orchestrator.state.locations import tracking_uri
 from nrtune.orchestrator.tracking.models import log_model, logged_model, writing_to
@@ -51,7 +52,7 @@ def register(comparisons: Comparisons, use_case: str, name: str) -> str:
                 source=model_uri,
                 run_id=run.info.run_id,
                 tags=_version_tags(winner_record(comparisons, comparison), use_case, campaign.manifest["identity"]),
-                description=_description(comparison, best.name, campaign.manifest["name"]),
+                description=_description(comparisons, comparison, best.name, campaign.manifest["name"]),
             )
     except MlflowException as error:
         raise UserError(f"{uri}: {one_line(error, 300)}") from error
@@ -86,20 +87,19 @@ def _version_tags(record: Mapping[str, Any], use_case: str, identity: Mapping[st
         "replicates": record["replicates"],
         "data_digest": identity["data"],
         **{f"{name}_digest": identity.get(name) for name in BENCHMARKS},
-        "not_different_from": ", ".join(record["not_different"]),
+        "verdict": record["verdict"],
         **record["reported"],
         **interval,
     }
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in known.items()}
 
 
-def _description(comparison: Comparison, trial: str, campaign: str) -> str:
+def _description(comparisons: Comparisons, comparison: Comparison, trial: str, campaign: str) -> str:
     winner, row = comparison.winner, comparison.of(comparison.winner.trial)
     metric = "mean percentile rank" if len(winner.reported) > 1 else next(iter(winner.reported))
     sure = f" (95 % interval {number(row['low'])} to {number(row['high'])})" if not comparison.why_not else ""
-    others = len(comparison.not_different) - 1
-    tied = f" {others} other trials are not significantly different from it." if others > 0 else ""
-    return f"Winner of {winner.use_case} in {campaign}: {trial}, {metric} {number(row['value'])}{sure}.{tied}"
+    said = verdict_of(comparisons, comparison).sentence()
+    return f"Winner of {winner.use_case} in {campaign}: {trial}, {metric} {number(row['value'])}{sure}. {said}."
 
 
 def log_report(campaign: CampaignFolder, folder: Path) -> None:

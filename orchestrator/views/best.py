@@ -10,9 +10,10 @@ from rich.console import Console
 
 from nrtune.analysis.report.summaries import below_references, selection_sentence, winner_record, winner_records
 from nrtune.analysis.selection.use_cases import UseCase
-from nrtune.analysis.uncertainty.compared import Comparison
+from nrtune.analysis.uncertainty.compared import SAME, Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.ensemble import Ensemble
+from nrtune.analysis.uncertainty.verdict import verdict_of
 from nrtune.analysis.wording import listed, p_value, phrase, short_name
 from nrtune.orchestrator.views.tables import cell, print_table
 
@@ -34,10 +35,17 @@ def best_table(comparisons: Comparisons) -> None:
         reasons = {comparison.why_not for comparison in found.values() if comparison.why_not}
         out.print(
             "Δ: improvement over the baseline (+ is better), its interval, and p corrected for the number of candidates (Holm);"
-            " n.s.: how many others are not significantly different from the winner."
+            " n.s.: how many others are not significantly different from the winner; –: not tested."
             if told
             else f"No intervals: {'; '.join(sorted(reasons))}."
         )
+    advice: dict[str, list[str]] = {}
+    for name, comparison in found.items():
+        advice.setdefault(verdict_of(comparisons, comparison).recommendation.partition(" --use-case ")[0], []).append(
+            name
+        )
+    for said, names in advice.items():
+        out.print(f"{', '.join(names)}: {said}")
     for name, comparison in found.items():
         for sentence in _sentences(name, comparison, comparisons):
             out.print(sentence)
@@ -66,11 +74,16 @@ def _best_row(name: str, comparison: Comparison, rule: UseCase, told: bool) -> l
             _signed(improvement),
             "–",
             "–",
-            str(len(comparison.not_different) - 1) if not comparison.why_not else "–",
+            _rivals(comparison),
         ]
     interval = f"{_signed(row['improvement_low'])} to {_signed(row['improvement_high'])}"
     shown = interval if math.isfinite(row["improvement_low"]) else "–"
-    return [*head, _signed(row["improvement"]), shown, p_value(row["p_holm"]), str(len(comparison.not_different) - 1)]
+    return [*head, _signed(row["improvement"]), shown, p_value(row["p_holm"]), _rivals(comparison)]
+
+
+def _rivals(comparison: Comparison) -> str:
+    """How many others are not significantly different from the winner."""
+    return "–" if comparison.not_tested else str(len(comparison.against_winner(SAME)))
 
 
 def _signed(value: float) -> str:
@@ -114,7 +127,7 @@ def best_text(comparisons: Comparisons, use_case: str) -> str:
     lines += _sentences(use_case, comparison, comparisons)
     if winner.without_metric:
         lines.append(f"{winner.without_metric} trials lack a metric of this use case and were left out")
-    lines += _uncertainty(comparison)
+    lines += _uncertainty(comparisons, comparison)
     if winner.note:
         lines.append(winner.note)
     lines += ["configuration:", *(f"  {key}: {value}" for key, value in best.config.items())]
@@ -123,7 +136,7 @@ def best_text(comparisons: Comparisons, use_case: str) -> str:
     return "\n".join(lines)
 
 
-def _uncertainty(comparison: Comparison) -> list[str]:
+def _uncertainty(comparisons: Comparisons, comparison: Comparison) -> list[str]:
     """A winner's intervals, rank and rivals, in sentences."""
     winner = comparison.winner
     if comparison.why_not:
@@ -132,23 +145,29 @@ def _uncertainty(comparison: Comparison) -> list[str]:
         row = comparison.of(winner.trial)
         lines = [f"value {row['value']:.3f}, 95 % interval {row['low']:.3f} to {row['high']:.3f}"]
         if math.isfinite(row["improvement"]):
+            low, high = _signed(row["improvement_low"]), _signed(row["improvement_high"])
+            lines.append(f"improvement over the baseline {_signed(row['improvement'])}, {low} to {high}")
+    verdict = verdict_of(comparisons, comparison)
+    lines.append(f"against the baseline: {verdict.sentence()}")
+    lines.append(f"against the best non-neural baseline: {verdict.against_non_neural}")
+    if verdict.is_tested:
+        row = comparison.of(winner.trial)
+        if math.isfinite(row["rank"]):
             lines.append(
-                f"improvement over the baseline {_signed(row['improvement'])}, {_signed(row['improvement_low'])} to"
-                f" {_signed(row['improvement_high'])}; p {p_value(row['p'])}, corrected for {winner.candidates} candidates"
-                f" {p_value(row['p_holm'])}"
+                f"rank {row['rank']:.0f} of {winner.candidates} ({row['rank_low']:.0f} to {row['rank_high']:.0f}),"
+                f" the best with probability {row['probability_best']:.2f}"
             )
-        lines.append(
-            f"rank {row['rank']:.0f} of {winner.candidates} ({row['rank_low']:.0f} to {row['rank_high']:.0f}),"
-            f" the best with probability {row['probability_best']:.2f}"
-        )
-        rivals = [name for name in comparison.not_different if name != winner.trial]
-        lines.append(
-            f"not significantly different from it: {listed(rivals)}"
-            if rivals
-            else "every other candidate is significantly different from it"
-        )
-    if comparison.smallest_difference is not None:
-        lines.append(f"a difference under {comparison.smallest_difference:.3f} is not significant here")
+        for word, names in (
+            ("significantly better than it", verdict.significantly_better),
+            ("not significantly different from it", verdict.not_significantly_different),
+            ("significantly worse than it", verdict.significantly_worse),
+        ):
+            if names:
+                lines.append(f"{word}: {listed(names)}")
+    if verdict.minimum_detectable_improvement is not None:
+        least = verdict.minimum_detectable_improvement
+        lines.append(f"minimum detectable improvement (80 % power): {least:.3f}")
+    lines.append(verdict.recommendation)
     if comparison.left_out:
         said = [f"{element}: {name}" for element, name in comparison.left_out.items()]
         lines.append(f"winner with one element left out of the selection: {', '.join(said)}")

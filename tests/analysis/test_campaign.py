@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -39,6 +41,13 @@ class Stored(RecordedTrials):
             )
             for trial in effects
         ]  # fmt: skip
+        for trial, seed in itertools.product(effects, (1, 2, 3)):
+            first = next(record for record in records if record.name == trial)
+            again = f"{trial}/s{seed}"
+            config = {**first.config, "seed": seed}
+            records.append(TrialRecord.from_flat(**{**first.to_flat(), "name": again, "fingerprint": again,
+                                                    "config": config, "replicate_of": trial}))  # fmt: skip
+            self.tables[again] = self.tables[trial]
         super().__init__(name, "release", records)
         self.matched = ("A",)
 
@@ -73,8 +82,11 @@ def test_the_best_trial_with_interval_and_verdict(pair):
     assert best.name == "RS-001"
     assert best.interval.low < best.interval.value < best.interval.high
     assert best.interval.value == pytest.approx(best.metrics[CHALLENGE])
-    assert best.verdict.startswith("significantly better than the baseline (adjusted p ")
-    assert pair[1].best("overall").verdict.startswith("not significantly different from the baseline (adjusted p ")
+    assert best.verdict.against_baseline == "better"
+    assert best.verdict.sentence().startswith("significantly better than the baseline (adjusted p ")
+    other = pair[1].best("overall").verdict
+    assert other.sentence().startswith("not significantly different from the baseline (adjusted p ")
+    assert (other.recommendation, other.recommended_trial) == ("keep the baseline B-001", "B-001")
 
 
 def test_a_winner_that_is_significantly_worse_is_said_to_be(pair):
@@ -82,7 +94,7 @@ def test_a_winner_that_is_significantly_worse_is_said_to_be(pair):
     value = generator.normal(size=200)
     base, bad = value + 0.1 * generator.normal(size=200), -value + 0.1 * generator.normal(size=200)
     campaign = Campaign(Stored("worse", {"B-001": base, "RS-001": bad}, value, "rank_stability"))
-    assert campaign.best("overall").verdict.startswith("significantly worse than the baseline (adjusted p ")
+    assert campaign.best("overall").verdict.sentence().startswith("significantly worse than the baseline (adjusted p ")
 
 
 def test_winners_are_the_comparisons_own(pair):
@@ -121,7 +133,7 @@ def test_everything_public_says_itself_in_a_line(pair, simulated_data):
              nrtune.Settings(), nrtune.TrialConfig(), nrtune.USE_CASES["overall"]]  # fmt: skip
     for one in shown:
         assert "\n" not in repr(one)
-    assert repr(pair[0]) == "Campaign(one: 2 trials of 2 families)"
+    assert repr(pair[0]) == "Campaign(one: 8 trials of 2 families)"
     assert repr(best) == f"Best(overall: RS-001, {CHALLENGE} {best.metrics[CHALLENGE]:.3f})"
     for one in (pair[0], best):
         assert one._repr_html_().count("<table") == 1

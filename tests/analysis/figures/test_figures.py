@@ -21,6 +21,8 @@ from nrtune.analysis.figures.style import LOOKS, look
 from nrtune.analysis.selection.use_cases import UseCase
 from nrtune.analysis.sources.published import read_published
 from nrtune.analysis.sources.trials import LEADING, table_of
+from nrtune.analysis.uncertainty.compared import BETTER, SAME, WORSE
+from nrtune.analysis.uncertainty.verdict import Verdict
 from nrtune.analysis.wording import label, short_names
 from nrtune.trainables.core.errors import UserError
 
@@ -252,39 +254,46 @@ def test_the_summary_names_the_winners_of_the_use_cases():
         trial(3, "distributional", **{"noise/corr": -0.5, "val/noise/corr": -0.5}),
     )
     summary = draw("fig14_summary", data(*rows))
-    assert "T-003 for variant effects, the size of variant effects, high-confidence variants" in summary.caption
+    assert "Not tested, and nothing recommended, for variant effects, the size of variant effects" in summary.caption
     assert "validation data and the CAGI5 release part, each from up to 2 trials" in summary.caption
     assert "−0.500 (baseline" in "".join(text.get_text() for text in texts(summary.figure))
+
+
+def verdict(use_case: str, against: str) -> Verdict:
+    return Verdict(
+        use_case=use_case, winner="T-002", baseline="T-001", against_baseline=against, against_non_neural=SAME,
+        seeds={"winner": 3, "baseline": 3}, improvement=0.03, interval=(0.01, 0.05), p=0.01, p_adjusted=0.02,
+        significantly_worse=(), not_significantly_different=(), significantly_better=(),
+        minimum_detectable_improvement=0.02, recommendation="", recommended_trial=None,
+    )  # fmt: skip
 
 
 def test_the_summary_draws_the_users_use_cases_and_what_can_be_told():
     use_cases = {"rare": UseCase(title="Rare cells", metrics={"test/pearson": "max"})}
     rows = (trial(1, "baseline"), trial(2, "rank_stability"))
-    summary = draw("fig14_summary", data(*rows, use_cases=use_cases, verdicts={"rare": "not significant"}))
+    summary = draw("fig14_summary", data(*rows, use_cases=use_cases, verdicts={"rare": verdict("rare", SAME)}))
     said = [text.get_text() for text in texts(summary.figure)]
-    assert "For Rare cells: T-002, rank stability" in said
-    assert "0.260 (baseline 0.230, +13.0 %); not significant" in said
+    assert "For Rare cells: keep the baseline" in said
+    assert any(text.startswith("T-002 0.260 (baseline 0.230, +13.0 %); not significantly") for text in said)
     assert not any("variant effects" in text for text in said)
 
 
 def test_the_baseline_beats_all_where_it_does():
     rows = (trial(9, "baseline"), trial(2, "rank_stability"))
     assert "the baseline (T-009) has 0.470, a difference of −0.210" in draw("fig03_rank_stability", data(*rows)).caption
-    summary = draw("fig14_summary", data(*rows))
-    assert "The baseline is better than T-002 for variant effects" in summary.caption
-    assert any("the baseline, above T-002" in text.get_text() for text in texts(summary.figure))
+    summary = draw("fig14_summary", data(*rows, verdicts={"overall": verdict("overall", WORSE)}))
+    assert "Keep the baseline for variant effects." in summary.caption
+    assert any("For variant effects: keep the baseline" in text.get_text() for text in texts(summary.figure))
 
 
 def test_a_winner_that_may_be_luck_is_not_recommended():
     rows = (trial(1, "baseline"), trial(2, "rank_stability"))
-    verdicts = {
-        "overall": "significantly different from every other",
-        "low_confidence": "not significantly different from the baseline",
-    }
+    verdicts = {"overall": verdict("overall", BETTER), "low_confidence": verdict("low_confidence", SAME)}
     caption = draw("fig14_summary", data(*rows, verdicts=verdicts)).caption
     assert "Use T-002 for variant effects" in caption
-    assert "T-002 is not significantly different from the baseline for low-confidence variants." in caption
+    assert "Keep the baseline for low-confidence variants." in caption
     assert "low-confidence" not in caption.partition(".")[0]
+    assert "Not tested, and nothing recommended, for the size of variant effects" in caption
 
 
 def test_trials_that_are_not_drawn_are_counted():

@@ -13,7 +13,7 @@ import pytest
 from nrtune.analysis.report.html import html_page
 from nrtune.analysis.report.markdown import markdown
 from nrtune.analysis.report.report import make_report, write_report
-from nrtune.analysis.report.winners import NO_IMPROVEMENT
+from nrtune.analysis.report.winners import NO_IMPROVEMENT, NOTHING_TESTED
 from nrtune.analysis.selection.use_cases import UseCase
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.sources.trials import RecordedTrials
@@ -23,22 +23,23 @@ from nrtune.analysis.store.records import TrialRecord
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.intervals import Resampling
 
-METRIC = "cagi5/challenge/spearman/all/mean"
+METRIC, RELEASE = "cagi5/challenge/spearman/all/mean", "cagi5/release/spearman/all/mean"
 OVERALL = {"overall": UseCase(title="CAGI5 Spearman, all variants", metrics={METRIC: "max"})}
 
 
 def record(name: str, value: float, family: str = "rank_stability", **fields: object) -> TrialRecord:
     given = {
         "number": 1, "fingerprint": name, "status": "finished", "config": {"lr": 0.01, "seed": 0},
-        "metrics": {METRIC: value, "noise/corr": 0.1}, "epochs_trained": 5, "seconds": 1.0, "started": "", "ended": "",
+        "metrics": {METRIC: value, RELEASE: value, "noise/corr": 0.1}, "epochs_trained": 5, "seconds": 1.0, "started": "",
+        "ended": "",
     }  # fmt: skip
     return TrialRecord.from_flat(name=name, family=family, **{**given, **fields})  # type: ignore[arg-type]
 
 
 class Stored(RecordedTrials):
-    """Two trials and their predictions: the method's follow the truth by as much as `signal`, the baseline's do not."""
+    """Two configurations: the method's predictions follow the truth by as much as `signal`, the baseline's do not."""
 
-    def __init__(self, signal: float) -> None:
+    def __init__(self, signal: float, select_on: str = "release", seeds: int = 3) -> None:
         rng = np.random.default_rng(0)
         truth = rng.normal(size=600)
         self._tables = {}
@@ -58,7 +59,11 @@ class Stored(RecordedTrials):
             value = np.mean([t["value"].corr(t["variant_effect"], "spearman") for _, t in table.groupby("element")])
             config = {"lr": 0.01, "seed": 0, "loss": "mse" if family == "baseline" else family, "loss.k": 0.123456}
             records.append(record(name, float(value), family, config=config))
-        super().__init__("stored", "challenge", records, {"kmer_ridge": {METRIC: 0.99}}, matched=("A", "B"))
+            for seed in range(1, seeds + 1):
+                again, own = f"{name}/s{seed}", {**config, "seed": seed}
+                records.append(record(again, float(value), family, config=own, replicate_of=name))
+                self._tables[again] = table
+        super().__init__("stored", select_on, records, {"kmer_ridge": {METRIC: 0.99}}, matched=("A", "B"))
 
     def predictions(self, fingerprint: str) -> Predictions:
         test = pd.DataFrame({"prediction": [0.0, 1, 2], "activity": [0.0, 1, 2], "aleatoric_std": [1.0, 1, 1]})
@@ -87,11 +92,36 @@ def test_a_significantly_worse_winner_is_not_called_better():
     assert make_report(comparisons(Stored(signal=-2.0))).verdict == f"{NO_IMPROVEMENT}."
 
 
+@pytest.mark.parametrize(
+    ("select_on", "seeds", "why"),
+    [
+        ("release", 0, "RS-001 and BASE-001 have fewer than 3 seeds"),
+        ("release", 2, "RS-001 and BASE-001 have fewer than 3 seeds"),
+        ("challenge", 3, "it was selected on the very data that it is reported on"),
+    ],
+)
+def test_nothing_is_claimed_of_what_was_not_tested(select_on, seeds, why):
+    found = comparisons(Stored(2.0, select_on, seeds))
+    report = make_report(found)
+    assert report.verdict == f"{NOTHING_TESTED}: {why}."
+    verdict = report.winners["overall"]["verdict"]
+    assert verdict["against_baseline"] == f"not tested: {why}"
+    assert verdict["against_non_neural"] == f"not tested: {why}".replace("RS-001 and BASE-001 have", "RS-001 has")
+    assert verdict["p"] is verdict["p_adjusted"] is verdict["recommended_trial"] is None
+    assert verdict["minimum_detectable_improvement"] is None
+    interval = report.winners["overall"]["interval"]
+    assert interval["rank"] is interval["probability_best"] is interval["p"] is None
+    text = markdown(report)
+    assert "Significantly" not in text
+    assert "significantly better" not in text
+    assert f"Not tested: {why}." in text
+
+
 def test_without_predictions_it_says_why_it_can_not_tell():
     source = RecordedTrials("mine", "challenge", [record("BASE-001", 0.1, "baseline"), record("RS-001", 0.9)])
     report = make_report(comparisons(source))
-    assert report.verdict.startswith(f"{NO_IMPROVEMENT}: no predictions are stored")
-    assert "interval of the improvement" not in markdown(report)
+    assert report.verdict.startswith(f"{NOTHING_TESTED}: no predictions are stored")
+    assert "interval of Δ" not in markdown(report)
 
 
 def test_there_may_be_nothing_to_report():
@@ -135,7 +165,7 @@ def test_the_published_table(real_data, tmp_path):
     for name, comparison in compared.items():
         assert winners[name]["trial"] == comparison.winner.trial
         assert winners[name]["reported"] == pytest.approx(dict(comparison.winner.reported))
-        assert winners[name]["not_different"] == list(comparison.not_different)
+        assert winners[name]["verdict"]["against_baseline"] == f"not tested: {comparison.why_not}"
         assert winners[name]["why_no_interval"] == comparison.why_not
 
     written = (folder / "report.md").read_text()

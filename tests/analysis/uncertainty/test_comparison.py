@@ -13,8 +13,10 @@ from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.sources.trials import RecordedTrials
 from nrtune.analysis.store.predictions import Predictions
 from nrtune.analysis.store.records import FORMAT, TrialRecord
+from nrtune.analysis.uncertainty.compared import BETTER, SAME, WORSE
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.intervals import Resampling
+from nrtune.analysis.uncertainty.verdict import verdict_of
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.evaluation.metrics import spearman
 
@@ -71,8 +73,17 @@ class Stored(RecordedTrials):
 OF = {"BASE": effects(0, 1.5), "good": effects(1, 0.4), "also good": effects(2, 0.41), "poor": effects(3, 4.0)}
 
 
-def stored(of: dict[str, dict[str, np.ndarray]] = OF) -> Stored:
-    return Stored(of, [record(name, one) for name, one in of.items()])
+def stored(
+    of: dict[str, dict[str, np.ndarray]] = OF, seeds: int = 3, release: dict[str, dict[str, float]] | None = None
+) -> Stored:
+    """Trials, each trained again with so many seeds, which make no difference."""
+    chosen_by = release or dict.fromkeys(of)
+    records = [record(name, one, chosen_by[name]) for name, one in of.items()]
+    again = {f"{name}/s{seed}": one for name, one in of.items() for seed in range(1, seeds + 1)}
+    for name, one in again.items():
+        first, seed = name.split("/s")
+        records.append(record(name, one, chosen_by[first], replicate_of=first, config={"seed": int(seed)}))
+    return Stored(of | again, records)
 
 
 def test_a_comparison_is_read_off_the_predictions():
@@ -83,7 +94,9 @@ def test_a_comparison_is_read_off_the_predictions():
     assert found.winner.baseline == "BASE"
     assert found.why_not == ""
     assert found.table["name"].tolist() == [first, second, "BASE", "poor"]
-    assert set(found.not_different) == {first, second}
+    assert found.against_winner(SAME) == (second,)
+    assert found.against_winner(WORSE) == ("poor",)
+    assert found.against_winner(BETTER) == ()
     for name in OF:
         row = found.of(name)
         assert row["value"] == pytest.approx(value[name])
@@ -103,8 +116,8 @@ def test_a_comparison_is_read_off_the_predictions():
     assert found.of("poor")["probability_best"] == 0
     # The baseline is compared to, and does not compete.
     assert found.table.loc[found.table["name"] == "BASE", ["rank", "probability_best", "p_holm"]].isna().all(axis=None)
-    assert found.smallest_difference is not None
-    assert 0 < found.smallest_difference < 0.3
+    assert found.minimum_detectable is not None
+    assert 0 < found.minimum_detectable < 0.4
 
 
 def test_p_is_corrected_for_the_candidates_alone():
@@ -121,7 +134,7 @@ def test_twins_share_the_first_rank(count):
     aliases = found.table[found.table["name"].str.startswith("T")]
     assert aliases["probability_best"].tolist() == pytest.approx([1 / count] * count)
     assert (aliases[["rank", "rank_low", "rank_high"]] == 1).all(axis=None)
-    assert len(found.not_different) == count
+    assert len(found.against_winner(SAME)) == count - 1
 
 
 def test_the_winner_without_an_element():
@@ -137,18 +150,19 @@ def test_the_winner_without_an_element():
 
 
 def test_without_predictions_there_is_a_winner_and_a_reason():
-    source = stored({**OF, "good": OF["good"]})
+    source = stored(seeds=0)
     source.of = {name: one for name, one in OF.items() if name != "poor"}
     found = Comparisons(source, how=HOW).compare("overall")
     assert found.winner.trial in ("good", "also good")
     assert found.why_not == "no predictions are stored with these trials"
-    assert found.smallest_difference is None
+    assert found.minimum_detectable is None
+    assert found.not_tested == found.why_not
     assert found.table[["low", "improvement", "rank"]].isna().all(axis=None)
     assert Comparisons(source, how=HOW).value_intervals([CHALLENGE + "mean"])["name"].tolist() == list(source.of)
 
 
 def test_a_metric_that_predictions_do_not_tell():
-    source = stored()
+    source = stored(seeds=0)
     source._records = tuple(
         TrialRecord.from_flat(**{**r.to_flat(), "metrics": {**r.metrics, "noise/gap": 0.1, "val/noise/gap": 0.1}})
         for r in source._records
@@ -173,7 +187,42 @@ def test_a_lucky_training_loses_to_a_steady_one_once_replicated():
     assert found.of("steady")["value"] == pytest.approx(mean)
     assert found.winner.reported[CHALLENGE + "mean"] == pytest.approx(mean)
     assert found.of("steady")["improvement_low"] > 0
-    assert found.not_different == ("steady",)
+    assert found.against_winner(WORSE) == ("lucky",)
+
+
+def test_a_winner_by_release_that_is_beaten_on_what_is_reported():
+    of = {"BASE": OF["BASE"], "chosen": effects(1, 1.0), "better": effects(2, 0.3), "worse": effects(3, 5.0)}
+    release = {name: dict.fromkeys(ELEMENTS, value) for name, value in zip(of, (0.1, 0.9, 0.5, 0.2), strict=True)}
+    comparisons = Comparisons(stored(of, release=release), how=HOW)
+    found = verdict_of(comparisons, comparisons.compare("overall"))
+    assert found.winner == "chosen"
+    assert (found.significantly_better, found.significantly_worse) == (("better",), ("worse",))
+    assert found.against_baseline == BETTER
+    assert found.recommendation.startswith("better significantly better on the reported data; use chosen")
+
+
+class BesideLines(Stored):
+    """With a non-neural baseline whose predictions are given."""
+
+    def __init__(self, source: Stored, line: dict[str, np.ndarray]) -> None:
+        super().__init__(source.of, source.records())
+        self.line = line
+
+    def references(self) -> dict[str, dict[str, float]]:
+        own = {element: spearman(self.line[element], VALUE[element]) for element in ELEMENTS}
+        return {"constant": {}, "kmer_ridge": {CHALLENGE + "mean": float(np.mean(list(own.values())))}}
+
+    def reference_predictions(self, name: str) -> Predictions:
+        assert name == "kmer_ridge"
+        return Predictions(self.predictions("BASE").test, {"cagi5": frame(self.line)})
+
+
+@pytest.mark.parametrize(("noise", "word"), [(0.05, WORSE), (0.4, SAME), (3.0, BETTER)])
+def test_the_winner_is_tested_against_the_best_non_neural_baseline(noise, word):
+    comparisons = Comparisons(BesideLines(stored(), effects(9, noise)), how=HOW)
+    found = verdict_of(comparisons, comparisons.compare("overall"))
+    assert (found.against_baseline, found.against_non_neural) == (BETTER, word)
+    assert ("a non-neural baseline is significantly better" in found.recommendation) == (word == WORSE)
 
 
 def write_campaign(folder, records):
@@ -208,8 +257,8 @@ def test_a_campaign_keeps_its_comparisons(tmp_path, monkeypatch):
         assert missing_again == missing
         kept, fresh = again["overall"], found["overall"]
         assert (kept.winner, kept.left_out, kept.why_not) == (fresh.winner, fresh.left_out, fresh.why_not)
-        assert kept.smallest_difference == pytest.approx(fresh.smallest_difference)
-        assert kept.not_different == fresh.not_different
+        assert kept.minimum_detectable == pytest.approx(fresh.minimum_detectable)
+        assert (kept.not_tested, kept.against_non_neural) == (fresh.not_tested, fresh.against_non_neural)
         pd.testing.assert_frame_equal(kept.table, fresh.table, check_dtype=False, rtol=1e-9)
         with pytest.raises(AssertionError, match="made again"):
             Comparisons(open_campaign(folder), how=Resampling(resamples=301)).compare_all()
