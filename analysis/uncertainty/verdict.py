@@ -10,7 +10,8 @@ from nrtune.analysis.selection.winners import MIN_SEEDS
 from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.uncertainty.compared import BETTER, NOT_TESTED, SAME, WORSE, Comparison, word_for
 from nrtune.analysis.uncertainty.comparison import Comparisons
-from nrtune.analysis.wording import count, listed, p_value
+from nrtune.analysis.uncertainty.tested import lacking_seeds, too_few
+from nrtune.analysis.wording import listed, p_value
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,14 +53,6 @@ class Verdict:
         if not self.is_tested or self.p_adjusted is None:
             return self.against_baseline
         return f"{_AGAINST_BASELINE[self.against_baseline]} (adjusted p {p_value(self.p_adjusted)})"
-
-    def rivals(self) -> str:
-        """How the other candidates compare to the winner, in a few words; "" where none was tested."""
-        if self.significantly_better:
-            return f"{listed(self.significantly_better)} significantly better on the reported data"
-        if self.not_significantly_different:
-            return f"not significantly different from {count(len(self.not_significantly_different), 'other')}"
-        return "significantly better than every other" if self.significantly_worse else ""
 
     def to_dict(self) -> dict[str, Any]:
         """What JSON has of it."""
@@ -117,7 +110,8 @@ def _recommended(
 ) -> tuple[str, str | None]:
     """A sentence, and the trial that it recommends."""
     winner = comparison.winner
-    few = f"fewer than {MIN_SEEDS} seeds" in comparison.not_tested
+    lacking = lacking_seeds(comparison.table, winner)
+    few = bool(lacking) and comparison.not_tested == too_few(lacking)
     if few and isinstance(comparisons.source, CampaignFolder):
         return f"replicate first: nrtune replicate {comparisons.source.folder} --use-case {winner.use_case}", None
     if few:

@@ -1,0 +1,142 @@
+"""What is computed of a winner and its rivals: intervals always, p-values and ranks where there are seeds enough to test."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from nrtune.analysis.selection.use_cases import UseCase
+from nrtune.analysis.selection.winners import MIN_SEEDS, Field, Winner, selection_values
+from nrtune.analysis.uncertainty.bootstrap import Floats
+from nrtune.analysis.uncertainty.compared import word_for
+from nrtune.analysis.uncertainty.intervals import Resampler
+from nrtune.analysis.uncertainty.student import Resampled, holm, minimum_detectable
+from nrtune.analysis.wording import listed
+from nrtune.trainables.evaluation.metrics import ranks
+
+SELECTED_ON_IT = "it was selected on the very data that it is reported on"
+"""Why nothing is tested where winners are selected on the challenge."""
+
+
+def not_tested_because(table: pd.DataFrame, winner: Winner) -> str:
+    """Why a winner that has intervals is not tested against the baseline, or ""."""
+    if winner.select_on == "challenge":
+        return SELECTED_ON_IT
+    if winner.baseline is None:
+        return "no baseline has finished"
+    if winner.note:
+        return winner.note
+    few = lacking_seeds(table, winner)
+    return too_few(few) if few else ""
+
+
+def lacking_seeds(table: pd.DataFrame, winner: Winner) -> list[str]:
+    """Which of winner and baseline have fewer seeds than a test takes."""
+    seeds = table.set_index("name")["replicates"]
+    return [name for name in (winner.trial, winner.baseline) if name is not None and seeds[name] < MIN_SEEDS]
+
+
+def too_few(names: Sequence[str]) -> str:
+    """That these have fewer seeds than a test takes."""
+    return f"{listed(names)} {'has' if len(names) == 1 else 'have'} fewer than {MIN_SEEDS} seeds"
+
+
+def plain_table(field: Field, select_on: str) -> pd.DataFrame:
+    """What needs no resampling; the columns that do are there, and missing."""
+    rule, compared = field.rule, field.compared
+    metric = next(iter(rule.metrics))
+    value = selection_values(compared, rule, "challenge") if rule.composite else compared[metric].astype(float)
+    table = pd.DataFrame(
+        {
+            "name": compared["name"].to_numpy(),
+            "family": compared["family"].to_numpy(),
+            "candidate": compared.index.isin(field.candidates.index),
+            "replicates": compared["replicates"].to_numpy(),
+            "selected_by": selection_values(compared, rule, select_on).to_numpy(),
+            "value": value.to_numpy(),
+        }
+    )
+    undefined = ("low", "high", "improvement", "improvement_low", "improvement_high", "p", "p_holm", "behind", "behind_low",
+                 "behind_high", "rank", "rank_low", "rank_high", "probability_best")  # fmt: skip
+    return table.assign(against_winner="", **dict.fromkeys(undefined, np.nan))
+
+
+class Values(NamedTuple):
+    """A use case's values, resampled: as they are shown, and turned so that larger is better."""
+
+    shown: Resampled
+    oriented: Resampled
+
+
+def values_of(resampler: Resampler, rule: UseCase) -> Values | None:
+    """None where the predictions do not tell one of the rule's metrics."""
+    parts: dict[str, Resampled] = {}
+    for name in rule.metrics:
+        resampled = resampler.metric(name)
+        if resampled is None:
+            return None
+        parts[name] = resampled
+    oriented = {name: part.map(functools.partial(rule.oriented, name)) for name, part in parts.items()}
+    if rule.composite:
+        mean_rank = _mean_rank(list(oriented.values()))
+        return Values(mean_rank, mean_rank)
+    ((name, shown),) = parts.items()
+    return Values(shown, oriented[name])
+
+
+def _mean_rank(parts: Sequence[Resampled]) -> Resampled:
+    """The mean percentile rank over several metrics, each larger the better.
+
+    A rank is relative to the other trials: a single seed's mean rank is not defined, and its part is not told apart.
+    """
+    count = len(parts[0].estimate)
+    estimate = np.mean([ranks(part.estimate) / count for part in parts], axis=0)
+    samples = np.zeros_like(parts[0].samples)
+    for part in parts:
+        samples += ranks(_lowest_where_undefined(part.samples)) / count / len(parts)
+    alone = tuple(np.array([value]) for value in estimate)
+    return Resampled(estimate, samples, alone, parts[0].seeds, min(part.block_freedom for part in parts), bound=1.0)
+
+
+def _lowest_where_undefined(samples: Floats) -> Floats:
+    return np.where(np.isfinite(samples), samples, -np.inf)
+
+
+def fill_in(table: pd.DataFrame, resampler: Resampler, values: Values, winner: Winner, *, tested: bool) -> float | None:
+    """Fill in the table's intervals and, where they are tested, p-values and ranks; return the minimum detectable improvement."""
+    names, candidate = list(table["name"]), table["candidate"].to_numpy(bool)
+    own = resampler.interval(values.shown)
+    table["low"], table["high"] = own.low, own.high
+    behind = resampler.differences(values.oriented, names.index(winner.trial))
+    table["behind"], table["behind_low"], table["behind_high"] = -behind.estimate, -behind.high, -behind.low
+    if winner.baseline is None:
+        return None
+    over = resampler.differences(values.oriented, names.index(winner.baseline))
+    table["improvement"] = over.estimate
+    table["improvement_low"], table["improvement_high"] = over.low, over.high
+    if not tested:
+        return None
+    enough = candidate & (table["replicates"] >= MIN_SEEDS).to_numpy(bool)
+    table["p"] = np.where(enough, over.p, np.nan)
+    table["p_holm"] = holm(table["p"].to_numpy(np.float64))
+    rivals = enough & (table["name"] != winner.trial).to_numpy(bool)
+    corrected = holm(np.where(rivals, behind.p, np.nan))
+    table["against_winner"] = [
+        word_for(difference, p) if rival else ""
+        for difference, p, rival in zip(behind.estimate, corrected, rivals, strict=True)
+    ]
+    tail = (1 - resampler.how.level) / 2
+    place = ranks(-_lowest_where_undefined(values.oriented.samples[enough]), "min")
+    low, high = np.quantile(place, [tail, 1 - tail], axis=1, method="inverted_cdf")
+    table.loc[enough, "rank"] = ranks(-values.oriented.estimate[enough], "min")
+    table.loc[enough, ["rank_low", "rank_high"]] = np.stack([low, high], axis=1).astype(float)
+    first = place == 1  # aliases share the first rank
+    table.loc[enough, "probability_best"] = (first / first.sum(axis=0)).mean(axis=1)
+    at = names.index(winner.trial)
+    found = minimum_detectable(float(over.error[at]), float(over.freedom[at]), int(enough.sum()))
+    return found if math.isfinite(found) else None
