@@ -64,6 +64,8 @@ class Battlefield:
 
     def __init__(self, settings: Settings, folder: Path, seed: int, stack: ExitStack) -> None:
         self.random, self.folder, self.stack = random.Random(seed), folder, stack
+        # Ray's cluster_utils starts Ray in this process, which leaves a handler of SIGTERM behind.
+        stack.callback(signal.signal, signal.SIGTERM, signal.getsignal(signal.SIGTERM))
         self.cluster = Cluster(
             initialize_head=True,
             head_node_args={"num_cpus": 0, "include_dashboard": False, "object_store_memory": 150 << 20},
