@@ -34,7 +34,7 @@ def served(command: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen(command, start_new_session=True, **quiet)
     try:
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 300
         while not answers(f"http://127.0.0.1:{port}/"):
             assert process.poll() is None, "the server ended"
             assert time.monotonic() < deadline, "the server never answered"
