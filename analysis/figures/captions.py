@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from nrtune.analysis.figures.data import LOWER_IS_BETTER, FigureData
-from nrtune.analysis.selection.winners import BASELINE
+from nrtune.analysis.selection.candidates import BASELINE
 from nrtune.analysis.wording import count, number, phrase
 
 

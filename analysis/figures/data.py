@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from nrtune.analysis.selection.candidates import BASELINE
 from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, selection_metric
-from nrtune.analysis.selection.winners import BASELINE
 from nrtune.analysis.store.records import FAILED, FINISHED, SCORED
 from nrtune.analysis.uncertainty.verdict import Verdict
 from nrtune.analysis.wording import count, listed, phrase, short_names
@@ -39,10 +39,10 @@ class Drawn(NamedTuple):
 class FigureData:
     """What figures are drawn from.
 
-    title: the campaign's name. trials: a table as of `nrtune.analysis.sources.trials.table_of`. select_on: what
+    title: the campaign's name. trials: a table as of `nrtune.analysis.store.table.table_of`. select_on: what
     winners are selected on. intervals: 95 % intervals, columns name, metric, low, high; may be empty. references: lines
     such as `constant` and `kmer_ridge`, each with metrics by their full names; may be empty. use_cases: those of the
-    summary. verdicts: of a use case, what is claimed of its winner; may be empty.
+    summary. verdicts: of a use case, what is claimed of its winner; may be empty. barred: of a use case, who may not win.
     """
 
     title: str
@@ -52,6 +52,7 @@ class FigureData:
     references: Mapping[str, Mapping[str, float]]
     use_cases: Mapping[str, UseCase] = dataclasses.field(default_factory=lambda: USE_CASES)
     verdicts: Mapping[str, Verdict] = dataclasses.field(default_factory=dict)
+    barred: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def ended(self) -> pd.DataFrame:

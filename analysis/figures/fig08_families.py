@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from nrtune.analysis.figures.data import LOWER_IS_BETTER, NOISE, PEARSON, SPEARMAN, FigureData, sentences
 from nrtune.analysis.figures.panels import boxes, group_by_family, row_height
 from nrtune.analysis.figures.style import family_title, new_figure
-from nrtune.analysis.selection.winners import BASELINE
+from nrtune.analysis.selection.candidates import BASELINE
 from nrtune.analysis.wording import label, number, phrase
 
 TITLE = "Families over four metrics"

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from nrtune.analysis.figures.captions import against_baseline
 from nrtune.analysis.figures.data import SPEARMAN, FigureData, sentences
 from nrtune.analysis.figures.panels import bars, legend, row_figure, strata, stratum_handles
-from nrtune.analysis.selection.winners import BASELINE
+from nrtune.analysis.selection.candidates import BASELINE
 from nrtune.analysis.wording import phrase
 
 TITLE = "Top 15"

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from nrtune.analysis.figures.data import SPEARMAN, FigureData, sentences
 from nrtune.analysis.figures.panels import bars, legend, row_figure
 from nrtune.analysis.figures.style import PALE, family_code
-from nrtune.analysis.selection.winners import BASELINE
+from nrtune.analysis.selection.candidates import BASELINE
 from nrtune.analysis.wording import number, phrase
 from nrtune.search_spaces import FAMILIES, Choice
 

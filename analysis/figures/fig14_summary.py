@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from nrtune.analysis.figures.data import FigureData, sentences
 from nrtune.analysis.figures.panels import legend
 from nrtune.analysis.figures.style import PALE, family_title, look, new_figure
-from nrtune.analysis.selection.use_cases import asked_of
-from nrtune.analysis.selection.winners import BASELINE, Winner, find_winner
+from nrtune.analysis.selection.candidates import BASELINE
+from nrtune.analysis.selection.use_cases import asked_of, fitted
+from nrtune.analysis.selection.winners import Winner, find_winner
 from nrtune.analysis.uncertainty.compared import BETTER, WORSE
 from nrtune.analysis.wording import count, listed, number
 from nrtune.trainables.core.errors import UserError
@@ -56,6 +57,7 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     legend(figure, {BASELINE, *(families[w.trial] for w in winners)})
     use: dict[str, list[str]] = {}
     keep: list[str] = []
+    below: list[str] = []
     untested: list[str] = []
     for winner in winners:
         verdict, purpose = data.verdicts.get(winner.use_case), _purpose(data, winner.use_case)
@@ -65,12 +67,15 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
             use.setdefault(labels[winner.trial], []).append(purpose)
         else:
             keep.append(purpose)
+        if verdict is not None and verdict.against_non_neural == WORSE:
+            below.append(purpose)
     selected = {"release": "validation data and the CAGI5 release part", "val": "validation data"}.get(
         data.select_on, "the reported data themselves, which flatters"
     )
     return figure, sentences(
         f"Use {_each(use, '{} for {}')}." if use else "",
         f"Keep the baseline for {listed(keep)}." if keep else "",
+        f"A non-neural baseline is significantly better than the winner for {listed(below)}." if below else "",
         f"Not tested, and nothing recommended, for {listed(untested)}." if untested else "",
         "For a use case of several metrics the first is drawn.",
         f"Selected on {selected}, each from up to {count(max(w.candidates for w in winners), 'trial')}.",
@@ -83,7 +88,8 @@ def _winners(data: FigureData) -> tuple[list[Winner], list[str]]:
     winners, missing = [], []
     for name in asked_of(data.trials, data.use_cases):
         try:
-            winners.append(find_winner(data.trials, name, data.select_on, data.use_cases))
+            barred = data.barred.get(name, ())
+            winners.append(find_winner(data.trials, name, data.select_on, data.use_cases, barred))
         except (UserError, KeyError):
             missing.append(name.replace("_", " "))
     return winners, missing
@@ -108,7 +114,7 @@ def _row(ax: Axes, data: FigureData, place: int, winner: Winner, family: str) ->
 
 def _sentences(data: FigureData, winner: Winner, label: str, family: str) -> tuple[str, str]:
     """What to use; and its value, how that compares, and whether it is significantly different from others."""
-    rule = data.use_cases[winner.use_case]
+    rule = fitted(data.use_cases[winner.use_case], data.trials)
     metric, direction = next(iter(winner.reported)), next(iter(rule.metrics.values()))
     value, reference = winner.reported[metric], winner.baseline_reported.get(metric)
     purpose, named = _purpose(data, winner.use_case), f"{label}, {family_title(family).lower()}"

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from nrtune.analysis.figures.data import FigureData, sentences
 from nrtune.analysis.figures.panels import FREE, legend
 from nrtune.analysis.figures.style import INK, in_order, look, new_figure
-from nrtune.analysis.selection.winners import BASELINE
+from nrtune.analysis.selection.candidates import BASELINE
 from nrtune.analysis.store.records import FINISHED, SCORED
 from nrtune.analysis.wording import count, label, number
 

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from nrtune.analysis.figures.data import CAGI5, STRATA, FigureData
 from nrtune.analysis.figures.labels import label_point, label_reference
 from nrtune.analysis.figures.style import GREY, INK, PALE, family_title, in_order, look, new_figure
-from nrtune.analysis.selection.winners import BASELINE
+from nrtune.analysis.selection.candidates import BASELINE
 from nrtune.analysis.wording import label, number
 
 PITCH = 0.128

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from nrtune.analysis.selection.winners import Winner
 from nrtune.analysis.uncertainty.compared import Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.verdict import verdict_of
-from nrtune.analysis.wording import count, number
+from nrtune.analysis.wording import count, listed, number, phrase
 
 REFERENCE_NAMES = {"constant": "constant predictor", "kmer_ridge": "6-mer ridge regression"}
 """Non-neural baselines by their names in a campaign's records."""
@@ -30,19 +31,65 @@ def below_references(comparisons: Comparisons, comparison: Comparison) -> list[s
     ]
 
 
-def selection_sentence(select_on: str, candidates: int, replicates: int) -> str:
-    """What winners were selected on and reported on, and over how many seeds."""
+def selection_sentence(comparisons: Comparisons, winner: Winner, candidates: int) -> str:
+    """What winners, such as this one, were selected on and reported on, and over how many seeds."""
     data = {
         "release": "validation data and the CAGI5 release part, and reported on test and challenge",
         "val": "validation data, and reported on test and CAGI5 challenge",
         "challenge": "the very data they are reported on (the study's protocol): the values are too good",
-    }[select_on]
-    seeds = (
-        f"Means over {replicates} seeds."
-        if replicates
-        else ("Single seed: intervals leave out training variance; run nrtune replicate.")
-    )
+    }[winner.select_on]
+    several = comparisons.seed_variance.configurations
+    if winner.replicates:
+        seeds = f"Means over {count(winner.replicates, 'seed')}."
+    elif several:
+        seeds = (
+            "Single trainings: intervals have the variance over seeds of"
+            f" {count(several, 'configuration')} that {'was' if several == 1 else 'were'} trained several times."
+        )
+    else:
+        seeds = "Single trainings: intervals leave out the variance over seeds; run nrtune replicate."
     return f"Winners of up to {count(candidates, 'candidate')}, selected on {data}. {seeds}"
+
+
+class Shown(NamedTuple):
+    """What is shown of a winner: value, the baseline's, and the improvement, + is better; of several metrics the mean rank."""
+
+    value: float
+    baseline: float
+    improvement: float
+
+
+def shown_of(comparisons: Comparisons, comparison: Comparison) -> Shown:
+    """What is shown of a use case's winner; NaN for what is unknown."""
+    winner, rule = comparison.winner, comparisons.use_cases[comparison.winner.use_case]
+    row = comparison.of(winner.trial)
+    value, baseline, improvement = float(row["value"]), math.nan, float(row["improvement"])
+    if winner.baseline is not None and winner.baseline != winner.trial:
+        baseline = float(comparison.of(winner.baseline)["value"])
+    if math.isnan(improvement):
+        improvement = value - baseline
+        if not rule.composite:
+            metric = next(iter(rule.metrics))
+            improvement = rule.oriented(metric, value) - rule.oriented(metric, baseline)
+    return Shown(value, baseline, improvement)
+
+
+def barred_sentence(comparisons: Comparisons, comparison: Comparison) -> str:
+    """Who could not win, as they are significantly worse than the baseline in the use case's floor; or ""."""
+    floor = comparisons.use_cases[comparison.winner.use_case].floor
+    if not comparison.barred:
+        return ""
+    return f"significantly worse than the baseline in {phrase(floor)}, and no candidates: {listed(comparison.barred)}"
+
+
+def failed_sentence(comparison: Comparison) -> str:
+    """That trainings of the winner with further seeds failed, which its values leave out; or ""."""
+    winner = comparison.winner
+    if not winner.failed:
+        return ""
+    return (
+        f"{count(winner.failed, 'training')} of {winner.trial} with further seeds failed, and its values leave them out"
+    )
 
 
 def winner_records(comparisons: Comparisons) -> dict[str, Any]:
@@ -72,6 +119,10 @@ def winner_record(comparisons: Comparisons, comparison: Comparison) -> dict[str,
         "without_metric": winner.without_metric,
         "aliases": list(winner.aliases),
         "replicates": winner.replicates,
+        "trainings": list(winner.trainings),
+        "failed": winner.failed,
+        "confirmed": winner.confirmed,
+        "barred": list(comparison.barred),
         "note": winner.note,
         "interval": {
             key: known[key]

@@ -19,7 +19,14 @@ from nrtune.analysis.report.document import (
     p_cell,
     text_cell,
 )
-from nrtune.analysis.report.summaries import REFERENCE_NAMES, below_references, selection_sentence
+from nrtune.analysis.report.summaries import (
+    REFERENCE_NAMES,
+    barred_sentence,
+    below_references,
+    failed_sentence,
+    selection_sentence,
+    shown_of,
+)
 from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.store.records import STATUSES
 from nrtune.analysis.uncertainty.compared import BETTER, SAME, WORSE, Comparison
@@ -52,23 +59,29 @@ def headline(comparisons: Comparisons) -> str:
         return "There is no winner: no finished trial has a use case's metrics."
     verdicts = {name: verdict_of(comparisons, one) for name, one in found.items()}
     better: dict[str, list[str]] = {}
+    untested: dict[str, list[str]] = {}
+    rest = []
     for name, one in verdicts.items():
-        if one.against_baseline == BETTER:
+        if not one.is_tested:
+            untested.setdefault(one.against_baseline.partition(": ")[2], []).append(_plain(name))
+        elif one.against_baseline == BETTER:
             better.setdefault(one.winner, []).append(_plain(name))
-    untested = {one.against_baseline.partition(": ")[2] for one in verdicts.values() if not one.is_tested}
-    if not any(one.is_tested for one in verdicts.values()):
+        else:
+            rest.append(_plain(name))
+    if not better and not rest:
         return f"{NOTHING_TESTED}: {'; '.join(sorted(untested))}."
-    rest = [_plain(name) for name, one in verdicts.items() if one.is_tested and one.against_baseline != BETTER]
-    if not better:
-        return f"{NO_IMPROVEMENT}."
-    said = "; ".join(f"{trial} in {listed(names)}" for trial, names in better.items())
-    tail = f" No significant improvement for {listed(rest)}." if rest else ""
-    below = [
-        name for name, one in verdicts.items() if one.against_baseline == BETTER and one.against_non_neural == WORSE
+    said = [
+        f"{NO_IMPROVEMENT}." if not untested else f"No significant improvement over the baseline for {listed(rest)}."
     ]
+    if better:
+        each = "; ".join(f"{trial} in {listed(names)}" for trial, names in better.items())
+        said = [f"Significantly better than the baseline (Holm, α = {SIGNIFICANT:g}): {each}."]
+        said += [f"No significant improvement for {listed(rest)}."] if rest else []
+    said += [f"Not tested, {why}: {listed(names)}." for why, names in untested.items()]
+    below = [_plain(name) for name, one in verdicts.items() if one.against_non_neural == WORSE]
     if below:
-        tail += f" In {listed([_plain(name) for name in below])} a non-neural baseline is significantly better."
-    return f"Significantly better than the baseline (Holm, α = {SIGNIFICANT:g}): {said}.{tail}"
+        said.append(f"In {listed(below)} a non-neural baseline is significantly better than the winner.")
+    return " ".join(said)
 
 
 def _summary(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Iterator[Block]:
@@ -82,7 +95,7 @@ def _summary(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Itera
     if found:
         winner = next(iter(found.values())).winner
         most = max(one.winner.candidates for one in found.values())
-        items.append(selection_sentence(winner.select_on, most, winner.replicates))
+        items.append(selection_sentence(comparisons, winner, most))
     reasons = sorted({one.why_not for one in found.values() if one.why_not})
     if reasons:
         lacking = [_plain(name) for name, one in found.items() if one.why_not]
@@ -137,19 +150,10 @@ def _winner_row(comparisons: Comparisons, comparison: Comparison, told: bool) ->
     row = comparison.of(winner.trial)
     yield text_cell(_plain(winner.use_case))
     yield text_cell(" = ".join([winner.trial, *winner.aliases]))
-    yield number_cell(row["value"])
+    value, baseline, improvement = shown_of(comparisons, comparison)
+    yield number_cell(value)
     if told:
         yield interval_cell(row["low"], row["high"])
-    baseline = math.nan
-    if winner.baseline is not None and not winner.note:
-        baseline = float(comparison.of(winner.baseline)["value"])
-    improvement = float(row["improvement"])
-    if math.isnan(improvement):
-        rule, value = comparisons.use_cases[winner.use_case], float(row["value"])
-        improvement = value - baseline
-        if not rule.composite:
-            ((metric, _),) = rule.metrics.items()
-            improvement = rule.oriented(metric, value) - rule.oriented(metric, baseline)
     yield number_cell(baseline)
     yield number_cell(improvement, signed=True)
     if told:
@@ -184,6 +188,8 @@ def _notes(comparisons: Comparisons, found: Mapping[str, Comparison], missing: M
             said += f" Significantly {word} {winner.trial} on the reported data: {listed(names)}." if names else ""
         if verdict.not_significantly_different:
             said += f" Not significantly different from {winner.trial}: {listed(verdict.not_significantly_different)}."
+        for sentence in (barred_sentence(comparisons, one), failed_sentence(one)):
+            said += f" {_capital(sentence)}." if sentence else ""
         said += f" {_capital(verdict.recommendation)}."
         yield said
     yield from (f"{reason[:1].upper()}{reason[1:]}." for reason in missing.values())

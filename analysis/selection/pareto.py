@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from nrtune.analysis.selection.candidates import BASELINE, MIN_SEEDS, configurations
 from nrtune.analysis.selection.use_cases import USE_CASES, selection_metric
-from nrtune.analysis.selection.winners import MIN_REPLICATES, configurations
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.data.benchmarks import BENCHMARKS, reported_prefix
 
@@ -80,7 +80,7 @@ class Front:
 def pareto_front(trials: pd.DataFrame, objectives: Sequence[Objective]) -> Front:
     """The finished trials of a table (as of `Trials.trials`) that no other one dominates, the baseline's among them.
 
-    As for a winner, where trials were replicated those compete alone, by their means over the replicates. Raises UserError
+    As for a winner, where trials were trained again with seeds enough those compete alone, by their means. Raises UserError
     where no finished trial has all the metrics, and for no objective.
     """
     if not objectives:
@@ -95,8 +95,8 @@ def pareto_front(trials: pd.DataFrame, objectives: Sequence[Objective]) -> Front
     complete = finished[has_all]
     if complete.empty:
         raise UserError(f"no finished trial has all of {', '.join(metrics)}")
-    replicated = complete["replicates"] >= MIN_REPLICATES
-    compete = complete[replicated] if replicated.any() else complete
+    confirmed = complete["fresh"] >= MIN_SEEDS
+    compete = complete[confirmed] if (confirmed & (complete["family"] != BASELINE)).any() else complete
     signs = [1.0 if objective.direction == "max" else -1.0 for objective in objectives]
     values = compete[metrics].to_numpy(float) * signs
     front = compete[~dominated(values)]

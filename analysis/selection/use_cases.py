@@ -28,13 +28,15 @@ class UseCase:
     """A question put to the trials: the reported metrics, their direction, and what breaks a tie.
 
     With several metrics a trial's value is its mean percentile rank over them, 1 the best. `magnitude` names those of
-    which only the size counts.
+    which only the size counts. floor: a metric in which no winner may be significantly worse than the baseline, since a bad
+    model is good at the others, or "".
     """
 
     title: str
     metrics: Mapping[str, str]
     ties: tuple[str, ...] = ()
     magnitude: frozenset[str] = frozenset()
+    floor: str = ""
 
     @property
     def composite(self) -> bool:
@@ -79,14 +81,18 @@ def _selectable_counterpart(reported: str) -> str | None:
 _OVERALL = "cagi5/challenge/spearman/all/mean"
 _HIGH, _LOW = "cagi5/challenge/spearman/hc/mean", "cagi5/challenge/spearman/lc/mean"
 _PEARSON = "cagi5/challenge/pearson/all/mean"
-_TEST, _NOISE = "test/spearman", "noise/corr"
+_TEST, _NOISE = "test/spearman", "noise/corr_calibrated"
+_BEFORE = {_NOISE: "noise/corr"}
+"""What trials have that were scored before a metric of a use case was: the study's have no calibrated noise correlation."""
 
 _ALWAYS: Mapping[str, UseCase] = {
     "overall": UseCase(title="CAGI5 Spearman, all variants", metrics={_OVERALL: "max"}, ties=(_PEARSON,)),
     "pearson": UseCase(title="CAGI5 Pearson, all variants", metrics={_PEARSON: "max"}, ties=(_OVERALL,)),
     "high_confidence": UseCase(title="CAGI5 Spearman, high confidence", metrics={_HIGH: "max"}, ties=(_OVERALL,)),
     "low_confidence": UseCase(title="CAGI5 Spearman, low confidence", metrics={_LOW: "max"}, ties=(_OVERALL,)),
-    "noise_resistance": UseCase(title="Errors independent of noise", metrics={_NOISE: "min"}, ties=(_TEST,)),
+    "noise_resistance": UseCase(
+        title="Errors independent of noise", metrics={_NOISE: "min"}, ties=(_TEST,), floor=_TEST
+    ),
     "in_distribution": UseCase(title="Spearman on test sequences", metrics={_TEST: "max"}, ties=("test/pearson",)),
     "balance": UseCase(
         title="Mean rank over six metrics",
@@ -99,6 +105,7 @@ _ALWAYS: Mapping[str, UseCase] = {
         metrics={"cagi5/challenge/hc_lc_gap": "min"},
         magnitude=frozenset({"cagi5/challenge/hc_lc_gap"}),
         ties=(_OVERALL,),
+        floor=_OVERALL,
     ),
 }
 """The use cases of every campaign."""
@@ -134,7 +141,7 @@ USE_CASES: Mapping[str, UseCase] = _KnownUseCases()
 
 
 def load_use_cases(path: Path) -> dict[str, UseCase]:
-    """Read use cases from a YAML file: a name each, with `metrics` (name → max or min), and `title`, `ties`, `magnitude`.
+    """Read use cases from a YAML file: a name each, with `metrics` (name → max or min), `title`, `ties`, `magnitude`, `floor`.
 
     They come beside the known ones, and replace those of the same name. Raises UserError for a wrong file.
     """
@@ -151,7 +158,7 @@ def load_use_cases(path: Path) -> dict[str, UseCase]:
 
 def _use_case(path: Path, name: str, rule: Any) -> UseCase:
     where = f"{path}: use case {name}"
-    known = ("title", "metrics", "ties", "magnitude")
+    known = ("title", "metrics", "ties", "magnitude", "floor")
     if not isinstance(rule, dict):
         raise UserError(f"{where}: must have metrics, such as {{test/spearman: max}}")
     for key in rule:
@@ -160,20 +167,32 @@ def _use_case(path: Path, name: str, rule: Any) -> UseCase:
     metrics = rule.get("metrics")
     if not isinstance(metrics, dict) or not metrics or any(v not in ("max", "min") for v in metrics.values()):
         raise UserError(f"{where}: metrics must map names of metrics to max or min")
-    ties, magnitude = rule.get("ties", []), rule.get("magnitude", [])
+    ties, magnitude, floor = rule.get("ties", []), rule.get("magnitude", []), rule.get("floor", "")
     for key, names in (("ties", ties), ("magnitude", magnitude)):
         if not isinstance(names, list) or not all(isinstance(metric, str) for metric in names):
             raise UserError(f"{where}: {key} must be a list of names of metrics")
-    for metric in (*metrics, *ties, *magnitude):
+    for metric in (*metrics, *ties, *magnitude, *([floor] if floor else [])):
         if not isinstance(metric, str) or "/" not in metric:
             raise UserError(f"{where}: {metric!r} is no metric; `nrtune trials DIR --format csv` lists them")
     if not set(magnitude) <= set(metrics):
         raise UserError(f"{where}: magnitude names metrics of the use case")
     title = str(rule.get("title", name))
-    return UseCase(title=title, metrics=metrics, ties=tuple(ties), magnitude=frozenset(magnitude))
+    return UseCase(title=title, metrics=metrics, ties=tuple(ties), magnitude=frozenset(magnitude), floor=floor)
 
 
 def asked_of(trials: pd.DataFrame, use_cases: Mapping[str, UseCase]) -> dict[str, UseCase]:
     """The use cases but the optional ones of which these trials have no metric."""
     optional = set(USE_CASES) - set(_ALWAYS)
     return {name: rule for name, rule in use_cases.items() if name not in optional or set(rule.metrics) <= set(trials)}
+
+
+def fitted(rule: UseCase, trials: pd.DataFrame) -> UseCase:
+    """A use case as these trials can answer it: of what none of them has, by what it was called for before."""
+    instead = {name: old for name, old in _BEFORE.items() if name not in trials and old in trials}
+    if not instead.keys() & rule.metrics.keys():
+        return rule
+    return dataclasses.replace(
+        rule,
+        metrics={instead.get(name, name): direction for name, direction in rule.metrics.items()},
+        magnitude=frozenset(instead.get(name, name) for name in rule.magnitude),
+    )

@@ -10,8 +10,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nrtune.analysis.sources.trials import LEADING, RecordedTrials, Trials, split_columns
+from nrtune.analysis.sources.trials import RecordedTrials, Trials
 from nrtune.analysis.store.records import TrialRecord
+from nrtune.analysis.store.table import LEADING, split_columns
 from nrtune.trainables.core.errors import UserError, one_line
 
 KEY = b"nrtune"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from nrtune.analysis.selection.use_cases import USE_CASES, UseCase
-from nrtune.analysis.selection.winners import Winner, find_winner
+from nrtune.analysis.selection.winners import Winner
 from nrtune.analysis.store.predictions import Predictions, read_predictions
 from nrtune.analysis.store.records import (
     REFERENCE_LINES,
@@ -21,31 +20,9 @@ from nrtune.analysis.store.records import (
     read_records,
     read_references,
 )
+from nrtune.analysis.store.table import table_of
 from nrtune.trainables.core.files import BEST, TEST, predictions_file
 from nrtune.trainables.data.benchmarks import BENCHMARKS
-
-LEADING = (
-    "name",
-    "family",
-    "status",
-    "fingerprint",
-    "published",
-    "same_as",
-    "replicate_of",
-    "failure_class",
-    "epochs_trained",
-    "seconds",
-    "ended",
-    "attempts",
-    "micro_batches",
-    "cpu_seconds",
-    "gpu_seconds",
-)
-"""The table's first columns; then the parameters by their flat names, then the metrics by theirs.
-
-`same_as` names the trial that was trained where several names stand for one configuration, `replicate_of` the trial whose
-configuration this one has with another seed.
-"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -111,14 +88,6 @@ class Trials:
         A parameter that a trial does not have, and a metric that is undefined for it, is missing.
         """
         return table_of(self.records())
-
-    def best(
-        self, use_case: str = "overall", select_on: str | None = None, use_cases: Mapping[str, UseCase] = USE_CASES
-    ) -> BestTrial:
-        """The best trial of a use case. Raises UserError where there is none."""
-        records = self.records()
-        winner = find_winner(table_of(records), use_case, select_on or self.select_on, use_cases)
-        return self.best_of(winner, records)
 
     def best_of(self, winner: Winner, records: Sequence[TrialRecord]) -> BestTrial:
         """The trial that a winner is, among these records of this source."""
@@ -198,25 +167,3 @@ class RecordedTrials(Trials):
     def references(self) -> dict[str, dict[str, float]]:
         """As they were given."""
         return {name: dict(metrics) for name, metrics in self._references.items()}
-
-
-def table_of(records: Sequence[TrialRecord]) -> pd.DataFrame:
-    """One row a trial, and one for each further name that it goes by: LEADING, then parameters, then metrics by name."""
-    if not records:
-        return pd.DataFrame({name: [] for name in LEADING})
-    rows: list[dict[str, Any]] = []
-    for record in records:
-        row = {name: getattr(record, name, None) for name in LEADING} | dict(record.config) | dict(record.metrics)
-        rows.append(row)
-        for name, family in record.aliases.items():
-            rows.append({**row, "name": name, "family": family, "published": name, "same_as": record.name})
-    parameters = sorted({key for record in records for key in record.config})
-    metrics = sorted({key for record in records for key in record.metrics})
-    return pd.DataFrame.from_records(rows)[[*LEADING, *parameters, *metrics]]
-
-
-def split_columns(columns: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The parameters and the metrics among a table's columns: metrics have a slash in their names, or are `best_epoch`."""
-    others = [name for name in columns if name not in LEADING]
-    metrics = [name for name in others if "/" in name or name == "best_epoch"]
-    return [name for name in others if name not in metrics], metrics

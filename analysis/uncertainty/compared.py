@@ -31,10 +31,10 @@ class Comparison:
     improvement_high, p and p_holm (corrected for the number of candidates); behind, by which it is behind the winner,
     with behind_low and behind_high; against_winner, BETTER, SAME or WORSE of what was tested against it, else ""; rank
     with rank_low and rank_high, and probability_best, over candidates alone. For a use case of several metrics the value is
-    the mean percentile rank. p, ranks and probabilities are of configurations with MIN_SEEDS seeds or more, and missing
-    where nothing was tested.
+    the mean percentile rank. p, ranks and probabilities are missing where nothing was tested.
     minimum_detectable: the winner's improvement that would be significant in 80 of 100 such campaigns.
-    left_out: the winner when an element is left out of the selection. why_not: why there are no intervals, or "".
+    barred: what may not win, as it is significantly worse than the baseline in the use case's floor. left_out: the winner
+    when an element is left out of the selection. why_not: why there are no intervals, or "".
     not_tested: why the winner was not tested against the baseline, or "". against_non_neural: BETTER, SAME or WORSE than the
     best non-neural baseline, or "not tested" and why.
     """
@@ -42,6 +42,7 @@ class Comparison:
     winner: Winner
     table: pd.DataFrame
     minimum_detectable: float | None
+    barred: tuple[str, ...]
     left_out: Mapping[str, str]
     why_not: str
     not_tested: str

@@ -1,33 +1,33 @@
-"""Winners with their uncertainty: what can be told from the baseline, from the winner, and from luck."""
+"""Winners with their uncertainty: what is significantly different from the baseline and from the winner, and what may be luck."""
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
 
-from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, asked_of
-from nrtune.analysis.selection.winners import (
-    MIN_REPLICATES,
-    MIN_SEEDS,
-    Winner,
-    field_of,
-    find_winner,
-)
-from nrtune.analysis.sources.trials import BestTrial, CampaignFolder, Trials, table_of
-from nrtune.analysis.store.records import FINISHED, SCORED, TrialRecord
+from nrtune.analysis.selection.candidates import MIN_SEEDS, SEED, configurations, field_of, ranked
+from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, asked_of, fitted
+from nrtune.analysis.selection.winners import Winner, find_winner
+from nrtune.analysis.sources.trials import BestTrial, CampaignFolder, Trials
+from nrtune.analysis.store.records import TrialRecord
+from nrtune.analysis.store.table import table_of
 from nrtune.analysis.uncertainty.compared import NOT_TESTED, Comparison, word_for
 from nrtune.analysis.uncertainty.intervals import Configuration, Resampler, Resampling
 from nrtune.analysis.uncertainty.kept import keep, kept_in, read_kept
 from nrtune.analysis.uncertainty.left_out import left_out
+from nrtune.analysis.uncertainty.seed_variance import SeedVariance
+from nrtune.analysis.uncertainty.student import SIGNIFICANT
 from nrtune.analysis.uncertainty.tested import (
+    OTHERS_LACK_SEEDS,
     SELECTED_ON_IT,
     fill_in,
     not_tested_because,
     plain_table,
+    selected_on_it,
     too_few,
     values_of,
 )
@@ -45,8 +45,9 @@ class Comparisons:
         use_cases: Mapping[str, UseCase] = USE_CASES,
         how: Resampling | None = None,
     ) -> None:
-        self.source, self.use_cases, self.how = source, use_cases, how or Resampling()
+        self.source, self.how = source, how or Resampling()
         self.select_on = select_on or source.select_on
+        self._use_cases = use_cases
 
     @functools.cached_property
     def records(self) -> list[TrialRecord]:
@@ -58,20 +59,31 @@ class Comparisons:
         """The same as a table."""
         return table_of(self.records)
 
+    @functools.cached_property
+    def use_cases(self) -> Mapping[str, UseCase]:
+        """The use cases, as these trials can answer them."""
+        return {name: fitted(rule, self.table) for name, rule in self._use_cases.items()}
+
+    @functools.cached_property
+    def seed_variance(self) -> SeedVariance:
+        """What is known of the variance from one training of a configuration to the next."""
+        return SeedVariance(self.table)
+
     def compare(self, use_case: str) -> Comparison:
         """The winner of a use case, compared. Raises UserError where there is none."""
-        winner = find_winner(self.table, use_case, self.select_on, self.use_cases)
-        field = field_of(self.table, use_case, self.select_on, self.use_cases)
+        barred = self._barred(use_case)
+        winner = find_winner(self.table, use_case, self.select_on, self.use_cases, barred)
+        field = field_of(self.table, use_case, self.select_on, self.use_cases, barred)
         others = left_out(self.table, use_case, self.select_on, self.use_cases, self.source.matched)
         found, why_not = plain_table(field, self.select_on), ""
         non_neural = NOT_TESTED
-        resampler = self._resampler(field.compared, by_replicates=True)
+        resampler = self._resampler(field.compared)
         values = None if resampler is None else values_of(resampler, field.rule)
         if resampler is None:
             why_not = "no predictions are stored with these trials"
         elif values is None:
             why_not = f"stored predictions do not tell {', '.join(field.rule.metrics)}"
-        not_tested = why_not or not_tested_because(found, winner)
+        not_tested = why_not or not_tested_because(found, winner, field.rule)
         detectable = None
         if resampler is not None and values is not None:
             detectable = fill_in(found, resampler, values, winner, tested=not not_tested)
@@ -86,6 +98,7 @@ class Comparisons:
             winner=winner,
             table=found.reset_index(drop=True),
             minimum_detectable=detectable,
+            barred=barred,
             left_out=others,
             why_not=why_not,
             not_tested=not_tested,
@@ -102,10 +115,11 @@ class Comparisons:
         if not lines:
             return f"{NOT_TESTED}: no non-neural baseline has {metric}"
         best = max(lines, key=lambda name: rule.oriented(metric, lines[name]))
-        if winner.select_on == "challenge":
+        if selected_on_it(rule, winner.select_on):
             return f"{NOT_TESTED}: {SELECTED_ON_IT}"
-        if winner.replicates < MIN_SEEDS:
-            return f"{NOT_TESTED}: {too_few([winner.trial])}"
+        if not winner.confirmed:
+            few = winner.replicates < MIN_SEEDS
+            return f"{NOT_TESTED}: {too_few([winner.trial]) if few else OTHERS_LACK_SEEDS}"
         own = next(one for one in resampler.configurations if one.name == winner.trial)
         line = Configuration(best, (0,), (self.source.reference_predictions(best),))
         both = Resampler([own, line], self.source.matched, self.how)
@@ -114,14 +128,35 @@ class Comparisons:
         against = both.differences(resampled.map(functools.partial(rule.oriented, metric)), 1)
         return word_for(float(against.estimate[0]), float(against.p[0]))
 
-    def configuration(self, name: str) -> Configuration | None:
-        """A trial's trainings with their predictions: its replicates, or its own; None where none are stored."""
-        resampler = self._resampler_of((name,), True)
+    def _barred(self, use_case: str) -> tuple[str, ...]:
+        """The candidates that are significantly worse than the baseline in what a use case's winner must not lose."""
+        field = field_of(self.table, use_case, self.select_on, self.use_cases)
+        if not field.rule.floor or field.baselines.empty or field.note:
+            return ()
+        resampler = self._resampler(field.compared)
+        resampled = None if resampler is None else resampler.metric(field.rule.floor)
+        if resampler is None or resampled is None:
+            return ()
+        baseline = ranked(field, self.select_on, baselines=True)["name"].iloc[0]
+        names = [configuration.name for configuration in resampler.configurations]
+        below = resampler.differences(resampled, names.index(baseline))
+        worse = (below.estimate < 0) & (below.p < SIGNIFICANT)
+        candidates = set(field.candidates["name"])
+        return tuple(name for name, is_worse in zip(names, worse, strict=True) if is_worse and name in candidates)
+
+    def configuration(self, winner: Winner) -> Configuration | None:
+        """A winner's trainings with their predictions; None where none are stored."""
+        family = next(record.family for record in self.records if record.name == winner.trial)
+        resampler = self._resampler_of(((winner.trial, family, winner.trainings),))
         return None if resampler is None else resampler.configurations[0]
 
+    def winner(self, use_case: str) -> Winner:
+        """The winner of a use case, not compared. Raises UserError where there is none."""
+        return find_winner(self.table, use_case, self.select_on, self.use_cases, self._barred(use_case))
+
     def find(self, use_case: str) -> BestTrial:
-        """The winner of a use case, without intervals. Raises UserError where there is none."""
-        return self.best(find_winner(self.table, use_case, self.select_on, self.use_cases))
+        """The same with its configuration, metrics and files."""
+        return self.best(self.winner(use_case))
 
     def best(self, winner: Winner) -> BestTrial:
         """The trial that a winner is: its configuration, metrics and files."""
@@ -149,8 +184,8 @@ class Comparisons:
     def value_intervals(self, metrics: Iterable[str]) -> pd.DataFrame:
         """Intervals of the trials' own values: columns name, metric, low, high; without rows where none can be told."""
         rows: list[pd.DataFrame] = []
-        own = self.table[self.table["same_as"].isna() & self.table["replicate_of"].isna()] if len(self.table) else None
-        resampler = None if own is None else self._resampler(own, by_replicates=False)
+        own = configurations(self.table, fresh=False, pooled=False) if len(self.table) else None
+        resampler = None if own is None else self._resampler(own, all_of_them=False)
         for metric in metrics if resampler is not None else ():
             assert resampler is not None
             if (resampled := resampler.metric(metric)) is not None:
@@ -159,39 +194,33 @@ class Comparisons:
                 rows.append(pd.DataFrame({"name": names, "metric": metric, "low": interval.low, "high": interval.high}))
         return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=["name", "metric", "low", "high"])
 
-    def _resampler(self, compared: pd.DataFrame, *, by_replicates: bool) -> Resampler | None:
-        """None unless all of the compared have stored predictions."""
-        return self._resampler_of(tuple(map(str, compared["name"])), by_replicates)
+    def _resampler(self, compared: pd.DataFrame, *, all_of_them: bool = True) -> Resampler | None:
+        """Of rows of `configurations`; None unless all of them, or one at least, have stored predictions."""
+        columns = (compared[name] for name in ("name", "family", "trainings"))
+        return self._resampler_of(tuple(zip(*columns, strict=True)), all_of_them)
 
     @functools.lru_cache(maxsize=2)  # noqa: B019 - lives as long as the comparisons do
-    def _resampler_of(self, names: tuple[str, ...], by_replicates: bool) -> Resampler | None:
-        rows = _trainings(self.table, names, by_replicates=by_replicates)
-        configurations = []
-        for name, members in rows.items():
-            predictions = tuple(self.source.predictions(str(member)) for member in members["fingerprint"])
-            if all(one.test is None for one in predictions):
-                if by_replicates:
+    def _resampler_of(
+        self, rows: tuple[tuple[str, str, tuple[str, ...]], ...], all_of_them: bool = True
+    ) -> Resampler | None:
+        found = []
+        for name, family, trainings in rows:
+            members = [self._by_name[training] for training in trainings]
+            predictions = tuple(self.source.predictions(member.fingerprint) for member in members)
+            if any(one.test is None for one in predictions):
+                if all_of_them:
                     return None
                 continue
-            seeds = tuple(int(seed) for seed in members["seed"]) if "seed" in members else (0,) * len(members)
-            configurations.append(Configuration(name, seeds, predictions))
-        return Resampler(configurations, self.source.matched, self.how) if configurations else None
+            seeds = tuple(int(member.config.get(SEED, 0)) for member in members)
+            found.append(Configuration(name, seeds, predictions, family))
+        return Resampler(found, self.source.matched, self.how, self.seed_variance) if found else None
+
+    @functools.cached_property
+    def _by_name(self) -> dict[str, TrialRecord]:
+        return {record.name: record for record in self.records}
 
     def _kept(self) -> Path | None:
         """Where the folder of a campaign keeps comparisons of these trials under these options."""
         if not isinstance(self.source, CampaignFolder):
             return None
         return kept_in(self.source, self.select_on, self.use_cases, self.how, self.records)
-
-
-def _trainings(table: pd.DataFrame, names: Sequence[str], *, by_replicates: bool) -> dict[str, pd.DataFrame]:
-    """The trainings behind each name, in the order of their seeds: its finished replicates, or its own."""
-    found = {}
-    for name in names:
-        members = table[table["name"] == name]
-        if by_replicates:
-            replicates = table[(table["replicate_of"] == name) & table["status"].isin([FINISHED, SCORED])]
-            if len(replicates) >= MIN_REPLICATES:
-                members = replicates.sort_values("seed")
-        found[name] = members
-    return found

@@ -29,8 +29,8 @@ WAYS = (MEAN, RANKS)
 class Ensemble:
     """An ensemble in one use case: its way, its members, the metric, and how it compares to the best single trial.
 
-    value, low, high: its metric with the interval. improvement, improvement_low, improvement_high, p:
-    over the best single trial (+ is better).
+    value, low, high: its metric with the interval. improvement, improvement_low, improvement_high: over the best single trial
+    (+ is better). The intervals are over variants alone, and nothing is tested: the members are single trainings.
     """
 
     way: str
@@ -43,7 +43,6 @@ class Ensemble:
     improvement: float
     improvement_low: float
     improvement_high: float
-    p: float
     predictions: Predictions
 
 
@@ -151,6 +150,5 @@ def _ensemble(
         improvement=float(against.estimate[number]),
         improvement_low=float(against.low[number]),
         improvement_high=float(against.high[number]),
-        p=float(against.p[number]),
         predictions=predictions,
     )

@@ -27,6 +27,7 @@ from nrtune.analysis.uncertainty.bootstrap import (
     random_blocks,
     spearman_samples,
 )
+from nrtune.analysis.uncertainty.seed_variance import UNKNOWN, Pooled, SeedVariance
 from nrtune.analysis.uncertainty.student import Interval, Resampled, ignoring_nan, own_intervals, paired_differences
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.randomness import derive_generator
@@ -60,26 +61,36 @@ class Resampling:
 
 
 class Configuration(NamedTuple):
-    """What is compared: a name, and the predictions of its trainings with their seeds (one without replicates)."""
+    """What is compared: a name, and the predictions of its trainings with their seeds (one without replicates).
+
+    family: whose variance over seeds a single training has; "" for what no seed changes.
+    """
 
     name: str
     seeds: tuple[int, ...]
     predictions: tuple[Predictions, ...]
+    family: str = ""
 
 
 class Resampler:
     """Resamples metrics of configurations, each metric once.
 
-    `matched`: the elements that a mean is over where the predictions do not say. Raises UserError where the configurations
-    were not scored on the same rows.
+    `matched`: the elements that a mean is over where the predictions do not say. seed_variance: what is known of it, for single
+    trainings. Raises UserError where the configurations were not scored on the same rows.
     """
 
     def __init__(
-        self, configurations: Sequence[Configuration], matched: Sequence[str], how: Resampling | None = None
+        self,
+        configurations: Sequence[Configuration],
+        matched: Sequence[str],
+        how: Resampling | None = None,
+        seed_variance: SeedVariance | None = None,
     ) -> None:
         self.configurations, self.how = tuple(configurations), how or Resampling()
+        self.seed_variance = seed_variance
         members = [predictions for configuration in self.configurations for predictions in configuration.predictions]
         self._test = _together(configurations, [member.test for member in members], "prediction")
+        self._calibrated = _together(configurations, [member.test for member in members], "calibrated_prediction")
         self._parts: dict[str, _Part] = {}
         for name in dict.fromkeys(name for member in members for name in member.effects):
             tables = [member.effects.get(name) for member in members]
@@ -91,7 +102,7 @@ class Resampler:
         """A metric by its full name; None where the predictions do not tell it."""
         if name not in self._found:
             members = self._members(name)
-            self._found[name] = None if members is None else self._of_configurations(members)
+            self._found[name] = None if members is None else self._of_configurations(name, members)
         return self._found[name]
 
     def interval(self, resampled: Resampled) -> Interval:
@@ -112,6 +123,11 @@ class Resampler:
                 return self._of_test(MEAN, squares, "activity")._replace(bound=math.inf)
             case ["noise", "corr"] if self._test is not None and "aleatoric_std" in self._test.rows:
                 errors = np.abs(self._test.predictions - self._test.rows["activity"].to_numpy(np.float64))
+                return self._of_test("pearson", errors, "aleatoric_std")
+            case ["noise", "corr_calibrated"] if (
+                self._calibrated is not None and "aleatoric_std" in self._calibrated.rows
+            ):
+                errors = np.abs(self._calibrated.predictions - self._calibrated.rows["activity"].to_numpy(np.float64))
                 return self._of_test("pearson", errors, "aleatoric_std")
             case [*_, "hc_lc_gap"]:
                 high, low = (
@@ -192,7 +208,7 @@ class Resampler:
         estimate = np.array([plain(prediction, value) for prediction in predictions])
         return _Members(estimate, resampled(predictions, value, block, counts), blocks - 1)
 
-    def _of_configurations(self, members: _Members) -> Resampled:
+    def _of_configurations(self, name: str, members: _Members) -> Resampled:
         """Means over the replicates of each configuration; in each resample over replicates drawn anew, one fewer."""
         estimates, samples, of_seed = [], [], []
         first = 0
@@ -215,7 +231,13 @@ class Resampler:
             tuple(configuration.seeds for configuration in self.configurations),
             members.block_freedom,
             members.bound,
+            np.array([self._unseen(name, configuration) for configuration in self.configurations], np.float64),
         )
+
+    def _unseen(self, metric: str, of: Configuration) -> Pooled:
+        if self.seed_variance is None or len(of.seeds) > 1 or not of.family:
+            return UNKNOWN
+        return self.seed_variance.of(metric, of.family)
 
 
 def _apart(rows: pd.DataFrame, block: int) -> Ints:
@@ -278,8 +300,8 @@ def _parts_of(benchmark: str, variants: _Together | None, matched: tuple[str, ..
 def _together(
     configurations: Sequence[Configuration], tables: Sequence[pd.DataFrame | None], column: str
 ) -> _Together | None:
-    """None unless every training has a table."""
-    if not tables or any(table is None for table in tables):
+    """None unless every training has a table with the column."""
+    if not tables or any(table is None or column not in table for table in tables):
         return None
     first = tables[0]
     assert first is not None

@@ -18,7 +18,7 @@ from nrtune.analysis.uncertainty.compared import Comparison
 from nrtune.analysis.uncertainty.intervals import Resampling
 from nrtune.trainables.core.files import write_atomically
 
-FORMAT = 4
+FORMAT = 5
 KEPT = 8
 """Comparisons that a campaign's folder keeps: those of other options, or of before further trials, are made again."""
 
@@ -34,10 +34,11 @@ def kept_in(
 ) -> Path:
     """Where comparisons of these trials under these options are kept."""
     rules = {
-        name: [rule.title, dict(rule.metrics), rule.ties, sorted(rule.magnitude)] for name, rule in use_cases.items()
+        name: [rule.title, dict(rule.metrics), rule.ties, sorted(rule.magnitude), rule.floor]
+        for name, rule in use_cases.items()
     }
     trials = [[r.name, r.fingerprint, r.status, r.replicate_of, r.aliases] for r in records]
-    key = json.dumps([FORMAT, select_on, rules, dataclasses.astuple(how), trials, source.matched])
+    key = json.dumps([FORMAT, select_on, rules, dataclasses.astuple(how), trials, source.matched, source.references()])
     return source.folder / _CACHE / f"{_PREFIX}{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
 
 
@@ -46,9 +47,9 @@ def read_kept(path: Path) -> tuple[dict[str, Comparison], dict[str, str]]:
     stored = json.loads(path.read_text())
     found = {}
     for name, fields in stored["found"].items():
-        winner = {**fields["winner"], "aliases": tuple(fields["winner"]["aliases"])}
-        table = pd.DataFrame(fields["table"])
-        found[name] = Comparison(**{**fields, "winner": Winner(**winner), "table": table})
+        winner = fields["winner"] | {key: tuple(fields["winner"][key]) for key in ("aliases", "trainings")}
+        read = {"winner": Winner(**winner), "table": pd.DataFrame(fields["table"]), "barred": tuple(fields["barred"])}
+        found[name] = Comparison(**fields | read)
     return found, stored["missing"]
 
 

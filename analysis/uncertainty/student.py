@@ -24,7 +24,8 @@ class Resampled:
     """A metric of C configurations.
 
     estimate: (C,). samples: (C, resamples). of_seed, seeds: each training's own value, and its seed. block_freedom: blocks
-    that were free to vary. bound: no value lies further from 0.
+    that were free to vary. bound: no value lies further from 0. unseen: what the seed of a single training adds to the
+    variance, which no resample holds, and its degrees of freedom, (C, 2); zeros where that is nothing or unknown.
     """
 
     estimate: Floats
@@ -33,6 +34,7 @@ class Resampled:
     seeds: tuple[tuple[int, ...], ...]
     block_freedom: int
     bound: float = math.inf
+    unseen: Floats | None = None
 
     def map(self, function: Callable[[Floats], Floats]) -> Resampled:
         """The metric after an elementwise function, such as np.abs or np.negative."""
@@ -44,7 +46,15 @@ class Resampled:
             self.seeds,
             self.block_freedom,
             self.bound,
+            self.unseen,
         )
+
+    def unseen_of(self, *numbers: int) -> tuple[float, float]:
+        """The unseen variance of a sum or difference of configurations, and its degrees of freedom, the fewer of them."""
+        known = [] if self.unseen is None else [self.unseen[number] for number in numbers if self.unseen[number, 1] > 0]
+        if not known:
+            return 0.0, 1.0
+        return float(sum(variance for variance, _ in known)), float(min(freedom for _, freedom in known))
 
 
 SIGNIFICANT = 0.05
@@ -73,7 +83,8 @@ class Interval(NamedTuple):
 def own_intervals(resampled: Resampled, level: float) -> Interval:
     """The interval of each configuration's own value."""
     spread = [_variance_of_mean(values) for values in resampled.of_seed]
-    found = _intervals(resampled.estimate, resampled.samples, np.array(spread), resampled, level)
+    unseen = [resampled.unseen_of(number) for number in range(len(resampled.estimate))]
+    found = _intervals(resampled.estimate, resampled.samples, np.array(spread), np.array(unseen), resampled, level)
     bound = resampled.bound
     return found._replace(low=found.low.clip(-bound, bound), high=found.high.clip(-bound, bound))
 
@@ -81,20 +92,27 @@ def own_intervals(resampled: Resampled, level: float) -> Interval:
 def paired_differences(resampled: Resampled, reference: int, level: float) -> Interval:
     """The interval of each configuration's value less that of the one at index `reference`, paired."""
     spread = [_spread_of_difference(resampled, number, reference) for number in range(len(resampled.estimate))]
+    count = len(resampled.estimate)
+    unseen = [resampled.unseen_of(number, reference) if number != reference else (0.0, 1.0) for number in range(count)]
     estimate = resampled.estimate - resampled.estimate[reference]
     differences = resampled.samples - resampled.samples[reference]
-    return _intervals(estimate, differences, np.array(spread), resampled, level)
+    return _intervals(estimate, differences, np.array(spread), np.array(unseen), resampled, level)
 
 
-def _intervals(estimate: Floats, samples: Floats, of_seeds: Floats, resampled: Resampled, level: float) -> Interval:
-    """of_seeds: the part of each variance that is due to seeds; two columns, variance and degrees of freedom."""
+def _intervals(
+    estimate: Floats, samples: Floats, of_seeds: Floats, unseen: Floats, resampled: Resampled, level: float
+) -> Interval:
+    """of_seeds: the part of each variance that is due to seeds; unseen: what is to be added; variance, degrees of freedom."""
     variance = ignoring_nan(np.nanvar, samples, ddof=1)
     variance = np.where(np.isfinite(estimate), variance, np.nan)
     due_to_seeds, seed_freedom = of_seeds[:, 0], of_seeds[:, 1]
     due_to_blocks = np.maximum(variance - due_to_seeds, 0)
+    variance = variance + unseen[:, 0]
     with np.errstate(invalid="ignore", divide="ignore"):
-        freedom = (due_to_seeds + due_to_blocks) ** 2 / (
-            due_to_seeds**2 / seed_freedom + due_to_blocks**2 / max(resampled.block_freedom, 1)
+        freedom = (due_to_seeds + due_to_blocks + unseen[:, 0]) ** 2 / (
+            due_to_seeds**2 / seed_freedom
+            + due_to_blocks**2 / max(resampled.block_freedom, 1)
+            + unseen[:, 0] ** 2 / unseen[:, 1]
         )
     freedom = np.where(np.isfinite(freedom), freedom, max(resampled.block_freedom, 1))
     error = np.sqrt(variance)

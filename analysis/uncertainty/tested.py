@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from nrtune.analysis.selection.candidates import MIN_SEEDS, Field, selection_values
 from nrtune.analysis.selection.use_cases import UseCase
-from nrtune.analysis.selection.winners import MIN_SEEDS, Field, Winner, selection_values
+from nrtune.analysis.selection.winners import Winner
 from nrtune.analysis.uncertainty.bootstrap import Floats
 from nrtune.analysis.uncertainty.compared import word_for
 from nrtune.analysis.uncertainty.intervals import Resampler
@@ -20,19 +21,28 @@ from nrtune.analysis.wording import listed
 from nrtune.trainables.evaluation.metrics import ranks
 
 SELECTED_ON_IT = "it was selected on the very data that it is reported on"
-"""Why nothing is tested where winners are selected on the challenge."""
+"""Why nothing is tested where winners are selected on what is reported, as by the study's protocol."""
+
+OTHERS_LACK_SEEDS = f"other candidates have fewer than {MIN_SEEDS} seeds"
+"""Why a winner with seeds enough is not tested: it was picked among values that are means over fewer."""
 
 
-def not_tested_because(table: pd.DataFrame, winner: Winner) -> str:
+def selected_on_it(rule: UseCase, select_on: str) -> bool:
+    """Whether a use case's winner is selected on a metric that it reports."""
+    return not set(rule.metrics).isdisjoint(rule.selection(select_on))
+
+
+def not_tested_because(table: pd.DataFrame, winner: Winner, rule: UseCase) -> str:
     """Why a winner that has intervals is not tested against the baseline, or ""."""
-    if winner.select_on == "challenge":
+    if selected_on_it(rule, winner.select_on):
         return SELECTED_ON_IT
     if winner.baseline is None:
         return "no baseline has finished"
     if winner.note:
         return winner.note
-    few = lacking_seeds(table, winner)
-    return too_few(few) if few else ""
+    if few := lacking_seeds(table, winner):
+        return too_few(few)
+    return "" if winner.confirmed else OTHERS_LACK_SEEDS
 
 
 def lacking_seeds(table: pd.DataFrame, winner: Winner) -> list[str]:
@@ -121,22 +131,21 @@ def fill_in(table: pd.DataFrame, resampler: Resampler, values: Values, winner: W
     table["improvement_low"], table["improvement_high"] = over.low, over.high
     if not tested:
         return None
-    enough = candidate & (table["replicates"] >= MIN_SEEDS).to_numpy(bool)
-    table["p"] = np.where(enough, over.p, np.nan)
+    table["p"] = np.where(candidate, over.p, np.nan)
     table["p_holm"] = holm(table["p"].to_numpy(np.float64))
-    rivals = enough & (table["name"] != winner.trial).to_numpy(bool)
+    rivals = candidate & (table["name"] != winner.trial).to_numpy(bool)
     corrected = holm(np.where(rivals, behind.p, np.nan))
     table["against_winner"] = [
-        word_for(difference, p) if rival else ""
+        word_for(difference, p) if rival and math.isfinite(p) else ""
         for difference, p, rival in zip(behind.estimate, corrected, rivals, strict=True)
     ]
     tail = (1 - resampler.how.level) / 2
-    place = ranks(-_lowest_where_undefined(values.oriented.samples[enough]), "min")
+    place = ranks(-_lowest_where_undefined(values.oriented.samples[candidate]), "min")
     low, high = np.quantile(place, [tail, 1 - tail], axis=1, method="inverted_cdf")
-    table.loc[enough, "rank"] = ranks(-values.oriented.estimate[enough], "min")
-    table.loc[enough, ["rank_low", "rank_high"]] = np.stack([low, high], axis=1).astype(float)
+    table.loc[candidate, "rank"] = ranks(-values.oriented.estimate[candidate], "min")
+    table.loc[candidate, ["rank_low", "rank_high"]] = np.stack([low, high], axis=1).astype(float)
     first = place == 1  # aliases share the first rank
-    table.loc[enough, "probability_best"] = (first / first.sum(axis=0)).mean(axis=1)
+    table.loc[candidate, "probability_best"] = (first / first.sum(axis=0)).mean(axis=1)
     at = names.index(winner.trial)
-    found = minimum_detectable(float(over.error[at]), float(over.freedom[at]), int(enough.sum()))
+    found = minimum_detectable(float(over.error[at]), float(over.freedom[at]), int(candidate.sum()))
     return found if math.isfinite(found) else None

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shlex
+from collections.abc import Sequence
 from typing import Any
 
-from nrtune.analysis.selection.winners import MIN_SEEDS
+from nrtune.analysis.selection.candidates import MIN_SEEDS
 from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.uncertainty.compared import BETTER, NOT_TESTED, SAME, WORSE, Comparison, word_for
 from nrtune.analysis.uncertainty.comparison import Comparisons
-from nrtune.analysis.uncertainty.tested import lacking_seeds, too_few
+from nrtune.analysis.uncertainty.tested import OTHERS_LACK_SEEDS, lacking_seeds, too_few
 from nrtune.analysis.wording import listed, p_value
 
 
@@ -21,7 +23,7 @@ class Verdict:
     against_baseline, against_non_neural: "better", "not significantly different", "worse", or "not tested: " and why.
     seeds: how many trainings winner and baseline are means of. improvement: over the baseline, + is better; interval: its ends.
     p_adjusted: for the number of candidates (Holm). significantly_worse, not_significantly_different, significantly_better:
-    the other candidates against the winner, on the reported data; those with fewer than MIN_SEEDS seeds are in none.
+    the other candidates against the winner, on the reported data.
     minimum_detectable_improvement: what would be significant in 80 of 100 such campaigns. recommended_trial: None
     where nothing carries a recommendation.
     """
@@ -111,21 +113,26 @@ def _recommended(
     """A sentence, and the trial that it recommends."""
     winner = comparison.winner
     lacking = lacking_seeds(comparison.table, winner)
-    few = bool(lacking) and comparison.not_tested == too_few(lacking)
-    if few and isinstance(comparisons.source, CampaignFolder):
-        return f"replicate first: nrtune replicate {comparisons.source.folder} --use-case {winner.use_case}", None
-    if few:
-        return f"train winner and baseline with {MIN_SEEDS} seeds first", None
+    if comparison.not_tested in (OTHERS_LACK_SEEDS, too_few(lacking)):
+        return replicate_first(comparisons, [winner.use_case]), None
     if against.startswith(NOT_TESTED):
         return f"none: {against.partition(': ')[2]}", None
-    if against != BETTER:
-        return f"keep the baseline {winner.baseline}", winner.baseline
-    said = f"use {winner.trial}"
+    trial = winner.trial if against == BETTER else winner.baseline
+    said = f"use {trial}" if against == BETTER else f"keep the baseline {trial}"
     if better:
-        said = f"{listed(better)} significantly better on the reported data; {said}, or select anew and replicate"
+        above = f"{listed(better)} {'is' if len(better) == 1 else 'are'} significantly better than {winner.trial}"
+        said = f"{above} on the reported data; {said}, or select anew and replicate"
     if comparison.against_non_neural == WORSE:
-        said += "; a non-neural baseline is significantly better"
-    return said, winner.trial
+        said += f"; a non-neural baseline is significantly better than {winner.trial}"
+    return said, trial
+
+
+def replicate_first(comparisons: Comparisons, use_cases: Sequence[str]) -> str:
+    """The advice for use cases whose winner or baseline has too few seeds; none in particular stand for all."""
+    if not isinstance(comparisons.source, CampaignFolder):
+        return f"train winner and baseline with {MIN_SEEDS} seeds first"
+    command = ["nrtune replicate", shlex.quote(str(comparisons.source.folder))]
+    return f"replicate first: {' '.join([*command, *(f'--use-case {name}' for name in use_cases)])}"
 
 
 def _known(value: float) -> float | None:

@@ -12,8 +12,8 @@ from nrtune.analysis.selection.pareto import objectives_of
 from nrtune.analysis.selection.use_cases import USE_CASES, asked_of
 from nrtune.analysis.selection.winners import finalists, find_winner
 from nrtune.analysis.sources.open import open_folder
-from nrtune.analysis.sources.trials import table_of
 from nrtune.analysis.store.records import Proposal, TrialRecord, benchmarks_of
+from nrtune.analysis.store.table import table_of
 from nrtune.analysis.wording import count
 from nrtune.orchestrator.campaign.checks import check_places, check_tracking_uri, choose_selection, read_data
 from nrtune.orchestrator.campaign.plan import Plan

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from nrtune.analysis.selection.use_cases import USE_CASES, UseCase
-from nrtune.analysis.selection.winners import MIN_REPLICATES, finalists
+from nrtune.analysis.selection.winners import finalists
 from nrtune.analysis.sources.open import open_folder
 from nrtune.analysis.sources.trials import CampaignFolder
-from nrtune.analysis.store.records import FINISHED, SCORED
+from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.files import BEST
 from nrtune.trainables.data.sequences import reverse_complement
@@ -66,7 +66,7 @@ def means_of(values: NDArray[np.float64]) -> Means:
     It holds the spread between trainings alone, not the error that they share.
     """
     count, mean = len(values), values.mean(axis=0)
-    if count < MIN_REPLICATES:
+    if count < 2:
         return Means(mean, np.full(len(mean), np.nan), np.full(len(mean), np.nan))
     half = stdtrit(count - 1, (1 + LEVEL) / 2) * values.std(axis=0, ddof=1) / np.sqrt(count)
     return Means(mean, mean - half, mean + half)
@@ -85,7 +85,7 @@ def predictor_of(
 ) -> Predictor:
     """The models of a campaign's folder that answer a use case.
 
-    Its winner, as `nrtune best` names it: the mean of its replicates where there are two or more, else its own training.
+    Its winner, as `nrtune best` names it: the mean of the trainings that its values there are means over.
     trial: that trial's own training instead; ensemble: the mean of so many of the best trials instead. device: a torch
     device, by default a GPU if there is one.
 
@@ -103,15 +103,10 @@ def predictor_of(
         names = finalists(campaign.trials(), use_case, chosen_on, ensemble, use_cases)
         what = f"mean of the {len(names)} best trials for {use_case}"
     else:
-        best = campaign.best(use_case, select_on, use_cases)
-        names, what = [best.name], f"winner for {use_case}"
-        replicates = [
-            record.name
-            for record in campaign.records()
-            if record.replicate_of == best.name and record.status in (FINISHED, SCORED)
-        ]
-        if len(replicates) >= MIN_REPLICATES:
-            names, what = replicates, f"winner for {use_case} ({best.name}), mean of its {len(replicates)} replicates"
+        winner = Comparisons(campaign, select_on=select_on, use_cases=use_cases).find(use_case).winner
+        names, what = list(winner.trainings), f"winner for {use_case}"
+        if len(names) > 1:
+            what += f" ({winner.trial}), mean of its {len(names)} trainings"
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     models = tuple(load_model(path, device=device) for path in _checkpoints(campaign, names))
     return Predictor(campaign=campaign.name, what=what, trials=tuple(names), models=models, both_strands=both_strands)

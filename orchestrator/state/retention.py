@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from nrtune.analysis.selection.candidates import BASELINE, configurations
 from nrtune.analysis.selection.pareto import Objective, objectives_of, pareto_front
 from nrtune.analysis.selection.use_cases import USE_CASES
-from nrtune.analysis.selection.winners import BASELINE, finalists
-from nrtune.analysis.sources.trials import table_of
+from nrtune.analysis.selection.winners import finalists
 from nrtune.analysis.store.records import RECORDS, TRIALS, TrialRecord, benchmarks_of, read_manifest, read_records
+from nrtune.analysis.store.table import table_of
 from nrtune.analysis.wording import count
 from nrtune.orchestrator.state.ledger import is_running
 from nrtune.orchestrator.state.locations import RAY_FOLDER
@@ -129,4 +130,9 @@ def _kept(
     if len(objectives) > 1:
         with contextlib.suppress(UserError):  # no trial has all of their metrics
             wanted |= set(pareto_front(table, objectives).trials["name"])
+    if len(table):
+        # A winner whose published seeds are one configuration is the mean of them all.
+        together = configurations(table, fresh=False)
+        seeds = dict(zip(together["name"], together["trainings"], strict=True))
+        wanted |= {training for name in wanted for training in seeds.get(name, ())}
     return {f: r.name for f, r in records.items() if r.name in wanted or r.replicate_of in wanted}

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 
-from nrtune.analysis.report.summaries import below_references, selection_sentence, winner_record, winner_records
+from nrtune.analysis.report.summaries import (
+    barred_sentence,
+    below_references,
+    failed_sentence,
+    selection_sentence,
+    shown_of,
+    winner_record,
+    winner_records,
+)
 from nrtune.analysis.selection.use_cases import UseCase
 from nrtune.analysis.uncertainty.compared import SAME, Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.ensemble import Ensemble
-from nrtune.analysis.uncertainty.verdict import verdict_of
+from nrtune.analysis.uncertainty.verdict import replicate_first, verdict_of
 from nrtune.analysis.wording import listed, p_value, phrase, short_name
 from nrtune.orchestrator.views.tables import cell, print_table
 
@@ -22,7 +30,7 @@ def best_table(comparisons: Comparisons) -> None:
     """Print the winner of every use case beside the baseline, with intervals where predictions are stored."""
     found, missing = comparisons.compare_all()
     told = any(not comparison.why_not for comparison in found.values())
-    rows = [_best_row(name, comparison, comparisons.use_cases[name], told) for name, comparison in found.items()]
+    rows = [_best_row(name, comparison, comparisons, told) for name, comparison in found.items()]
     if told:
         headings = ["use case", "winner", "value", "Δ", "95 % interval", "p", "n.s."]
     else:
@@ -31,7 +39,7 @@ def best_table(comparisons: Comparisons) -> None:
     out = Console(highlight=False)
     if found:
         winner = next(iter(found.values())).winner
-        out.print(selection_sentence(winner.select_on, winner.candidates, winner.replicates))
+        out.print(selection_sentence(comparisons, winner, winner.candidates))
         reasons = {comparison.why_not for comparison in found.values() if comparison.why_not}
         out.print(
             "Δ: improvement over the baseline (+ is better), its interval, and p corrected for the number of candidates (Holm);"
@@ -39,13 +47,8 @@ def best_table(comparisons: Comparisons) -> None:
             if told
             else f"No intervals: {'; '.join(sorted(reasons))}."
         )
-    advice: dict[str, list[str]] = {}
-    for name, comparison in found.items():
-        advice.setdefault(verdict_of(comparisons, comparison).recommendation.partition(" --use-case ")[0], []).append(
-            name
-        )
-    for said, names in advice.items():
-        out.print(f"{', '.join(names)}: {said}")
+    for sentence in _advice(comparisons, found):
+        out.print(sentence)
     for name, comparison in found.items():
         for sentence in _sentences(name, comparison, comparisons):
             out.print(sentence)
@@ -56,29 +59,32 @@ def best_table(comparisons: Comparisons) -> None:
         out.print(reason)
 
 
-def _best_row(name: str, comparison: Comparison, rule: UseCase, told: bool) -> list[str]:
-    """A use case's row; of a composite the first metric's value and improvement stand, without an interval."""
-    winner = comparison.winner
-    metric = next(iter(winner.reported))
-    value, baseline = winner.reported[metric], winner.baseline_reported.get(metric)
-    if baseline is None or winner.note:
-        baseline = math.nan
-    improvement = rule.oriented(metric, value) - rule.oriented(metric, baseline)
+def _advice(comparisons: Comparisons, found: Mapping[str, Comparison]) -> list[str]:
+    """What is recommended, once for all use cases of which the same is; one command for all that lack seeds."""
+    advice: dict[str, list[str]] = {}
+    lacking: list[str] = []
+    for name, comparison in found.items():
+        said = verdict_of(comparisons, comparison).recommendation
+        if said == replicate_first(comparisons, [name]):
+            lacking.append(name)
+        else:
+            advice.setdefault(said, []).append(name)
+    if lacking:
+        advice[replicate_first(comparisons, [] if len(lacking) == len(found) else lacking)] = lacking
+    return [f"{', '.join(names)}: {said}" for said, names in advice.items()]
+
+
+def _best_row(name: str, comparison: Comparison, comparisons: Comparisons, told: bool) -> list[str]:
+    """A use case's row; the value of one of several metrics is the mean percentile rank over them."""
+    winner, rule = comparison.winner, comparisons.use_cases[name]
+    value, baseline, improvement = shown_of(comparisons, comparison)
     head = [name, short_name(winner.trial), cell(value)]
     if not told:
-        return [*head, cell(baseline), _signed(improvement), _percent(improvement, baseline, rule, metric)]
+        return [*head, cell(baseline), _signed(improvement), _percent(improvement, baseline, rule)]
     row = comparison.of(winner.trial)
-    if rule.composite or comparison.why_not:
-        return [
-            *head,
-            _signed(improvement),
-            "–",
-            "–",
-            _rivals(comparison),
-        ]
     interval = f"{_signed(row['improvement_low'])} to {_signed(row['improvement_high'])}"
     shown = interval if math.isfinite(row["improvement_low"]) else "–"
-    return [*head, _signed(row["improvement"]), shown, p_value(row["p_holm"]), _rivals(comparison)]
+    return [*head, _signed(improvement), shown, p_value(row["p_holm"]), _rivals(comparison)]
 
 
 def _rivals(comparison: Comparison) -> str:
@@ -90,9 +96,9 @@ def _signed(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:+.3f}"
 
 
-def _percent(improvement: float, baseline: float, rule: UseCase, metric: str) -> str:
-    """An improvement in percent of the baseline; of what should be near zero or below it a percentage says nothing."""
-    if math.isnan(improvement) or baseline <= 0 or rule.metrics[metric] == "min":
+def _percent(improvement: float, baseline: float, rule: UseCase) -> str:
+    """An improvement in percent of the baseline; of a rank, and of what should be near zero or below it, it says nothing."""
+    if math.isnan(improvement) or baseline <= 0 or rule.composite or "min" in rule.metrics.values():
         return "–"
     return f"{100 * improvement / baseline:+.1f} %"
 
@@ -102,15 +108,12 @@ def _sentences(name: str, comparison: Comparison, comparisons: Comparisons) -> l
     winner, rule = comparison.winner, comparisons.use_cases[name]
     found = []
     if rule.composite:
-        row = comparison.of(winner.trial)
-        improved = ""
-        if math.isfinite(row["improvement"]):
-            low, high = _signed(row["improvement_low"]), _signed(row["improvement_high"])
-            improved = f"; {_signed(row['improvement'])} over the baseline ({low} to {high})"
-        found.append(f"{name}: mean percentile rank {row['value']:.3f} over {len(rule.metrics)} metrics{improved}")
-        found[-1] += "; " + ", ".join(f"{phrase(metric)} {value:.3f}" for metric, value in winner.reported.items())
+        parts = ", ".join(f"{phrase(metric)} {value:.3f}" for metric, value in winner.reported.items())
+        found.append(f"{name}: mean percentile rank over {len(rule.metrics)} metrics: {parts}")
     if winner.aliases:
         found.append(f"{name}: {winner.trial} is also {', '.join(winner.aliases)}")
+    for sentence in (barred_sentence(comparisons, comparison), failed_sentence(comparison)):
+        found += [f"{name}: {sentence}"] if sentence else []
     return found + [f"{name}: {sentence}" for sentence in below_references(comparisons, comparison)]
 
 
@@ -123,7 +126,7 @@ def best_text(comparisons: Comparisons, use_case: str) -> str:
         f"  {metric} {value:.4f}" + _against(winner.baseline_reported.get(metric))
         for metric, value in winner.reported.items()
     ]
-    lines.append(selection_sentence(winner.select_on, winner.candidates, winner.replicates))
+    lines.append(selection_sentence(comparisons, winner, winner.candidates))
     lines += _sentences(use_case, comparison, comparisons)
     if winner.without_metric:
         lines.append(f"{winner.without_metric} trials lack a metric of this use case and were left out")
@@ -188,12 +191,11 @@ def best_json(comparisons: Comparisons, use_case: str) -> str:
 def ensemble_table(found: Sequence[Ensemble], use_case: str) -> None:
     """Print a use case's ensembles beside its best single trial."""
     first = found[0]
-    rows = [[short_name(first.members[0]), "", cell(first.single), "", "", ""]]
+    rows = [[short_name(first.members[0]), "", cell(first.single), "", ""]]
     for one in found:
         interval = f"{_signed(one.improvement_low)} to {_signed(one.improvement_high)}"
-        rows.append(
-            [one.way, str(len(one.members)), cell(one.value), _signed(one.improvement), interval, p_value(one.p)]
-        )
-    print_table([use_case, "of", "value", "Δ", "95 % interval", "p"], rows, 1)
+        rows.append([one.way, str(len(one.members)), cell(one.value), _signed(one.improvement), interval])
+    print_table([use_case, "of", "value", "Δ", "95 % interval"], rows, 1)
     out = Console(highlight=False)
     out.print(f"{phrase(first.metric)}; Δ: over the best single trial (+ is better). Members: {listed(first.members)}.")
+    out.print("Members are single trainings: intervals are over variants alone, and nothing is tested.")

@@ -15,6 +15,7 @@ from command_line import Command
 
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.store.records import TrialRecord, read_records
+from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.campaign.replication import Replication, prepare_replication
 from nrtune.orchestrator.campaign.run import run_campaign
@@ -103,8 +104,8 @@ def replicated(campaign, tmp_path_factory) -> Path:
 
 
 def test_finalists_and_the_baseline_are_trained_with_fresh_seeds(campaign, replicated):
-    names = {open_campaign(campaign).best(use_case).name for use_case in USE_CASES}
-    names |= {open_campaign(campaign).best(use_case).winner.baseline for use_case in USE_CASES}
+    names = {Comparisons(open_campaign(campaign)).find(use_case).name for use_case in USE_CASES}
+    names |= {Comparisons(open_campaign(campaign)).find(use_case).winner.baseline for use_case in USE_CASES}
     found = replicates(replicated)
     # The search's own seed is 0.
     assert set(found) == {f"{name}/s{seed}" for name in names for seed in (1, 2)}
@@ -174,7 +175,7 @@ def test_status_and_trials_show_replicates_apart(replicated, capsys):
     shown = capsys.readouterr().out
     assert max(map(len, shown.splitlines())) <= 80
     assert all(name in shown for name in found)
-    winner = open_campaign(replicated).best("overall").winner  # from the means of what was replicated
+    winner = Comparisons(open_campaign(replicated)).find("overall").winner  # from the means of what was replicated
     of_finalists = [record for record in found.values() if record.family != "baseline"]
     assert winner.candidates == len({record.replicate_of for record in of_finalists})
     assert winner.replicates == sum(record.replicate_of == winner.trial for record in of_finalists) > 1

@@ -13,6 +13,7 @@ from in_process import run
 from satmut_files import from_cagi5, write_table
 
 from nrtune.analysis.sources.open import open_campaign
+from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.campaign.run import run_campaign
 from nrtune.orchestrator.state.settings import Settings, load_replication
@@ -62,7 +63,7 @@ def test_the_winner_is_named_with_an_interval_and_selected_on_validation(campaig
     code, out, _ = run(monkeypatch, capsys, "best", campaign, "--use-case", USE_CASE, "--json")
     found = json.loads(out)
     assert code == 0
-    best = open_campaign(campaign).best(USE_CASE)
+    best = Comparisons(open_campaign(campaign)).find(USE_CASE)
     assert best.winner.selected_by == best.metrics["val/spearman"]
     assert str(best.metrics[SPEARMAN])[:8] in out
     code, out, _ = run(monkeypatch, capsys, "best", campaign)

@@ -16,6 +16,7 @@ from nrtune import load_model
 from nrtune.analysis.selection.use_cases import USE_CASES
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.store.records import read_references
+from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.campaign.run import run_campaign
 from nrtune.orchestrator.cli import query
@@ -148,7 +149,7 @@ def test_optuna_maximises_what_selection_may_see(campaign):
 
 def test_the_best_trial_can_be_used(campaign):
     _, folder = campaign
-    best = open_campaign(folder).best("overall")
+    best = Comparisons(open_campaign(folder)).find("overall")
     assert best.family != "baseline"
     assert best.winner.baseline.startswith("BASE-")
     model = load_model(best.checkpoint)
@@ -202,7 +203,7 @@ def test_answers_on_the_command_line(campaign, capsys):
     print_best(folder, "all", as_json=True)
     winners = json.loads(capsys.readouterr().out)
     assert set(winners) == set(USE_CASES) - {"saturation_mutagenesis", "table"}
-    assert winners["overall"]["trial"] == open_campaign(folder).best("overall").name
+    assert winners["overall"]["trial"] == Comparisons(open_campaign(folder)).find("overall").name
     print_best(folder, "overall", as_json=False)
     assert "winner" in capsys.readouterr().out
     print_best(folder, "all", as_json=False)
@@ -233,7 +234,7 @@ def test_a_campaign_without_variants_selects_on_validation(shared_ray, settings)
     assert run_campaign(prepare(bare)).state == "finished"
     campaign = open_campaign(bare.out)
     assert campaign.select_on == "val"
-    best = campaign.best("in_distribution")
+    best = Comparisons(campaign).find("in_distribution")
     assert "cagi5" not in best.predictions
     with pytest.raises(UserError, match="overall"):
-        campaign.best("overall")
+        Comparisons(campaign).find("overall")

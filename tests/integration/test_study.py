@@ -67,7 +67,7 @@ def test_one_training_is_shown_under_both_names(study, capsys):
     assert "finished" in shown["ABL4_ng_a05"]
     assert all(len(line) <= 80 for line in shown.values())
     assert "NG8_ng_alpha05 is ABL4_ng_a05" in status.status_text(folder)
-    assert open_campaign(folder).best("in_distribution").winner.candidates == 8
+    assert Comparisons(open_campaign(folder)).find("in_distribution").winner.candidates == 8
     best_view.best_table(Comparisons(open_campaign(folder)))
     out = capsys.readouterr().out
     assert "…" not in out

@@ -20,7 +20,7 @@ from nrtune.analysis.figures import Drawn, FigureData, draw, draw_all, figure_na
 from nrtune.analysis.figures.style import LOOKS, look
 from nrtune.analysis.selection.use_cases import UseCase
 from nrtune.analysis.sources.published import read_published
-from nrtune.analysis.sources.trials import LEADING, table_of
+from nrtune.analysis.store.table import LEADING, table_of
 from nrtune.analysis.uncertainty.compared import BETTER, SAME, WORSE
 from nrtune.analysis.uncertainty.verdict import Verdict
 from nrtune.analysis.wording import label, short_names
@@ -33,7 +33,8 @@ METRICS = [
     *(f"cagi5/challenge/{kind}/{s}/{e}" for kind in ("spearman", "pearson") for s in ("all", "hc", "lc") for e in ELEMENTS),
     *(f"cagi5/release/{kind}/{s}/mean" for kind in ("spearman", "pearson") for s in ("all", "hc", "lc")),
     *(f"{part}/{kind}" for part in ("test", "val") for kind in ("spearman", "pearson")),
-    *("noise/corr", "noise/corr_calibrated", "noise/low_noise_spearman", "noise/high_noise_spearman", "val/noise/corr"),
+    *("noise/corr", "noise/corr_calibrated", "noise/low_noise_spearman", "noise/high_noise_spearman", "val/noise/corr",
+      "val/noise/corr_calibrated"),
     *("cagi5/challenge/hc_lc_gap", "cagi5/release/hc_lc_gap"),
 ]  # fmt: skip
 
@@ -251,7 +252,7 @@ def test_the_summary_names_the_winners_of_the_use_cases():
     rows = (
         trial(1, "baseline"),
         trial(2, "rank_stability"),
-        trial(3, "distributional", **{"noise/corr": -0.5, "val/noise/corr": -0.5}),
+        trial(3, "distributional", **{"noise/corr_calibrated": -0.5, "val/noise/corr_calibrated": -0.5}),
     )
     summary = draw("fig14_summary", data(*rows))
     assert "Not tested, and nothing recommended, for variant effects, the size of variant effects" in summary.caption

@@ -16,8 +16,8 @@ from nrtune.analysis.selection.pareto import (
     pareto_front,
     parse_objectives,
 )
-from nrtune.analysis.sources.trials import table_of
 from nrtune.analysis.store.records import TrialRecord
+from nrtune.analysis.store.table import table_of
 from nrtune.trainables.core.errors import UserError
 
 A, B = "cagi5/release/spearman/all/mean", "val/noise/corr"
@@ -93,14 +93,14 @@ def test_what_did_not_finish_or_lacks_a_metric_is_left_out_and_the_latter_said()
 def test_replicated_trials_compete_alone_by_their_means():
     lucky = record("lucky", {A: 0.9, B: 0.0})
     solid = record("solid", {A: 0.3, B: 0.5})
-    seeds = [record(f"solid/s{n}", {A: 0.4 + n, B: 0.1 * n}, replicate_of="solid") for n in range(2)]
+    seeds = [record(f"solid/s{n}", {A: 0.4 + n, B: 0.1 * n}, replicate_of="solid") for n in range(3)]
     front = pareto_front(table_of([lucky, solid, *seeds]), OBJECTIVES)
     assert list(front.trials["name"]) == ["solid"]
-    assert front.trials[A].iloc[0] == pytest.approx(0.9)
-    assert front.trials["replicates"].tolist() == [2]
+    assert front.trials[A].iloc[0] == pytest.approx(1.4)
+    assert front.trials["replicates"].tolist() == [3]
     assert front.unreplicated == ("lucky",)
-    once = pareto_front(table_of([lucky, solid, seeds[0]]), OBJECTIVES)
-    assert (list(once.trials["name"]), once.unreplicated) == (["lucky"], ())
+    twice = pareto_front(table_of([lucky, solid, *seeds[:2]]), OBJECTIVES)
+    assert (list(twice.trials["name"]), twice.unreplicated) == (["lucky"], ())
 
 
 def test_a_front_of_nothing_is_said():

@@ -12,6 +12,7 @@ from nrtune.analysis.selection.use_cases import USE_CASES, selection_metric
 from nrtune.analysis.selection.winners import finalists, find_winner
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.store.records import FORMAT, TrialRecord
+from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.trainables.core.errors import UserError
 
 REPORTED = "cagi5/challenge/spearman/all/mean"
@@ -92,7 +93,7 @@ def test_balance_is_the_mean_rank_over_its_metrics():
     rows = pd.DataFrame({"name": ["R1", "R2"], "family": "rs", "status": "finished"})
     for number, metric in enumerate(metrics):
         first, second = (0.1, 0.2) if number < 4 else (0.2, 0.1)
-        if metric == "noise/corr":  # small in size is good
+        if metric == "noise/corr_calibrated":  # small in size is good
             first, second = -0.1, -0.2
         rows[metric] = [first, second]
     winner = find_winner(rows, "balance", "challenge")
@@ -198,12 +199,12 @@ def test_a_campaign_is_read_back(tmp_path):
     assert trials["name"].tolist() == ["A", "B"]
     assert trials["loss.k"].tolist()[0] == 1.0
     assert math.isnan(trials["loss.k"].tolist()[1])
-    assert campaign.best("overall").name == "A"
-    assert campaign.best("overall").checkpoint is None
+    assert Comparisons(campaign).find("overall").name == "A"
+    assert Comparisons(campaign).find("overall").checkpoint is None
     kept = tmp_path / "c" / "trials" / "A" / "best.pt"
     kept.parent.mkdir(parents=True)
     kept.touch()
-    assert campaign.best("overall").checkpoint == kept
+    assert Comparisons(campaign).find("overall").checkpoint == kept
 
 
 def test_a_line_cut_short_by_a_crash_does_not_count(tmp_path):

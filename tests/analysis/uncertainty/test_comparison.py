@@ -198,7 +198,9 @@ def test_a_winner_by_release_that_is_beaten_on_what_is_reported():
     assert found.winner == "chosen"
     assert (found.significantly_better, found.significantly_worse) == (("better",), ("worse",))
     assert found.against_baseline == BETTER
-    assert found.recommendation.startswith("better significantly better on the reported data; use chosen")
+    assert found.recommendation.startswith(
+        "better is significantly better than chosen on the reported data; use chosen"
+    )
 
 
 class BesideLines(Stored):

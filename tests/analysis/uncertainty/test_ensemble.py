@@ -85,7 +85,6 @@ def test_independent_errors_average_out(tmp_path):
         assert len(found[way].members) == 5
         assert found[way].single == pytest.approx(spearman(effects[best], value))
         assert found[way].improvement_low > 0.1
-        assert found[way].p < 0.001
         assert found[way].low < found[way].value < found[way].high
     assert found[MEAN].value == pytest.approx(spearman(np.mean(list(effects.values()), axis=0), value))
     paths = store(found[MEAN], tmp_path)
