@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 import pandas as pd
 
@@ -155,7 +155,7 @@ def _by_configuration(trials: pd.DataFrame) -> dict[str, list[str]]:
     groups: dict[object, dict[object, str]] = {}  # by configuration, by seed
     for row, seed, name in zip(rows, trials[SEED], trials["name"], strict=True):
         # Of a parameter that a trial does not have, a table holds NaN, which is unlike itself.
-        key = tuple(value if value == value else None for value in row)  # noqa: PLR0124
+        key = tuple(value if value == value else None for value in row)
         if seed in groups.get(key, {}):
             key = (*key, str(name))
         groups.setdefault(key, {})[seed] = str(name)
