@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nrtune.analysis.selection.use_cases import USE_CASES, load_use_cases
+from nrtune.analysis.report.summaries import barred_sentence
+from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, load_use_cases
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.sources.trials import RecordedTrials
 from nrtune.analysis.store.predictions import Predictions
@@ -16,6 +17,7 @@ from nrtune.analysis.store.records import FORMAT, TrialRecord
 from nrtune.analysis.uncertainty.compared import BETTER, SAME, WORSE
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.intervals import Resampling
+from nrtune.analysis.uncertainty.tested import SELECTED_ON_IT
 from nrtune.analysis.uncertainty.verdict import verdict_of
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.evaluation.metrics import spearman
@@ -201,6 +203,69 @@ def test_a_winner_by_release_that_is_beaten_on_what_is_reported():
     assert found.recommendation.startswith(
         "better is significantly better than chosen on the reported data; use chosen"
     )
+
+
+class WithTest(Stored):
+    """With given predictions of test sequences, beside one element's."""
+
+    def __init__(self, source: Stored, test: dict[str, np.ndarray], activity: np.ndarray) -> None:
+        super().__init__(source.of, source.records())
+        self.test, self.activity = test, activity
+
+    def predictions(self, fingerprint: str) -> Predictions:
+        predicted = self.test[fingerprint.partition("/")[0]]
+        test = pd.DataFrame(
+            {
+                "row": range(len(predicted)),
+                "activity": self.activity,
+                "prediction": predicted,
+                "calibrated_prediction": predicted,
+                "aleatoric_std": np.abs(np.sin(np.arange(len(predicted)))) + 1,
+            }
+        )
+        return super().predictions(fingerprint)._replace(test=test)  # fmt: skip
+
+
+def test_a_bad_model_cannot_win_for_being_free_of_noise():
+    """Of its floor a winner may not be significantly below the baseline: who predicts nothing is no answer to noise."""
+    generator = np.random.default_rng(3)
+    activity = generator.normal(size=400)
+    test = {name: activity + noise * generator.normal(size=400) for name, noise in
+            (("BASE", 0.5), ("good", 0.4), ("also good", 0.4), ("poor", 30.0))}  # fmt: skip
+    source = stored()
+    noise = {"poor": -0.9, "good": 0.3, "also good": 0.35, "BASE": 0.4}
+    for one in source.records():
+        name = one.name.partition("/")[0]
+        one.metrics.update({"noise/corr_calibrated": noise[name], "val/noise/corr_calibrated": noise[name]})
+    with_test = WithTest(source, test, activity)
+    comparisons = Comparisons(with_test, how=HOW)
+    found = comparisons.compare("noise_resistance")
+    assert (found.winner.trial, found.barred) == ("good", ("poor",))
+    assert found.table["name"].tolist().count("poor") == 1  # shown, and no candidate
+    assert not found.of("poor")["candidate"]
+    assert np.isnan(found.of("poor")["p"])
+    assert comparisons.winner("noise_resistance") == found.winner
+    assert barred_sentence(comparisons, found) == (
+        "significantly worse than the baseline in test Spearman, and no candidates: poor"
+    )
+    assert Comparisons(with_test, how=HOW).compare("overall").barred == ()
+
+
+def test_nothing_is_tested_on_what_it_was_selected_on():
+    class WithRelease(Stored):
+        def predictions(self, fingerprint: str) -> Predictions:
+            test, tables = super().predictions(fingerprint)
+            both = pd.concat([tables["cagi5"], tables["cagi5"].assign(part="release")], ignore_index=True)
+            return Predictions(test, {"cagi5": both})
+
+    own = {"tuned": UseCase(title="Release", metrics={RELEASE + "mean": "max"})}
+    source = WithRelease(OF | stored().of, stored().records())
+    comparisons = Comparisons(source, how=HOW, use_cases={**USE_CASES, **own})
+    found = comparisons.compare("tuned")
+    assert (found.winner.confirmed, found.why_not, found.not_tested) == (True, "", SELECTED_ON_IT)
+    assert found.table["p"].isna().all()
+    assert verdict_of(comparisons, found).recommendation == f"none: {SELECTED_ON_IT}"
+    assert comparisons.compare("overall").not_tested == ""
 
 
 class BesideLines(Stored):
