@@ -85,7 +85,7 @@ def pareto_front(trials: pd.DataFrame, objectives: Sequence[Objective]) -> Front
     """
     if not objectives:
         raise UserError(f"a Pareto front needs an objective, such as {EXAMPLE}")
-    finished = configurations(trials)
+    finished = configurations(trials, pooled=False)
     metrics = [objective.metric for objective in objectives]
     for metric in metrics:
         if metric not in finished or finished[metric].isna().all():

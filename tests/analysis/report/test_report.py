@@ -22,6 +22,7 @@ from nrtune.analysis.store.predictions import Predictions
 from nrtune.analysis.store.records import TrialRecord
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.intervals import Resampling
+from nrtune.orchestrator.views.best import best_table
 
 METRIC, RELEASE = "cagi5/challenge/spearman/all/mean", "cagi5/release/spearman/all/mean"
 OVERALL = {"overall": UseCase(title="CAGI5 Spearman, all variants", metrics={METRIC: "max"})}
@@ -115,6 +116,27 @@ def test_nothing_is_claimed_of_what_was_not_tested(select_on, seeds, why):
     assert "Significantly" not in text
     assert "significantly better" not in text
     assert f"Not tested: {why}." in text
+
+
+def test_what_was_not_tested_is_said_beside_what_was(capsys):
+    """The finalists of one use case were trained again; the best of another was not among them."""
+    pearson, released = METRIC.replace("spearman", "pearson"), RELEASE.replace("spearman", "pearson")
+    source = Stored(2.0)
+    source._tables["DH-001"] = source._tables["RS-001"]
+    records = [*source.records(), record("DH-001", 0.0, "distributional", config={"lr": 0.01, "seed": 0, "loss": "dh"})]
+    for one in records:
+        one.metrics.update({pearson: one.metrics[METRIC], released: 0.9 if one.name == "DH-001" else 0.1})
+    source._records = tuple(records)
+    both = {**OVERALL, "pearson": UseCase(title="CAGI5 Pearson", metrics={pearson: "max"})}
+    found = Comparisons(source, use_cases=both, how=Resampling(resamples=400))
+    assert make_report(found).verdict == (
+        "Significantly better than the baseline (Holm, α = 0.05): RS-001 in overall. Not tested, DH-001 and BASE-001 have"
+        " fewer than 3 seeds: pearson."
+    )
+    best_table(found)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "overall: use RS-001" in printed
+    assert "pearson: train winner and baseline with 3 seeds first" in printed
 
 
 def test_without_predictions_it_says_why_it_can_not_tell():

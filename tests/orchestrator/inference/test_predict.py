@@ -504,7 +504,7 @@ def test_output_is_whole_or_not_at_all(tmp_path, fasta, monkeypatch):
 
 @pytest.fixture(scope="module")
 def campaign(simulated_folder, simulated_data, tmp_path_factory) -> Path:
-    """A campaign of untrained models: two trials, the better one with two replicates."""
+    """A campaign of untrained models: two trials, the better one with three replicates."""
     folder = tmp_path_factory.mktemp("predict") / "campaign"
     about = {"settings": {}, "data": {"name": "d", "length": 230}, "cagi5": {"matched": ["SIM1"]}}
     ledger = open_ledger(folder, "campaign", {"command": "search", "select_on": "val"}, about, must_exist=False)
@@ -515,6 +515,7 @@ def campaign(simulated_folder, simulated_data, tmp_path_factory) -> Path:
             ("RS-002", 0.5, 0, None),
             ("RS-002/s1", 0.4, 1, "RS-002"),
             ("RS-002/s2", 0.6, 2, "RS-002"),
+            ("RS-002/s3", 0.5, 3, "RS-002"),
         ]
     ):
         config = TrialConfig.from_flat({**preset("small"), "seed": seed, "lr": 1e-3 * (1 + number)})
@@ -537,7 +538,7 @@ def campaign(simulated_folder, simulated_data, tmp_path_factory) -> Path:
 
 def test_which_models_predict(campaign):
     use_case = "in_distribution"
-    assert predictor_of(campaign, use_case).trials == ("RS-002/s1", "RS-002/s2")
+    assert predictor_of(campaign, use_case).trials == ("RS-002/s1", "RS-002/s2", "RS-002/s3")
     assert predictor_of(campaign, use_case, trial="RS-001").trials == ("RS-001",)
     assert predictor_of(campaign, use_case, ensemble=2).trials == ("RS-002", "RS-001")
     with pytest.raises(UserError, match="has no trial RS-01; did you mean 'RS-001'"):
@@ -613,7 +614,7 @@ def test_plain_sequences(campaign, tmp_path, monkeypatch, capsys):
     assert (code, out) == (0, "some.nrtune.csv\n")
     table = pd.read_csv("some.nrtune.csv")
     assert table["name"].tolist() == ["a", "b"]
-    models = [predictor_module.load_model(campaign / "trials" / f) for f in ("f2", "f3")]
+    models = [predictor_module.load_model(campaign / "trials" / f) for f in ("f2", "f3", "f4")]
     means = np.stack([model.predict([whole, whole[:229] + "N"]).mean for model in models])
     np.testing.assert_allclose(table["prediction"], means.mean(axis=0), atol=1e-6)
     assert (table["low"] < table["prediction"]).all()
