@@ -32,7 +32,7 @@ from nrtune.analysis.store.records import STATUSES
 from nrtune.analysis.uncertainty.compared import BETTER, SAME, WORSE, Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.student import SIGNIFICANT
-from nrtune.analysis.uncertainty.verdict import verdict_of
+from nrtune.analysis.uncertainty.verdict import Verdict, verdict_of
 from nrtune.analysis.wording import count, label, listed, number, phrase
 
 NO_IMPROVEMENT = "No significant improvement over the baseline on these variants"
@@ -235,14 +235,29 @@ def _robustness(comparisons: Comparisons, found: Mapping[str, Comparison]) -> It
                 stay += set(one.left_out.values()) == {one.winner.trial}
         said = f"Who would win were an element left out of the selection: {stay} of {len(rows)} winners would stay."
         yield Table(said, columns, tuple(rows))
-    detectable = {name: one.minimum_detectable for name, one in found.items() if one.minimum_detectable is not None}
-    if detectable:
+    verdicts = {name: verdict_of(comparisons, one) for name, one in found.items() if one.power is not None}
+    if verdicts:
         yield Heading("Minimum detectable improvement")
         yield Table(
-            "The improvement over the baseline that would be significant, after the correction, in 80 of 100 such campaigns.",
-            (Column("Use case"), Column("Improvement", True)),
-            tuple((text_cell(_plain(name)), number_cell(value)) for name, value in detectable.items()),
+            "The improvement over the baseline that would be significant, after the correction, in 80 of 100 such campaigns; and"
+            " how many seeds of either the improvement that was seen would need for that, were it real.",
+            (
+                Column("Use case"),
+                Column("Detectable", True),
+                Column("Seen", True),
+                Column("Seeds", True),
+                Column("Needed", True),
+            ),
+            tuple(tuple(_power_row(name, one)) for name, one in verdicts.items()),
         )
+
+
+def _power_row(name: str, verdict: Verdict) -> Iterator[Cell]:
+    yield text_cell(_plain(name))
+    for value, signed in ((verdict.minimum_detectable_improvement, False), (verdict.improvement, True)):
+        yield number_cell(math.nan if value is None else value, signed=signed)
+    for seeds in (verdict.seeds["winner"], verdict.seeds_needed):
+        yield Cell("–" if seeds is None else str(seeds), seeds)
 
 
 def _reference_lines(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Iterator[Block]:

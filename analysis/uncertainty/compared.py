@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from nrtune.analysis.selection.winners import Winner
+from nrtune.analysis.uncertainty.power import Power
 from nrtune.analysis.uncertainty.student import SIGNIFICANT
 
 BETTER, SAME, WORSE = "better", "not significantly different", "worse"
@@ -32,7 +33,7 @@ class Comparison:
     with behind_low and behind_high; against_winner, BETTER, SAME or WORSE of what was tested against it, else ""; rank
     with rank_low and rank_high, and probability_best, over candidates alone. For a use case of several metrics the value is
     the mean percentile rank. p, ranks and probabilities are missing where nothing was tested.
-    minimum_detectable: the winner's improvement that would be significant in 80 of 100 such campaigns.
+    power: what the test of the winner against the baseline could have found; None where there was none.
     barred: what may not win, as it is significantly worse than the baseline in the use case's floor. left_out: the winner
     when an element is left out of the selection. why_not: why there are no intervals, or "".
     not_tested: why the winner was not tested against the baseline, or "". against_non_neural: BETTER, SAME or WORSE than the
@@ -41,7 +42,7 @@ class Comparison:
 
     winner: Winner
     table: pd.DataFrame
-    minimum_detectable: float | None
+    power: Power | None
     barred: tuple[str, ...]
     left_out: Mapping[str, str]
     why_not: str

@@ -84,9 +84,9 @@ class Comparisons:
         elif values is None:
             why_not = f"stored predictions do not tell {', '.join(field.rule.metrics)}"
         not_tested = why_not or not_tested_because(found, winner, field.rule)
-        detectable = None
+        power = None
         if resampler is not None and values is not None:
-            detectable = fill_in(found, resampler, values, winner, tested=not not_tested)
+            power = fill_in(found, resampler, values, winner, tested=not not_tested)
             non_neural = self._against_non_neural(resampler, winner, field.rule)
         best_first = (
             -found["value"]
@@ -97,7 +97,7 @@ class Comparisons:
         return Comparison(
             winner=winner,
             table=found.reset_index(drop=True),
-            minimum_detectable=detectable,
+            power=power,
             barred=barred,
             left_out=others,
             why_not=why_not,

@@ -63,7 +63,7 @@ class Resampling:
 class Configuration(NamedTuple):
     """What is compared: a name, and the predictions of its trainings with their seeds (one without replicates).
 
-    family: whose variance over seeds a single training has; "" for what no seed changes.
+    family: whose variance over seeds its trainings have; "" for what no seed changes.
     """
 
     name: str
@@ -75,8 +75,8 @@ class Configuration(NamedTuple):
 class Resampler:
     """Resamples metrics of configurations, each metric once.
 
-    `matched`: the elements that a mean is over where the predictions do not say. seed_variance: what is known of it, for single
-    trainings. Raises UserError where the configurations were not scored on the same rows.
+    `matched`: the elements that a mean is over where the predictions do not say. seed_variance: what is known of it beyond
+    these configurations. Raises UserError where the configurations were not scored on the same rows.
     """
 
     def __init__(
@@ -231,13 +231,11 @@ class Resampler:
             tuple(configuration.seeds for configuration in self.configurations),
             members.block_freedom,
             members.bound,
-            np.array([self._unseen(name, configuration) for configuration in self.configurations], np.float64),
+            np.array([self._seed_variance(name, of) for of in self.configurations], np.float64),
         )
 
-    def _unseen(self, metric: str, of: Configuration) -> Pooled:
-        if self.seed_variance is None or len(of.seeds) > 1 or not of.family:
-            return UNKNOWN
-        return self.seed_variance.of(metric, of.family)
+    def _seed_variance(self, metric: str, of: Configuration) -> Pooled:
+        return self.seed_variance.of(metric, of.family) if self.seed_variance and of.family else UNKNOWN
 
 
 def _apart(rows: pd.DataFrame, block: int) -> Ints:

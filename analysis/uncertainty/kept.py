@@ -16,6 +16,7 @@ from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.store.records import TrialRecord
 from nrtune.analysis.uncertainty.compared import Comparison
 from nrtune.analysis.uncertainty.intervals import Resampling
+from nrtune.analysis.uncertainty.power import Power
 from nrtune.trainables.core.files import write_atomically
 
 FORMAT = 5
@@ -49,7 +50,8 @@ def read_kept(path: Path) -> tuple[dict[str, Comparison], dict[str, str]]:
     for name, fields in stored["found"].items():
         winner = fields["winner"] | {key: tuple(fields["winner"][key]) for key in ("aliases", "trainings")}
         read = {"winner": Winner(**winner), "table": pd.DataFrame(fields["table"]), "barred": tuple(fields["barred"])}
-        found[name] = Comparison(**fields | read)
+        power = None if fields["power"] is None else Power(**fields["power"])
+        found[name] = Comparison(**fields | read | {"power": power})
     return found, stored["missing"]
 
 
@@ -59,7 +61,8 @@ def keep(path: Path, found: Mapping[str, Comparison], missing: Mapping[str, str]
     for name, comparison in found.items():
         table = comparison.table.to_dict("records")
         fields = {field.name: getattr(comparison, field.name) for field in dataclasses.fields(comparison)}
-        stored[name] = fields | {"winner": dataclasses.asdict(comparison.winner), "table": table}
+        power = None if comparison.power is None else dataclasses.asdict(comparison.power)
+        stored[name] = fields | {"winner": dataclasses.asdict(comparison.winner), "table": table, "power": power}
     text = json.dumps({"found": stored, "missing": missing})
     try:
         write_atomically(path, lambda temporary: temporary.write_text(text))

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import nctdtrinc, stdtr, stdtrit
+from scipy.special import stdtr, stdtrit
 
 from nrtune.analysis.uncertainty.bootstrap import Floats
 
@@ -24,8 +24,8 @@ class Resampled:
     """A metric of C configurations.
 
     estimate: (C,). samples: (C, resamples). of_seed, seeds: each training's own value, and its seed. block_freedom: blocks
-    that were free to vary. bound: no value lies further from 0. unseen: what the seed of a single training adds to the
-    variance, which no resample holds, and its degrees of freedom, (C, 2); zeros where that is nothing or unknown.
+    that were free to vary. bound: no value lies further from 0. seed_variance: that of one training, pooled over more than these
+    configurations, and its degrees of freedom, (C, 2); zeros where it is unknown, or a seed changes nothing.
     """
 
     estimate: Floats
@@ -34,7 +34,7 @@ class Resampled:
     seeds: tuple[tuple[int, ...], ...]
     block_freedom: int
     bound: float = math.inf
-    unseen: Floats | None = None
+    seed_variance: Floats | None = None
 
     def map(self, function: Callable[[Floats], Floats]) -> Resampled:
         """The metric after an elementwise function, such as np.abs or np.negative."""
@@ -46,26 +46,19 @@ class Resampled:
             self.seeds,
             self.block_freedom,
             self.bound,
-            self.unseen,
+            self.seed_variance,
         )
-
-    def unseen_of(self, *numbers: int) -> tuple[float, float]:
-        """The unseen variance of a sum or difference of configurations, and its degrees of freedom, the fewer of them."""
-        known = [] if self.unseen is None else [self.unseen[number] for number in numbers if self.unseen[number, 1] > 0]
-        if not known:
-            return 0.0, 1.0
-        return float(sum(variance for variance, _ in known)), float(min(freedom for _, freedom in known))
 
 
 SIGNIFICANT = 0.05
 """The level of every claim, after Holm's correction for the number of candidates."""
 
-POWER = 0.8
-"""How often an improvement as large as the minimum detectable one is found to be significant."""
-
 
 class Interval(NamedTuple):
-    """Estimates (C,) with the ends of their intervals and two-sided p-values of being 0; standard errors, degrees of freedom."""
+    """Estimates (C,) with the ends of their intervals and two-sided p-values of being 0; standard errors, degrees of freedom.
+
+    of_seeds, seed_freedom: the part of the squared error that is due to seeds, and its degrees of freedom.
+    """
 
     estimate: Floats
     low: Floats
@@ -73,6 +66,8 @@ class Interval(NamedTuple):
     p: Floats
     error: Floats
     freedom: Floats
+    of_seeds: Floats
+    seed_freedom: Floats
 
     @property
     def holds_zero(self) -> NDArray[np.bool_]:
@@ -80,57 +75,60 @@ class Interval(NamedTuple):
         return ~((self.low > 0) | (self.high < 0))
 
 
+class _Part(NamedTuple):
+    """A part of a variance with its degrees of freedom."""
+
+    variance: float
+    freedom: float
+
+
+_NOTHING = _Part(0.0, 1.0)
+
+
 def own_intervals(resampled: Resampled, level: float) -> Interval:
     """The interval of each configuration's own value."""
-    spread = [_variance_of_mean(values) for values in resampled.of_seed]
-    unseen = [resampled.unseen_of(number) for number in range(len(resampled.estimate))]
-    found = _intervals(resampled.estimate, resampled.samples, np.array(spread), np.array(unseen), resampled, level)
+    count = len(resampled.estimate)
+    drawn = [_variance_of_mean(values) for values in resampled.of_seed]
+    of_seeds = [_pooled(resampled, number) or drawn[number] for number in range(count)]
+    found = _intervals(resampled.estimate, resampled.samples, drawn, of_seeds, resampled, level)
     bound = resampled.bound
     return found._replace(low=found.low.clip(-bound, bound), high=found.high.clip(-bound, bound))
 
 
 def paired_differences(resampled: Resampled, reference: int, level: float) -> Interval:
     """The interval of each configuration's value less that of the one at index `reference`, paired."""
-    spread = [_spread_of_difference(resampled, number, reference) for number in range(len(resampled.estimate))]
     count = len(resampled.estimate)
-    unseen = [resampled.unseen_of(number, reference) if number != reference else (0.0, 1.0) for number in range(count)]
+    drawn = [_spread_of_difference(resampled, number, reference) for number in range(count)]
+    of_seeds = [_seeds_of_difference(resampled, number, reference) or drawn[number] for number in range(count)]
     estimate = resampled.estimate - resampled.estimate[reference]
     differences = resampled.samples - resampled.samples[reference]
-    return _intervals(estimate, differences, np.array(spread), np.array(unseen), resampled, level)
+    return _intervals(estimate, differences, drawn, of_seeds, resampled, level)
 
 
 def _intervals(
-    estimate: Floats, samples: Floats, of_seeds: Floats, unseen: Floats, resampled: Resampled, level: float
+    estimate: Floats,
+    samples: Floats,
+    drawn: Sequence[_Part],
+    of_seeds: Sequence[_Part],
+    resampled: Resampled,
+    level: float,
 ) -> Interval:
-    """of_seeds: the part of each variance that is due to seeds; unseen: what is to be added; variance, degrees of freedom."""
-    variance = ignoring_nan(np.nanvar, samples, ddof=1)
-    variance = np.where(np.isfinite(estimate), variance, np.nan)
-    due_to_seeds, seed_freedom = of_seeds[:, 0], of_seeds[:, 1]
-    due_to_blocks = np.maximum(variance - due_to_seeds, 0)
-    variance = variance + unseen[:, 0]
+    """drawn: what seeds have added to the variance of the samples; of_seeds: what they are taken to add instead."""
+    spread = ignoring_nan(np.nanvar, samples, ddof=1)
+    spread = np.where(np.isfinite(estimate), spread, np.nan)
+    of_blocks = np.maximum(spread - [part.variance for part in drawn], 0)
+    due_to_seeds, seed_freedom = np.array(of_seeds).T
+    block_freedom = max(resampled.block_freedom, 1)
+    variance = of_blocks + due_to_seeds
     with np.errstate(invalid="ignore", divide="ignore"):
-        freedom = (due_to_seeds + due_to_blocks + unseen[:, 0]) ** 2 / (
-            due_to_seeds**2 / seed_freedom
-            + due_to_blocks**2 / max(resampled.block_freedom, 1)
-            + unseen[:, 0] ** 2 / unseen[:, 1]
-        )
-    freedom = np.where(np.isfinite(freedom), freedom, max(resampled.block_freedom, 1))
+        freedom = variance**2 / (due_to_seeds**2 / seed_freedom + of_blocks**2 / block_freedom)
+    freedom = np.where(np.isfinite(freedom), freedom, block_freedom)
     error = np.sqrt(variance)
     half = stdtrit(freedom, (1 + level) / 2) * error
     with np.errstate(invalid="ignore", divide="ignore"):
         p = 2 * stdtr(freedom, -np.abs(estimate) / error)
     p = np.where(estimate == 0, 1.0, p)
-    return Interval(estimate, estimate - half, estimate + half, p, error, freedom)
-
-
-def minimum_detectable(error: float, freedom: float, comparisons: int) -> float:
-    """The difference that is significant with probability POWER, of a standard error and its degrees of freedom.
-
-    By the noncentral t distribution. comparisons: how many are made; the smallest p of them is what Holm's method
-    multiplies by all.
-    """
-    critical = stdtrit(freedom, 1 - SIGNIFICANT / 2 / comparisons)
-    return float(nctdtrinc(freedom, 1 - POWER, critical) * error)
+    return Interval(estimate, estimate - half, estimate + half, p, error, freedom, due_to_seeds, seed_freedom)
 
 
 def holm(p: Floats) -> Floats:
@@ -143,22 +141,48 @@ def holm(p: Floats) -> Floats:
     return corrected
 
 
-def _variance_of_mean(values: Floats) -> tuple[float, float]:
-    """The variance of a mean over n seeds and its degrees of freedom; (0, 1) for one."""
+def _variance_of_mean(values: Floats) -> _Part:
+    """The variance of a mean over n seeds, by these alone; nothing for one."""
     if len(values) < 2:
-        return 0.0, 1.0
-    return float(np.var(values, ddof=1)) / len(values), len(values) - 1.0
+        return _NOTHING
+    return _Part(float(np.var(values, ddof=1)) / len(values), len(values) - 1.0)
 
 
-def _spread_of_difference(resampled: Resampled, one: int, other: int) -> tuple[float, float]:
+def _spread_of_difference(resampled: Resampled, one: int, other: int) -> _Part:
     """What seeds add to the variance of a difference of two means: paired where both have the same seeds."""
     first, second = resampled.of_seed[one], resampled.of_seed[other]
     if resampled.seeds[one] == resampled.seeds[other]:
         return _variance_of_mean(first - second)
-    (v1, f1), (v2, f2) = _variance_of_mean(first), _variance_of_mean(second)
-    if v1 + v2 == 0:
-        return 0.0, 1.0
-    return v1 + v2, (v1 + v2) ** 2 / (v1**2 / f1 + v2**2 / f2)
+    return _sum(_variance_of_mean(first), _variance_of_mean(second))
+
+
+def _pooled(resampled: Resampled, number: int) -> _Part | None:
+    """The variance of a configuration's mean over its seeds by the pooled variance of one; None where that is unknown."""
+    if resampled.seed_variance is None or not resampled.seed_variance[number, 1] > 0:
+        return None
+    variance, freedom = resampled.seed_variance[number]
+    return _Part(float(variance) / len(resampled.of_seed[number]), float(freedom))
+
+
+def _seeds_of_difference(resampled: Resampled, one: int, other: int) -> _Part | None:
+    """The same of a difference; None where it is of neither known, or of one and the same."""
+    pooled = resampled.seed_variance
+    first, second = _pooled(resampled, one), _pooled(resampled, other)
+    if one == other or pooled is None or (first is None and second is None):
+        return None
+    if first is not None and second is not None and (pooled[one] == pooled[other]).all():
+        return _Part(first.variance + second.variance, first.freedom)  # one estimate, used twice
+    return _sum(
+        first or _variance_of_mean(resampled.of_seed[one]), second or _variance_of_mean(resampled.of_seed[other])
+    )
+
+
+def _sum(one: _Part, other: _Part) -> _Part:
+    """Of independent parts (Satterthwaite)."""
+    variance = one.variance + other.variance
+    if variance == 0:
+        return _NOTHING
+    return _Part(variance, variance**2 / (one.variance**2 / one.freedom + other.variance**2 / other.freedom))
 
 
 def ignoring_nan(function: Callable[..., Floats], values: Floats, axis: int = 1, **more: int) -> Floats:

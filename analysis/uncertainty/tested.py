@@ -16,7 +16,8 @@ from nrtune.analysis.selection.winners import Winner
 from nrtune.analysis.uncertainty.bootstrap import Floats
 from nrtune.analysis.uncertainty.compared import word_for
 from nrtune.analysis.uncertainty.intervals import Resampler
-from nrtune.analysis.uncertainty.student import Resampled, holm, minimum_detectable
+from nrtune.analysis.uncertainty.power import Power
+from nrtune.analysis.uncertainty.student import Resampled, holm
 from nrtune.analysis.wording import listed
 from nrtune.trainables.evaluation.metrics import ranks
 
@@ -117,8 +118,8 @@ def _lowest_where_undefined(samples: Floats) -> Floats:
     return np.where(np.isfinite(samples), samples, -np.inf)
 
 
-def fill_in(table: pd.DataFrame, resampler: Resampler, values: Values, winner: Winner, *, tested: bool) -> float | None:
-    """Fill in the table's intervals and, where they are tested, p-values and ranks; return the minimum detectable improvement."""
+def fill_in(table: pd.DataFrame, resampler: Resampler, values: Values, winner: Winner, *, tested: bool) -> Power | None:
+    """Fill in the table's intervals and, where they are tested, p-values and ranks; return the test's power."""
     names, candidate = list(table["name"]), table["candidate"].to_numpy(bool)
     own = resampler.interval(values.shown)
     table["low"], table["high"] = own.low, own.high
@@ -147,5 +148,14 @@ def fill_in(table: pd.DataFrame, resampler: Resampler, values: Values, winner: W
     first = place == 1  # aliases share the first rank
     table.loc[candidate, "probability_best"] = (first / first.sum(axis=0)).mean(axis=1)
     at = names.index(winner.trial)
-    found = minimum_detectable(float(over.error[at]), float(over.freedom[at]), int(candidate.sum()))
-    return found if math.isfinite(found) else None
+    if not math.isfinite(over.error[at]):
+        return None
+    return Power(
+        of_seeds=float(over.of_seeds[at]),
+        seed_freedom=float(over.seed_freedom[at]),
+        of_blocks=float(over.error[at] ** 2 - over.of_seeds[at]),
+        block_freedom=max(values.oriented.block_freedom, 1),
+        seeds=max(winner.replicates, 1),
+        comparisons=int(candidate.sum()),
+        pooled=resampler.seed_variance is not None and resampler.seed_variance.configurations > 0,
+    )

@@ -24,8 +24,9 @@ class Verdict:
     seeds: how many trainings winner and baseline are means of. improvement: over the baseline, + is better; interval: its ends.
     p_adjusted: for the number of candidates (Holm). significantly_worse, not_significantly_different, significantly_better:
     the other candidates against the winner, on the reported data.
-    minimum_detectable_improvement: what would be significant in 80 of 100 such campaigns. recommended_trial: None
-    where nothing carries a recommendation.
+    minimum_detectable_improvement: what would be significant in 80 of 100 such campaigns. seeds_needed: of either, for the
+    improvement, were it real, to be significant in as many; None where it is none, or no number of seeds would do.
+    recommended_trial: None where nothing carries a recommendation.
     """
 
     use_case: str
@@ -42,6 +43,7 @@ class Verdict:
     not_significantly_different: tuple[str, ...]
     significantly_better: tuple[str, ...]
     minimum_detectable_improvement: float | None
+    seeds_needed: int | None
     recommendation: str
     recommended_trial: str | None
 
@@ -55,6 +57,16 @@ class Verdict:
         if not self.is_tested or self.p_adjusted is None:
             return self.against_baseline
         return f"{_AGAINST_BASELINE[self.against_baseline]} (adjusted p {p_value(self.p_adjusted)})"
+
+    def power_sentence(self) -> str:
+        """What could have been found, and how many seeds what was seen would need; "" where nothing was tested."""
+        if self.minimum_detectable_improvement is None or self.improvement is None:
+            return ""
+        said = f"minimum detectable improvement (80 % power): {self.minimum_detectable_improvement:.3f}"
+        if self.against_baseline != SAME or self.improvement <= 0:
+            return said
+        needed = f"needs {self.seeds_needed} seeds" if self.seeds_needed else "needs more variants, whatever the seeds"
+        return f"{said}; {self.improvement:+.3f} {needed} (has {self.seeds['winner']})"
 
     def to_dict(self) -> dict[str, Any]:
         """What JSON has of it."""
@@ -71,7 +83,7 @@ _AGAINST_BASELINE = {
 def verdict_of(comparisons: Comparisons, comparison: Comparison) -> Verdict:
     """What a comparison carries."""
     winner, row = comparison.winner, comparison.of(comparison.winner.trial)
-    against = _against_baseline(comparison)
+    against, power = _against_baseline(comparison), comparison.power
     seeds = {"winner": max(winner.replicates, 1)}
     if winner.baseline is not None:
         seeds["baseline"] = max(int(comparison.of(winner.baseline)["replicates"]), 1)
@@ -92,7 +104,8 @@ def verdict_of(comparisons: Comparisons, comparison: Comparison) -> Verdict:
         significantly_worse=comparison.against_winner(WORSE),
         not_significantly_different=comparison.against_winner(SAME),
         significantly_better=better,
-        minimum_detectable_improvement=comparison.minimum_detectable,
+        minimum_detectable_improvement=None if power is None else power.minimum_detectable(),
+        seeds_needed=None if power is None else power.seeds_for(float(row["improvement"])),
         recommendation=recommendation,
         recommended_trial=trial,
     )

@@ -167,9 +167,8 @@ def _uncertainty(comparisons: Comparisons, comparison: Comparison) -> list[str]:
         ):
             if names:
                 lines.append(f"{word}: {listed(names)}")
-    if verdict.minimum_detectable_improvement is not None:
-        least = verdict.minimum_detectable_improvement
-        lines.append(f"minimum detectable improvement (80 % power): {least:.3f}")
+    if power := verdict.power_sentence():
+        lines.append(power)
     lines.append(verdict.recommendation)
     if comparison.left_out:
         said = [f"{element}: {name}" for element, name in comparison.left_out.items()]

@@ -118,8 +118,8 @@ def test_a_comparison_is_read_off_the_predictions():
     assert found.of("poor")["probability_best"] == 0
     # The baseline is compared to, and does not compete.
     assert found.table.loc[found.table["name"] == "BASE", ["rank", "probability_best", "p_holm"]].isna().all(axis=None)
-    assert found.minimum_detectable is not None
-    assert 0 < found.minimum_detectable < 0.4
+    assert found.power is not None
+    assert 0 < found.power.minimum_detectable() < 0.4
 
 
 def test_p_is_corrected_for_the_candidates_alone():
@@ -157,7 +157,7 @@ def test_without_predictions_there_is_a_winner_and_a_reason():
     found = Comparisons(source, how=HOW).compare("overall")
     assert found.winner.trial in ("good", "also good")
     assert found.why_not == "no predictions are stored with these trials"
-    assert found.minimum_detectable is None
+    assert found.power is None
     assert found.not_tested == found.why_not
     assert found.table[["low", "improvement", "rank"]].isna().all(axis=None)
     assert Comparisons(source, how=HOW).value_intervals([CHALLENGE + "mean"])["name"].tolist() == list(source.of)
@@ -324,7 +324,7 @@ def test_a_campaign_keeps_its_comparisons(tmp_path, monkeypatch):
         assert missing_again == missing
         kept, fresh = again["overall"], found["overall"]
         assert (kept.winner, kept.left_out, kept.why_not) == (fresh.winner, fresh.left_out, fresh.why_not)
-        assert kept.minimum_detectable == pytest.approx(fresh.minimum_detectable)
+        assert kept.power == fresh.power
         assert (kept.not_tested, kept.against_non_neural) == (fresh.not_tested, fresh.against_non_neural)
         pd.testing.assert_frame_equal(kept.table, fresh.table, check_dtype=False, rtol=1e-9)
         with pytest.raises(AssertionError, match="made again"):

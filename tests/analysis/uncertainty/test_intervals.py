@@ -19,7 +19,8 @@ from nrtune.analysis.uncertainty.bootstrap import (
     spearman_samples,
 )
 from nrtune.analysis.uncertainty.intervals import Configuration, Resampler, Resampling
-from nrtune.analysis.uncertainty.student import holm, minimum_detectable
+from nrtune.analysis.uncertainty.power import minimum_detectable
+from nrtune.analysis.uncertainty.student import holm
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.randomness import derive_generator
 

@@ -52,9 +52,9 @@ def test_a_single_training_has_it_in_its_interval():
     generator = np.random.default_rng(1)
     samples = generator.normal(0, 0.03, (3, 4000))
     values = tuple(np.array([value]) for value in (0.3, 0.35, 0.4))
-    unseen = np.array([[0.0004, 20.0], [0.0004, 20.0], [0.0, 0.0]])
+    seed_variance = np.array([[0.0004, 20.0], [0.0004, 20.0], [0.0, 0.0]])
     without = Resampled(np.array([0.3, 0.35, 0.4]), samples, values, ((0,), (1,), (2,)), 50)
-    with_seeds = Resampled(without.estimate, samples, values, without.seeds, 50, unseen=unseen)
+    with_seeds = Resampled(without.estimate, samples, values, without.seeds, 50, seed_variance=seed_variance)
     plain, own = own_intervals(without, 0.95), own_intervals(with_seeds, 0.95)
     assert own.error[:2] ** 2 == pytest.approx(plain.error[:2] ** 2 + 0.0004)
     assert own.error[2] == plain.error[2]
@@ -75,7 +75,7 @@ def test_single_trainings_intervals_cover_their_configuration():
     estimate = truth + generator.normal(0, seed_sd, 400) + block
     samples = estimate[:, None] + generator.normal(0, block_sd, (400, 300))
     values, seeds = tuple(estimate[:, None]), tuple((number,) for number in range(400))
-    own = own_intervals(Resampled(estimate, samples, values, seeds, 40, unseen=np.tile(pooled, (400, 1))), 0.95)
+    own = own_intervals(Resampled(estimate, samples, values, seeds, 40, seed_variance=np.tile(pooled, (400, 1))), 0.95)
     covered = ((own.low <= truth) & (truth <= own.high)).mean()
     bare = own_intervals(Resampled(estimate, samples, values, seeds, 40), 0.95)
     assert 0.91 < covered < 0.99
