@@ -16,6 +16,7 @@ from command_line import Command
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.store.records import TrialRecord, read_records
 from nrtune.analysis.uncertainty.comparison import Comparisons
+from nrtune.analysis.uncertainty.verdict import verdict_of
 from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.campaign.replication import Replication, prepare_replication
 from nrtune.orchestrator.campaign.run import run_campaign
@@ -175,10 +176,19 @@ def test_status_and_trials_show_replicates_apart(replicated, capsys):
     shown = capsys.readouterr().out
     assert max(map(len, shown.splitlines())) <= 80
     assert all(name in shown for name in found)
-    winner = Comparisons(open_campaign(replicated)).find("overall").winner  # from the means of what was replicated
-    of_finalists = [record for record in found.values() if record.family != "baseline"]
-    assert winner.candidates == len({record.replicate_of for record in of_finalists})
-    assert winner.replicates == sum(record.replicate_of == winner.trial for record in of_finalists) > 1
+    winner = Comparisons(open_campaign(replicated)).find("overall").winner
+    assert (winner.candidates, winner.replicates, winner.confirmed) == (2, 0, False)  # two seeds confirm nobody
+
+
+@pytest.mark.slow
+def test_three_seeds_confirm_a_winner(replicated, tmp_path):
+    folder = Path(shutil.copytree(replicated, tmp_path / "copy"))
+    assert run_campaign(replication(folder, seeds=3)).state == "finished"
+    comparisons = Comparisons(open_campaign(folder))
+    winner = comparisons.find("overall").winner
+    assert (winner.candidates, winner.replicates, winner.confirmed) == (1, 3, True)
+    assert winner.trainings == tuple(f"{winner.trial}/s{seed}" for seed in (1, 2, 3))
+    assert verdict_of(comparisons, comparisons.compare("overall")).is_tested
 
 
 @pytest.mark.parametrize("more_trials", [False, pytest.param(True, marks=pytest.mark.slow)])
