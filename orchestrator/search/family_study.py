@@ -126,7 +126,8 @@ class FamilyStudy:
             if not self._fill_queue({*known, *reserved}):
                 break
             # A sampler of its own for each proposal: what it draws does not depend on restarts.
-            self.study.sampler = make_sampler(self.sampler, derive_seed(self.seed, self.name, made, attempt))
+            seed = derive_seed(self.seed, self.name, made, attempt)
+            self.study.sampler = make_sampler(self.sampler, seed, self._teaching_points())
             trial = self.study.ask()
             config = self.make_config(self.family.flat(self._suggest(trial)))
             fingerprint = self.fingerprint_of(config)
@@ -198,6 +199,18 @@ class FamilyStudy:
                 self.study.enqueue_trial(values)
                 return True
         return False
+
+    def _teaching_points(self) -> int:
+        """How many starting points the sampler has learned from, or may yet: it waits for none that failed.
+
+        One that repeats another family's trial counts as failed.
+        """
+        failed = {
+            trial.user_attrs[PUBLISHED]
+            for trial in self.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+            if PUBLISHED in trial.user_attrs and _SETTLED & trial.user_attrs.keys()
+        }
+        return sum(published not in failed for published, _ in self.family.starting_points())
 
     def _suggest(self, trial: optuna.trial.Trial) -> dict[str, Any]:
         chosen: dict[str, Any] = dict(self.family.fixed)

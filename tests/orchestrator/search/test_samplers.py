@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 
@@ -13,8 +14,8 @@ from nrtune.analysis.store.records import TrialRecord
 from nrtune.orchestrator.search.family_study import FamilyStudy
 from nrtune.orchestrator.search.grid import VALUES, Grid, shuffled, values_of
 from nrtune.orchestrator.search.optuna_storage import open_storage, open_study
-from nrtune.orchestrator.search.samplers import POPULATION
-from nrtune.search_spaces import FAMILIES, Choice, Family, Float, Int
+from nrtune.orchestrator.search.samplers import POPULATION, RANDOM, start_up
+from nrtune.search_spaces import FAMILIES, Choice, Family, Float, Int, Published
 from nrtune.trainables.training.config import TrialConfig, preset
 
 SAMPLERS = ("tpe", "nsga2", "random", "grid")
@@ -129,6 +130,61 @@ def test_tpe_does_not_look_at_the_values_of_pruned_trials(tmp_path):
             family.tell(record, None if pruned else worth(record, ("maximize",)))
         found.append(known)
     assert found[0] == found[1]
+
+
+def with_points(count):
+    """The family with so many starting points."""
+    published = [
+        Published(name=f"RS{n}", seed=42, parameters={"encoder": "factorized", "loss.k": 1 + n / 9})
+        for n in range(count)
+    ]
+    return dataclasses.replace(RS, published=tuple(published))
+
+
+def proposed(folder, sampler, family, sign, failing=(), repeated=(), count=30):
+    """Fingerprints of proposals, each ended before the next, of a search that likes large k, or small with the other sign.
+
+    failing: numbers of those that fail. repeated: fingerprints of trials that another family has. The study is opened anew
+    before each.
+    """
+    known, told = list(repeated), {}
+    for number in range(count):
+        study = open_family(folder, sampler, family=family)
+        study.reconcile(told, lambda record: 0.0)
+        proposal = study.propose(known)
+        known.append(proposal.fingerprint)
+        status = "failed" if number in failing else "pruned" if number % 7 == 6 and sampler == "tpe" else "finished"
+        record = ended(proposal, status)
+        told[proposal.fingerprint] = record
+        study.tell(record, sign * proposal.config["loss.k"] if status == "finished" else None)
+    return known[len(repeated) :]
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+@pytest.mark.parametrize("points", [0, 5, 20])
+def test_a_sampler_begins_after_its_start_up(points, sampler, tmp_path):
+    """Until then values change nothing; from then on they do."""
+    family = with_points(points)
+    begins = start_up(sampler, points)
+    assert begins == {"tpe": points + RANDOM, "nsga2": max(points, POPULATION)}[sampler]
+    up, down = (proposed(tmp_path / str(sign), sampler, family, sign) for sign in (1, -1))
+    assert up[:begins] == down[:begins]
+    assert up[begins:] != down[begins:]
+    if sampler == "tpe":  # two proposals of it are seldom alike
+        assert up[begins] != down[begins]
+
+
+def test_tpe_does_not_wait_for_starting_points_that_failed(tmp_path):
+    """Nor for one that another family has trained: of five, one is that and two fail."""
+    family = with_points(5)
+    elsewhere = make_config(family.flat(family.starting_points()[3][1])).fingerprint()
+    up, down = (
+        proposed(tmp_path / str(sign), "tpe", family, sign, failing=(0, 2), repeated=[elsewhere], count=10)
+        for sign in (1, -1)
+    )
+    begins = 4 + RANDOM
+    assert up[:begins] == down[:begins]
+    assert up[begins] != down[begins]
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
