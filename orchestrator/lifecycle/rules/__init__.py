@@ -62,5 +62,10 @@ def make_rule(epochs: int, stopping: EarlyStopping) -> Rule:
 
 
 def default_grace(epochs: int) -> int:
-    """A ninth of the budget, at least 2 epochs: before that a one-cycle schedule has shown little."""
-    return max(2, epochs // 9)
+    """A ninth of the budget, so that a factor of 3 makes two rungs, a ninth and a third; where that is an epoch, a third.
+
+    Rounded up, as a rung near the end saves little and costs a value; at least 2 epochs, as before that a one-cycle schedule
+    has shown little.
+    """
+    ninth = math.ceil(epochs / 9)
+    return max(2, ninth if ninth > 1 else math.ceil(epochs / 3))

@@ -94,7 +94,14 @@ def test_rungs_are_those_of_rays_asha(epochs, grace, factor, expected):
 
 def test_the_default_grace_leaves_short_trials_alone():
     assert make_rule(1, EarlyStopping(default_grace(1), 3)).rungs == ()
-    assert make_rule(80, EarlyStopping(default_grace(80), 3)).rungs == (8, 24, 72)
+    assert make_rule(2, EarlyStopping(default_grace(2), 3)).rungs == ()
+
+
+@pytest.mark.parametrize(
+    ("epochs", "expected"), [(3, (2,)), (4, (2,)), (7, (3,)), (9, (3,)), (20, (3, 9)), (80, (9, 27))]
+)
+def test_the_default_grace_puts_no_rung_near_the_end(epochs, expected):
+    assert make_rule(epochs, EarlyStopping(default_grace(epochs), 3)).rungs == expected
 
 
 def test_where_trials_may_be_stopped_they_are_scored():
