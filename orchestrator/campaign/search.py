@@ -10,6 +10,7 @@ from typing import Any
 
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.store.records import MANIFEST, TrialRecord, read_manifest
+from nrtune.orchestrator.campaign.budget import sampler_note, stopping_note
 from nrtune.orchestrator.campaign.checks import check_places, check_tracking_uri, choose_selection, read_data
 from nrtune.orchestrator.campaign.plan import Plan
 from nrtune.orchestrator.campaign.recipe import Recipe, check_noise, recipe_of
@@ -101,11 +102,16 @@ class Search(Plan):
         return super().identity() | chosen | how | {"optuna_storage": self.optuna_storage}
 
     def notes(self) -> list[str]:
-        """What a user should know of the data, and how large the grids are."""
-        if self.settings.sampler != "grid":
-            return super().notes()
-        sizes = [f"{Grid(family).size} of {name}" for name, family in self.searched.items()]
-        return [*super().notes(), f"configurations of the grid, {VALUES} values a number: {', '.join(sizes)}"]
+        """What a user should know of the data, how large the grids are, and what the budget is too small for."""
+        notes = super().notes()
+        if self.settings.sampler == "grid":
+            sizes = [f"{Grid(family).size} of {name}" for name, family in self.searched.items()]
+            notes.append(f"configurations of the grid, {VALUES} values a number: {', '.join(sizes)}")
+        points = {name: len(family.starting_points()) for name, family in self.searched.items()}
+        notes.append(sampler_note(self.settings, points) or "")
+        if self.early_stopping is not None:
+            notes.append(stopping_note(self.settings, self.epochs, self.early_stopping, points) or "")
+        return [note for note in notes if note]
 
     def parameters(self) -> dict[str, Any]:
         """What a tracker shows of the campaign itself."""
