@@ -41,6 +41,7 @@ from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.store.budget import CPU_HOUR, GPU_HOUR, spent
 from nrtune.analysis.store.records import SCORED, benchmarks_of
 from nrtune.analysis.uncertainty.comparison import Comparisons
+from nrtune.analysis.uncertainty.early_stopping import agreements
 from nrtune.analysis.uncertainty.verdict import verdict_of
 from nrtune.analysis.wording import label
 from nrtune.trainables.core.errors import UserError, one_line
@@ -200,6 +201,9 @@ def _budget(comparisons: Comparisons) -> Iterator[Block]:
 
 def _how(comparisons: Comparisons) -> Iterator[Block]:
     yield Heading("How it was run")
+    for agreement in agreements(comparisons.source):
+        said = agreement.sentence()
+        yield Paragraph(f"{said[:1].upper()}{said[1:]}.")
     facts: dict[str, Any] = {"campaign": comparisons.source.name}
     source = comparisons.source
     if isinstance(source, CampaignFolder):

@@ -196,9 +196,9 @@ def _run(settings: RunSettings) -> None:
     why = f" ({outcome.why})" if outcome.why not in ("", outcome.state) else ""
     typer.echo(f"{outcome.state}{why}: {counts}", err=True)
     from nrtune.orchestrator.state.locations import MLFLOW
-    from nrtune.orchestrator.views.status import shared_and_duplicate, tracker_line
+    from nrtune.orchestrator.views.status import remarks, tracker_line
 
-    for sentence in shared_and_duplicate(plan.folder):
+    for sentence in remarks(plan.folder):
         typer.echo(fitted(sentence), err=True)
     if outcome.state == "interrupted":
         typer.echo("the same command again goes on from here", err=True)

@@ -20,6 +20,7 @@ from nrtune.analysis.report.summaries import (
 from nrtune.analysis.selection.use_cases import UseCase
 from nrtune.analysis.uncertainty.compared import SAME, Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
+from nrtune.analysis.uncertainty.early_stopping import agreements
 from nrtune.analysis.uncertainty.ensemble import Ensemble
 from nrtune.analysis.uncertainty.verdict import replicate_first, verdict_of
 from nrtune.analysis.wording import listed, p_value, phrase, short_name
@@ -57,6 +58,8 @@ def best_table(comparisons: Comparisons) -> None:
         out.print(f"Trials left out for want of a metric: {', '.join(left_out)}.")
     for reason in missing.values():
         out.print(reason)
+    for agreement in agreements(comparisons.source):
+        out.print(agreement.sentence())
 
 
 def _advice(comparisons: Comparisons, found: Mapping[str, Comparison]) -> list[str]:
@@ -131,6 +134,7 @@ def best_text(comparisons: Comparisons, use_case: str) -> str:
     if winner.without_metric:
         lines.append(f"{winner.without_metric} trials lack a metric of this use case and were left out")
     lines += _uncertainty(comparisons, comparison)
+    lines += [agreement.sentence() for agreement in agreements(comparisons.source)]
     if winner.note:
         lines.append(winner.note)
     lines += ["configuration:", *(f"  {key}: {value}" for key, value in best.config.items())]

@@ -14,6 +14,7 @@ from rich.console import Console
 from nrtune.analysis.sources.open import open_campaign, open_folder
 from nrtune.analysis.store.duplicates import find_duplicates
 from nrtune.analysis.store.records import read_manifest, read_status
+from nrtune.analysis.uncertainty.early_stopping import agreements
 from nrtune.orchestrator.state.ledger import is_running
 from nrtune.orchestrator.state.locations import MLFLOW, tracker_of, tracking_uri
 from nrtune.orchestrator.views.tables import by_status, cell, print_table
@@ -77,16 +78,18 @@ def status_text(source: str | Path) -> str:
         value = trial["val_spearman"]
         seen = f", val Spearman {value:.3f}" if value is not None else ""
         lines.append(f"  running {trial['name']}: epoch {trial['epoch']} of {trial['epochs']}{seen}")
-    return "\n".join([*lines, *shared_and_duplicate(folder), tracker_line(folder)])
+    return "\n".join([*lines, *remarks(folder), tracker_line(folder)])
 
 
-def shared_and_duplicate(folder: Path) -> list[str]:
-    """What a user should know of trials that are one, or might as well be: a sentence each."""
+def remarks(folder: Path) -> list[str]:
+    """What a user should know of trials that are one, or might as well be, and of what early stopping looked at."""
+    campaign = open_campaign(folder)
     # Replicates of trials that are alike are alike too: that is said once.
-    records = [record for record in open_campaign(folder).records() if record.replicate_of is None]
+    records = [record for record in campaign.records() if record.replicate_of is None]
     shared = [f"{name} is {record.name}" for record in records for name in record.aliases]
     sentences = [f"trained once, under two names: {'; '.join(shared)}"] if shared else []
-    return sentences + [f"warning: {alike.sentence()}" for alike in find_duplicates(records)]
+    sentences += [f"warning: {alike.sentence()}" for alike in find_duplicates(records)]
+    return sentences + [agreement.sentence() for agreement in agreements(campaign)]
 
 
 def trials_table(source: str, *, family: str | None, sort: str | None, ascending: bool) -> pd.DataFrame:
