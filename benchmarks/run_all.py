@@ -39,6 +39,7 @@ SMALL = (
     ("orchestration", "--most 300"),
     ("intervals", "--trials 20 --resamples 2000"),
     ("simulated_truth", "--seeds 2 --epochs 2"),
+    ("regret", "--seeds 4"),
     ("checks", "--times 1"),
 )
 """Each benchmark's name and options. One thread is used where a benchmark does not say otherwise."""

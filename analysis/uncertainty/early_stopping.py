@@ -54,7 +54,8 @@ class Agreement:
 
     def sentence(self) -> str:
         """What a user should know of it, in one sentence."""
-        head = f"early stopping looked at {LOOKED_AT}, the objective is {self.objective}: "
+        objective = self.objective.metric + (", to be small" if self.objective.direction == "min" else "")
+        head = f"early stopping looked at {LOOKED_AT}, the objective is {objective}: "
         if math.isnan(self.correlation):
             why = (
                 f"only {count(self.finished, 'trial')} finished with both"

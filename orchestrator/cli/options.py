@@ -161,7 +161,7 @@ Scheduler = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Stops trials that fall behind: asha, hyperband or median; or none. [default: asha]",
+        help="Stops trials that fall behind on validation: asha, hyperband or median; or none. [default: asha]",
         autocompletion=completing(schedulers),
     ),
 ]

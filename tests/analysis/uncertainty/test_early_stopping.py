@@ -39,7 +39,7 @@ def test_the_correlation_is_spearmans_over_finished_trials():
     assert found.correlation == pytest.approx(spearmanr(validation, values).statistic, abs=1e-12)
     assert (found.finished, found.stopped, found.objective) == (25, 3, Objective(RELEASE, "max"))
     assert found.low < found.correlation < found.high
-    assert "the objective is cagi5/release/spearman/all/mean:max" in found.sentence()
+    assert "the objective is cagi5/release/spearman/all/mean: over" in found.sentence()
     assert f"over the 25 trials that finished their Spearman correlation is {found.correlation:.2f}" in found.sentence()
     assert "the 3 stopped ones left out" in found.sentence()
 
@@ -49,6 +49,7 @@ def test_agreement_is_plus_where_small_is_good():
     metric = "val/noise/corr"
     (found,) = agreements(source(validation, -values, metric=metric, objectives=(f"{metric}:min",)))
     assert found.correlation == pytest.approx(spearmanr(validation, values).statistic, abs=1e-12)
+    assert "the objective is val/noise/corr, to be small" in found.sentence()
     assert "(+: they agree)" in found.sentence()
 
 
