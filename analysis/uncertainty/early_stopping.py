@@ -83,6 +83,7 @@ def agreements(source: Trials) -> list[Agreement]:
     """How val/spearman and each objective agree; none where no trial was stopped, nor for val/spearman itself.
 
     Over a search's own trials: replicates are more seeds of some of them, and were not stopped.
+    What finished is what validation let through: over all trials, the stopped ones included, the correlation may be another.
     """
     own = [record for record in source.records() if record.replicate_of is None]
     stopped = sum(record.status == PRUNED for record in own)

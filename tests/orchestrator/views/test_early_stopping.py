@@ -18,7 +18,9 @@ RELEASE, CHALLENGE = (f"cagi5/{part}/spearman/all/mean" for part in ("release", 
 @pytest.fixture
 def campaign(tmp_path):
     """Twelve finished trials whose validation says nothing of the release part, and one that was stopped."""
-    ledger = open_ledger(tmp_path / "c", "c", {"command": "search", "select_on": "release"}, {}, must_exist=False)
+    ledger = open_ledger(
+        tmp_path / "c", "c", {"command": "search", "select_on": "release", "tracking_uri": None}, {}, must_exist=False
+    )
     generator = np.random.default_rng(3)
     for number in range(12):
         validation, release = generator.random(2)
