@@ -113,7 +113,7 @@ class Best:
 
     @property
     def predictions(self) -> Mapping[str, Path]:
-        """Files of predictions by what they are of."""
+        """Files of predictions by what they are of; `prediction` and `variant_effect` are the model's own output."""
         return self.trial.predictions
 
     @functools.cached_property

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.files import BEST
 from nrtune.trainables.data.sequences import to_tokens
+from nrtune.trainables.evaluation.calibration import Calibration, why_unusable
 from nrtune.trainables.evaluation.predictions import Predicted
 from nrtune.trainables.evaluation.scoring import predict
 from nrtune.trainables.models.model import Model
@@ -21,39 +22,62 @@ from nrtune.trainables.training.config import TrialConfig
 
 
 class SequenceModel:
-    """A trained model: `config`, `fingerprint`, the `length` of the sequences it was trained on, the torch `model`."""
+    """A trained model: `config`, `fingerprint`, the `length` of the sequences it was trained on, the torch `model`.
 
-    def __init__(self, config: TrialConfig, fingerprint: str, length: int, model: Model) -> None:
+    `calibration` is from the output of `model` to log2(RNA/DNA), None where its checkpoint has none; with slope 0, for a
+    model that gave every validation sequence one value, all sequences are predicted alike and all effects are 0.
+    """
+
+    def __init__(
+        self, config: TrialConfig, fingerprint: str, length: int, model: Model, calibration: Calibration | None
+    ) -> None:
         self.config = config
         self.fingerprint = fingerprint
         self.length = length
         self.model = model
+        self.calibration = calibration
 
     def __repr__(self) -> str:
-        return f"SequenceModel({self.fingerprint}: {self.config.encoder.name()}, sequences of {self.length} bases)"
+        scale = "not calibrated" if self.calibration is None else str(self.calibration)
+        return f"SequenceModel({self.fingerprint}: {self.config.encoder.name()}, sequences of {self.length} bases, {scale})"
 
-    def predict(self, sequences: Sequence[str]) -> Predicted:
+    def predict(self, sequences: Sequence[str], *, raw: bool = False) -> Predicted:
         """Predict log2(RNA/DNA) for n sequences of `length` bases (ACGTN, either case).
 
-        Returned are `mean` (n,) and `log_variance` (n,), that of the noise, None for a point head. Raises UserError for
-        another length or letter.
+        Returned are `mean` (n,) and `log_variance` (n,), that of the noise, None for a point head. raw: the mean is the
+        model's own output, on the scale that its loss gave it.
+
+        Raises UserError for another length or letter and, unless raw, for a model without a calibration or with a falling
+        one.
         """
         tokens = to_tokens(sequences, "sequences")
         if len(tokens) and tokens.shape[1] != self.length:
             raise UserError(
                 f"sequences have {tokens.shape[1]} bases and the model was trained on {self.length}; pad them with N"
             )
-        if not len(tokens):
-            return Predicted(np.empty(0, np.float32), None)
-        device = next(self.model.parameters()).device
-        return predict(self.model, torch.from_numpy(tokens).to(device))
+        return self.predict_tokens(tokens.reshape(-1, self.length), raw=raw)
 
-    def variant_effect(self, ref: Sequence[str], alt: Sequence[str]) -> NDArray[np.float32]:
-        """Return prediction(alt) − prediction(ref) (n,), log2, for n pairs of sequences. Raises UserError as `predict`."""
+    def predict_tokens(self, tokens: NDArray[np.uint8], *, raw: bool = False) -> Predicted:
+        """Predict for tokens (n, length), otherwise as `predict`."""
+        calibration = None if raw else self._usable_calibration()
+        device = next(self.model.parameters()).device
+        found = predict(self.model, torch.from_numpy(tokens).to(device))
+        return found if calibration is None else found._replace(mean=calibration.apply(found.mean))
+
+    def variant_effect(self, ref: Sequence[str], alt: Sequence[str], *, raw: bool = False) -> NDArray[np.floating]:
+        """Return prediction(alt) − prediction(ref) (n,), log2, for n pairs of sequences.
+
+        raw: the difference of the model's own outputs. Raises UserError as `predict`.
+        """
         if len(ref) != len(alt):
             raise UserError(f"there are {len(ref)} ref and {len(alt)} alt sequences; give one of each a variant")
-        effect: NDArray[np.float32] = self.predict(alt).mean - self.predict(ref).mean
+        effect: NDArray[np.floating] = self.predict(alt, raw=raw).mean - self.predict(ref, raw=raw).mean
         return effect
+
+    def _usable_calibration(self) -> Calibration | None:
+        if why := why_unusable(self.calibration):
+            raise UserError(f"model {self.fingerprint}: {why}; raw=True gives its own output")
+        return self.calibration
 
 
 def load_model(path: str | os.PathLike[str], *, device: str = "cpu") -> SequenceModel:
@@ -68,4 +92,5 @@ def load_model(path: str | os.PathLike[str], *, device: str = "cpu") -> Sequence
     model = config.build_model().to(device)
     model.load_state_dict(content["state"])
     model.eval()
-    return SequenceModel(config, content["fingerprint"], content["length"], model)
+    calibration = Calibration(**content["calibration"]) if "calibration" in content else None  # none in 0.1.0
+    return SequenceModel(config, content["fingerprint"], content["length"], model, calibration)

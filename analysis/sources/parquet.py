@@ -41,7 +41,7 @@ def unit(column: str) -> str:
     if column in _UNITS:
         return _UNITS[column]
     if last == "mse":
-        return "log2(RNA/DNA)^2"
+        return "(model output - log2(RNA/DNA))^2"
     if "/n/" in column:
         return "variants"
     return "correlation" if "/" in column else ""

@@ -17,19 +17,25 @@ from nrtune.trainables.core.files import TEST, predictions_file, write_atomicall
 from nrtune.trainables.data.benchmarks import VariantSet
 from nrtune.trainables.data.dataset import Dataset
 from nrtune.trainables.evaluation import metrics
+from nrtune.trainables.evaluation.calibration import Calibration
 
 
 class Predicted(NamedTuple):
-    """Predictions for n sequences: mean (n,) in log2(RNA/DNA); log_variance (n,), None for a point head."""
+    """Predictions for n sequences.
 
-    mean: NDArray[np.float32]
+    mean (n,): a model's own output, float32, or log2(RNA/DNA), float64, where it is calibrated. log_variance (n,) of the
+    noise, log2(RNA/DNA) squared; None for a point head.
+    """
+
+    mean: NDArray[np.floating]
     log_variance: NDArray[np.float32] | None
 
 
 class Score(NamedTuple):
-    """Metrics by name; one row a test sequence; by benchmark, one row a variant."""
+    """Metrics by name, of a model's own output; its calibration; one row a test sequence; by benchmark, one row a variant."""
 
     metrics: dict[str, float]
+    calibration: Calibration
     test: pd.DataFrame
     effects: Mapping[str, pd.DataFrame] = MappingProxyType({})
 
@@ -50,7 +56,7 @@ def score_predictions(
     """
     rows = {split: dataset.rows(split) for split in ("val", "test")}
     found: dict[str, float] = {}
-    calibration = metrics.affine_fit(of_split["val"].mean, dataset.activity[rows["val"]])
+    calibration = Calibration.fit(of_split["val"].mean, dataset.activity[rows["val"]])
     for split, predicted in of_split.items():
         activity = dataset.activity[rows[split]]
         found |= prefixed(split, metrics.in_distribution(predicted.mean, activity))
@@ -72,7 +78,7 @@ def score_predictions(
     for variants, table in effects:
         found |= variant_metrics(variants, table["variant_effect"].to_numpy())
         tables[variants.benchmark] = table
-    return Score(found, _test_table(dataset, rows["test"], test), tables)
+    return Score(found, calibration, _test_table(dataset, rows["test"], test, calibration), tables)
 
 
 def store_predictions(found: Score, folder: Path) -> None:
@@ -118,12 +124,19 @@ def prefixed(prefix: str, found: dict[str, float]) -> dict[str, float]:
     return {f"{prefix}/{name}": value for name, value in found.items()}
 
 
-def _test_table(dataset: Dataset, rows: NDArray[np.int64], predicted: Predicted) -> pd.DataFrame:
-    """row (index in the data set), activity, aleatoric_std, prediction, log_variance; what is unknown is left out."""
+def _test_table(
+    dataset: Dataset, rows: NDArray[np.int64], predicted: Predicted, calibration: Calibration
+) -> pd.DataFrame:
+    """A row a test sequence; what is unknown is left out.
+
+    row (index in the data set), activity, prediction (the model's own output), calibrated_prediction (log2(RNA/DNA)),
+    aleatoric_std, log_variance, noise_free.
+    """
     columns: dict[str, NDArray[np.generic]] = {
         "row": rows,
         "activity": dataset.activity[rows],
         "prediction": predicted.mean,
+        "calibrated_prediction": calibration.apply(predicted.mean),
     }
     if dataset.aleatoric_std is not None:
         columns["aleatoric_std"] = dataset.aleatoric_std[rows]

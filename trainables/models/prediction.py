@@ -12,8 +12,8 @@ from torch import Tensor
 class Prediction(NamedTuple):
     """What a model says of n sequences.
 
-    mean (n,) in log2(RNA/DNA); log_variance (n,), None for a point head; embedding (n, D); auxiliary losses of the
-    encoder by name.
+    mean (n,), on the scale that the loss gives it; log_variance (n,), None for a point head; embedding (n, D); auxiliary
+    losses of the encoder by name.
     """
 
     mean: Float[Tensor, " n"]

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from nrtune.trainables.evaluation.calibration import Calibration
 from nrtune.trainables.evaluation.predictions import Score
 from nrtune.trainables.models.model import Model
 from nrtune.trainables.training.config import TrialConfig
@@ -19,13 +20,14 @@ from nrtune.trainables.training.training_data import TrainingData
 class FitResult(NamedTuple):
     """A trained trial. The model holds the weights of the best validation epoch, which the score is of.
 
-    metrics: by name, such as test/spearman; NaN where undefined. history: of each epoch, by name. test: a row a test
-    sequence. effects: by benchmark, a row a variant.
+    calibration: from the model's output to log2(RNA/DNA). metrics: by name, such as test/spearman; NaN where undefined.
+    history: of each epoch, by name. test: a row a test sequence. effects: by benchmark, a row a variant.
     """
 
     config: TrialConfig
     fingerprint: str
     model: Model
+    calibration: Calibration
     metrics: dict[str, float]
     history: list[dict[str, float]]
     test: pd.DataFrame
@@ -62,6 +64,7 @@ def fit(
         config,
         training.fingerprint,
         training.model,
+        final.calibration,
         final.metrics,
         training.history,
         final.test,

@@ -30,7 +30,7 @@ from nrtune.trainables.training.optimiser import AdamW
 from nrtune.trainables.training.training_data import TrainingData
 
 COLLAPSED = 1e-6
-"""Validation predictions that spread less than this (log2), relative to their size, are a constant in float32."""
+"""Validation predictions that spread less than this, relative to their size, are a constant in float32."""
 
 
 class Diverged(RuntimeError):
@@ -255,6 +255,7 @@ class Training:
             "length": self.data.dataset.length,
             "epoch": self.best_epoch,
             "state": {name: value.cpu() for name, value in self.best.items()},
+            "calibration": found.calibration._asdict(),  # of these weights, in one file with them
         }
         checkpoint.save(folder / BEST, content)
         store_predictions(found, folder)

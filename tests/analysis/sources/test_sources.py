@@ -101,7 +101,7 @@ def test_parquet_has_typed_columns_with_units(tmp_path):
     units = {field.name: (field.metadata or {}).get(b"unit", b"").decode() for field in schema}
     assert units["seconds"] == "s"
     assert units["test/spearman"] == "correlation"
-    assert units["test/mse"] == "log2(RNA/DNA)^2"
+    assert units["test/mse"] == "(model output - log2(RNA/DNA))^2"
     assert units["cagi5/release/n/all/HBB"] == "variants"
     assert (units["epochs"], units["best_epoch"], units["loss"]) == ("epochs", "epoch", "")
 

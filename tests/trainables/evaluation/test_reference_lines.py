@@ -157,7 +157,7 @@ def test_a_reference_scores_as_a_trial_does(name, simulated_data: TrainingData):
     assert found.defined() == again.defined()
     assert set(found.defined()) <= set(found.metrics)
     assert {"test/mse", "noise/corr", "test/noise_free_spearman", "cagi5/release/hc_lc_gap"} <= set(found.metrics)
-    assert list(found.test) == ["row", "activity", "prediction", "aleatoric_std", "noise_free"]
+    assert list(found.test) == ["row", "activity", "prediction", "calibrated_prediction", "aleatoric_std", "noise_free"]
     effect = found.effects["cagi5"]["alt_prediction"] - found.effects["cagi5"]["ref_prediction"]
     assert (found.effects["cagi5"]["variant_effect"] == effect).all()
     assert len(found.effects["cagi5"]) == len(simulated_data.benchmark("cagi5"))

@@ -13,9 +13,11 @@ import torch
 
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.files import BEST, HISTORY, LAST, predictions_file, write_atomically
-from nrtune.trainables.data.sequences import reverse_complement
+from nrtune.trainables.data.sequences import reverse_complement, to_text
 from nrtune.trainables.encoders import ENCODERS
-from nrtune.trainables.inference import load_model
+from nrtune.trainables.evaluation.calibration import Calibration
+from nrtune.trainables.evaluation.metrics import affine_fit
+from nrtune.trainables.inference import SequenceModel, load_model
 from nrtune.trainables.losses import LOSSES, Progress
 from nrtune.trainables.models.heads import HEADS
 from nrtune.trainables.samplers import SAMPLERS
@@ -156,6 +158,7 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_been(flat, stop_after
     assert report.score.metrics == pytest.approx(whole.metrics, rel=0, abs=0, nan_ok=True)
     for name in map(predictions_file, ("test", "cagi5")):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert load_model(tmp_path / "cut").calibration == load_model(tmp_path / "whole").calibration == whole.calibration
 
 
 def test_scoring_in_between_changes_nothing(simulated_data, tmp_path):
@@ -221,22 +224,109 @@ def test_shared_arrays_may_be_read_only_and_stay_as_they_are(simulated_data):
 
 
 def test_a_model_is_saved_and_loaded(simulated_data, tmp_path):
-    result = fit(config(head="dual", loss="distributional"), simulated_data, folder=tmp_path)
+    result = fit(config(head="dual", loss="distributional", seed=4), simulated_data, folder=tmp_path)
     model = load_model(tmp_path / BEST)
     assert model.config == result.config
     assert model.fingerprint == result.fingerprint
-    rows = simulated_data.dataset.rows("test")
-    sequences = ["".join("ACGTN"[token] for token in simulated_data.dataset.tokens[row]) for row in rows]
+    sequences = sequences_of(simulated_data, "test")
     predicted = load_model(tmp_path).predict(sequences)
-    assert (predicted.mean == result.test["prediction"].to_numpy()).all()
+    assert (predicted.mean == result.test["calibrated_prediction"].to_numpy()).all()
     assert (predicted.log_variance == result.test["log_variance"].to_numpy()).all()
     effect = model.variant_effect(sequences[:2], sequences[1:3])
-    assert effect == pytest.approx(predicted.mean[1:3] - predicted.mean[:2], abs=1e-6)
+    assert effect == pytest.approx(predicted.mean[1:3] - predicted.mean[:2], abs=1e-5)
+    raw = model.predict(sequences, raw=True)
+    assert (raw.mean == result.test["prediction"].to_numpy()).all()
+    assert (raw.log_variance == predicted.log_variance).all()  # log2(RNA/DNA) already: it was compared with s²
+    raw_effect = model.variant_effect(sequences[:2], sequences[1:3], raw=True)
+    assert effect == pytest.approx(model.calibration.slope * raw_effect, rel=1e-5)
+    assert model.predict([]).mean.tolist() == []
     with pytest.raises(UserError, match="trained on 230"):
         model.predict(["ACGT"])
     with pytest.raises(UserError, match=r"load best\.pt"):
         load_model(tmp_path / LAST)
     assert (tmp_path / HISTORY).exists()
+
+
+RANKING = config(loss="rank_stability", seed=4)
+"""One that learns something in three epochs, by chance: most fall short of it."""
+
+
+def sequences_of(data: TrainingData, split: str) -> list[str]:
+    return [to_text(data.dataset.tokens[row]) for row in data.dataset.rows(split)]
+
+
+def line_of_activity(model: SequenceModel, data: TrainingData) -> tuple[float, float]:
+    """Slope and intercept of validation activity on what the model predicts."""
+    return affine_fit(model.predict(sequences_of(data, "val")).mean, data.dataset.activity[data.dataset.rows("val")])
+
+
+def test_a_ranking_loss_predicts_activity_at_any_scale(simulated_data, tmp_path):
+    """Its output six times as wide and 13 higher has the same order, and calibrated it is the same."""
+    training = Training(RANKING, simulated_data, folder=tmp_path)
+    while not training.done:
+        report = training.run_epoch()
+    sequences = sequences_of(simulated_data, "test")
+    first = load_model(tmp_path)
+    with torch.no_grad():
+        for parameter, scale, shift in (("weight", 6, 0), ("bias", 6, 13)):
+            training.best[f"head.mean.{parameter}"].mul_(scale).add_(shift)
+    rescored = training.score()
+    second = load_model(tmp_path)
+    outputs = [model.predict(sequences, raw=True).mean for model in (first, second)]
+    assert outputs[1] == pytest.approx(6 * outputs[0] + 13, abs=1e-4)
+    for model in (first, second):
+        assert line_of_activity(model, simulated_data) == pytest.approx((1, 0), abs=1e-9)
+    predicted = [model.predict(sequences).mean for model in (first, second)]
+    assert predicted[1] == pytest.approx(predicted[0], abs=1e-4)
+    activity = report.score.test["activity"]
+    assert abs(predicted[1].mean() - activity.mean()) < 4 * activity.std() / len(activity) ** 0.5
+    assert predicted[1].std() < activity.std()
+    ranks = ("test/spearman", "cagi5/challenge/spearman/all/mean")
+    assert [rescored.metrics[name] for name in ranks] == pytest.approx(
+        [report.score.metrics[name] for name in ranks], abs=0.01
+    )
+
+
+def test_each_stored_model_has_the_calibration_of_its_own_weights(simulated_data, tmp_path):
+    training = Training(RANKING, simulated_data, folder=tmp_path, score_at=[1])
+    training.run_epoch()
+    early = load_model(tmp_path)
+    assert line_of_activity(early, simulated_data) == pytest.approx((1, 0), abs=1e-9)
+    resumed = open_training(RANKING, simulated_data, folder=tmp_path, score_at=[1])
+    while not resumed.done:
+        resumed.run_epoch()
+    late = load_model(tmp_path)
+    assert resumed.best_epoch > 1
+    assert late.calibration != early.calibration
+    assert line_of_activity(late, simulated_data) == pytest.approx((1, 0), abs=1e-9)
+
+
+def test_a_model_of_before_gives_its_own_output_where_that_is_asked_for(simulated_data, tmp_path):
+    result = fit(config(epochs=1), simulated_data, folder=tmp_path)
+    content = checkpoint.load(tmp_path / BEST)
+    del content["calibration"]
+    checkpoint.save(tmp_path / BEST, content)
+    model, sequences = load_model(tmp_path), sequences_of(simulated_data, "test")
+    assert model.calibration is None
+    assert "not calibrated" in repr(model)
+    for ask in (model.predict, lambda of: model.variant_effect(of, of)):
+        with pytest.raises(UserError, match=r"before models were calibrated: train it again .*raw=True gives its own"):
+            ask(sequences)
+    assert (model.predict(sequences, raw=True).mean == result.test["prediction"].to_numpy()).all()
+
+
+def test_a_constant_has_effects_of_0_and_what_falls_predicts_nothing(simulated_data):
+    result = fit(config(epochs=1), simulated_data)
+    sequences = sequences_of(simulated_data, "test")
+
+    def with_slope(slope: float) -> SequenceModel:
+        return SequenceModel(result.config, result.fingerprint, 230, result.model, Calibration(slope, 0.25))
+
+    assert set(with_slope(0).predict(sequences).mean) == {0.25}
+    assert set(with_slope(0).variant_effect(sequences[:2], sequences[1:3])) == {0}
+    with pytest.raises(UserError, match=r"falls as validation activity rises \(slope -2\).*raw=True gives its own"):
+        with_slope(-2).predict(sequences)
+    assert (with_slope(-2).predict(sequences, raw=True).mean == result.test["prediction"].to_numpy()).all()
 
 
 def test_a_damaged_checkpoint_is_said(tmp_path):
