@@ -12,8 +12,11 @@ import pandas as pd
 
 from nrtune.trainables.core.files import TEST, predictions_file
 from nrtune.trainables.data.benchmarks.cagi5 import HIGH_CONFIDENCE
+from nrtune.trainables.evaluation.metrics import affine_fit
 
 _NOT_NEEDED = frozenset({"ref_prediction", "alt_prediction", "log_variance", "noise_free"})
+
+CALIBRATED = "calibrated_prediction"
 
 ROW_KEYS = ("row", "activity", "element", "part", "matched", "stratum", "chrom", "pos", "ref", "alt", "value")
 """What rows of two tables are compared by, as far as both have it."""
@@ -28,12 +31,25 @@ def same_rows(one: pd.DataFrame, other: pd.DataFrame) -> bool:
 class Predictions(NamedTuple):
     """A model's predictions; the rows are the same for all models of a campaign.
 
-    test: row, activity, prediction and, if it was measured, aleatoric_std; None where there are none. effects: by benchmark
-    the columns of `VariantSet.table` and variant_effect.
+    test: row, activity, prediction, calibrated_prediction and, if it was measured, aleatoric_std; None where there are none.
+    `prediction` is the model's own output, which metrics are made from, `calibrated_prediction` log2(RNA/DNA), by least squares
+    on validation rows whatever the sign of its slope; files of 0.1.0 and other models' have none. effects: by benchmark the
+    columns of `VariantSet.table` and variant_effect, of the model's own output.
     """
 
     test: pd.DataFrame | None
     effects: Mapping[str, pd.DataFrame] = MappingProxyType({})
+
+    def calibrated(self) -> Predictions | None:
+        """The same with `prediction` and `variant_effect` in log2(RNA/DNA); None where they are on no known scale."""
+        if self.test is None or CALIBRATED not in self.test:
+            return None
+        slope, _ = affine_fit(self.test["prediction"].to_numpy(), self.test[CALIBRATED].to_numpy())
+        effects = {
+            name: table.assign(variant_effect=slope * table["variant_effect"].to_numpy(np.float64))
+            for name, table in self.effects.items()
+        }
+        return Predictions(self.test.assign(prediction=self.test[CALIBRATED]), effects)
 
 
 def read_predictions(find: Callable[[str], Path | None], benchmarks: Iterable[str]) -> Predictions:

@@ -13,7 +13,7 @@ import pandas as pd
 from nrtune.analysis.selection.use_cases import USE_CASES, UseCase
 from nrtune.analysis.selection.winners import finalists
 from nrtune.analysis.sources.trials import Trials
-from nrtune.analysis.store.predictions import Predictions, same_rows
+from nrtune.analysis.store.predictions import CALIBRATED, Predictions, same_rows
 from nrtune.analysis.uncertainty.intervals import Configuration, Resampler, Resampling
 from nrtune.analysis.uncertainty.student import Interval
 from nrtune.trainables.core.errors import UserError
@@ -22,7 +22,7 @@ from nrtune.trainables.evaluation.metrics import ranks
 
 MEAN, RANKS = "mean", "rank_average"
 WAYS = (MEAN, RANKS)
-"""The mean of predictions; the mean of their ranks, which does not know that a ranking loss fixes no scale."""
+"""The mean of predictions in log2(RNA/DNA), as `nrtune predict --ensemble` gives it; the mean of their ranks."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,17 +87,24 @@ def ensembles(
 def combine(predictions: Sequence[Predictions], way: str) -> Predictions:
     """One prediction of several, a row a test sequence and a row a variant.
 
-    Ranks are taken within the test split, and within each element and part of the variants: there they are compared.
-    Their means are scaled to lie in (0, 1]. Raises UserError for trials that
-    were not scored on the same rows.
+    A mean is of calibrated predictions, or of the models' own output where one of them has no calibration. Ranks are taken
+    within the test split, and within each element and part of the variants: there they are compared. Their means are scaled
+    to lie in (0, 1]. Raises UserError for trials that were not scored on the same rows.
     """
     first = predictions[0]
     for other in predictions:
         if (other.test is None, set(other.effects)) != (first.test is None, set(first.effects)):
             raise UserError("an ensemble's trials must all have the same kinds of predictions")
+    calibrated = [one for one in map(Predictions.calibrated, predictions if way == MEAN else ()) if one is not None]
+    on_one_scale = len(calibrated) == len(predictions)
+    if on_one_scale:
+        predictions = calibrated
     test = None
     if first.test is not None:
-        test = _combined([one.test for one in predictions if one.test is not None], "prediction", way, [])
+        tables = [one.test.drop(columns=CALIBRATED, errors="ignore") for one in predictions if one.test is not None]
+        test = _combined(tables, "prediction", way, [])
+        if on_one_scale:
+            test[CALIBRATED] = test["prediction"]
     effects = {}
     for name, table in first.effects.items():
         within = [column for column in ("element", "part") if column in table]

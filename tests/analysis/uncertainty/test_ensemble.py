@@ -46,6 +46,21 @@ def test_the_mean_and_the_mean_rank():
     assert ranks.effects["cagi5"]["variant_effect"].tolist() == [0.75, 0.75, 0.5, 1.0]
 
 
+def test_a_mean_is_of_calibrated_predictions():
+    """The first is on a scale ten times as wide, and would decide alone."""
+    first, second = predictions([10.0, 30.0, 20.0], [50.0, 10.0]), predictions([3.0, 1.0, 2.0], [1.0, -1.0])
+    first.test["calibrated_prediction"] = [0.0, 2.0, 1.0]  # a tenth, less 1
+    second.test["calibrated_prediction"] = [3.5, 1.5, 2.5]
+    mean = combine([first, second], MEAN)
+    assert mean.test["prediction"].tolist() == mean.test["calibrated_prediction"].tolist() == [1.75] * 3
+    assert mean.effects["cagi5"]["variant_effect"].tolist() == pytest.approx([3.0, 0.0])
+    assert "calibrated_prediction" not in combine([first, second], RANKS).test
+    del second.test["calibrated_prediction"]  # of a campaign of before
+    mixed = combine([first, second], MEAN)
+    assert mixed.test["prediction"].tolist() == [6.5, 15.5, 11.0]
+    assert "calibrated_prediction" not in mixed.test
+
+
 def test_other_rows_are_refused():
     with pytest.raises(UserError, match="not scored on the same rows"):
         combine([predictions([0.0], [1.0, 2.0]), predictions([0.0, 1.0], [1.0, 2.0])], MEAN)
