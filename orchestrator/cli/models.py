@@ -45,6 +45,10 @@ def predict(
         ),
     ] = None,
     both_strands: Annotated[bool, typer.Option("--both-strands", help="Mean of both strands' predictions.")] = False,
+    raw: Annotated[
+        bool,
+        typer.Option("--raw", help="The model's own output, on the scale that its loss gave it, not log2(RNA/DNA)."),
+    ] = False,
     trial: Annotated[str | None, typer.Option(help="This trial predicts, whatever won.")] = None,
     ensemble: Annotated[
         int | None, typer.Option(min=2, help="Mean of so many of the use case's best trials, by selection data.")
@@ -55,9 +59,10 @@ def predict(
 ) -> None:
     """Predict effects of the variants of a VCF, or the activity of sequences, with a use case's winner.
 
-    An effect is log2 activity with the alternative less that with the reference, each in a window with the variant in the
-    middle. After `nrtune replicate` it is the mean over the winner's replicates, with a 95 % interval of their spread; so
-    with --ensemble over the trials. Alleles that can't be predicted are counted, by reason.
+    An effect is log2(RNA/DNA) with the alternative less that with the reference, each in a window with the variant in the
+    middle. A model's own output is brought to that scale by the affine map that fits its validation data. After
+    `nrtune replicate` an effect is the mean over the winner's replicates, with a 95 % interval of their spread; so with
+    --ensemble over the trials. Alleles that can't be predicted are counted, by reason.
     """
     from nrtune.orchestrator.inference.predict import check_options, run_sequences, run_vcf
     from nrtune.orchestrator.inference.predictor import predictor_of
@@ -71,6 +76,7 @@ def predict(
         select_on=select_on,
         use_cases=own_use_cases(use_cases),
         both_strands=both_strands,
+        raw=raw,
         device=device,
     )
     if vcf is not None and fasta is not None:

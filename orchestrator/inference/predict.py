@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,7 +40,10 @@ def run_vcf(vcf: Path, fasta: Path, out: Path | None, predictor: Predictor) -> N
     """Predict a VCF's variants, print the files that were written, and say what was left out."""
     out = out or Path(f"{vcf.name.removesuffix('.gz').removesuffix('.vcf')}.nrtune.vcf.gz")
     counts = predict_vcf(vcf, fasta, out, predictor, say=_say)
-    _say(f"{predictor.what}: {counts.predicted} alleles predicted, {sum(counts.skipped.values())} not")
+    _say(
+        f"{predictor.what}: {counts.predicted} alleles predicted, {sum(counts.skipped.values())} not ({predictor.scale})"
+    )
+    _say_constant(predictor)
     for reason, count in counts.skipped.items():
         _say(f"  {REASONS[reason]}: {count}")
     if counts.skipped.get("reference_mismatch", 0) > counts.predicted:
@@ -54,7 +58,8 @@ def run_sequences(sequences: Path, out: Path | None, predictor: Predictor) -> No
     """Predict plain sequences, a row each, and print the table's path."""
     out = out or Path(f"{sequences.stem}.nrtune.csv")
     rows = predict_sequences(sequences, out, predictor)
-    _say(f"{predictor.what}: {rows} sequences predicted")
+    _say(f"{predictor.what}: {rows} sequences predicted ({predictor.scale})")
+    _say_constant(predictor)
     typer.echo(out)
 
 
@@ -65,15 +70,16 @@ def predict_sequences(sequences: Path, out: Path, predictor: Predictor) -> int:
     outside ACGTN, and a file that is none.
     """
     rows = 0
+    schema = SCHEMA.with_metadata({b"nrtune": json.dumps(predictor.about).encode()})
 
     def write(path: Path) -> None:
         nonlocal rows
         kind = pq.ParquetWriter if out.suffix == ".parquet" else pyarrow.csv.CSVWriter
-        with kind(str(path), SCHEMA) as writer:
+        with kind(str(path), schema) as writer:
             for names, tokens in _sequences(sequences, predictor.length):
                 means = means_of(predictor.predict(tokens))
                 columns = [pa.array(names), *(pa.array(column, from_pandas=True) for column in means)]
-                writer.write_table(pa.table(columns, schema=SCHEMA))
+                writer.write_table(pa.table(columns, schema=schema))
                 rows += len(names)
 
     try:
@@ -110,6 +116,11 @@ def _padded(path: Path, name: str, sequence: str, length: int) -> NDArray[np.uin
     first = (length - len(sequence)) // 2
     padded[first : first + len(sequence)] = to_tokens([sequence], f"{path}: {name}")[0]
     return padded
+
+
+def _say_constant(predictor: Predictor) -> None:
+    for trial in predictor.constant:
+        _say(f"  {trial} told no validation sequence from another: it predicts one activity for all, and effects of 0")
 
 
 def _say(sentence: str) -> None:

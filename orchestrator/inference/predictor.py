@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.metadata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.files import BEST
 from nrtune.trainables.data.sequences import reverse_complement
-from nrtune.trainables.evaluation.scoring import predict
+from nrtune.trainables.evaluation.calibration import why_unusable
 from nrtune.trainables.inference import SequenceModel, load_model
 
 LEVEL = 0.95
@@ -38,7 +39,8 @@ class Means(NamedTuple):
 class Predictor:
     """One model or several: `trials` names them, `what` says in words how they were chosen, `length` bases are shown them.
 
-    both_strands: a prediction is the mean of a sequence's and its reverse complement's.
+    both_strands: a prediction is the mean of a sequence's and its reverse complement's. raw: predictions are the models' own
+    output, not log2(RNA/DNA).
     """
 
     campaign: str
@@ -46,18 +48,40 @@ class Predictor:
     trials: tuple[str, ...]
     models: tuple[SequenceModel, ...]
     both_strands: bool = False
+    raw: bool = False
 
     @property
     def length(self) -> int:
         """Bases of a sequence."""
         return self.models[0].length
 
+    @property
+    def scale(self) -> str:
+        """What the predictions are, in words."""
+        return "raw model output" if self.raw else "log2(RNA/DNA)"
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Where the predictions come from, for the files that hold them; a calibration is (slope, intercept)."""
+        return {"campaign": self.campaign, "what": self.what, "trials": self.trials, "level": LEVEL,
+                "both_strands": self.both_strands, "scale": self.scale,
+                "calibrations": [model.calibration for model in self.models],
+                "version": importlib.metadata.version("nrtune")}  # fmt: skip
+
+    @property
+    def constant(self) -> tuple[str, ...]:
+        """The trials that predict one activity for every sequence, whatever their own output is."""
+        slopes = (None if model.calibration is None else model.calibration.slope for model in self.models)
+        return () if self.raw else tuple(trial for trial, slope in zip(self.trials, slopes, strict=True) if slope == 0)
+
     def predict(self, tokens: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Predictions of each model, (models, n), for tokens (n, length)."""
-        found = np.stack([_predict(model, tokens) for model in self.models])
-        if self.both_strands:
-            found = (found + np.stack([_predict(model, reverse_complement(tokens)) for model in self.models])) / 2
-        return found
+        found = self._of_strand(tokens)
+        return (found + self._of_strand(reverse_complement(tokens))) / 2 if self.both_strands else found
+
+    def _of_strand(self, tokens: NDArray[np.uint8]) -> NDArray[np.float64]:
+        means = [model.predict_tokens(tokens, raw=self.raw).mean for model in self.models]
+        return np.stack(means).astype(np.float64)
 
 
 def means_of(values: NDArray[np.float64]) -> Means:
@@ -81,15 +105,17 @@ def predictor_of(
     select_on: str | None = None,
     use_cases: Mapping[str, UseCase] = USE_CASES,
     both_strands: bool = False,
+    raw: bool = False,
     device: str | None = None,
 ) -> Predictor:
     """The models of a campaign's folder that answer a use case.
 
-    Its winner, as `nrtune best` names it: the mean of the trainings that its values there are means over.
-    trial: that trial's own training instead; ensemble: the mean of so many of the best trials instead. device: a torch
-    device, by default a GPU if there is one.
+    Its winner, as `nrtune best` names it: the mean of the trainings that its values there are means over. Each model is
+    calibrated to log2(RNA/DNA), then they are averaged. trial: that trial's own training instead; ensemble: the mean of so
+    many of the best trials instead; raw: the models' own output. device: a torch device, by default a GPU if there is one.
 
-    Raises UserError where there is no winner, no such trial, or no checkpoint.
+    Raises UserError where there is no winner, no such trial, or no checkpoint and, unless raw, for a model without a
+    calibration or with a falling one.
     """
     if device not in (None, "cpu", "cuda"):
         raise UserError(f"--device {device}: is neither cpu nor cuda")
@@ -109,7 +135,12 @@ def predictor_of(
             what += f" ({winner.trial}), mean of its {len(names)} trainings"
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     models = tuple(load_model(path, device=device) for path in _checkpoints(campaign, names))
-    return Predictor(campaign=campaign.name, what=what, trials=tuple(names), models=models, both_strands=both_strands)
+    for name, model in zip(names, models, strict=True):
+        if not raw and (why := why_unusable(model.calibration)):
+            raise UserError(f"{name}: {why}; --raw gives its own output, --trial takes another")
+    return Predictor(
+        campaign=campaign.name, what=what, trials=tuple(names), models=models, both_strands=both_strands, raw=raw
+    )
 
 
 def _checkpoints(campaign: CampaignFolder, names: Sequence[str]) -> list[Path]:
@@ -127,8 +158,3 @@ def _checkpoints(campaign: CampaignFolder, names: Sequence[str]) -> list[Path]:
             )
         found.append(path)
     return found
-
-
-def _predict(model: SequenceModel, tokens: NDArray[np.uint8]) -> NDArray[np.float64]:
-    device = next(model.model.parameters()).device
-    return predict(model.model, torch.from_numpy(tokens).to(device)).mean.astype(np.float64)

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pysam
 from numpy.typing import NDArray
 
-from nrtune.orchestrator.inference.predictor import LEVEL, Predictor, means_of
+from nrtune.orchestrator.inference.predictor import Predictor, means_of
 from nrtune.orchestrator.inference.variant_file import Variant, VariantFile
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.core.files import write_atomically
@@ -43,9 +43,9 @@ REASONS = {
 """Why an allele has no prediction, as the files have it, and in words."""
 
 _FLOATS = {
-    "NRTUNE_REF": ("ref_prediction", "Predicted activity of the window with REF, log2(RNA/DNA)"),
-    "NRTUNE_ALT": ("alt_prediction", "Predicted activity of the window with ALT, log2(RNA/DNA)"),
-    "NRTUNE_EFFECT": ("variant_effect", "NRTUNE_ALT less NRTUNE_REF"),
+    "NRTUNE_REF": ("ref_prediction", "Prediction for the window with REF, {scale}"),
+    "NRTUNE_ALT": ("alt_prediction", "Prediction for the window with ALT, {scale}"),
+    "NRTUNE_EFFECT": ("variant_effect", "NRTUNE_ALT less NRTUNE_REF, {scale}"),
     "NRTUNE_LOW": ("low", "Lower end of the interval of NRTUNE_EFFECT over trainings, 95 %"),
     "NRTUNE_HIGH": ("high", "Upper end of the interval of NRTUNE_EFFECT over trainings, 95 %"),
 }
@@ -122,12 +122,13 @@ def _survey(path: Path) -> tuple[list[bytes], int]:
 
 def _described(header: Sequence[bytes], predictor: Predictor) -> bytes:
     """A header's text with the fields that are added, and how they came to be."""
-    ours = [f'##INFO=<ID={name},Number=A,Type=Float,Description="{text}">' for name, (_, text) in _FLOATS.items()]
+    ours = [f'##INFO=<ID={name},Number=A,Type=Float,Description="{text.format(scale=predictor.scale)}">'
+            for name, (_, text) in _FLOATS.items()]  # fmt: skip
     why = f"Why there is no prediction: {', '.join(REASONS)}"
     ours.append(f'##INFO=<ID={_SKIPPED},Number=A,Type=String,Description="{why}">')
     what = f"nrtune {importlib.metadata.version('nrtune')}, campaign {predictor.campaign}, {predictor.what}"
     strands = ", both strands" if predictor.both_strands else ""
-    ours.append(f"##nrtune_predict={what} ({' '.join(predictor.trials)}){strands}")
+    ours.append(f"##nrtune_predict={what} ({' '.join(predictor.trials)}){strands}, {predictor.scale}")
     kept = [line for line in header[:-1] if not line.startswith((b"##INFO=<ID=NRTUNE_", b"##nrtune_predict="))]
     return b"\n".join([*kept, *(line.encode() for line in ours), header[-1], b""])
 
@@ -136,9 +137,7 @@ def _write(
     vcf: Path, header: Sequence[bytes], genome: Genome, predictor: Predictor, out: Path, table: Path, packed: bool
 ) -> Counts:
     predicted, skipped = 0, collections.Counter[str]()
-    about = {"campaign": predictor.campaign, "what": predictor.what, "trials": predictor.trials, "level": LEVEL,
-             "both_strands": predictor.both_strands, "version": importlib.metadata.version("nrtune")}  # fmt: skip
-    schema = SCHEMA.with_metadata({b"nrtune": json.dumps(about).encode()})
+    schema = SCHEMA.with_metadata({b"nrtune": json.dumps(predictor.about).encode()})
     with (
         pysam.BGZFile(str(out), "wb", None) if packed else out.open("wb") as written,
         pq.ParquetWriter(str(table), schema) as rows,

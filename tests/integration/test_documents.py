@@ -29,8 +29,8 @@ QUICK = ("--max-concurrent", "1", "--tracking-uri", "sqlite:///mlflow.db")
 """One worker to start, and one database to make for all of a document's campaigns."""
 
 SMALLER = {
-    "data simulate": ["--n", "400"],
-    "search": ["--preset", "small", "--epochs", "1", "--trials", "1", *QUICK],
+    "data simulate": ["--n", "1000"],
+    "search": ["--preset", "small", "--epochs", "4", "--set", "batch_size=32", "--trials", "1", *QUICK],
     "study": ["--preset", "small", "--epochs", "1", "--only", "RS3,B1", *QUICK],
     "replicate": ["--use-case", "low_confidence", "--top", "1", "--seeds", "2", "--max-concurrent", "1"],
     "score": ["--resamples", "200"],
@@ -117,7 +117,7 @@ def _shape(line: str) -> list[str]:
 
 
 @pytest.fixture
-def workplace(simulated_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workplace:
+def workplace(learnable_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workplace:
     """A folder with the files that the documents take as given: simulated ones under the names of real ones."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(PLUGIN_VARIABLE, "")
@@ -127,8 +127,8 @@ def workplace(simulated_folder: Path, tmp_path: Path, monkeypatch: pytest.Monkey
         monkeypatch.delitem(sys.modules, module)  # of another document's folder
     for folder in (Path(), Path("data/lentimpra")):
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(simulated_folder / HDF5_NAME, folder / "lentiMPRA_K562_activity_and_aleatoric_data.h5")
-    elements_of_k562(simulated_folder / "cagi5", Path("cagi5"))
+        shutil.copy(learnable_folder / HDF5_NAME, folder / "lentiMPRA_K562_activity_and_aleatoric_data.h5")
+    elements_of_k562(learnable_folder / "cagi5", Path("cagi5"))
     from_cagi5(Path("cagi5"), Path("data/satmut"))
     rows = [
         pd.read_csv(

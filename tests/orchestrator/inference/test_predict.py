@@ -34,6 +34,7 @@ from nrtune.trainables.data.benchmarks.satmut import read_satmut
 from nrtune.trainables.data.genome import open_genome
 from nrtune.trainables.data.sequences import to_text, to_tokens
 from nrtune.trainables.data.variant_windows import LONGEST, allele_windows, trim
+from nrtune.trainables.evaluation.calibration import Calibration
 from nrtune.trainables.evaluation.scoring import variant_effects, variant_metrics
 from nrtune.trainables.inference import SequenceModel
 from nrtune.trainables.models.prediction import Prediction
@@ -63,11 +64,20 @@ class Weighted(torch.nn.Module):
         return float(sum(self.weights[i, "ACGTN".index(base)].item() for i, base in enumerate(text)))
 
 
-def predictor(*models: Weighted, both_strands: bool = False) -> Predictor:
+AS_IT_IS = Calibration(1.0, 0.0)
+
+
+def predictor(
+    *models: Weighted, calibrations: tuple[Calibration, ...] = (), both_strands: bool = False, raw: bool = False
+) -> Predictor:
     config = TrialConfig.from_flat({**preset("small")})
-    loaded = tuple(SequenceModel(config, "f", LENGTH, model) for model in models or (Weighted(),))  # type: ignore[arg-type]
+    given = models or (Weighted(),)
+    loaded = tuple(
+        SequenceModel(config, "f", LENGTH, model, calibration)  # type: ignore[arg-type]
+        for model, calibration in zip(given, calibrations or (AS_IT_IS,) * len(given), strict=True)
+    )
     names = tuple(f"RS-00{i}" for i in range(len(loaded)))
-    return Predictor(campaign="c", what="a test", trials=names, models=loaded, both_strands=both_strands)
+    return Predictor(campaign="c", what="a test", trials=names, models=loaded, both_strands=both_strands, raw=raw)
 
 
 @pytest.fixture
@@ -181,8 +191,34 @@ def test_the_interval_is_students_t_over_models(tmp_path, fasta):
 
 def test_both_strands_are_averaged():
     model = Weighted()
-    found = predictor(model, both_strands=True).predict(to_tokens(["GTACGGTTCA"], "here"))
-    assert found[0, 0] == pytest.approx((model.of("GTACGGTTCA") + model.of("TGAACCGTAC")) / 2, abs=1e-5)
+    expected = (model.of("GTACGGTTCA") + model.of("TGAACCGTAC")) / 2
+    for raw, of in ((True, expected), (False, 2 * expected - 7)):
+        one = predictor(model, calibrations=(Calibration(2, -7),), both_strands=True, raw=raw)
+        assert one.predict(to_tokens(["GTACGGTTCA"], "here"))[0, 0] == pytest.approx(of, abs=1e-5)
+
+
+def test_each_model_is_calibrated_then_they_are_averaged(tmp_path, fasta):
+    """The mean of raw outputs would be that of the model whose scale is the widest."""
+    models, calibrations = [Weighted(seed) for seed in range(3)], [(0.01, 3.0), (1.0, 0.0), (25.0, -40.0)]
+    vcf = vcf_of(tmp_path / "in.vcf", line("chr1", 8, "G", "T"))
+    of_raw = np.array([[model.of(window) for window in ("GTACGGTTCA", "GTACGTTTCA")] for model in models])
+    of_activity = np.array([a * of + b for (a, b), of in zip(calibrations, of_raw, strict=True)])
+    for raw, of, scale in ((False, of_activity, "log2(RNA/DNA)"), (True, of_raw, "raw model output")):
+        one = predictor(*models, calibrations=tuple(Calibration(*c) for c in calibrations), raw=raw)
+        predict_vcf(vcf, fasta, tmp_path / "out.vcf", one)
+        row = pd.read_parquet(tmp_path / "out.parquet").iloc[0]
+        assert row["ref_prediction"] == pytest.approx(of[:, 0].mean(), abs=1e-4)
+        effects = of[:, 1] - of[:, 0]
+        low, high = stats.t.interval(0.95, 2, loc=effects.mean(), scale=stats.sem(effects))
+        assert row[["variant_effect", "low", "high"]].tolist() == pytest.approx([effects.mean(), low, high], abs=1e-4)
+        written = pysam.VariantFile(str(tmp_path / "out.vcf"))
+        about = {name: written.header.info[f"NRTUNE_{name}"].description for name in ("REF", "ALT", "EFFECT")}
+        assert about["REF"] == f"Prediction for the window with REF, {scale}"
+        assert about["EFFECT"] == f"NRTUNE_ALT less NRTUNE_REF, {scale}"
+        assert f", {scale}\n" in str(written.header).partition("##nrtune_predict=")[2]
+        assert next(iter(written)).info["NRTUNE_EFFECT"][0] == pytest.approx(effects.mean(), rel=1e-4)
+        stored = json.loads(pq.read_schema(tmp_path / "out.parquet").metadata[b"nrtune"])
+        assert (stored["scale"], stored["calibrations"]) == (scale, [list(c) for c in calibrations])
 
 
 @pytest.mark.parametrize(
@@ -504,7 +540,7 @@ def test_output_is_whole_or_not_at_all(tmp_path, fasta, monkeypatch):
 
 @pytest.fixture(scope="module")
 def campaign(simulated_folder, simulated_data, tmp_path_factory) -> Path:
-    """A campaign of untrained models: two trials, the better one with three replicates."""
+    """A campaign of untrained models: two trials, the better one with three replicates; slopes 2, 3, 4, 5 and 6."""
     folder = tmp_path_factory.mktemp("predict") / "campaign"
     about = {"settings": {}, "data": {"name": "d", "length": 230}, "cagi5": {"matched": ["SIM1"]}}
     ledger = open_ledger(folder, "campaign", {"command": "search", "select_on": "val"}, about, must_exist=False)
@@ -524,9 +560,9 @@ def campaign(simulated_folder, simulated_data, tmp_path_factory) -> Path:
         path = folder / "trials" / fingerprint / BEST
         path.parent.mkdir(parents=True)
         model = config.build_model()
-        checkpoint.save(
-            path, {"config": config.to_flat(), "fingerprint": fingerprint, "length": 230, "state": model.state_dict()}
-        )
+        content = {"config": config.to_flat(), "fingerprint": fingerprint, "length": 230, "state": model.state_dict(),
+                   "calibration": Calibration(2.0 + number, -1.0)._asdict()}  # fmt: skip
+        checkpoint.save(path, content)
         ledger.append(
             TrialRecord.from_flat(name=name, family="rank_stability", number=number, fingerprint=fingerprint, status="finished",
                         config=config.to_flat(), epochs_trained=1, seconds=1.0, started=when, ended=when, replicate_of=of,
@@ -573,9 +609,9 @@ def test_the_command_agrees_with_the_scoring_of_trials(campaign, simulated_folde
     )
     assert code == 0
     assert out == "in.nrtune.vcf.gz\nin.nrtune.parquet\n"
-    assert f"trial RS-001: {len(table)} alleles predicted, 0 not" in err
+    assert f"trial RS-001: {len(table)} alleles predicted, 0 not (log2(RNA/DNA))\n" in err
     model = predictor_module.load_model(campaign / "trials" / "f0").model
-    expected = variant_effects(model, variants, torch.device("cpu")).loc[table.index, "variant_effect"]
+    expected = 2 * variant_effects(model, variants, torch.device("cpu")).loc[table.index, "variant_effect"]
     found = pd.read_parquet("in.nrtune.parquet")
     np.testing.assert_allclose(found["variant_effect"], expected, atol=1e-5)
     assert stats.spearmanr(found["variant_effect"], table["value"]).statistic == pytest.approx(
@@ -615,9 +651,15 @@ def test_plain_sequences(campaign, tmp_path, monkeypatch, capsys):
     table = pd.read_csv("some.nrtune.csv")
     assert table["name"].tolist() == ["a", "b"]
     models = [predictor_module.load_model(campaign / "trials" / f) for f in ("f2", "f3", "f4")]
-    means = np.stack([model.predict([whole, whole[:229] + "N"]).mean for model in models])
-    np.testing.assert_allclose(table["prediction"], means.mean(axis=0), atol=1e-6)
+    means = np.stack([model.predict([whole, whole[:229] + "N"], raw=True).mean for model in models])
+    calibrated = [[4], [5], [6]] * means.astype(float) - 1
+    np.testing.assert_allclose(table["prediction"], calibrated.mean(axis=0), atol=1e-9)
     assert (table["low"] < table["prediction"]).all()
+    code, _, err = run(monkeypatch, capsys, "predict", campaign, "--use-case", "in_distribution", "--fasta-sequences",
+                       "some.fa", "--raw", "--out", "raw.parquet")  # fmt: skip
+    assert (code, err.count("2 sequences predicted (raw model output)")) == (0, 1)
+    np.testing.assert_allclose(pd.read_parquet("raw.parquet")["prediction"], means.mean(axis=0), atol=1e-9)
+    assert json.loads(pq.read_schema("raw.parquet").metadata[b"nrtune"])["scale"] == "raw model output"
     for content, message in (
         (f">long\n{whole}A\n", "some.fa: long has 231 bases; the model takes 1 to 230"),
         (">odd\nACGU\n", "some.fa: odd: row 1 has 'U' at position 4"),
@@ -630,6 +672,60 @@ def test_plain_sequences(campaign, tmp_path, monkeypatch, capsys):
         assert (code, out) == (2, "")
         assert message in err
         assert not list(tmp_path.glob("*out*"))
+
+
+@pytest.mark.parametrize(
+    ("slope", "message"),
+    [
+        (None, "RS-001: its checkpoint was written before models were calibrated: train it again for log2(RNA/DNA)"),
+        (-0.5, "RS-001: its output falls as validation activity rises (slope -0.5), so it predicts none"),
+    ],
+)
+def test_a_model_on_no_scale_of_activity(campaign, tmp_path, monkeypatch, capsys, slope, message):
+    """It is refused, or gives its own output where that is asked for, said to be that."""
+    copy = Path(shutil.copytree(campaign, tmp_path / "copy"))
+    recalibrate(copy / "trials" / "f0" / BEST, slope)
+    Path(tmp_path / "some.fa").write_text(f">a\n{'ACGTA' * 46}\n")
+    flags = (
+        "predict",
+        copy,
+        "--trial",
+        "RS-001",
+        "--fasta-sequences",
+        tmp_path / "some.fa",
+        "--out",
+        tmp_path / "out.csv",
+    )
+    code, out, err = run(monkeypatch, capsys, *flags)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"{message}; --raw gives its own output, --trial takes another" in err
+    assert not (tmp_path / "out.csv").exists()
+    code, _, err = run(monkeypatch, capsys, *flags, "--raw")
+    assert (code, "(raw model output)" in err) == (0, True)
+    model = predictor_module.load_model(campaign / "trials" / "f0")
+    expected = model.predict(["ACGTA" * 46], raw=True).mean
+    assert pd.read_csv(tmp_path / "out.csv")["prediction"].tolist() == pytest.approx(expected.tolist(), rel=1e-12)
+
+
+def test_a_constant_is_said_to_be_one(campaign, tmp_path, monkeypatch, capsys):
+    copy = Path(shutil.copytree(campaign, tmp_path / "copy"))
+    recalibrate(copy / "trials" / "f0" / BEST, 0)
+    Path(tmp_path / "some.fa").write_text(f">a\n{'ACGTA' * 46}\n>b\n{'CCGTA' * 46}\n")
+    code, _, err = run(monkeypatch, capsys, "predict", copy, "--trial", "RS-001", "--fasta-sequences", tmp_path / "some.fa",
+                       "--out", tmp_path / "out.csv")  # fmt: skip
+    assert code == 0
+    assert "RS-001 told no validation sequence from another: it predicts one activity for all, and effects of 0" in err
+    assert pd.read_csv(tmp_path / "out.csv")["prediction"].tolist() == [-1, -1]
+
+
+def recalibrate(path: Path, slope: float | None) -> None:
+    """Write another slope into a checkpoint, or with None what one of before has: no calibration."""
+    content = checkpoint.load(path)
+    if slope is None:
+        del content["calibration"]
+    else:
+        content["calibration"]["slope"] = slope
+    checkpoint.save(path, content)
 
 
 def test_another_assembly_is_suspected(campaign, fasta, tmp_path, monkeypatch, capsys):
