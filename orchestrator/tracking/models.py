@@ -24,7 +24,7 @@ with warnings.catch_warnings():
     from mlflow.entities import LoggedModelStatus
     from mlflow.models import Model, ModelSignature
     from mlflow.tracking import MlflowClient
-    from mlflow.types import ColSpec, Schema
+    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
 MODEL_TYPE = "nrtune"
 NEEDED = ("torch", "numpy", "pandas", "pyarrow", "jaxtyping", "mlflow")
@@ -34,8 +34,14 @@ BARS = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
 
 SIGNATURE = ModelSignature(
     Schema([ColSpec("string", "sequence")]),
-    Schema([ColSpec("float", "prediction"), ColSpec("float", "log_variance", required=False)]),
+    Schema([ColSpec("double", "prediction"), ColSpec("float", "log_variance", required=False)]),
+    ParamSchema([ParamSpec("raw", "boolean", False)]),
 )
+
+OUTPUT_TAG = "nrtune.output"
+CALIBRATED = "log2(RNA/DNA)"
+UNCALIBRATED = "the model's own output, not log2(RNA/DNA): it was logged before models were calibrated"
+"""What a logged model predicts, unless it is called with raw=True."""
 
 
 def log_model(client: MlflowClient, uri: str, run_id: str, checkpoint: Path, length: int) -> str:
@@ -53,7 +59,7 @@ def log_model(client: MlflowClient, uri: str, run_id: str, checkpoint: Path, len
         source_run_id=run_id,
         model_type=MODEL_TYPE,
         params=dict(run.data.params),
-        tags={FINGERPRINT_TAG: run.data.tags[FINGERPRINT_TAG]},
+        tags={FINGERPRINT_TAG: run.data.tags[FINGERPRINT_TAG], OUTPUT_TAG: CALIBRATED},
     )
     with writing_to(uri), _code() as code:
         logged = Model.log(
@@ -75,6 +81,12 @@ def logged_model(client: MlflowClient, experiment_id: str, run_id: str) -> str |
     """The URI of the model that a run has, whole."""
     found = client.search_logged_models([experiment_id], filter_string=f"source_run_id = '{run_id}'")
     return next((str(model.model_uri) for model in found if model.status == LoggedModelStatus.READY), None)
+
+
+def output_of(client: MlflowClient, model_uri: str) -> str:
+    """What a logged model predicts, CALIBRATED or UNCALIBRATED."""
+    tags = client.get_logged_model(model_uri.removeprefix("models:/")).tags
+    return str(tags.get(OUTPUT_TAG, UNCALIBRATED))
 
 
 @contextlib.contextmanager

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
 
 
 class ActivityModel(PythonModel):
-    """From a column `sequence` to `prediction`, log2(RNA/DNA), and where the model has one `log_variance`."""
+    """From a column `sequence` to `prediction`, log2(RNA/DNA), and where the model has one `log_variance`.
+
+    With params={"raw": True} `prediction` is the model's own output.
+    """
 
     def load_context(self, context: Any) -> None:
         """Load the checkpoint."""
@@ -22,9 +26,9 @@ class ActivityModel(PythonModel):
         self.model = load_model(context.artifacts["checkpoint"])
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Predict n sequences of the trained length (ACGTN, either case). Raises UserError for any other."""
-        found = self.model.predict(model_input["sequence"].tolist())
-        columns = {"prediction": found.mean}
+        """Predict n sequences of the trained length (ACGTN, either case). Raises UserError as `SequenceModel.predict`."""
+        found = self.model.predict(model_input["sequence"].tolist(), raw=bool((params or {}).get("raw", False)))
+        columns: dict[str, Any] = {"prediction": found.mean.astype(np.float64)}
         if found.log_variance is not None:
             columns["log_variance"] = found.log_variance
         return pd.DataFrame(columns)

@@ -18,7 +18,7 @@ from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.verdict import verdict_of
 from nrtune.analysis.wording import number
 from nrtune.orchestrator.state.locations import tracking_uri
-from nrtune.orchestrator.tracking.models import log_model, logged_model, writing_to
+from nrtune.orchestrator.tracking.models import CALIBRATED, log_model, logged_model, output_of, writing_to
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.data.benchmarks import BENCHMARKS
 
@@ -45,18 +45,24 @@ def register(comparisons: Comparisons, use_case: str, name: str) -> str:
                 )
             length = campaign.manifest["data"]["length"]
             model_uri = log_model(client, uri, run.info.run_id, best.checkpoint, length)
+        output = output_of(client, model_uri)
+        warning = "" if output == CALIBRATED else f" It predicts {output}."
         _make_registered(client, name)
         with writing_to(uri):
             version = client.create_model_version(
                 name,
                 source=model_uri,
                 run_id=run.info.run_id,
-                tags=_version_tags(winner_record(comparisons, comparison), use_case, campaign.manifest["identity"]),
-                description=_description(comparisons, comparison, best.name, campaign.manifest["name"]),
+                tags={
+                    **_version_tags(winner_record(comparisons, comparison), use_case, campaign.manifest["identity"]),
+                    "output": output,
+                },
+                description=_description(comparisons, comparison, best.name, campaign.manifest["name"]) + warning,
             )
     except MlflowException as error:
         raise UserError(f"{uri}: {one_line(error, 300)}") from error
-    return f"{name} version {version.version}: {best.name} of {campaign.manifest['name']} (models:/{name}/{version.version})"
+    where = f"models:/{name}/{version.version}"
+    return f"{name} version {version.version}: {best.name} of {campaign.manifest['name']} ({where}){warning and f'.{warning}'}"
 
 
 def _make_registered(client: MlflowClient, name: str) -> None:

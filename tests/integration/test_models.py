@@ -24,6 +24,7 @@ from nrtune.orchestrator.campaign.run import run_campaign
 from nrtune.orchestrator.cli.main import app
 from nrtune.orchestrator.state.locations import default_uri
 from nrtune.orchestrator.state.settings import Settings
+from nrtune.orchestrator.tracking.models import CALIBRATED, OUTPUT_TAG, UNCALIBRATED
 from nrtune.trainables.data.sequences import to_text
 from nrtune.trainables.data.simulate import HDF5_NAME
 
@@ -31,24 +32,26 @@ ELSEWHERE = """
 import importlib.util, json, os, sys
 sys.path.append(os.environ["PACKAGES"])  # without its .pth files, by which nrtune's checkout would be found
 assert importlib.util.find_spec("nrtune") is None
-uri, models, sequences = json.load(sys.stdin)
+uri, models, sequences, raw = json.load(sys.stdin)
 import mlflow, pandas
 mlflow.set_tracking_uri(uri)
 frame = pandas.DataFrame({"sequence": sequences})
-print(json.dumps([mlflow.pyfunc.load_model(model).predict(frame).to_dict("list") for model in models]))
+loaded = [mlflow.pyfunc.load_model(model) for model in models]
+print(json.dumps([model.predict(frame, params={"raw": raw}).to_dict("list") for model in loaded]))
 """
 
 
 @pytest.fixture(scope="module")
-def campaign(shared_ray, simulated_folder, tmp_path_factory) -> Path:
+def campaign(shared_ray, learnable_folder, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "campaign"
     settings = Settings(
         families=("baseline", "distributional"),
-        data=simulated_folder / HDF5_NAME,
-        cagi5=simulated_folder / "cagi5",
+        data=learnable_folder / HDF5_NAME,
+        cagi5=learnable_folder / "cagi5",
         out=folder,
         trials=1,
-        epochs=1,
+        epochs=4,
+        set={"batch_size": 32},
         max_concurrent=1,
     )
     assert run_campaign(prepare(settings)).state == "finished"
@@ -61,17 +64,19 @@ def client(campaign: Path) -> MlflowClient:
 
 
 @pytest.fixture
-def sequences(simulated_folder: Path) -> list[str]:
-    dataset = read_dataset(simulated_folder / HDF5_NAME)
+def sequences(learnable_folder: Path) -> list[str]:
+    dataset = read_dataset(learnable_folder / HDF5_NAME)
     return [to_text(row) for row in dataset.tokens[:5]]
 
 
-def predict_elsewhere(uri: str, models: list[str], sequences: list[str], *python: object) -> list[pd.DataFrame]:
+def predict_elsewhere(
+    uri: str, models: list[str], sequences: list[str], *python: object, raw: bool = False
+) -> list[pd.DataFrame]:
     """In a process, and a folder, that know nothing of nrtune."""
     packages = "" if python else sysconfig.get_paths()["purelib"]
     done = subprocess.run(
         [*(python or (sys.executable, "-S")), "-c", ELSEWHERE],
-        input=json.dumps([uri, models, sequences]),
+        input=json.dumps([uri, models, sequences, raw]),
         env={"PATH": os.environ["PATH"], "PACKAGES": packages, "HOME": os.environ["HOME"]},
         capture_output=True,
         text=True,
@@ -88,8 +93,10 @@ def test_each_trial_has_a_model_that_predicts_without_nrtune(campaign, client, s
     models = {model.tags["nrtune.fingerprint"]: model for model in client.search_logged_models(experiments)}
     records = {record.fingerprint: record for record in open_campaign(campaign).records()}
     assert set(models) == set(records)
-    predicted = predict_elsewhere(default_uri(campaign), [model.model_uri for model in models.values()], sequences)
-    for (fingerprint, model), found in zip(models.items(), predicted, strict=True):
+    uris = [model.model_uri for model in models.values()]
+    predicted = predict_elsewhere(default_uri(campaign), uris, sequences)
+    outputs = predict_elsewhere(default_uri(campaign), uris, sequences, raw=True)
+    for (fingerprint, model), found, output in zip(models.items(), predicted, outputs, strict=True):
         record = records[fingerprint]
         assert model.status == LoggedModelStatus.READY
         assert model.name == record.name
@@ -97,8 +104,12 @@ def test_each_trial_has_a_model_that_predicts_without_nrtune(campaign, client, s
         run = client.get_run(model.source_run_id)
         assert run.info.run_name == record.name
         assert [out.model_id for out in run.outputs.model_outputs] == [model.model_id]
-        expected = load_model(campaign / "trials" / fingerprint).predict(sequences)
-        assert found["prediction"].to_numpy() == pytest.approx(expected.mean, abs=1e-6)
+        own = load_model(campaign / "trials" / fingerprint)
+        expected, raw = own.predict(sequences), own.predict(sequences, raw=True)
+        assert found["prediction"].to_numpy() == pytest.approx(expected.mean, abs=1e-5)
+        assert output["prediction"].to_numpy() == pytest.approx(raw.mean, abs=1e-6)
+        assert found["prediction"].to_numpy() == pytest.approx(own.calibration.apply(output["prediction"]), abs=1e-5)
+        assert model.tags["nrtune.output"] == "log2(RNA/DNA)"
         if expected.log_variance is None:
             assert list(found) == ["prediction"]
         else:
@@ -124,7 +135,7 @@ def test_a_model_predicts_in_a_fresh_environment(campaign, client, sequences, tm
     (found,) = predict_elsewhere(default_uri(campaign), [f"models:/{folder.parent.name}"], sequences, python)
     fingerprint = client.get_logged_model(folder.parent.name).tags["nrtune.fingerprint"]
     expected = load_model(campaign / "trials" / fingerprint).predict(sequences)
-    assert found["prediction"].to_numpy() == pytest.approx(expected.mean, abs=1e-6)
+    assert found["prediction"].to_numpy() == pytest.approx(expected.mean, abs=1e-5)
 
 
 def test_going_on_logs_no_model_twice(campaign, client):
@@ -158,8 +169,25 @@ def test_a_winner_is_registered_with_what_is_known_of_it(campaign, client):
         assert float(first.tags[f"interval.{bound}"]) == pytest.approx(winner["interval"][bound])
     assert winner["trial"] in first.description
     assert client.get_run(first.run_id).info.run_name == winner["trial"]
+    assert first.tags["output"] == "log2(RNA/DNA)"
     (found,) = predict_elsewhere(default_uri(campaign), ["models:/activity/1"], ["ACGTN" * 46])
     assert np.isfinite(found["prediction"]).all()
+
+
+def test_a_model_that_was_logged_before_models_were_calibrated_is_said_to_be_one(campaign, client):
+    """Its code predicts its own output, whatever is installed now."""
+    winner = json.loads(run("best", campaign, "--use-case", "in_distribution", "--json"))
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    (model,) = [one for one in client.search_logged_models(experiments) if one.name == winner["trial"]]
+    client.delete_logged_model_tag(model.model_id, OUTPUT_TAG)
+    try:
+        told = run("register", campaign, "--use-case", "in_distribution", "--name", "of-before")
+    finally:
+        client.set_logged_model_tags(model.model_id, {OUTPUT_TAG: CALIBRATED})
+    (version,) = client.search_model_versions("name='of-before'")
+    assert " ".join(told.split()).endswith(f"It predicts {UNCALIBRATED}.")
+    assert version.description.endswith(f"It predicts {UNCALIBRATED}.")
+    assert version.tags["output"] == UNCALIBRATED
 
 
 def test_the_report_is_on_the_campaigns_run(campaign, client, few_figures):
