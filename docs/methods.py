@@ -18,11 +18,17 @@ INTRODUCTION = """\
 
 *Written by `make docs` from the docstrings and families in the code; edit those.*
 
-A model is an encoder and a head. The encoder makes an embedding z of a sequence; a `point` head makes the mean μ
-(log2 RNA/DNA) of it by a linear map, a `distributional` head μ and the log-variance ℓ by a small network each, a `dual`
-head μ linearly and ℓ by a network. The loss compares them with the measured activity y and its replicate standard
+A model is an encoder and a head. The encoder makes an embedding z of a sequence; a `point` head makes the mean μ of it by
+a linear map, a `distributional` head μ and the log-variance ℓ by a small network each, a `dual` head μ linearly and ℓ by a
+network. The loss compares them with the measured activity y and its replicate standard
 deviation s; means are over a batch. The sampler decides which rows make an epoch. Any encoder goes with any head, loss and
 sampler, but a loss that trains ℓ needs a head that predicts it, and no other loss gets such a head.
+
+A loss over ranks fixes no scale of μ, and a short training falls short of it. So every checkpoint holds the affine map
+a·μ + b that fits its validation rows by least squares: predictions and effects are log2(RNA/DNA) by it, unless the
+model's own output is asked for. It is not applied where a < 0. Metrics are of μ itself: but for the mean squared error and
+the noise correlation, which has a calibrated form, they don't depend on a and b. ℓ stays as it is: the losses that train it
+compare exp ℓ with s² or with squared errors, so it is in log2(RNA/DNA) already.
 
 The study trained each configuration at lr 0.005, weight decay 0.01, batch 1024, for 80 epochs (`--preset study`).
 `nrtune study` runs its configurations again under their names. The values below are those it reported, on the CAGI5
