@@ -17,6 +17,7 @@ from nrtune.orchestrator.search.objectives import objective_values
 from nrtune.orchestrator.search.proposals import ObjectiveValues, Proposer
 from nrtune.orchestrator.state.ledger import Ledger
 from nrtune.trainables.data.benchmarks import BENCHMARKS
+from nrtune.trainables.evaluation.covered import uneven_means
 from nrtune.trainables.training.fingerprint import RECIPE_VERSION
 
 
@@ -88,6 +89,7 @@ class Plan(Job, ABC):
                 variants.benchmark: {
                     "path": str(paths[variants.benchmark]), "title": variants.title, "assembly": variants.assembly,
                     "cell_line": variants.cell_line, "matched": list(variants.matched),
+                    "loci": variants.matched_loci,
                     "counts": variants.counts().to_dict("records"),
                 }
                 for variants in benchmarks
@@ -104,7 +106,10 @@ class Plan(Job, ABC):
         for variants in benchmarks:
             on = f" ({variants.assembly})" if variants.assembly else ""
             means = f"{len(variants)} variants{on}; means are over {', '.join(variants.matched)}"
-            notes += [f"{variants.name}: {note}" for note in (means, *variants.notes)]
+            notes += [
+                f"{variants.name}: {note}"
+                for note in (means, *uneven_means(variants.counts(), variants.strata), *variants.notes)
+            ]
         return notes
 
     def stored_settings(self) -> dict[str, Any]:

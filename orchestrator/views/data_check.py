@@ -9,6 +9,7 @@ import numpy as np
 from nrtune.orchestrator.views.tables import aligned
 from nrtune.trainables.data.benchmarks import BENCHMARKS, VariantSet
 from nrtune.trainables.data.lentimpra import read_dataset
+from nrtune.trainables.evaluation.covered import uneven_means
 
 LENGTH = 230
 """Bases of the windows of a lentiMPRA's models."""
@@ -63,4 +64,7 @@ def _check_variants(path: Path, variants: VariantSet) -> str:
             where = " ".join(filter(None, (row["element"], row["part"])))
             said = f"{wrong} of {row['n']} variants' Ref differ from the reference; kept, counted as ref_mismatch"
             lines.append(f"  {where}: {said}")
-    return "\n".join([*lines, *(f"  note: {note}" for note in variants.notes), f"  digest {variants.digest}"])
+    overlapping = [", ".join(locus) for locus in variants.matched_loci if len(locus) > 1]
+    notes = [f"{names} overlap: they share one weight in a mean" for names in overlapping]
+    notes += [*uneven_means(counts, variants.strata), *variants.notes]
+    return "\n".join([*lines, *(f"  note: {note}" for note in notes), f"  digest {variants.digest}"])

@@ -20,8 +20,9 @@ class Dataset:
 
     name: for people. tokens: (N, length) uint8. activity: (N,) float32, log2(RNA/DNA). aleatoric_std: (N,) float32,
     the standard deviation over replicates, or None where no noise was measured. split: (N,) uint8, an index into
-    SPLITS. noise_free: (N,) float32, the true activity, known for simulated data only. notes: sentences about what
-    the reader did (rows left out, splits made).
+    SPLITS. noise_free: (N,) float32, the true activity, known for simulated data only. cluster: (N,) int64, rows of one
+    number are not independent, such as the two orientations of an element; None where nothing is known of it. notes:
+    sentences about what the reader did (rows left out, splits made).
     """
 
     name: str
@@ -30,12 +31,14 @@ class Dataset:
     aleatoric_std: NDArray[np.float32] | None
     split: NDArray[np.uint8]
     noise_free: NDArray[np.float32] | None = None
+    cluster: NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check shapes and values. Raises UserError."""
         n = len(self.tokens)
-        columns = {"activity": self.activity, "aleatoric_std": self.aleatoric_std, "noise_free": self.noise_free}
+        columns = {"activity": self.activity, "aleatoric_std": self.aleatoric_std, "noise_free": self.noise_free,
+                   "cluster": self.cluster}  # fmt: skip
         for label, column in columns.items():
             if column is None:
                 continue
@@ -76,7 +79,7 @@ class Dataset:
 
     @functools.cached_property
     def digest(self) -> str:
-        """16 hex digits of everything a trial learns from; the name and notes do not count."""
+        """16 hex digits of everything a trial learns from; the name, clusters and notes do not count."""
         return array_digest(self.tokens, self.activity, self.aleatoric_std, self.split)
 
 

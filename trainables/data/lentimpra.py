@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.data.dataset import SPLITS, Dataset
-from nrtune.trainables.data.sequences import N_TOKEN, reverse_complement, to_tokens
+from nrtune.trainables.data.related import orientation_pairs, related_rows
+from nrtune.trainables.data.sequences import N_TOKEN, to_tokens
 
 GROUPS = {"train": "Train", "val": "Val", "test": "Test"}
 CHUNK_ROWS = 4096
@@ -88,13 +89,15 @@ def read_hdf5(path: str | os.PathLike[str], *, with_noise: bool = True) -> Datas
     y_all = np.concatenate(parts["y"]).astype(np.float32)
     measured = y_all.shape[1] == 2
     notes = () if measured else ("y has one column: no noise was measured, so methods that need it are refused",)
+    tokens = np.concatenate(parts["tokens"]).astype(np.uint8)
     return Dataset(
         name=path.name,
-        tokens=np.concatenate(parts["tokens"]).astype(np.uint8),
+        tokens=tokens,
         activity=np.ascontiguousarray(y_all[:, 0]),
         aleatoric_std=np.ascontiguousarray(y_all[:, 1]) if measured and with_noise else None,
         split=np.concatenate(parts["split"]).astype(np.uint8),
         noise_free=np.concatenate(parts["noise_free"]).astype(np.float32) if len(parts["noise_free"]) == 3 else None,
+        cluster=related_rows(orientation_pairs(tokens)[0]),
         notes=notes,
     )
 
@@ -165,13 +168,16 @@ def read_tsv(
     both orientations (one insert the reverse complement of the other, between adapters that all sequences share) get
     |forward − reverse|/√2; rows without a partner are left out, and counted. "auto": a column aleatoric_std if there is
     one, else replicates if named, else orientation pairs if at least half of the rows have one, else none.
+
+    Both orientations of an element are one cluster. So are elements that overlap, where the table has their coordinates:
+    columns chrom, start and end, or chr and stop, each perhaps with its assembly, as in chr.hg38.
     """
     path = Path(path)
     if noise not in NOISE_SOURCES:
         raise UserError(f"noise must be one of {', '.join(NOISE_SOURCES)}, not {noise!r}")
     table = _read_table(path)
     tokens = to_tokens(table["seq"].tolist(), f"{path}: seq")
-    pairs, pair_keys = _orientation_pairs(tokens)
+    pairs, pair_keys = orientation_pairs(tokens)
     notes: list[str] = []
     split = _split_by_folds(table, folds, path) if folds or _has_folds(table) else None
     if split is None:
@@ -195,6 +201,7 @@ def read_tsv(
         activity=activity[keep],
         aleatoric_std=None if std is None else std[keep],
         split=split[keep],
+        cluster=related_rows(pairs, table)[keep],
         notes=tuple(notes),
     )
 
@@ -245,23 +252,6 @@ def _split_by_folds(table: pd.DataFrame, folds: Mapping[str, Sequence[int]] | No
             raise UserError(f"{path}: has no fold {absent[0]}; it has {', '.join(map(str, there))}")
         split[table["fold"].isin(list(numbers)).to_numpy()] = SPLITS.index(name)
     return split
-
-
-def _orientation_pairs(tokens: NDArray[np.uint8]) -> tuple[NDArray[np.int64], list[bytes]]:
-    """For every row its partner's row or -1, and a key that both orientations of an element share."""
-    differs = (tokens != tokens[0]).any(axis=0)
-    # Adapters shared by chance with a few bases of the inserts would hide pairs: the two must be of equal length.
-    left, right = int(differs.argmax()), int(differs[::-1].argmax())
-    margin = min(left, right)
-    inner = tokens[:, margin : tokens.shape[1] - margin]
-    forward = [row.tobytes() for row in np.ascontiguousarray(inner)]
-    reverse = [row.tobytes() for row in reverse_complement(inner)]
-    row_of = {sequence: row for row, sequence in enumerate(forward)}
-    partner = np.array([row_of.get(sequence, -1) for sequence in reverse], np.int64)
-    partner[partner == np.arange(len(partner))] = -1
-    mutual = (partner >= 0) & (partner[partner] == np.arange(len(partner)))
-    partner[~mutual] = -1
-    return partner, [min(a, b) for a, b in zip(forward, reverse, strict=True)]
 
 
 def _split_by_hash(keys: Sequence[bytes]) -> NDArray[np.uint8]:

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from nrtune.trainables.data.loci import locus_weights
+
 MIN_STRATUM = 11
 """A stratum of 10 variants or fewer is NaN."""
 
@@ -109,14 +111,30 @@ def stratified_metrics(
 
 
 def mean_over_elements(
-    of_element: Mapping[str, Mapping[str, float]], matched: Sequence[str], strata: Sequence[str]
+    of_element: Mapping[str, Mapping[str, float]],
+    matched: Sequence[str],
+    strata: Sequence[str],
+    loci: Mapping[str, str] | None = None,
 ) -> dict[str, float]:
-    """Mean of each correlation over the matched elements, skipping NaN, and `hc_lc_gap`: HC less LC mean Spearman."""
-    names = [f"{kind}/{stratum}" for kind in ("spearman", "pearson") for stratum in strata]
+    """Mean of each correlation over the matched elements, and `hc_lc_gap`: HC less LC mean Spearman.
+
+    loci: the locus of each element; loci weigh the same, and the elements of one share its weight. A stratum with too few
+    variants is left out, for every model alike; a correlation that is undefined for another reason, such as that of constant
+    predictions, counts as 0. NaN where no element has enough variants, and a gap also where no correlation of a stratum is
+    defined: predicting nothing leaves no gap.
+    """
     found: dict[str, float] = {}
-    for name in names:
-        values = [of_element[e][name] for e in matched if e in of_element and not math.isnan(of_element[e][name])]
-        found[f"{name}/mean"] = float(np.mean(values)) if values else math.nan
+    defined_in = set()
+    for stratum in strata:
+        enough = [e for e in matched if e in of_element and of_element[e][f"n/{stratum}"] >= MIN_STRATUM]
+        weights = locus_weights(enough, loci or {})
+        for kind in ("spearman", "pearson"):
+            values = {e: of_element[e][f"{kind}/{stratum}"] for e in enough}
+            defined = [weights[e] * value for e, value in values.items() if not math.isnan(value)]
+            found[f"{kind}/{stratum}/mean"] = math.fsum(defined) if enough else math.nan
+            if defined:
+                defined_in.add(f"{kind}/{stratum}")
     if {"hc", "lc"} <= set(strata):
-        found["hc_lc_gap"] = found["spearman/hc/mean"] - found["spearman/lc/mean"]
+        gap = found["spearman/hc/mean"] - found["spearman/lc/mean"]
+        found["hc_lc_gap"] = gap if {"spearman/hc", "spearman/lc"} <= defined_in else math.nan
     return found

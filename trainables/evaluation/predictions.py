@@ -115,7 +115,9 @@ def variant_metrics(variants: VariantSet, variant_effect: NDArray[np.floating]) 
             of_element[element] = one
             found |= {f"{prefix}/{name}/{element}": value for name, value in one.items()}
         if of_element:
-            found |= prefixed(prefix, metrics.mean_over_elements(of_element, variants.matched, tuple(strata)))
+            found |= prefixed(
+                prefix, metrics.mean_over_elements(of_element, variants.matched, tuple(strata), variants.loci)
+            )
     return found
 
 
@@ -129,7 +131,7 @@ def _test_table(
 ) -> pd.DataFrame:
     """A row a test sequence; what is unknown is left out.
 
-    row (index in the data set), activity, prediction (the model's own output), calibrated_prediction (log2(RNA/DNA)),
+    row (index in the data set), cluster, activity, prediction (the model's own output), calibrated_prediction (log2(RNA/DNA)),
     aleatoric_std, log_variance, noise_free.
     """
     columns: dict[str, NDArray[np.generic]] = {
@@ -138,6 +140,8 @@ def _test_table(
         "prediction": predicted.mean,
         "calibrated_prediction": calibration.apply(predicted.mean),
     }
+    if dataset.cluster is not None:
+        columns["cluster"] = dataset.cluster[rows]
     if dataset.aleatoric_std is not None:
         columns["aleatoric_std"] = dataset.aleatoric_std[rows]
     if predicted.log_variance is not None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from nrtune.trainables.core.component import Value
 
-RECIPE_VERSION = 3
+RECIPE_VERSION = 4
 """Raised when a change of the code alters the numbers of a trial: fingerprints of before then differ."""
 
 

@@ -6,11 +6,13 @@ import math
 
 import literal
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from nrtune.trainables.data.benchmarks.cagi5 import HIGH_CONFIDENCE
 from nrtune.trainables.evaluation import metrics
+from nrtune.trainables.evaluation.covered import uneven_means
 
 
 def rows(n: int, seed: int = 0) -> dict[str, np.ndarray]:
@@ -106,14 +108,45 @@ def test_element_metrics_equal_the_literal_ones(n):
     assert math.isnan(found["spearman/all"]) == (n <= 10)
 
 
-def test_the_mean_over_elements_skips_what_is_undefined_or_not_matched():
+def of_elements(**spearman_hc: float) -> dict[str, dict[str, float]]:
+    """Elements with 20 variants in each stratum, or 10 of high confidence where their correlation there is given as 2."""
     names = [f"{kind}/{stratum}" for kind in ("spearman", "pearson") for stratum in ("all", "hc", "lc")]
-    of_element = {
-        "A": dict.fromkeys(names, 0.5),
-        "B": dict.fromkeys(names, 0.1) | {"spearman/hc": math.nan},
-        "C": dict.fromkeys(names, 0.9),
-    }
-    found = metrics.mean_over_elements(of_element, ["A", "B"], ("all", "hc", "lc"))
-    assert found["spearman/all/mean"] == pytest.approx(0.3)
-    assert found["spearman/hc/mean"] == pytest.approx(0.5)
-    assert found["hc_lc_gap"] == pytest.approx(0.5 - 0.3)
+    found = {}
+    for number, (element, value) in enumerate(spearman_hc.items(), start=1):
+        one = dict.fromkeys(names, number / 10) | {"n/all": 40.0, "n/hc": 20.0, "n/lc": 20.0}
+        few = {"spearman/hc": math.nan, "pearson/hc": math.nan, "n/hc": 10.0}
+        found[element] = one | (few if value == 2 else {"spearman/hc": value})
+    return found
+
+
+def test_a_mean_leaves_out_small_strata_and_counts_what_is_undefined_as_zero():
+    of_element = of_elements(A=0.5, B=math.nan, C=2, D=0.9)
+    found = metrics.mean_over_elements(of_element, ["A", "B", "C"], ("all", "hc", "lc"))
+    assert found["spearman/all/mean"] == pytest.approx((0.1 + 0.2 + 0.3) / 3)
+    assert found["spearman/hc/mean"] == pytest.approx((0.5 + 0) / 2)
+    assert found["hc_lc_gap"] == pytest.approx(0.25 - 0.2)
+    nothing = metrics.mean_over_elements(of_elements(A=2), ["A"], ("hc",))
+    assert math.isnan(nothing["spearman/hc/mean"])
+
+
+def test_the_elements_of_a_locus_share_its_weight():
+    of_element = of_elements(A=0.4, B=0.8, C=0.3)
+    found = metrics.mean_over_elements(of_element, ["A", "B", "C"], ("hc",), {"A": "A", "B": "A", "C": "C"})
+    assert found["spearman/hc/mean"] == pytest.approx(((0.4 + 0.8) / 2 + 0.3) / 2)
+    # With too few variants of one the other has the locus to itself.
+    of_element = of_elements(A=2, B=0.8, C=0.3)
+    found = metrics.mean_over_elements(of_element, ["A", "B", "C"], ("hc",), {"A": "A", "B": "A", "C": "C"})
+    assert found["spearman/hc/mean"] == pytest.approx((0.8 + 0.3) / 2)
+
+
+def counted(part: str, **high: int) -> list[dict[str, object]]:
+    return [{"element": e, "part": part, "n": 100, "hc": n, "matched": e != "X"} for e, n in high.items()]
+
+
+def test_means_over_other_elements_are_said():
+    same = pd.DataFrame(counted("release", A=11, B=30, X=2) + counted("challenge", A=40, B=80, X=40))
+    assert uneven_means(same, ("hc",)) == []
+    other = pd.DataFrame(counted("release", A=10, B=30) + counted("challenge", A=40, B=80))
+    assert uneven_means(other, ("hc",)) == [
+        "means over HC variants are not of the same elements: release leaves out A (fewer than 11 variants)"
+    ]

@@ -7,6 +7,7 @@ contents tells one benchmark from another.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +20,7 @@ from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.registry import ObjectRegistry
 from nrtune.trainables.data.benchmarks._windows import distinct_windows, sequence_windows
 from nrtune.trainables.data.dataset import array_digest
+from nrtune.trainables.data.loci import loci_of
 
 REF, ALT = "REF", "ALT"
 """Alleles of variants of which the sequences alone are known."""
@@ -100,6 +102,19 @@ class VariantSet:
         """Which variants are in each stratum, (V,) each: `all` first, then by its name."""
         named = {name: self.stratum == number for number, name in enumerate(self.strata)}
         return {"all": np.ones(len(self), bool), **named}
+
+    @functools.cached_property
+    def loci(self) -> dict[str, str]:
+        """The locus of each element: elements that overlap are one, called after the first of them."""
+        return loci_of(np.array(self.elements)[self.element], self.chrom, self.pos)
+
+    @property
+    def matched_loci(self) -> list[list[str]]:
+        """The matched elements, those of one locus together."""
+        found: dict[str, list[str]] = {}
+        for element in self.matched:
+            found.setdefault(self.loci[element], []).append(element)
+        return list(found.values())
 
     @property
     def scattered(self) -> bool:

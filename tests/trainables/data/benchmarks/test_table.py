@@ -11,7 +11,7 @@ import pytest
 
 from nrtune.analysis.scoring.prediction_files import read_effects
 from nrtune.analysis.uncertainty.bootstrap import position_blocks
-from nrtune.analysis.uncertainty.intervals import _apart
+from nrtune.analysis.uncertainty.scored_rows import apart
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.benchmarks import BENCHMARKS
 from nrtune.trainables.data.benchmarks.table import read_table
@@ -177,7 +177,7 @@ def test_variants_of_one_element_on_several_chromosomes(tmp_path):
                             "variant_effect": [0.1, 0.2]}, "bare.tsv")  # fmt: skip
     with pytest.raises(UserError, match="lacks column chrom"):
         read_effects(bare, variants)
-    assert len(set(position_blocks(_apart(variants.table(), 10), 10))) == 2
+    assert len(set(position_blocks(apart(variants.table(), 10), 10))) == 2
 
 
 def test_alleles_and_names_as_people_write_them(tmp_path):
