@@ -35,7 +35,7 @@ from nrtune.analysis.report.document import (
 )
 from nrtune.analysis.report.html import html_page
 from nrtune.analysis.report.markdown import markdown
-from nrtune.analysis.report.summaries import winner_records
+from nrtune.analysis.report.summaries import blocks_sentence, winner_records
 from nrtune.analysis.report.winners import headline, winners_part
 from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.store.budget import CPU_HOUR, GPU_HOUR, spent
@@ -220,8 +220,14 @@ def _how(comparisons: Comparisons) -> Iterator[Block]:
     facts |= {
         "elements that means are over": ", ".join(source.matched) or None,
         "selected on": comparisons.select_on,
-        "resampling": f"{comparisons.how.resamples} resamples, blocks of {comparisons.how.block} bp, level"
-        f" {comparisons.how.level:g}, seed {comparisons.how.seed}",
+        "resampling": f"{comparisons.how.resamples} resamples, level {comparisons.how.level:g},"
+        f" seed {comparisons.how.seed}",
+        "blocks of positions": "; ".join(
+            f"{name.replace('_', ' ')}: {blocks_sentence(one.blocks)}"
+            for name, one in comparisons.compare_all()[0].items()
+            if one.blocks
+        )
+        or None,
         "nrtune version": importlib.metadata.version("nrtune"),
         "report made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +30,12 @@ def below_references(comparisons: Comparisons, comparison: Comparison) -> list[s
         for line, at in lines.items()
         if value < rule.oriented(metric, at)
     ]
+
+
+def blocks_sentence(blocks: Mapping[str, tuple[int, int]]) -> str:
+    """How long the blocks of positions are that a use case's intervals are made of; all its metrics have the same."""
+    of_value, of_difference = next(iter(blocks.values()))
+    return f"blocks of {of_value} bp for values, of {of_difference} bp for differences"
 
 
 def selection_sentence(comparisons: Comparisons, winner: Winner, candidates: int) -> str:
@@ -140,6 +147,10 @@ def winner_record(comparisons: Comparisons, comparison: Comparison) -> dict[str,
                 "rank_high",
                 "probability_best",
             )
+        },
+        "block_bp": {
+            metric: {"values": of_value, "differences": of_difference}
+            for metric, (of_value, of_difference) in comparison.blocks.items()
         },
         "verdict": verdict_of(comparisons, comparison).to_dict(),
         "left_out": dict(comparison.left_out),

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import pandas as pd
+
 from nrtune.analysis.report.document import (
     Block,
     Bullets,
@@ -28,12 +30,14 @@ from nrtune.analysis.report.summaries import (
     shown_of,
 )
 from nrtune.analysis.sources.trials import CampaignFolder
-from nrtune.analysis.store.records import STATUSES
+from nrtune.analysis.store.records import STATUSES, benchmarks_of
 from nrtune.analysis.uncertainty.compared import BETTER, SAME, WORSE, Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.student import SIGNIFICANT
 from nrtune.analysis.uncertainty.verdict import Verdict, verdict_of
 from nrtune.analysis.wording import count, label, listed, number, phrase
+from nrtune.trainables.data.benchmarks import BENCHMARKS
+from nrtune.trainables.evaluation.covered import NOT_STRATA, uneven_means
 
 NO_IMPROVEMENT = "No significant improvement over the baseline on these variants"
 NOTHING_TESTED = "No winner was tested against the baseline"
@@ -120,6 +124,11 @@ def _data(comparisons: Comparisons) -> Iterator[str]:
         epochs = source.manifest.get("settings", {}).get("epochs")
         length = f" for up to {count(epochs, 'epoch')}" if epochs else ""
         yield f"Trained{length} on {count(data['train'], 'sequence')} of {data['name']}{on}."
+    for benchmark in benchmarks_of(source.manifest):
+        counts = pd.DataFrame(source.manifest.get(benchmark, {}).get("counts", []))
+        strata = [str(name) for name in counts if name not in NOT_STRATA]
+        for sentence in uneven_means(counts, strata) if len(counts) else []:
+            yield f"{BENCHMARKS.get(benchmark).title}: {sentence}."
 
 
 def _winners(comparisons: Comparisons, found: Mapping[str, Comparison], missing: Mapping[str, str]) -> Iterator[Block]:
@@ -186,6 +195,10 @@ def _notes(comparisons: Comparisons, found: Mapping[str, Comparison], missing: M
         said += f" {_capital(verdict.sentence())}."
         for word, names in (("better than", verdict.significantly_better), ("worse than", verdict.significantly_worse)):
             said += f" Significantly {word} {winner.trial} on the reported data: {listed(names)}." if names else ""
+        if verdict.interval_across_elements is not None:
+            low, high = (number(end, signed=True) for end in verdict.interval_across_elements)
+            said += f" For elements that were not measured Δ lies between {low} and {high} (95 %, t over"
+            said += f" {verdict.elements} loci)."
         if verdict.not_significantly_different:
             said += f" Not significantly different from {winner.trial}: {listed(verdict.not_significantly_different)}."
         for sentence in (barred_sentence(comparisons, one), failed_sentence(one)):

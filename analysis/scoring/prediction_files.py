@@ -46,12 +46,13 @@ class ReadEffects(NamedTuple):
 
 
 class ReadTest(NamedTuple):
-    """One file's test predictions, as stored: (n,) each; aleatoric_std is None where the file has none."""
+    """One file's test predictions, as stored: (n,) each; aleatoric_std, and cluster, are None where the file has none."""
 
     path: Path
     prediction: NDArray[np.floating]
     activity: NDArray[np.floating]
     aleatoric_std: NDArray[np.floating] | None
+    cluster: NDArray[np.int64] | None = None
 
 
 def read_effects(path: Path, variants: VariantSet) -> ReadEffects:
@@ -121,7 +122,7 @@ def _ref_of_folder(found: pd.DataFrame, known: pd.DataFrame) -> list[str]:
 
 def read_test(path: Path) -> ReadTest:
     """Read test predictions beside what was measured. Raises UserError as `read_effects`, and for too few rows."""
-    table = _read_table(path, TEST_COLUMNS, ("aleatoric_std",))
+    table = _read_table(path, TEST_COLUMNS, ("aleatoric_std", "cluster"))
     if len(table) < metrics.MIN_STRATUM:
         raise UserError(f"{path}: holds {len(table)} rows; a correlation needs {metrics.MIN_STRATUM} or more")
     std = _numbers(path, table, "aleatoric_std") if "aleatoric_std" in table else None
@@ -130,7 +131,9 @@ def read_test(path: Path) -> ReadTest:
         raise UserError(
             f"{path}: column aleatoric_std, row {row + 1}: {std[row]} is negative; give standard deviations"
         )
-    return ReadTest(path, _numbers(path, table, "prediction"), _numbers(path, table, "activity"), std)
+    # Of clusters nothing but which rows have the same one counts: names will do as well.
+    cluster = pd.factorize(table["cluster"].astype(str))[0].astype(np.int64) if "cluster" in table else None
+    return ReadTest(path, _numbers(path, table, "prediction"), _numbers(path, table, "activity"), std, cluster)
 
 
 def _check_chrom(

@@ -45,7 +45,8 @@ class VariantScores(Scores):
     coverage: a row a file, part and element of the folder: file, part, element, n, missing, matched. averaged: by part
     that was scored, the elements that its means are over: matched to the cell line and wholly in every file. left_out: of
     each file, how many of its variants the folder does not hold, and one of them. prefixes: how each part's metrics begin.
-    strata: the benchmark's.
+    strata: the benchmark's. blocks: of each metric with an interval, base pairs of the blocks for values and for differences,
+    where positions are drawn.
     """
 
     cell_line: str
@@ -54,6 +55,7 @@ class VariantScores(Scores):
     left_out: tuple[tuple[int, str], ...]
     prefixes: Mapping[str, str]
     strata: tuple[str, ...]
+    blocks: Mapping[str, tuple[int, int]]
 
 
 def score_variants(
@@ -76,6 +78,7 @@ def score_variants(
         )
     rows: list[dict[str, float | str]] = []
     averaged: dict[str, tuple[str, ...]] = {}
+    blocks: dict[str, tuple[int, int]] = {}
     for number, part in enumerate(variants.prefixes):
         of_part = variants.part == number
         chosen = of_part & shared
@@ -94,6 +97,8 @@ def score_variants(
         resampler = _resampler([file.path for file in files], predictions, means_over, how)
         for metric in values[0]:
             resampled = resampler.metric(metric) if resample(metric) and "/n/" not in metric else None
+            if resampled is not None and resampled.blocks is not None:
+                blocks[metric] = resampled.blocks
             rows.append(_row(metric, [of_file[metric] for of_file in values], resampler, resampled))
     return VariantScores(
         paths=tuple(file.path for file in files),
@@ -106,6 +111,7 @@ def score_variants(
         left_out=tuple((file.left_out, file.first_left_out) for file in files),
         prefixes={variants.called(part): prefix for part, prefix in variants.prefixes.items()},
         strata=variants.strata,
+        blocks=blocks,
     )
 
 
@@ -122,6 +128,8 @@ def score_test(files: Sequence[ReadTest], how: Resampling | None = None) -> Scor
             _check_same(first.path, first.aleatoric_std, other.path, other.aleatoric_std, "aleatoric_std")
     paths = [file.path for file in files]
     measured = {"row": np.arange(len(first.activity)), "activity": first.activity}
+    cluster = next((file.cluster for file in files if file.cluster is not None), None)
+    measured |= {} if cluster is None else {"cluster": cluster}
     tables = [pd.DataFrame({**measured, "prediction": file.prediction}) for file in files]
     values = [prefixed("test", metrics.in_distribution(file.prediction, first.activity)) for file in files]
     if std is not None:

@@ -57,6 +57,11 @@ class Trials:
     objectives: tuple[str, ...] = ()
 
     @property
+    def loci(self) -> tuple[tuple[str, ...], ...]:
+        """The same, those that overlap together."""
+        return tuple((element,) for element in self.matched)
+
+    @property
     def benchmarks(self) -> tuple[str, ...]:
         """The names of the benchmarks that its trials may have been scored on."""
         return BENCHMARKS.names()
@@ -116,8 +121,15 @@ class CampaignFolder(Trials):
         self.folder, self.manifest = folder, manifest
         self.name = str(manifest.get("name", folder.name))
         self.select_on = str(manifest["identity"]["select_on"])
-        self.matched = tuple(manifest.get("cagi5", {}).get("matched", ()))
+        about = manifest.get("cagi5", {})
+        self.matched = tuple(about.get("matched", ()))
+        self._loci = tuple(map(tuple, about.get("loci", ())))
         self.objectives = tuple(manifest["identity"].get("objective", ()))
+
+    @property
+    def loci(self) -> tuple[tuple[str, ...], ...]:
+        """As the benchmark's coordinates tell; each element is one in campaigns of before."""
+        return self._loci or super().loci
 
     @property
     def benchmarks(self) -> tuple[str, ...]:

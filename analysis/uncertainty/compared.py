@@ -32,7 +32,10 @@ class Comparison:
     improvement_high, p and p_holm (corrected for the number of candidates); behind, by which it is behind the winner,
     with behind_low and behind_high; against_winner, BETTER, SAME or WORSE of what was tested against it, else ""; rank
     with rank_low and rank_high, and probability_best, over candidates alone. For a use case of several metrics the value is
-    the mean percentile rank. p, ranks and probabilities are missing where nothing was tested.
+    the mean percentile rank. p, ranks and probabilities are missing where nothing was tested. elements: how many loci the metric
+    is a mean over, where they are FEWEST_LOCI or more, else 0; then elements_low and elements_high, and
+    improvement_elements_low and improvement_elements_high, hold for elements that were not measured as well.
+    blocks: of each metric, base pairs of the blocks for values and for differences, where positions are drawn.
     power: what the test of the winner against the baseline could have found; None where there was none.
     barred: what may not win, as it is significantly worse than the baseline in the use case's floor. left_out: the winner
     when an element is left out of the selection. why_not: why there are no intervals, or "".
@@ -48,6 +51,7 @@ class Comparison:
     why_not: str
     not_tested: str
     against_non_neural: str
+    blocks: Mapping[str, tuple[int, int]]
 
     def against_winner(self, verdict: str) -> tuple[str, ...]:
         """The candidates that are BETTER or WORSE than the winner, or the SAME; the winner is not among them."""

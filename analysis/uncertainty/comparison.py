@@ -74,7 +74,7 @@ class Comparisons:
         barred = self._barred(use_case)
         winner = find_winner(self.table, use_case, self.select_on, self.use_cases, barred)
         field = field_of(self.table, use_case, self.select_on, self.use_cases, barred)
-        others = left_out(self.table, use_case, self.select_on, self.use_cases, self.source.matched)
+        others = left_out(self.table, use_case, self.select_on, self.use_cases, self.source.loci)
         found, why_not = plain_table(field, self.select_on), ""
         non_neural = NOT_TESTED
         resampler = self._resampler(field.compared)
@@ -103,6 +103,7 @@ class Comparisons:
             why_not=why_not,
             not_tested=not_tested,
             against_non_neural=non_neural,
+            blocks={} if values is None else values.blocks,
         )
 
     def _against_non_neural(self, resampler: Resampler, winner: Winner, rule: UseCase) -> str:

@@ -19,7 +19,7 @@ from nrtune.analysis.uncertainty.intervals import Resampling
 from nrtune.analysis.uncertainty.power import Power
 from nrtune.trainables.core.files import write_atomically
 
-FORMAT = 5
+FORMAT = 6
 KEPT = 8
 """Comparisons that a campaign's folder keeps: those of other options, or of before further trials, are made again."""
 
@@ -39,7 +39,9 @@ def kept_in(
         for name, rule in use_cases.items()
     }
     trials = [[r.name, r.fingerprint, r.status, r.replicate_of, r.aliases] for r in records]
-    key = json.dumps([FORMAT, select_on, rules, dataclasses.astuple(how), trials, source.matched, source.references()])
+    key = json.dumps(
+        [FORMAT, select_on, rules, dataclasses.astuple(how), trials, source.matched, source.loci, source.references()]
+    )
     return source.folder / _CACHE / f"{_PREFIX}{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
 
 
@@ -50,6 +52,7 @@ def read_kept(path: Path) -> tuple[dict[str, Comparison], dict[str, str]]:
     for name, fields in stored["found"].items():
         winner = fields["winner"] | {key: tuple(fields["winner"][key]) for key in ("aliases", "trainings")}
         read = {"winner": Winner(**winner), "table": pd.DataFrame(fields["table"]), "barred": tuple(fields["barred"])}
+        read["blocks"] = {metric: tuple(lengths) for metric, lengths in fields["blocks"].items()}
         power = None if fields["power"] is None else Power(**fields["power"])
         found[name] = Comparison(**fields | read | {"power": power})
     return found, stored["missing"]

@@ -1,4 +1,4 @@
-"""Leave-one-element-out: who would win were an element left out of the selection."""
+"""Leave-one-element-out: who would win were an element, or those that overlap, left out of the selection."""
 
 from __future__ import annotations
 
@@ -8,30 +8,37 @@ import pandas as pd
 
 from nrtune.analysis.selection.use_cases import UseCase
 from nrtune.analysis.selection.winners import find_winner
+from nrtune.trainables.data.loci import locus_weights
 
 
 def left_out(
-    trials: pd.DataFrame, use_case: str, select_on: str, use_cases: Mapping[str, UseCase], matched: Sequence[str]
+    trials: pd.DataFrame, use_case: str, select_on: str, use_cases: Mapping[str, UseCase], loci: Sequence[Sequence[str]]
 ) -> dict[str, str]:
-    """The winner when the selection leaves an element out; {} for a use case, or selection data, without elements."""
+    """The winner when the selection leaves out a locus, an element or several that overlap, by their names.
+
+    {} for a use case, or selection data, without elements. The means that are left weigh loci as the metrics do.
+    """
     rule = use_cases[use_case]
-    means = [name for name in rule.selection(select_on) if name.startswith("cagi5/")]  # `matched` is CAGI5's
+    means = [name for name in rule.selection(select_on) if name.startswith("cagi5/")]  # `loci` are CAGI5's
     found: dict[str, str] = {}
     if not means:
         return found
-    for element in matched if len(matched) > 1 else ():
-        others = [other for other in matched if other != element]
+    for locus in loci if len(loci) > 1 else ():
+        others = {element: str(number) for number, other in enumerate(loci) for element in other if other != locus}
         changed = trials.copy()
         for mean in means:
             for name in _means_in(mean):
-                columns = [f"{name.removesuffix('mean')}{other}" for other in others]
+                columns = {f"{name.removesuffix('mean')}{element}": element for element in others}
                 if not set(columns) <= set(trials):
                     return {}
-                changed[name] = trials[columns].mean(axis=1)
+                weights = locus_weights(list(others), others)
+                values = trials[list(columns)].fillna(0.0)  # what is undefined counts as 0, as in the metrics
+                left = values.mul([weights[element] for element in columns.values()], axis=1).sum(axis=1)
+                changed[name] = left.where(trials[list(columns)].notna().any(axis=1))
             if mean.endswith("hc_lc_gap"):
                 high, low = _means_in(mean)
                 changed[mean] = changed[high] - changed[low]
-        found[element] = find_winner(changed, use_case, select_on, use_cases).trial
+        found[", ".join(locus)] = find_winner(changed, use_case, select_on, use_cases).trial
     return found
 
 

@@ -1,8 +1,9 @@
 """Intervals from resamples: the estimate ± t × standard error.
 
-The standard error is the spread of the resamples and t Student's, with degrees of freedom from the numbers of blocks and
-of seeds (Satterthwaite 1946, doi:10.2307/3002019): with five seeds a normal interval, or the resamples' own percentiles,
-would be too narrow (docs/LOG.md has the coverage of each).
+The standard error of a difference is the spread of the resamples, that of a value the delete-a-block jackknife's (Künsch 1989,
+doi:10.1214/aos/1176347265), and t Student's, with degrees of freedom from the numbers of blocks and of seeds (Satterthwaite
+1946, doi:10.2307/3002019): with five seeds a normal interval, or the resamples' own percentiles, would be too narrow
+(docs/LOG.md has the coverage of each).
 """
 
 from __future__ import annotations
@@ -26,27 +27,34 @@ class Resampled:
     estimate: (C,). samples: (C, resamples). of_seed, seeds: each training's own value, and its seed. block_freedom: blocks
     that were free to vary. bound: no value lies further from 0. seed_variance: that of one training, pooled over more than these
     configurations, and its degrees of freedom, (C, 2); zeros where it is unknown, or a seed changes nothing.
+    apart: of each configuration, by how far its seeds' samples lie from their mean, (seeds, resamples); None where resamples
+    do not tell. value_variance, value_freedom: what blocks, longer than those of samples, make of a value's variance, by the
+    jackknife, (C,), and its degrees of freedom; None where samples do for values. of_locus: (seeds, loci) of each configuration,
+    where the metric is a mean over loci. blocks: base pairs of the blocks for values and for samples; None where no positions
+    are drawn.
     """
 
     estimate: Floats
     samples: Floats
     of_seed: tuple[Floats, ...]
     seeds: tuple[tuple[int, ...], ...]
-    block_freedom: int
+    block_freedom: float
     bound: float = math.inf
     seed_variance: Floats | None = None
+    apart: tuple[Floats, ...] | None = None
+    value_variance: Floats | None = None
+    value_freedom: float | None = None
+    of_locus: tuple[Floats, ...] | None = None
+    blocks: tuple[int, int] | None = None
 
     def map(self, function: Callable[[Floats], Floats]) -> Resampled:
         """The metric after an elementwise function, such as np.abs or np.negative."""
-        estimate = function(self.estimate)
-        return Resampled(
-            estimate,
-            function(self.samples),
-            tuple(map(function, self.of_seed)),
-            self.seeds,
-            self.block_freedom,
-            self.bound,
-            self.seed_variance,
+        return dataclasses.replace(
+            self,
+            estimate=function(self.estimate),
+            samples=function(self.samples),
+            of_seed=tuple(map(function, self.of_seed)),
+            of_locus=None if self.of_locus is None else tuple(map(function, self.of_locus)),
         )
 
 
@@ -90,7 +98,11 @@ def own_intervals(resampled: Resampled, level: float) -> Interval:
     count = len(resampled.estimate)
     drawn = [_variance_of_mean(values) for values in resampled.of_seed]
     of_seeds = [_pooled(resampled, number) or drawn[number] for number in range(count)]
-    found = _intervals(resampled.estimate, resampled.samples, drawn, of_seeds, resampled, level)
+    of_blocks, freedom = resampled.value_variance, resampled.value_freedom
+    if of_blocks is None or freedom is None:
+        crossed = np.array([_crossed(resampled, number) for number in range(count)])
+        of_blocks, freedom = _of_blocks(resampled.samples, drawn, crossed), resampled.block_freedom
+    found = _intervals(resampled.estimate, of_blocks, freedom, of_seeds, level)
     bound = resampled.bound
     return found._replace(low=found.low.clip(-bound, bound), high=found.high.clip(-bound, bound))
 
@@ -101,24 +113,27 @@ def paired_differences(resampled: Resampled, reference: int, level: float) -> In
     drawn = [_spread_of_difference(resampled, number, reference) for number in range(count)]
     of_seeds = [_seeds_of_difference(resampled, number, reference) or drawn[number] for number in range(count)]
     estimate = resampled.estimate - resampled.estimate[reference]
-    differences = resampled.samples - resampled.samples[reference]
-    return _intervals(estimate, differences, drawn, of_seeds, resampled, level)
+    crossed = np.array([_crossed(resampled, number, reference) for number in range(count)])
+    of_blocks = _of_blocks(resampled.samples - resampled.samples[reference], drawn, crossed)
+    return _intervals(estimate, of_blocks, resampled.block_freedom, of_seeds, level)
+
+
+def _of_blocks(samples: Floats, drawn: Sequence[_Part], crossed: Floats) -> Floats:
+    """What of the variance of samples (C, resamples) is due to blocks; drawn: what seeds have added to it.
+
+    crossed: what is due to a seed on a block. Drawing both counts that three times (Owen 2007, doi:10.1214/07-AOAS122), of
+    which the part of the seeds holds one.
+    """
+    spread = ignoring_nan(np.nanvar, samples, ddof=1)
+    return np.maximum(spread - [part.variance for part in drawn] - 2 * crossed, 0)
 
 
 def _intervals(
-    estimate: Floats,
-    samples: Floats,
-    drawn: Sequence[_Part],
-    of_seeds: Sequence[_Part],
-    resampled: Resampled,
-    level: float,
+    estimate: Floats, of_blocks: Floats, block_freedom: float, of_seeds: Sequence[_Part], level: float
 ) -> Interval:
-    """drawn: what seeds have added to the variance of the samples; of_seeds: what they are taken to add instead."""
-    spread = ignoring_nan(np.nanvar, samples, ddof=1)
-    spread = np.where(np.isfinite(estimate), spread, np.nan)
-    of_blocks = np.maximum(spread - [part.variance for part in drawn], 0)
+    """of_blocks, of_seeds: the parts of the variance, each with its degrees of freedom."""
+    of_blocks, block_freedom = np.where(np.isfinite(estimate), of_blocks, np.nan), max(block_freedom, 1)
     due_to_seeds, seed_freedom = np.array(of_seeds).T
-    block_freedom = max(resampled.block_freedom, 1)
     variance = of_blocks + due_to_seeds
     with np.errstate(invalid="ignore", divide="ignore"):
         freedom = variance**2 / (due_to_seeds**2 / seed_freedom + of_blocks**2 / block_freedom)
@@ -183,6 +198,25 @@ def _sum(one: _Part, other: _Part) -> _Part:
     if variance == 0:
         return _NOTHING
     return _Part(variance, variance**2 / (one.variance**2 / one.freedom + other.variance**2 / other.freedom))
+
+
+def _crossed(resampled: Resampled, one: int, other: int | None = None) -> float:
+    """The variance that is due to seeds on blocks, of a mean over seeds or of a difference of two."""
+    if resampled.apart is None or one == other:
+        return 0.0
+    first = resampled.apart[one]
+    if other is None:
+        return _variance_apart(first)
+    second = resampled.apart[other]
+    if resampled.seeds[one] == resampled.seeds[other]:
+        return _variance_apart(first - second)
+    return _variance_apart(first) + _variance_apart(second)
+
+
+def _variance_apart(apart: Floats) -> float:
+    if len(apart) < 2:
+        return 0.0
+    return float(np.nanmean(ignoring_nan(np.nanvar, apart, ddof=1))) / (len(apart) - 1)
 
 
 def ignoring_nan(function: Callable[..., Floats], values: Floats, axis: int = 1, **more: int) -> Floats:

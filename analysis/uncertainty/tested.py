@@ -13,6 +13,7 @@ import pandas as pd
 from nrtune.analysis.selection.candidates import MIN_SEEDS, Field, selection_values
 from nrtune.analysis.selection.use_cases import UseCase
 from nrtune.analysis.selection.winners import Winner
+from nrtune.analysis.uncertainty.across_loci import difference_across_loci, loci_of_metric, value_across_loci
 from nrtune.analysis.uncertainty.bootstrap import Floats
 from nrtune.analysis.uncertainty.compared import word_for
 from nrtune.analysis.uncertainty.intervals import Resampler
@@ -73,15 +74,21 @@ def plain_table(field: Field, select_on: str) -> pd.DataFrame:
         }
     )
     undefined = ("low", "high", "improvement", "improvement_low", "improvement_high", "p", "p_holm", "behind", "behind_low",
-                 "behind_high", "rank", "rank_low", "rank_high", "probability_best")  # fmt: skip
-    return table.assign(against_winner="", **dict.fromkeys(undefined, np.nan))
+                 "behind_high", "elements_low", "elements_high",
+                 "improvement_elements_low", "improvement_elements_high", "rank", "rank_low", "rank_high",
+                 "probability_best")  # fmt: skip
+    return table.assign(against_winner="", elements=0, **dict.fromkeys(undefined, np.nan))
 
 
 class Values(NamedTuple):
-    """A use case's values, resampled: as they are shown, and turned so that larger is better."""
+    """A use case's values, resampled: as they are shown, and turned so that larger is better.
+
+    blocks: of each metric whose positions are drawn, base pairs of the blocks for values and for differences.
+    """
 
     shown: Resampled
     oriented: Resampled
+    blocks: dict[str, tuple[int, int]]
 
 
 def values_of(resampler: Resampler, rule: UseCase) -> Values | None:
@@ -92,12 +99,17 @@ def values_of(resampler: Resampler, rule: UseCase) -> Values | None:
         if resampled is None:
             return None
         parts[name] = resampled
+    chosen = [part.blocks for part in parts.values() if part.blocks is not None]
+    if len(chosen) > 1:  # drawn together, as they are told together
+        longest = max(one for one, _ in chosen), max(other for _, other in chosen)
+        parts = {name: drawn for name in parts if (drawn := resampler.metric(name, longest)) is not None}
+    blocks = {name: part.blocks for name, part in parts.items() if part.blocks is not None}
     oriented = {name: part.map(functools.partial(rule.oriented, name)) for name, part in parts.items()}
     if rule.composite:
         mean_rank = _mean_rank(list(oriented.values()))
-        return Values(mean_rank, mean_rank)
+        return Values(mean_rank, mean_rank, blocks)
     ((name, shown),) = parts.items()
-    return Values(shown, oriented[name])
+    return Values(shown, oriented[name], blocks)
 
 
 def _mean_rank(parts: Sequence[Resampled]) -> Resampled:
@@ -123,6 +135,9 @@ def fill_in(table: pd.DataFrame, resampler: Resampler, values: Values, winner: W
     names, candidate = list(table["name"]), table["candidate"].to_numpy(bool)
     own = resampler.interval(values.shown)
     table["low"], table["high"] = own.low, own.high
+    table["elements"] = loci_of_metric(values.shown)
+    if (across := value_across_loci(values.shown, resampler.how.level)) is not None:
+        table["elements_low"], table["elements_high"] = across.low, across.high
     behind = resampler.differences(values.oriented, names.index(winner.trial))
     table["behind"], table["behind_low"], table["behind_high"] = -behind.estimate, -behind.high, -behind.low
     if winner.baseline is None:
@@ -130,6 +145,9 @@ def fill_in(table: pd.DataFrame, resampler: Resampler, values: Values, winner: W
     over = resampler.differences(values.oriented, names.index(winner.baseline))
     table["improvement"] = over.estimate
     table["improvement_low"], table["improvement_high"] = over.low, over.high
+    across = difference_across_loci(values.oriented, names.index(winner.baseline), resampler.how.level)
+    if across is not None:
+        table["improvement_elements_low"], table["improvement_elements_high"] = across.low, across.high
     if not tested:
         return None
     table["p"] = np.where(candidate, over.p, np.nan)

@@ -8,6 +8,8 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
+
 from nrtune.analysis.selection.candidates import MIN_SEEDS
 from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.uncertainty.compared import BETTER, NOT_TESTED, SAME, WORSE, Comparison, word_for
@@ -22,6 +24,7 @@ class Verdict:
 
     against_baseline, against_non_neural: "better", "not significantly different", "worse", or "not tested: " and why.
     seeds: how many trainings winner and baseline are means of. improvement: over the baseline, + is better; interval: its ends.
+    interval_across_elements: those of the interval that holds for elements like the `elements` loci of the metric's mean.
     p_adjusted: for the number of candidates (Holm). significantly_worse, not_significantly_different, significantly_better:
     the other candidates against the winner, on the reported data.
     minimum_detectable_improvement: what would be significant in 80 of 100 such campaigns. seeds_needed: of either, for the
@@ -37,6 +40,8 @@ class Verdict:
     seeds: dict[str, int]
     improvement: float | None
     interval: tuple[float, float] | None
+    interval_across_elements: tuple[float, float] | None
+    elements: int | None
     p: float | None
     p_adjusted: float | None
     significantly_worse: tuple[str, ...]
@@ -89,7 +94,6 @@ def verdict_of(comparisons: Comparisons, comparison: Comparison) -> Verdict:
         seeds["baseline"] = max(int(comparison.of(winner.baseline)["replicates"]), 1)
     better = comparison.against_winner(BETTER)
     recommendation, trial = _recommended(comparisons, comparison, against, better)
-    low, high = _known(row["improvement_low"]), _known(row["improvement_high"])
     return Verdict(
         use_case=winner.use_case,
         winner=winner.trial,
@@ -98,7 +102,9 @@ def verdict_of(comparisons: Comparisons, comparison: Comparison) -> Verdict:
         against_non_neural=comparison.against_non_neural,
         seeds=seeds,
         improvement=_known(row["improvement"]),
-        interval=None if low is None or high is None else (low, high),
+        interval=_ends(row, "improvement"),
+        interval_across_elements=_ends(row, "improvement_elements"),
+        elements=int(row["elements"]) or None,
         p=_known(row["p"]),
         p_adjusted=_known(row["p_holm"]),
         significantly_worse=comparison.against_winner(WORSE),
@@ -109,6 +115,11 @@ def verdict_of(comparisons: Comparisons, comparison: Comparison) -> Verdict:
         recommendation=recommendation,
         recommended_trial=trial,
     )
+
+
+def _ends(row: pd.Series[Any], name: str) -> tuple[float, float] | None:
+    low, high = _known(row[f"{name}_low"]), _known(row[f"{name}_high"])
+    return None if low is None or high is None else (low, high)
 
 
 def _against_baseline(comparison: Comparison) -> str:

@@ -111,13 +111,16 @@ def score(
         str | None, typer.Option(help="Cell line whose elements are averaged. [default: as the folder says, else K562]")
     ] = None,
     resamples: Annotated[int, typer.Option(help="Resamples an interval is made from.")] = 10_000,
-    block: Annotated[int, typer.Option(help="Base pairs of a block of variants that is drawn.")] = 10,
+    block: Annotated[
+        int | None,
+        typer.Option(help="Base pairs of a block of variants that is drawn. [default: chosen from the data]"),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
 ) -> None:
     """Score any model's predictions as nrtune scores its own, with 95 % intervals; two files are compared.
 
     With --cagi5, --satmut or --benchmark columns element, pos, ref, alt, variant_effect and, if there, chrom; with --test
-    prediction, activity and, if there, aleatoric_std. Other columns do not matter.
+    prediction, activity and, if there, aleatoric_std and cluster (rows of one are drawn together). Other columns do not matter.
     """
     from nrtune.analysis.uncertainty.intervals import Resampling
     from nrtune.orchestrator.views.data_check import read_variants

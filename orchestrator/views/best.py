@@ -11,6 +11,7 @@ from rich.console import Console
 from nrtune.analysis.report.summaries import (
     barred_sentence,
     below_references,
+    blocks_sentence,
     failed_sentence,
     selection_sentence,
     shown_of,
@@ -154,6 +155,11 @@ def _uncertainty(comparisons: Comparisons, comparison: Comparison) -> list[str]:
         if math.isfinite(row["improvement"]):
             low, high = _signed(row["improvement_low"]), _signed(row["improvement_high"])
             lines.append(f"improvement over the baseline {_signed(row['improvement'])}, {low} to {high}")
+        if math.isfinite(row["improvement_elements_low"]):
+            low, high = _signed(row["improvement_elements_low"]), _signed(row["improvement_elements_high"])
+            lines.append(f"for elements that were not measured: {low} to {high} (t over {row['elements']} loci)")
+        if comparison.blocks:
+            lines.append(f"resampled in {blocks_sentence(comparison.blocks)}")
     verdict = verdict_of(comparisons, comparison)
     lines.append(f"against the baseline: {verdict.sentence()}")
     lines.append(f"against the best non-neural baseline: {verdict.against_non_neural}")

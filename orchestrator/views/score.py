@@ -63,6 +63,7 @@ def score_text(paths: Sequence[Path], variants: VariantSet, folder: Path, how: R
         variants.benchmark: str(folder),
         "cell_line": found.cell_line,
         "block": how.block,
+        "blocks": {m: {"values": value, "differences": other} for m, (value, other) in found.blocks.items()},
         "mean_over": {part: list(elements) for part, elements in found.averaged.items()},
         "left_out": {str(path): n for path, (n, _) in zip(found.paths, found.left_out, strict=True)},
         "coverage": found.coverage.to_dict("records"),
@@ -149,7 +150,16 @@ def _variant_lines(found: VariantScores) -> list[str]:
             for element in _elements(of_metric, found.prefixes[part]):
                 named[f"{element} Spearman"] = f"{found.prefixes[part]}/spearman/all/{element}"
             lines += ["", f"{part}: compared", *_comparison(found, named)]
-    return [*lines, "", *_closing(found, f"variants drawn in blocks of {found.how.block} bp")]
+    return [*lines, "", *_closing(found, _drawn_in(found.blocks))]
+
+
+def _drawn_in(blocks: Mapping[str, tuple[int, int]]) -> str:
+    """How variants were drawn: in blocks whose lengths differ between metrics."""
+    lengths = sorted({length for of_metric in blocks.values() for length in of_metric})
+    if not lengths:
+        return "variants drawn in random blocks"
+    some = f"{lengths[0]}" if len(lengths) == 1 else f"{lengths[0]} to {lengths[-1]}"
+    return f"variants drawn in blocks of {some} bp"
 
 
 def _matched(found: VariantScores, end: str = " and ") -> str:

@@ -264,6 +264,7 @@ def verdict(use_case: str, against: str) -> Verdict:
     return Verdict(
         use_case=use_case, winner="T-002", baseline="T-001", against_baseline=against, against_non_neural=SAME,
         seeds={"winner": 3, "baseline": 3}, improvement=0.03, interval=(0.01, 0.05), p=0.01, p_adjusted=0.02,
+        interval_across_elements=None, elements=None,
         significantly_worse=(), not_significantly_different=(), significantly_better=(),
         minimum_detectable_improvement=0.02, seeds_needed=3, recommendation="", recommended_trial=None,
     )  # fmt: skip

@@ -271,7 +271,10 @@ def test_a_better_file_is_told_from_a_worse_on_shared_variants(dump, variants, t
 def test_a_constant_has_no_correlation(dump, variants, tmp_path):
     effects = read_effects(csv_of(dump.assign(variant_effect=0), tmp_path / "zero.csv"), variants)
     table = score_variants([effects], variants, HOW).table
-    assert table.loc[~table["metric"].str.contains("/n/"), ["value", "low", "high"]].isna().all(axis=None)
+    mean = table["metric"].str.endswith("/mean")
+    assert (table.loc[mean, ["value", "low", "high"]] == 0).all(axis=None)  # what is undefined counts as 0
+    rest = ~mean & ~table["metric"].str.contains("/n/")
+    assert table.loc[rest, ["value", "low", "high"]].isna().all(axis=None)
 
 
 def measured(n: int = 300) -> pd.DataFrame:
@@ -421,3 +424,18 @@ def test_one_target_at_a_time(tmp_path, monkeypatch, capsys):
         code, _, err = run(monkeypatch, capsys, "score", tmp_path / "a.csv", *flags)
         assert (code, err.count("\n")) == (2, 1)
         assert message in err
+
+
+def test_rows_of_one_cluster_are_drawn_together(tmp_path):
+    """Each sequence in both orientations, which are predicted and measured alike: half as much evidence as rows."""
+    generator = np.random.default_rng(0)
+    activity = generator.normal(size=200)
+    table = pd.DataFrame({"activity": activity, "prediction": activity + generator.normal(size=200)})
+    twice = pd.concat([table.assign(cluster=[f"element {n}" for n in range(200)])] * 2, ignore_index=True)
+    widths = []
+    for columns in (["activity", "prediction"], ["activity", "prediction", "cluster"]):
+        path = tmp_path / f"{len(columns)}.tsv"
+        twice[columns].to_csv(path, sep="\t", index=False)
+        found = score_test([read_test(path)], HOW).table.set_index("metric").loc["test/spearman"]
+        widths.append(found["high"] - found["low"])
+    assert widths[1] / widths[0] == pytest.approx(2**0.5, rel=0.2)

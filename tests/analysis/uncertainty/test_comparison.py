@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from nrtune.analysis.report.summaries import barred_sentence
 from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, load_use_cases
@@ -17,6 +19,7 @@ from nrtune.analysis.store.records import FORMAT, TrialRecord
 from nrtune.analysis.uncertainty.compared import BETTER, SAME, WORSE
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.intervals import Resampling
+from nrtune.analysis.uncertainty.left_out import left_out
 from nrtune.analysis.uncertainty.tested import SELECTED_ON_IT
 from nrtune.analysis.uncertainty.verdict import verdict_of
 from nrtune.trainables.core.errors import UserError
@@ -37,7 +40,7 @@ def effects(seed: int, noise: float) -> dict[str, np.ndarray]:
 
 
 def frame(of: dict[str, np.ndarray]) -> pd.DataFrame:
-    rows = [pd.DataFrame({"element": element, "part": "challenge", "chrom": "chr1", "pos": POS, "ref": "A", "alt": "C",
+    rows = [pd.DataFrame({"element": element, "part": "challenge", "chrom": f"chr{element}", "pos": POS, "ref": "A", "alt": "C",
                           "value": VALUE[element], "confidence": 0.2, "variant_effect": of[element]})
             for element in ELEMENTS]  # fmt: skip
     return pd.concat(rows, ignore_index=True)
@@ -63,7 +66,7 @@ class Stored(RecordedTrials):
 
     def __init__(self, of: dict[str, dict[str, np.ndarray]], records: list[TrialRecord]) -> None:
         super().__init__("stored", "release", records)
-        self.matched, self.of = ELEMENTS, of
+        self.matched, self.of = tuple(ELEMENTS), of
 
     def predictions(self, fingerprint: str) -> Predictions:
         if fingerprint not in self.of:
@@ -120,6 +123,46 @@ def test_a_comparison_is_read_off_the_predictions():
     assert found.table.loc[found.table["name"] == "BASE", ["rank", "probability_best", "p_holm"]].isna().all(axis=None)
     assert found.power is not None
     assert 0 < found.power.minimum_detectable() < 0.4
+
+
+def test_the_interval_across_elements_is_students_t_over_them(monkeypatch):
+    monkeypatch.setitem(VALUE, "C", np.random.default_rng(8).normal(size=N))
+    monkeypatch.setattr(sys.modules[__name__], "ELEMENTS", ("A", "B", "C"))
+    of = {"BASE": effects(0, 1.5), "good": effects(1, 0.9), "poor": effects(3, 4.0)}
+    comparisons = Comparisons(stored(of), how=HOW)
+    found = comparisons.compare("overall")
+    own = {name: np.array([spearman(one[e], VALUE[e]) for e in ELEMENTS]) for name, one in of.items()}
+    difference = own["good"] - own["BASE"]
+    expected = stats.t.interval(0.95, 2, difference.mean(), stats.sem(difference))
+    claimed = verdict_of(comparisons, found)
+    assert claimed.elements == 3
+    assert claimed.interval_across_elements == pytest.approx(expected)
+    assert claimed.to_dict()["interval_across_elements"] == claimed.interval_across_elements
+    row = found.of("good")
+    assert (row["elements_low"], row["elements_high"]) == pytest.approx(
+        stats.t.interval(0.95, 2, own["good"].mean(), stats.sem(own["good"]))
+    )
+    assert set(found.blocks) == {CHALLENGE + "mean"}
+    assert min(found.blocks[CHALLENGE + "mean"]) >= 10
+
+
+def test_of_two_elements_there_is_no_interval_across_them():
+    comparisons = Comparisons(stored(), how=HOW)
+    found = verdict_of(comparisons, comparisons.compare("overall"))
+    assert (found.elements, found.interval_across_elements) == (None, None)
+
+
+def test_elements_that_overlap_are_left_out_together():
+    """R1 is better by A and A.2, which are one locus; without it R2 is."""
+    release = {"R1": {"A": 0.9, "A.2": 0.8, "B": 0.3}, "R2": {"A": 0.5, "A.2": 0.5, "B": 0.5}}
+    rows = []
+    for name, of in release.items():
+        mean = ((of["A"] + of["A.2"]) / 2 + of["B"]) / 2
+        rows.append({"name": name, "family": "rank_stability", "status": "finished", "same_as": None, "replicate_of": None,
+                     "published": None, "fingerprint": name, "seed": 0, f"{CHALLENGE}mean": mean, f"{RELEASE}mean": mean,
+                     **{RELEASE + e: value for e, value in of.items()}})  # fmt: skip
+    found = left_out(pd.DataFrame(rows), "overall", "release", USE_CASES, [["A", "A.2"], ["B"]])
+    assert found == {"A, A.2": "R2", "B": "R1"}
 
 
 def test_p_is_corrected_for_the_candidates_alone():

@@ -118,7 +118,7 @@ def compared() -> tuple[list[Configuration], Resampler]:
         Configuration("other three", (1, 2, 3), tuple(trained(table, test, generator) for _ in range(3))),
         Configuration("two", (1, 2), tuple(trained(table, test, generator) for _ in range(2))),
     ]
-    return configurations, Resampler(configurations, ("A", "B"), Resampling(resamples=200))
+    return configurations, Resampler(configurations, ("A", "B"), Resampling(resamples=200, block=10))
 
 
 def literal_member(one: Predictions, metric: str, counts: dict[str, np.ndarray], number: int) -> float:
@@ -129,7 +129,7 @@ def literal_member(one: Predictions, metric: str, counts: dict[str, np.ndarray],
     elif parts[0] != "cagi5":
         test = one.test
         assert test is not None
-        block = random_blocks(len(test), 40, derive_generator(0, "test blocks", len(test)))
+        block = random_blocks(len(test), 40, derive_generator(0, "blocks", "test", len(test)))
         rows = np.repeat(np.arange(len(test)), counts["test"][number][block].astype(int))
         drawn = test.iloc[rows]
         if metric == "noise/corr":
@@ -193,6 +193,10 @@ def test_an_interval_is_students_t_with_the_seeds_own_part(compared):
     # Of configurations with the same seeds, seeds are paired: what counts is the spread of the differences.
     variance = (resampled.samples[1] - resampled.samples[2]).var(ddof=1)
     of_seeds = (resampled.of_seed[1] - resampled.of_seed[2]).var(ddof=1) / 3
+    # What a seed does on a block is in the resamples three times, and in the truth once.
+    assert resampled.apart is not None
+    crossed = np.mean([one.var(ddof=1) for one in resampled.apart[1] - resampled.apart[2]]) / 2
+    variance = max(variance - 2 * crossed, of_seeds)
     of_blocks = max(variance - of_seeds, 0)
     freedom = (of_seeds + of_blocks) ** 2 / (of_seeds**2 / 2 + of_blocks**2 / resampled.block_freedom)
     half = stats.t.ppf(0.975, freedom) * math.sqrt(variance)
@@ -230,7 +234,7 @@ def test_a_trial_differs_from_itself_by_nothing(compared):
 
 def test_an_interval_does_not_depend_on_the_other_trials(compared):
     configurations, resampler = compared
-    alone = Resampler(configurations[1:2], ("A", "B"), Resampling(resamples=200)).metric(MEAN.format("all"))
+    alone = Resampler(configurations[1:2], ("A", "B"), Resampling(resamples=200, block=10)).metric(MEAN.format("all"))
     together = resampler.metric(MEAN.format("all"))
     assert alone is not None
     assert together is not None
