@@ -6,10 +6,17 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+from nrtune.analysis.uncertainty import across_loci, block_length, intervals, student
 from nrtune.search_spaces import FAMILIES, SWITCH, Choice, Family, Parameter
+from nrtune.trainables.data import related
+from nrtune.trainables.data.loci import loci_of
 from nrtune.trainables.encoders import ENCODERS
+from nrtune.trainables.evaluation.metrics import mean_over_elements
 from nrtune.trainables.losses import LOSSES
 from nrtune.trainables.samplers import SAMPLERS
+
+STATISTICS = (mean_over_elements, loci_of, related, intervals, block_length, across_loci, student)
+"""Functions and modules whose docstrings say how numbers are made of predictions."""
 
 PAGE = Path(__file__).with_suffix(".md")
 REGISTRIES = {"loss": LOSSES, "sampler": SAMPLERS, "encoder": ENCODERS}
@@ -43,7 +50,8 @@ def page() -> str:
     contents = [f"- [{FAMILIES.get(name).title}](#{_anchor(FAMILIES.get(name))})" for name in order]
     encoders = ["## Encoders", "", *(f"{_component('encoder', name)}\n" for name in ENCODERS)]
     sections = [_section(name, FAMILIES.get(name), told) for name in order]
-    return "\n".join([INTRODUCTION, *contents, "", *encoders, *sections])
+    statistics = ["## Means and intervals", "", *(f"{text}\n" for text in map(inspect.getdoc, STATISTICS) if text)]
+    return "\n".join([INTRODUCTION, *contents, "", *encoders, *sections, *statistics])
 
 
 def _heading(family: Family) -> str:
