@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 from collections.abc import Sequence
 
 from nrtune.trainables.data.benchmarks import BENCHMARKS
@@ -80,6 +81,18 @@ def p_value(value: float) -> str:
 def listed(items: Sequence[str]) -> str:
     """`a, b and c`."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
+
+
+def replicate_command(
+    folder: object, names: Sequence[str], *, use_cases: object = None, select_on: str | None = None
+) -> str:
+    """The command that replicates a campaign for use cases; use_cases, select_on: where they are not the campaign's own."""
+    words = ["nrtune", "replicate", str(folder)]
+    words += [] if use_cases is None else ["--use-cases", str(use_cases)]
+    words += [] if select_on is None else ["--select-on", select_on]
+    for name in names:
+        words += ["--use-case", name]
+    return shlex.join(words)
 
 
 def count(n: int, noun: str) -> str:

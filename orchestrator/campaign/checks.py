@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, load_use_cases
 from nrtune.orchestrator.state.settings import RunSettings
 from nrtune.orchestrator.tracking.tracker import TRACKERS
-from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.data.benchmarks import BENCHMARKS, VariantSet
 from nrtune.trainables.data.benchmarks.cagi5 import cell_line_of
 from nrtune.trainables.data.lentimpra import read_dataset
@@ -67,6 +69,18 @@ def choose_selection(settings: RunSettings, data: TrainingData) -> str:
     return select_on
 
 
+def known_use_cases(own: Path | None) -> Mapping[str, UseCase]:
+    """The use cases of every campaign, and those of a user's file. Raises UserError."""
+    return USE_CASES if own is None else load_use_cases(own)
+
+
+def check_use_cases(names: Iterable[str], known: Mapping[str, UseCase]) -> None:
+    """See that use cases are known. Raises UserError."""
+    for name in names:
+        if name not in known:
+            raise UserError(f"--use-case {name}: unknown{suggest(name, known)}")
+
+
 def _can_select(variants: VariantSet | None, part: str) -> bool:
     """Whether a matched element has enough variants of a part to correlate."""
     return variants is not None and any(
@@ -87,7 +101,7 @@ def _check_address(address: str) -> None:
 
 def absolute_paths(stored: dict[str, object]) -> dict[str, object]:
     """Settings whose paths can be read in whatever folder a command is called."""
-    paths = ("data", "cagi5", "satmut", "out")
+    paths = ("data", "cagi5", "satmut", "out", "use_cases")
     found = stored | {key: str(Path(str(stored[key])).resolve()) for key in paths if key in stored}
     if isinstance(benchmark := stored.get("benchmark"), dict):
         found["benchmark"] = {name: str(Path(path).resolve()) for name, path in benchmark.items()}

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nrtune.analysis.selection.pareto import Objective
+from nrtune.analysis.selection.use_cases import USE_CASES, UseCase
 from nrtune.analysis.store.records import Proposal, TrialRecord
 from nrtune.orchestrator.campaign.checks import absolute_paths
+from nrtune.orchestrator.campaign.confirmation import Confirmation
 from nrtune.orchestrator.campaign.recipe import Recipe
 from nrtune.orchestrator.execution.job import Job
 from nrtune.orchestrator.search.allocation import Allocation, Even
@@ -26,13 +28,14 @@ class Plan(Job, ABC):
     """A job and what it proposes; what that is, is up to `Search`, `Study` and `Replication`.
 
     recipe: what all its trials have. select_on: what winners are selected on. objectives: what the search makes large or
-    small. tracking_uri: None for a store in the folder.
+    small. tracking_uri: None for a store in the folder. use_cases: what winners may be picked for, a user's own among them.
     """
 
     recipe: Recipe
     select_on: str
     objectives: tuple[Objective, ...]
     tracking_uri: str | None
+    use_cases: Mapping[str, UseCase] = dataclasses.field(default_factory=lambda: USE_CASES)
 
     @property
     @abstractmethod
@@ -50,6 +53,10 @@ class Plan(Job, ABC):
     def allocation(self, ledger: Ledger) -> Allocation:
         """Which family gets the next trial."""
         return Even(self.wanted(ledger))
+
+    def confirmation(self, ledger: Ledger) -> Confirmation | None:
+        """What trains fresh seeds beside the trials and after them; None where the trials are all."""
+        return None
 
     def ended(self, ledger: Ledger) -> Mapping[str, TrialRecord]:
         """What has ended of the trials that this run is about, by fingerprint: replicates are no trials of a search."""

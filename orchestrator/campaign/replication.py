@@ -9,22 +9,29 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from nrtune.analysis.selection.pareto import objectives_of
-from nrtune.analysis.selection.use_cases import USE_CASES, asked_of
+from nrtune.analysis.selection.use_cases import asked_of
 from nrtune.analysis.selection.winners import finalists, find_winner
 from nrtune.analysis.sources.open import open_folder
 from nrtune.analysis.store.records import Proposal, TrialRecord, benchmarks_of
 from nrtune.analysis.store.table import table_of
 from nrtune.analysis.wording import count
-from nrtune.orchestrator.campaign.checks import check_places, check_tracking_uri, choose_selection, read_data
+from nrtune.orchestrator.campaign.checks import (
+    check_places,
+    check_tracking_uri,
+    check_use_cases,
+    choose_selection,
+    known_use_cases,
+    read_data,
+)
 from nrtune.orchestrator.campaign.plan import Plan
 from nrtune.orchestrator.campaign.recipe import recipe_of
+from nrtune.orchestrator.campaign.replicates import check_code, fresh_seeds, with_seed
 from nrtune.orchestrator.search.proposals import FixedProposals, Proposer
 from nrtune.orchestrator.state.ledger import Ledger, is_running
 from nrtune.orchestrator.state.locations import absolute
 from nrtune.orchestrator.state.settings import ReplicateSettings, StudySettings
 from nrtune.search_spaces import published_by_name
-from nrtune.trainables.core.errors import UserError, suggest
-from nrtune.trainables.core.registry import PLUGIN_VARIABLE
+from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.training.config import TrialConfig
 from nrtune.trainables.training.fingerprint import RECIPE_VERSION
 from nrtune.trainables.training.training_data import TrainingData
@@ -112,8 +119,9 @@ def prepare_replication(settings: ReplicateSettings) -> Replication:
         )
     if is_running(settings.out):
         raise UserError(f"{settings.out}: another command is writing to it; wait for it to end")
-    trials = [record for record in campaign.records() if record.replicate_of is None]
-    baselines, finalists, remarks = choose(trials, settings, campaign.select_on)
+    records = campaign.records()
+    trials = [record for record in records if record.replicate_of is None]
+    baselines, finalists, remarks = choose(records, settings, settings.select_on or campaign.select_on)
     check_places(settings)
     uri = absolute(settings.tracking_uri)
     data = _same_data(settings, manifest)
@@ -121,8 +129,8 @@ def prepare_replication(settings: ReplicateSettings) -> Replication:
     check_tracking_uri(settings, uri)
     seeds = _fresh_seeds(settings.seeds, trials, manifest)
     originals = [*baselines, *finalists]
-    _check_code(originals, data)
-    replicates = {p.fingerprint: p for seed in seeds for record in originals for p in [_replicate(record, seed, data)]}
+    check_code(originals, data)
+    replicates = {p.fingerprint: p for seed in seeds for record in originals for p in [with_seed(record, seed, data)]}
     made = recipe_of(settings)
     return Replication(
         settings=settings,
@@ -134,6 +142,7 @@ def prepare_replication(settings: ReplicateSettings) -> Replication:
         select_on=select_on,
         objectives=objectives_of(campaign.objectives, campaign.select_on),
         tracking_uri=uri,
+        use_cases=known_use_cases(settings.use_cases),
         manifest=manifest,
         trials=trials,
         baselines=baselines,
@@ -163,65 +172,42 @@ def _fresh_seeds(count: int, trials: Iterable[TrialRecord], manifest: Mapping[st
     taken = {record.config["seed"] for record in trials}
     if manifest["identity"]["command"] == StudySettings.command:
         taken |= {published.seed for _, published in published_by_name().values()}
-    candidates = range(count + len(taken))
-    return [seed for seed in candidates if seed not in taken][:count]
-
-
-def _check_code(originals: Iterable[TrialRecord], data: TrainingData) -> None:
-    """See that each configuration still builds what was trained. Raises UserError."""
-    for record in originals:
-        if data.fingerprint_of(_config(record, record.config["seed"])) != record.fingerprint:
-            raise UserError(
-                f"{record.name}: what its configuration builds has changed since it was trained; put the code of"
-                f" then back (encoder {record.config['encoder']}, loss {record.config['loss']},"
-                f" sampler {record.config['sampler']})"
-            )
-
-
-def _replicate(record: TrialRecord, seed: int, data: TrainingData) -> Proposal:
-    config = _config(record, seed)
-    return Proposal(
-        name=f"{record.name}/s{seed}",
-        family=record.family,
-        number=-1,
-        config=config.to_flat(),
-        fingerprint=data.fingerprint_of(config),
-        published=None,
-        aliases={},
-        replicate_of=record.name,
-    )
+    return fresh_seeds(count, taken)
 
 
 def choose(
-    trials: Sequence[TrialRecord], settings: ReplicateSettings, select_on: str
+    records: Sequence[TrialRecord], settings: ReplicateSettings, select_on: str
 ) -> tuple[list[TrialRecord], list[TrialRecord], list[str]]:
     """The baselines, the finalists of all use cases asked for, and a remark on each that is left out.
 
-    Raises UserError for an unknown use case and where nothing is left.
+    Where some were replicated before, winner and baseline by their means are among them: what `nrtune best` names gets more
+    seeds. Raises UserError for an unknown use case and where nothing is left.
     """
-    for name in settings.use_case:
-        if name not in USE_CASES:
-            raise UserError(f"--use-case {name}: unknown{suggest(name, USE_CASES)}")
-    table, records = table_of(trials), {record.name: record for record in trials}
+    use_cases = known_use_cases(settings.use_cases)
+    check_use_cases(settings.use_case, use_cases)
+    trials = [record for record in records if record.replicate_of is None]
+    table, with_replicates = table_of(trials), table_of(records)
+    by_name = {record.name: record for record in trials}
     baselines: list[str] = []
     chosen: list[str] = []
     remarks: list[str] = []
-    for use_case in settings.use_case or asked_of(table, USE_CASES):
+    for use_case in settings.use_case or asked_of(table, use_cases):
         try:
-            chosen += finalists(table, use_case, select_on, settings.top)
-            baseline = find_winner(table, use_case, select_on).baseline
+            chosen += finalists(table, use_case, select_on, settings.top, use_cases)
+            winners = [find_winner(of, use_case, select_on, use_cases) for of in (table, with_replicates)]
         except UserError as error:
             remarks.append(str(error))
         else:
-            baselines += [baseline] if baseline is not None else []
+            chosen.append(winners[1].trial)
+            baselines += [winner.baseline for winner in winners if winner.baseline is not None]
     if not chosen:
         raise UserError(f"{settings.out}: there is nothing to replicate ({remarks[0]})")
     distinct: dict[str, str] = {}
     for name in dict.fromkeys([*baselines, *chosen]):
-        first = distinct.setdefault(_but_seed(records[name]), name)
+        first = distinct.setdefault(_but_seed(by_name[name]), name)
         if first != name:
             remarks.append(f"{name} is {first} with another seed: both are replicated as {first}")
-    kept = [records[name] for name in distinct.values()]
+    kept = [by_name[name] for name in distinct.values()]
     is_baseline = set(baselines)
     return (
         [record for record in kept if record.name in is_baseline],
@@ -232,13 +218,6 @@ def choose(
 
 def _but_seed(record: TrialRecord) -> str:
     return json.dumps({**record.config, "seed": None}, sort_keys=True)
-
-
-def _config(record: TrialRecord, seed: int) -> TrialConfig:
-    try:
-        return TrialConfig.from_flat({**record.config, "seed": seed})
-    except UserError as error:
-        raise UserError(f"{record.name}: {error}; {PLUGIN_VARIABLE} must be as it was in the search") from error
 
 
 def _duration(seconds: float) -> str:

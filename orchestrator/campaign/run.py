@@ -4,36 +4,49 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from nrtune.analysis.store.records import FAILED, MANIFEST
+from nrtune.orchestrator.campaign.confirmation import Confirmation
 from nrtune.orchestrator.campaign.plan import Plan
 from nrtune.orchestrator.campaign.reference_lines import add_references
 from nrtune.orchestrator.lifecycle.circuit_breaker import CircuitBreaker
 from nrtune.orchestrator.lifecycle.faults import storage_fault
 from nrtune.orchestrator.lifecycle.interrupts import SignalGuard
 from nrtune.orchestrator.lifecycle.live_trials import LiveTrials
-from nrtune.orchestrator.lifecycle.progress import Progress
+from nrtune.orchestrator.lifecycle.progress import CONFIRMING, Progress
 from nrtune.orchestrator.lifecycle.rules import make_rule
-from nrtune.orchestrator.lifecycle.sinks import RecordKeeper, StoppingKeeper, StudyKeeper
+from nrtune.orchestrator.lifecycle.sinks import RecordKeeper, Sink, StoppingKeeper, StudyKeeper
 from nrtune.orchestrator.lifecycle.status_file import StatusFile
 from nrtune.orchestrator.lifecycle.stopping import Arrivals, open_arrivals
+from nrtune.orchestrator.lifecycle.time_budget import TimeBudget
 from nrtune.orchestrator.lifecycle.tracker_sink import TrackerSink
+from nrtune.orchestrator.search.allocation import Allocation
 from nrtune.orchestrator.search.proposals import Proposer
+from nrtune.orchestrator.search.replicates import Replicates, ReplicatesFirst
 from nrtune.orchestrator.state.ledger import Ledger, open_ledger
 from nrtune.orchestrator.state.locations import MLFLOW
 from nrtune.orchestrator.state.retention import plan_retention
 from nrtune.orchestrator.tracking.tracker import TRACKERS, Tracker
 from nrtune.trainables.core.errors import UserError
 
+if TYPE_CHECKING:
+    from nrtune.orchestrator.execution.resources import Resources
+
 
 class Outcome(NamedTuple):
-    """How a campaign ended: finished or interrupted, and how many trials ended with each status."""
+    """How a campaign ended: finished or interrupted, and how many trials ended with each status.
+
+    confirming: the same of the trainings with fresh seeds that confirm a search. confirmed: the use cases that they do
+    confirm.
+    """
 
     state: str
     counts: Mapping[str, int]
     why: str
+    confirming: Mapping[str, int]
+    confirmed: Sequence[str]
 
 
 def run_campaign(plan: Plan) -> Outcome:
@@ -57,13 +70,23 @@ def run_campaign(plan: Plan) -> Outcome:
         ledger.close()
 
 
+class _Ray(NamedTuple):
+    """What a running Ray gives each trial, and for how long."""
+
+    resources: Resources
+    time: TimeBudget
+
+
 class _Run:
     """The parts of a run under way: who proposes, who is told, and what has ended."""
 
     def __init__(self, plan: Plan, ledger: Ledger, proposers: Mapping[str, Proposer]) -> None:
         self.plan, self.ledger, self.proposers = plan, ledger, proposers
-        self.allocation = plan.allocation(ledger)
-        self.progress = Progress(plan.wanted(ledger), plan.ended(ledger).values())
+        self.allocation, self.confirmation = plan.allocation(ledger), plan.confirmation(ledger)
+        wanted, ended = plan.wanted(ledger), [*plan.ended(ledger).values()]
+        if self.confirmation is not None:
+            wanted, ended = wanted | {CONFIRMING: self.confirmation.budget}, [*ended, *ledger.replicates.values()]
+        self.progress = Progress(wanted, ended)
         self.guard = SignalGuard()
         self.breaker = CircuitBreaker(record for record in ledger.records.values() if record.ended > ledger.since)
         self.studies = StudyKeeper(self.proposers, plan.evaluate)
@@ -87,17 +110,21 @@ class _Run:
                 keeper.forget_checkpoint(fingerprint)
             tracker.reconcile()
             outcome = self._outcome("finished")
-            if self._left():
+            if self._is_anything_left():
                 arrivals = _arrivals(plan, ledger)
-                stopping = [] if arrivals is None else [StoppingKeeper(arrivals)]
-                sinks = (keeper, *stopping, self.breaker, self.studies, tracker, self.progress, self.status)
+                sinks = (keeper, self.breaker, self.studies, tracker, self.progress, self.status)
                 with self.progress:
-                    outcome = self._tune(LiveTrials(ledger, sinks, arrivals))
+                    outcome = self._train(sinks, arrivals)
             state = outcome.state
             if state == "finished":
                 settings = plan.settings
                 retention = plan_retention(
-                    plan.folder, ledger.everything(), plan.select_on, settings.keep_top, settings.keep
+                    plan.folder,
+                    ledger.everything(),
+                    plan.select_on,
+                    settings.keep_top,
+                    settings.keep,
+                    plan.use_cases,
                 )
                 tracker.keep_models(retention.kept)
                 retention.carry_out()
@@ -106,36 +133,85 @@ class _Run:
             tracker.close(state)
         return outcome
 
-    def _tune(self, live: LiveTrials) -> Outcome:
-        """Start Ray, run the trials that are left, and stop Ray."""
+    def _train(self, sinks: Sequence[Sink], arrivals: Arrivals | None) -> Outcome:
+        """Start Ray, run the trials that are left and what confirms them, and stop Ray; sinks: the records' first."""
+        plan, confirmation = self.plan, self.confirmation
+        closed: Mapping[str, str] = {}
         try:
             with self.guard as guard:
-                self.progress.say(f"starting Ray for {self._left()} trials")
+                left = self._left()
+                self.progress.say(f"starting Ray for {f'{left} trials' if left else 'the confirmation'}")
                 from nrtune.orchestrator.execution.ray_session import ray_session  # Ray takes seconds to import
-                from nrtune.orchestrator.execution.searcher import Parts
-                from nrtune.orchestrator.execution.tuner import run_trials
+                from nrtune.orchestrator.execution.resources import find_resources
 
-                with ray_session(self.plan.settings.address):
+                with ray_session(plan.settings.address):
                     guard.listen()
                     guard.leave_if_asked()
-                    parts = Parts(
-                        proposers=[self.proposers[family] for family in self.plan.families],
-                        allocation=self.allocation,
-                        ended=self.plan.ended(self.ledger),
-                        live=live,
-                        breaker=self.breaker,
-                        guard=guard,
-                        say=self.progress.say,
-                    )
-                    closed = run_trials(self.plan, parts)
+                    ray = _Ray(find_resources(plan, self.progress.say), TimeBudget(plan.settings.time_budget))
+                    if left:
+                        keeper, *others = sinks
+                        stopping = [] if arrivals is None else [StoppingKeeper(arrivals)]
+                        live = LiveTrials(self.ledger, (keeper, *stopping, *others), arrivals)
+                        closed = self._search(live, ray)
+                    if confirmation is not None:
+                        self._confirm(confirmation, LiveTrials(self.ledger, sinks, None), ray, closed)
         except KeyboardInterrupt:
             return self._outcome("interrupted", "interrupted")
+        if self._left(closed) or (confirmation is not None and confirmation.wanted()):
+            return self._outcome("interrupted", "the time budget is spent")
+        return self._outcome("finished", "; ".join(closed.values()))
+
+    def _search(self, live: LiveTrials, ray: _Ray) -> Mapping[str, str]:
+        """Run the trials that are left; the baseline's fresh seeds among them, as soon as it has been trained."""
+        proposers: list[Proposer] = [self.proposers[family] for family in self.plan.families]
+        if (confirmation := self.confirmation) is None:
+            return self._run(live, ray, proposers, self.allocation, ray.time.left())
+        replicates = Replicates(confirmation.of_baseline)
+        allocation = ReplicatesFirst(replicates, self.allocation)
+        seconds = ray.time.left(kept=confirmation.share)
+        return self._run(live, ray, [*proposers, replicates], allocation, seconds)
+
+    def _confirm(self, confirmation: Confirmation, live: LiveTrials, ray: _Ray, closed: Collection[str]) -> None:
+        """Train what confirms the winners, in the time that is left."""
+        confirmation.begin(cut_short=self._left(closed) > 0)
+        seconds = ray.time.left()
+        for sentence in confirmation.opening():
+            self.progress.say(sentence)
+        if confirmation.wanted() and (seconds is None or seconds > 0):
+            self.status.phase = CONFIRMING
+            replicates = Replicates(confirmation.wanted)
+            self._run(live, ray, [replicates], ReplicatesFirst(replicates), seconds)
+            if not confirmation.wanted():
+                self.status.phase = ""
+        for sentence in confirmation.closing():
+            self.progress.say(sentence)
+
+    def _run(
+        self,
+        live: LiveTrials,
+        ray: _Ray,
+        proposers: Sequence[Proposer],
+        allocation: Allocation,
+        seconds: float | None,
+    ) -> Mapping[str, str]:
+        """Run what is proposed on the Ray that runs; by family, why one is asked no more."""
+        from nrtune.orchestrator.execution.searcher import Parts
+        from nrtune.orchestrator.execution.tuner import run_trials
+
+        parts = Parts(
+            proposers=proposers,
+            allocation=allocation,
+            ended=self.plan.ended(self.ledger),
+            live=live,
+            breaker=self.breaker,
+            guard=self.guard,
+            say=self.progress.say,
+        )
+        try:
+            return run_trials(self.plan, parts, ray.resources, seconds)
         finally:
             # Ray Tune ends what still runs when the time is up without a word to its callbacks.
             live.suspend()
-        if self._left(closed):
-            return self._outcome("interrupted", "the time budget is spent")
-        return self._outcome("finished", "; ".join(closed.values()))
 
     def _tracker_opener(self) -> Callable[[], Tracker]:
         plan, manifest = self.plan, self.ledger.manifest
@@ -147,7 +223,20 @@ class _Run:
         )
 
     def _outcome(self, state: str, why: str = "") -> Outcome:
-        return Outcome(state, Counter(record.status for record in self.plan.ended(self.ledger).values()), why)
+        counts = Counter(record.status for record in self.plan.ended(self.ledger).values())
+        if (confirmation := self.confirmation) is None:
+            return Outcome(state, counts, why, {}, ())
+        confirming = Counter(record.status for record in self.ledger.replicates.values())
+        return Outcome(state, counts, why, confirming, confirmation.confirmed())
+
+    def _is_anything_left(self) -> bool:
+        """Whether a trial is left, or, where none is, a training that confirms them."""
+        if self._left():
+            return True
+        if self.confirmation is None:
+            return False
+        self.confirmation.begin(cut_short=False)
+        return bool(self.confirmation.wanted())
 
     def _left(self, closed: Collection[str] = ()) -> int:
         ended = Counter(record.family for record in self.plan.ended(self.ledger).values())

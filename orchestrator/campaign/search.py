@@ -11,7 +11,15 @@ from typing import Any
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.store.records import MANIFEST, TrialRecord, read_manifest
 from nrtune.orchestrator.campaign.budget import sampler_note, stopping_note
-from nrtune.orchestrator.campaign.checks import check_places, check_tracking_uri, choose_selection, read_data
+from nrtune.orchestrator.campaign.checks import (
+    check_places,
+    check_tracking_uri,
+    check_use_cases,
+    choose_selection,
+    known_use_cases,
+    read_data,
+)
+from nrtune.orchestrator.campaign.confirmation import Confirmation, plan_of, share_of, trainings, why_not
 from nrtune.orchestrator.campaign.plan import Plan
 from nrtune.orchestrator.campaign.recipe import Recipe, check_noise, recipe_of
 from nrtune.orchestrator.lifecycle.rules import RULES, EarlyStopping, default_grace
@@ -89,6 +97,12 @@ class Search(Plan):
             for name, family in families.items()
         }
 
+    def confirmation(self, ledger: Ledger) -> Confirmation | None:
+        """Fresh seeds of the baseline and of the finalists, from a share of the budget, where that can tell something."""
+        if not trainings(self.settings) or why_not(self.settings, self.select_on) is not None:
+            return None
+        return Confirmation(self.settings, self.select_on, self.data, self.use_cases, ledger)
+
     def identity(self) -> dict[str, Any]:
         """What any campaign has, and what decides a search's proposals."""
         chosen = {"seed": self.settings.seed, "set": dict(self.settings.set), "around": self.centre}
@@ -102,7 +116,7 @@ class Search(Plan):
         return super().identity() | chosen | how | {"optuna_storage": self.optuna_storage}
 
     def notes(self) -> list[str]:
-        """What a user should know of the data, how large the grids are, and what the budget is too small for."""
+        """What a user should know of the data, of the grids' size, of what is trained, and what that is too little for."""
         notes = super().notes()
         if self.settings.sampler == "grid":
             sizes = [f"{Grid(family).size} of {name}" for name, family in self.searched.items()]
@@ -111,6 +125,7 @@ class Search(Plan):
         notes.append(sampler_note(self.settings, points) or "")
         if self.early_stopping is not None:
             notes.append(stopping_note(self.settings, self.epochs, self.early_stopping, points) or "")
+        notes += [plan_of(self.settings, self.select_on)] if share_of(self.settings) else []
         return [note for note in notes if note]
 
     def parameters(self) -> dict[str, Any]:
@@ -140,6 +155,8 @@ def prepare_search(settings: Settings) -> Search:
     """Check a search's settings, read its data, and see that each family can be trained on them. Raises UserError."""
     check_places(settings)
     recipe, early_stopping = recipe_of(settings), _early_stopping(settings)
+    use_cases = known_use_cases(settings.use_cases)
+    check_use_cases(settings.use_case, use_cases)
     centre = _centre(settings, recipe)
     searched = _searched(settings, centre)
     # Of each family: one configuration a combination of its choices.
@@ -171,6 +188,7 @@ def prepare_search(settings: Settings) -> Search:
         tracking_uri=uri,
         centre=centre,
         searched=searched,
+        use_cases=use_cases,
         optuna_storage=storage,
     )
 

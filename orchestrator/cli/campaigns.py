@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,7 +32,7 @@ def demo(
         typer.echo(f"simulating lentiMPRA data into {data}", err=True)
         write_simulated(simulate(4000), data)
     settings = Settings(data=data / HDF5_NAME, cagi5=data / "cagi5", out=out / "campaign", trials=trials, epochs=5)
-    _run(settings)
+    _run(settings, answer=False)
     query.print_best(str(out / "campaign"), "all", as_json=False)
 
 
@@ -73,6 +74,9 @@ def search(
         str | None,
         typer.Option(metavar="NAME|DIR/TRIAL", help="Configuration that the family ablation moves away from."),
     ] = None,
+    confirm: options.Confirm = None,
+    use_case: options.AskedUseCases = None,
+    use_cases: options.UseCases = None,
     scheduler: options.Scheduler = None,
     sampler: options.Sampler = None,
     objective: options.Objective = None,
@@ -96,12 +100,16 @@ def search(
     resume: options.Resume = None,
     print_settings: options.PrintSettings = False,
 ) -> None:
-    """Search method families; the same command again goes on where it was interrupted."""
+    """Search method families, and confirm the winners with fresh seeds.
+
+    The same command again goes on where it was interrupted.
+    """
     flags = options.given(
         locals(),
         families=options.comma_separated(families),
         set=options.assignments(set),
         objective=objective or None,
+        use_case=options.all_of(use_case),
     )
     from nrtune.orchestrator.state.settings import Settings, load_settings
 
@@ -161,9 +169,9 @@ def replicate(
     folder: options.Folder,
     top: Annotated[int | None, typer.Option(help="Finalists of each use case. [default: 5]")] = None,
     seeds: Annotated[int | None, typer.Option(help="Fresh seeds, the same for all. [default: 5]")] = None,
-    use_case: Annotated[
-        str | None, options.use_case_option("Use cases, separated by commas. [default: all]", "NAME,…")
-    ] = None,
+    use_case: options.AskedUseCases = None,
+    use_cases: options.UseCases = None,
+    select_on: options.CampaignSelectOn = None,
     max_concurrent: options.MaxConcurrent = None,
     cpus_per_trial: options.CpusPerTrial = None,
     gpus_per_trial: options.GpusPerTrial = None,
@@ -175,14 +183,14 @@ def replicate(
 
     The same command again goes on where it was interrupted. How to run is as in the search where no option says otherwise.
     """
-    flags = options.given(locals(), use_case=options.comma_separated(use_case))
+    flags = options.given(locals(), use_case=options.all_of(use_case))
     from nrtune.orchestrator.state.settings import load_replication
 
     _run(load_replication(folder, flags))
 
 
-def _run(settings: RunSettings) -> None:
-    """Run a campaign and say how it ended; leaves the program where it was interrupted."""
+def _run(settings: RunSettings, *, answer: bool = True) -> None:
+    """Run a campaign and say how it ended, with its answer; leaves the program where it was interrupted."""
     from nrtune.orchestrator.campaign.prepare import prepare
     from nrtune.orchestrator.campaign.run import run_campaign
     from nrtune.orchestrator.views.tables import fitted
@@ -194,12 +202,16 @@ def _run(settings: RunSettings) -> None:
     outcome = run_campaign(plan)
     counts = ", ".join(f"{count} {status}" for status, count in sorted(outcome.counts.items())) or "no trial"
     why = f" ({outcome.why})" if outcome.why not in ("", outcome.state) else ""
-    typer.echo(f"{outcome.state}{why}: {counts}", err=True)
+    confirming = ", ".join(f"{count} {status}" for status, count in sorted(outcome.confirming.items()))
+    fresh = f"; with fresh seeds: {confirming}" if confirming else ""
+    typer.echo(f"{outcome.state}{why}: {counts}{fresh}", err=True)
     from nrtune.orchestrator.state.locations import MLFLOW
     from nrtune.orchestrator.views.status import remarks, tracker_line
 
     for sentence in remarks(plan.folder):
         typer.echo(fitted(sentence), err=True)
+    if answer and outcome.confirmed and outcome.why != "interrupted":
+        _answer(settings, outcome.confirmed)
     if outcome.state == "interrupted":
         typer.echo("the same command again goes on from here", err=True)
         raise typer.Exit(INTERRUPTED if outcome.why == "interrupted" else 0)
@@ -207,3 +219,12 @@ def _run(settings: RunSettings) -> None:
     if settings.tracker == MLFLOW:
         typer.echo(f"  open it with: nrtune ui {settings.out}", err=True)
     typer.echo(f"winners: nrtune best {settings.out}", err=True)
+
+
+def _answer(settings: RunSettings, use_cases: Sequence[str]) -> None:
+    """Say what a search says of each of these use cases, as `nrtune best` does."""
+    from nrtune.orchestrator.views.best import answers
+    from nrtune.orchestrator.views.tables import fitted
+
+    for line in answers(query.comparisons_of(str(settings.out), None, getattr(settings, "use_cases", None)), use_cases):
+        typer.echo(fitted(line), err=True)

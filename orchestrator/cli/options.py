@@ -88,6 +88,17 @@ def use_case_option(help: str, metavar: str = "NAME") -> Any:
 UseCases = Annotated[
     Path | None, typer.Option(metavar="FILE.yaml", help="Use cases of your own, beside the known ones.")
 ]
+AskedUseCases = Annotated[
+    list[str] | None,
+    use_case_option("A use case; give it again, or several with commas, for several. [default: all]", "NAME"),
+]
+Confirm = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SHARE|none",
+        help="Share of all trainings that go to fresh seeds of the baseline and of the best trials. [default: 0.4]",
+    ),
+]
 Data = Annotated[Path | None, typer.Option(help="lentiMPRA data: .h5, or a Prix Fixe .tsv.")]
 Cagi5 = Annotated[Path | None, typer.Option(help="Folder of CAGI5 files and references.json.")]
 Satmut = Annotated[
@@ -188,6 +199,11 @@ PrintSettings = Annotated[bool, typer.Option("--print-settings", help="Print the
 def comma_separated(text: str | None) -> tuple[str, ...] | None:
     """The parts of a list; None where the option was not given."""
     return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def all_of(texts: Sequence[str] | None) -> tuple[str, ...] | None:
+    """The parts of an option that is given again, each a list; None where it was not given."""
+    return tuple(part for text in texts for part in comma_separated(text) or ()) if texts else None
 
 
 def given(options: Mapping[str, Any], **parsed: Any) -> dict[str, Any]:

@@ -14,7 +14,8 @@ class EarlyStopper(FIFOScheduler):
     """First in, first out, and stopped where the campaign's arrivals say so.
 
     Trials whose configuration says `protected` (the study's own values, to which all else is compared) arrive and are
-    never stopped. Ray Tune does not ask about a trial that says that it is done.
+    never stopped. Replicates, which are not `compared`, do not arrive. Ray Tune does not ask about a trial that says that
+    it is done.
     """
 
     def __init__(self, arrivals: Arrivals) -> None:
@@ -27,6 +28,8 @@ class EarlyStopper(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """STOP or CONTINUE."""
+        if not trial.config["compared"]:
+            return str(TrialScheduler.CONTINUE)
         message = result[MESSAGE]
         assert isinstance(message, EpochEnded)
         arrival = self.arrivals.arrive(trial.config["fingerprint"], message.curve, protected=trial.config["protected"])

@@ -120,6 +120,7 @@ class FamilySearcher(Searcher):
             "proposal": proposal.to_json(),
             "fingerprint": proposal.fingerprint,
             "protected": proposal.published is not None,
+            "compared": proposal.replicate_of is None,
             "resources": self.resources.alone if attempt.alone else self.resources.each,
             "shares": self.resources.shares,
             "micro_batches": attempt.micro_batches,

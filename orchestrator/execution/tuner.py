@@ -14,7 +14,7 @@ from ray.tune.schedulers import FIFOScheduler
 from nrtune.analysis.store.records import TRIALS
 from nrtune.orchestrator.execution.callback import TuneCallback
 from nrtune.orchestrator.execution.job import Job
-from nrtune.orchestrator.execution.resources import Resources, find_resources
+from nrtune.orchestrator.execution.resources import Resources
 from nrtune.orchestrator.execution.schedulers import EarlyStopper
 from nrtune.orchestrator.execution.searcher import FamilySearcher, Parts
 from nrtune.orchestrator.execution.trainable import TrialTrainable
@@ -22,13 +22,13 @@ from nrtune.orchestrator.state.locations import RAY_FOLDER
 from nrtune.trainables.core.registry import plugin_folders
 
 
-def run_trials(job: Job, parts: Parts) -> Mapping[str, str]:
-    """Run trials until all that the allocation has to give have ended, on the Ray that runs.
+def run_trials(job: Job, parts: Parts, resources: Resources, seconds: float | None) -> Mapping[str, str]:
+    """Run trials until all that the allocation has to give have ended, or for so many seconds, on the Ray that runs.
 
-    Returned is, by family, why one is asked no more. Raises KeyboardInterrupt where the guard was asked to leave.
+    resources: of each trial. Returned is, by family, why one is asked no more. Raises KeyboardInterrupt where the guard was
+    asked to leave.
     """
     settings, live = job.settings, parts.live
-    resources = find_resources(job, parts.say)
     searcher = FamilySearcher(parts, resources, partial(resources.proposed, settings))
     tuner = tune.Tuner(
         _trainable(job, resources, () if live.stopping is None else live.stopping.rule.rungs),
@@ -36,7 +36,7 @@ def run_trials(job: Job, parts: Parts) -> Mapping[str, str]:
             search_alg=searcher,
             scheduler=FIFOScheduler() if live.stopping is None else EarlyStopper(live.stopping),
             num_samples=-1,  # the searcher says when there are enough
-            time_budget_s=None if settings.time_budget is None else settings.time_budget * 60,
+            time_budget_s=seconds,
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(

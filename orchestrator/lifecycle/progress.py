@@ -12,17 +12,23 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from nrtune.analysis.store.records import FAILED, FINISHED, PRUNED, TrialRecord
+from nrtune.analysis.store.records import FAILED, FINISHED, PRUNED, Proposal, TrialRecord
 from nrtune.orchestrator.lifecycle.messages import EpochEnded
 from nrtune.orchestrator.lifecycle.sinks import Sink
 from nrtune.orchestrator.lifecycle.trial import History, LiveTrial
+
+CONFIRMING = "confirmation"
+"""Where, among the families, trainings with fresh seeds are counted that confirm a search."""
 
 RECENT = 6
 """Ended trials shown below the table."""
 
 
 class Progress(Sink):
-    """Shows families, running trials and the best validation Spearman so far; `wanted` is what each family shall have."""
+    """Shows families, running trials and the best validation Spearman so far; `wanted` is what each family shall have.
+
+    Replicates count apart where CONFIRMING is among the wanted.
+    """
 
     def __init__(self, wanted: Mapping[str, int], records: Iterable[TrialRecord]) -> None:
         self.wanted = wanted
@@ -87,12 +93,16 @@ class Progress(Sink):
             self._live.update(self._view())
 
     def _count(self, record: TrialRecord) -> None:
-        if record.family not in self.ended_count:
+        row = self._row(record.proposal)
+        if row not in self.ended_count:
             return
-        self.ended_count[record.family][record.status] += 1
+        self.ended_count[row][record.status] += 1
         value = record.metrics.get("val/spearman")
         if value is not None:
-            self.best[record.family] = max(value, self.best.get(record.family, -1.0))
+            self.best[row] = max(value, self.best.get(row, -1.0))
+
+    def _row(self, proposal: Proposal) -> str:
+        return CONFIRMING if proposal.replicate_of is not None and CONFIRMING in self.wanted else proposal.family
 
     def _view(self) -> Group:
         minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
@@ -102,7 +112,7 @@ class Progress(Sink):
             table.add_column(heading, justify="left" if text else "right", no_wrap=not text)
         for family, wanted in self.wanted.items():
             counts = self.ended_count[family]
-            running = [_running_text(trial) for trial in self._running.values() if trial.proposal.family == family]
+            running = [_running_text(trial) for trial in self._running.values() if self._row(trial.proposal) == family]
             best = f"{self.best[family]:.3f}" if family in self.best else "–"
             table.add_row(
                 family,

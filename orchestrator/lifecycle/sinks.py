@@ -65,7 +65,12 @@ class StoppingKeeper(Sink):
         self.arrivals = arrivals
 
     def ended(self, record: TrialRecord, history: History) -> None:
-        """What failed counts no more. Ray Tune does not ask about a trial that is done as soon as it is taken up."""
+        """What failed counts no more. Ray Tune does not ask about a trial that is done as soon as it is taken up.
+
+        Others are not compared to replicates.
+        """
+        if record.replicate_of is not None:
+            return
         if record.status == FAILED:
             self.arrivals.take_back(record.fingerprint)
         else:
@@ -84,11 +89,15 @@ class StudyKeeper(Sink):
             proposer.reconcile(records, self.evaluate)
 
     def epoch_ended(self, trial: LiveTrial, message: EpochEnded) -> None:
-        """Report the epochs of which the attempt has not told before."""
+        """Report the epochs of which the attempt has not told before; replicates are no trials of a study."""
+        if trial.proposal.replicate_of is not None:
+            return
         proposer = self.proposers[trial.proposal.family]
         for entry in message.history:
             proposer.report(trial.proposal.number, int(entry["epoch"]), entry["val/spearman"])
 
     def ended(self, record: TrialRecord, history: History) -> None:
         """Tell the trial's end."""
+        if record.replicate_of is not None:
+            return
         self.proposers[record.family].tell(record, self.evaluate(record))

@@ -16,10 +16,11 @@ STATUS_SECONDS = 2.0
 
 
 class StatusFile(Sink):
-    """Keeps status.json; command: search, study or replicate."""
+    """Keeps status.json; command: search, study or replicate. phase: of the command, "" where it has but one."""
 
     def __init__(self, ledger: Ledger, command: str) -> None:
         self.ledger, self.command = ledger, command
+        self.phase = ""
         self._running: dict[str, LiveTrial] = {}  # by fingerprint
         self._written = 0.0
 
@@ -60,7 +61,7 @@ class StatusFile(Sink):
         ]
         self._written = time.monotonic()
         with suppress(OSError):  # it only shows what goes on; where the disk is full, the records say so
-            self.ledger.write_status(state, self.command, running)
+            self.ledger.write_status(state, self.command, running, self.phase)
 
     def _write_if_due(self) -> None:
         if time.monotonic() - self._written > STATUS_SECONDS:

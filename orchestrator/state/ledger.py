@@ -67,14 +67,17 @@ class Ledger:
             return []
         return history
 
-    def write_status(self, state: str, command: str, running: list[dict[str, Any]]) -> None:
+    def write_status(self, state: str, command: str, running: list[dict[str, Any]], phase: str = "") -> None:
         """Write what is going on: state (running, finished, interrupted) of a command, pid, one entry a running trial.
+
+        phase: of a command that has several.
 
         since: when it began that was interrupted, maybe several times, and goes on.
         """
         content = {
             "state": state,
             "command": command,
+            "phase": phase,
             "pid": os.getpid(),
             "since": self.since,
             "updated": now(),

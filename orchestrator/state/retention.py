@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import NamedTuple
 
 from nrtune.analysis.selection.candidates import BASELINE, configurations
 from nrtune.analysis.selection.pareto import Objective, objectives_of, pareto_front
-from nrtune.analysis.selection.use_cases import USE_CASES
-from nrtune.analysis.selection.winners import finalists
+from nrtune.analysis.selection.use_cases import USE_CASES, UseCase
+from nrtune.analysis.selection.winners import finalists, find_winner
 from nrtune.analysis.store.records import RECORDS, TRIALS, TrialRecord, benchmarks_of, read_manifest, read_records
 from nrtune.analysis.store.table import table_of
 from nrtune.analysis.wording import count
@@ -45,16 +46,24 @@ class RetentionPlan(NamedTuple):
 
 
 def plan_retention(
-    folder: Path, records: Mapping[str, TrialRecord], select_on: str, top: int, keep: Iterable[str]
+    folder: Path,
+    records: Mapping[str, TrialRecord],
+    select_on: str,
+    top: int,
+    keep: Iterable[str],
+    use_cases: Mapping[str, UseCase] = USE_CASES,
 ) -> RetentionPlan:
-    """What a campaign's folder may lose; records: what has ended, by fingerprint.
+    """What a campaign's folder may lose.
 
-    Of each use case the `top` best trials keep their checkpoint of the best epoch, as do baselines, the Pareto front of a
-    search with several objectives, trials named in `keep` (or all), and the replicates of any of these. A trial that has
-    not ended keeps everything. History and predictions stay. Raises UserError for a name that no trial has.
+    records: what has ended, by fingerprint. select_on: beside what the campaign selects on. Of each use case the `top` best
+    trials keep their checkpoint of the best epoch, as do its winner by fresh seeds, baselines, the Pareto front of a search
+    with several objectives, trials named in `keep` (or all), and the replicates of any of these. A trial that has not ended
+    keeps everything. History and predictions stay. Raises UserError for a name that no trial has.
     """
-    objectives = objectives_of(read_manifest(folder)["identity"].get("objective", ()), select_on)
-    kept = _kept(records, select_on, top, tuple(keep), objectives)
+    identity = read_manifest(folder)["identity"]
+    objectives = objectives_of(identity.get("objective", ()), identity["select_on"])
+    selected = dict.fromkeys((identity["select_on"], select_on))
+    kept = _kept(records, selected, top, tuple(keep), objectives, use_cases)
     files: dict[Path, int] = {}
     for path in sorted((folder / TRIALS).glob("*/*")):
         fingerprint = path.parent.name
@@ -110,7 +119,12 @@ def describe(folder: Path, found: RetentionPlan) -> str:
 
 
 def _kept(
-    records: Mapping[str, TrialRecord], select_on: str, top: int, keep: tuple[str, ...], objectives: Sequence[Objective]
+    records: Mapping[str, TrialRecord],
+    selected: Iterable[str],
+    top: int,
+    keep: tuple[str, ...],
+    objectives: Sequence[Objective],
+    use_cases: Mapping[str, UseCase],
 ) -> dict[str, str]:
     """The trials whose checkpoints stay: fingerprint to name."""
     names = {name: record.name for record in records.values() for name in (record.name, *record.aliases)}
@@ -122,9 +136,10 @@ def _kept(
     wanted = {names[name] for name in keep}
     wanted |= {record.name for record in records.values() if record.family == BASELINE}
     table = table_of(list(records.values()))
-    for use_case in USE_CASES:
+    for use_case, select_on in itertools.product(use_cases, selected):
         try:
-            wanted |= set(finalists(table, use_case, select_on, top))
+            wanted |= set(finalists(table, use_case, select_on, top, use_cases))
+            wanted.add(find_winner(table, use_case, select_on, use_cases).trial)
         except UserError:  # no trial has its metrics
             continue
     if len(objectives) > 1:

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from nrtune.analysis.store.records import MANIFEST, read_manifest
 from nrtune.trainables.core.errors import UserError, one_line, suggest
 
 PositiveInt = Annotated[int, Field(ge=1)]
-KEEP_ALL, AUTO = "all", "auto"
+KEEP_ALL, AUTO, NONE = "all", "auto", "none"
 
 
 class RunSettings(BaseModel):
@@ -80,7 +80,9 @@ class Settings(RunSettings):
     trials: of each family; with adaptive allocation so many a family on average, and `min_trials` of each at least.
     set: flat parameters of every trial, which the search then leaves alone. around: the configuration that the family
     ablation moves away from, a published name or DIR/TRIAL. objective: METRIC:max or METRIC:min, one or several; none: the
-    CAGI5 Spearman of what winners are selected on.
+    CAGI5 Spearman of what winners are selected on. confirm: the share of all trainings that go to fresh seeds of the baseline
+    and of finalists once the search has ended, those of `use_case`, or of all; 0 or none: no training. use_cases: a file of
+    further use cases.
     """
 
     command: ClassVar[str] = "search"
@@ -98,6 +100,9 @@ class Settings(RunSettings):
     objective: tuple[str, ...] = ()
     grace_epochs: PositiveInt | None = None
     reduction_factor: Annotated[float, Field(gt=1)] = 3
+    confirm: Annotated[float, Field(ge=0, lt=1), BeforeValidator(lambda value: 0 if value == NONE else value)] = 0.4
+    use_case: tuple[str, ...] = ()
+    use_cases: Path | None = None
 
 
 class StudySettings(RunSettings):
@@ -109,13 +114,17 @@ class StudySettings(RunSettings):
 
 
 class ReplicateSettings(RunSettings):
-    """Everything that a replication is told: of `use_case`, or of all, the `top` best again with so many fresh seeds."""
+    """Everything that a replication is told: of `use_case`, or of all, the `top` best again with so many fresh seeds.
+
+    use_cases: a file of further use cases.
+    """
 
     command: ClassVar[str] = "replicate"
 
     top: PositiveInt = 5
     seeds: PositiveInt = 5
     use_case: tuple[str, ...] = ()
+    use_cases: Path | None = None
     resume: bool = True
 
 

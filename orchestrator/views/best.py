@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Console
 
@@ -23,10 +23,9 @@ from nrtune.analysis.uncertainty.compared import SAME, Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.early_stopping import agreements
 from nrtune.analysis.uncertainty.ensemble import Ensemble
-from nrtune.analysis.uncertainty.verdict import replicate_first, verdict_of
+from nrtune.analysis.uncertainty.verdict import Verdict, replicate_first, verdict_of
 from nrtune.analysis.wording import listed, p_value, phrase, short_name
 from nrtune.orchestrator.views.tables import cell, print_table
-
 
 def best_table(comparisons: Comparisons) -> None:
     """Print the winner of every use case beside the baseline, with intervals where predictions are stored."""
@@ -63,16 +62,38 @@ def best_table(comparisons: Comparisons) -> None:
         out.print(agreement.sentence())
 
 
-def _advice(comparisons: Comparisons, found: Mapping[str, Comparison]) -> list[str]:
-    """What is recommended, once for all use cases of which the same is; one command for all that lack seeds."""
+def answers(comparisons: Comparisons, use_cases: Sequence[str]) -> list[str]:
+    """What a campaign says of each of these use cases, a line each; those that say the same share one."""
+    found, _ = comparisons.compare_all()
+    return _advice(comparisons, {name: found[name] for name in use_cases if name in found}, _answer)
+
+
+def _answer(verdict: Verdict) -> str:
+    """What is recommended, and on what it rests."""
+    if not verdict.is_tested:
+        return verdict.recommendation
+    improved = ""
+    if verdict.improvement is not None and verdict.interval is not None:
+        improved = f", {_signed(verdict.improvement)} ({' to '.join(map(_signed, verdict.interval))})"
+    return f"{verdict.recommendation}: {verdict.winner} is {verdict.sentence()}{improved}"
+
+
+def _recommendation(verdict: Verdict) -> str:
+    return verdict.recommendation
+
+
+def _advice(
+    comparisons: Comparisons, found: Mapping[str, Comparison], say: Callable[[Verdict], str] = _recommendation
+) -> list[str]:
+    """What is said, once for all use cases of which the same is; one command for all that lack seeds."""
     advice: dict[str, list[str]] = {}
     lacking: list[str] = []
     for name, comparison in found.items():
-        said = verdict_of(comparisons, comparison).recommendation
-        if said == replicate_first(comparisons, [name]):
+        verdict = verdict_of(comparisons, comparison)
+        if verdict.recommendation == replicate_first(comparisons, [name]):
             lacking.append(name)
         else:
-            advice.setdefault(said, []).append(name)
+            advice.setdefault(say(verdict), []).append(name)
     if lacking:
         advice[replicate_first(comparisons, [] if len(lacking) == len(found) else lacking)] = lacking
     return [f"{', '.join(names)}: {said}" for said, names in advice.items()]

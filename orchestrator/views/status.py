@@ -13,7 +13,7 @@ from rich.console import Console
 
 from nrtune.analysis.sources.open import open_campaign, open_folder
 from nrtune.analysis.store.duplicates import find_duplicates
-from nrtune.analysis.store.records import read_manifest, read_status
+from nrtune.analysis.store.records import FINISHED, read_manifest, read_status
 from nrtune.analysis.uncertainty.early_stopping import agreements
 from nrtune.orchestrator.state.ledger import is_running
 from nrtune.orchestrator.state.locations import MLFLOW, tracker_of, tracking_uri
@@ -57,7 +57,7 @@ def status_text(source: str | Path) -> str:
     elif state == "running":
         state = "interrupted (its process died; the same command goes on)"
     lines = [
-        f"{campaign.manifest['name']}: {'replication ' if status.get('command') == 'replicate' else ''}{state}",
+        f"{campaign.manifest['name']}: {_what_of(status)}{state}",
         f"created {campaign.manifest['created']}, selects on {campaign.select_on}",
     ]
     counts: dict[str, Counter[str]] = {}
@@ -79,6 +79,13 @@ def status_text(source: str | Path) -> str:
         seen = f", val Spearman {value:.3f}" if value is not None else ""
         lines.append(f"  running {trial['name']}: epoch {trial['epoch']} of {trial['epochs']}{seen}")
     return "\n".join([*lines, *remarks(folder), tracker_line(folder)])
+
+
+def _what_of(status: Mapping[str, Any]) -> str:
+    """What of a campaign is in a state, unless it is all of it."""
+    if status.get("command") == "replicate":
+        return "replication "
+    return f"{status['phase']} " if status.get("phase") and status["state"] != FINISHED else ""
 
 
 def remarks(folder: Path) -> list[str]:
