@@ -84,13 +84,16 @@ def listed(items: Sequence[str]) -> str:
 
 
 def replicate_command(
-    folder: object, names: Sequence[str], *, use_cases: object = None, select_on: str | None = None
+    folder: object, use_cases: Sequence[str], *, own: object = None, select_on: str | None = None
 ) -> str:
-    """The command that replicates a campaign for use cases; use_cases, select_on: where they are not the campaign's own."""
+    """The command that replicates a campaign for use cases, none standing for all.
+
+    own: the file that further ones are from. select_on: where it is not what the campaign selects on.
+    """
     words = ["nrtune", "replicate", str(folder)]
-    words += [] if use_cases is None else ["--use-cases", str(use_cases)]
+    words += [] if own is None else ["--use-cases", str(own)]
     words += [] if select_on is None else ["--select-on", select_on]
-    for name in names:
+    for name in use_cases:
         words += ["--use-case", name]
     return shlex.join(words)
 

@@ -35,7 +35,10 @@ from nrtune.trainables.core.errors import UserError
 
 
 class Comparisons:
-    """Compares the trials of a source, use case by use case; what is resampled is shared by all of them."""
+    """Compares the trials of a source, use case by use case; what is resampled is shared by all of them.
+
+    own: the file that further use cases are from, which commands that are recommended name.
+    """
 
     def __init__(
         self,
@@ -43,9 +46,10 @@ class Comparisons:
         *,
         select_on: str | None = None,
         use_cases: Mapping[str, UseCase] = USE_CASES,
+        own: Path | None = None,
         how: Resampling | None = None,
     ) -> None:
-        self.source, self.how = source, how or Resampling()
+        self.source, self.own, self.how = source, own, how or Resampling()
         self.select_on = select_on or source.select_on
         self._use_cases = use_cases
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.uncertainty.compared import BETTER, NOT_TESTED, SAME, WORSE, Comparison, word_for
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.tested import OTHERS_LACK_SEEDS, lacking_seeds, too_few
-from nrtune.analysis.wording import listed, p_value
+from nrtune.analysis.wording import listed, p_value, replicate_command
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -155,8 +154,11 @@ def replicate_first(comparisons: Comparisons, use_cases: Sequence[str]) -> str:
     """The advice for use cases whose winner or baseline has too few seeds; none in particular stand for all."""
     if not isinstance(comparisons.source, CampaignFolder):
         return f"train winner and baseline with {MIN_SEEDS} seeds first"
-    command = ["nrtune replicate", shlex.quote(str(comparisons.source.folder))]
-    return f"replicate first: {' '.join([*command, *(f'--use-case {name}' for name in use_cases)])}"
+    select_on = None if comparisons.select_on == comparisons.source.select_on else comparisons.select_on
+    command = replicate_command(
+        comparisons.source.folder, use_cases, own=comparisons.own, select_on=select_on
+    )
+    return f"replicate first: {command}"
 
 
 def _known(value: float) -> float | None:

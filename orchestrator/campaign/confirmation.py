@@ -102,6 +102,7 @@ class Confirmation:
 
         Raises UserError where a finalist's code has changed.
         """
+        self.budget = trainings(self.settings)
         if cut_short:
             self.budget = min(self.budget, self._in_time())
         self._own = {record.name: record for record in self.ledger.records.values()}
@@ -126,8 +127,12 @@ class Confirmation:
         decision = self.decision()
         entered = list(dict.fromkeys(name for names in decision.entered.values() for name in names))
         baselines = list(dict.fromkeys(name for names in decision.baselines.values() for name in names))
+        if not entered and any(contest.finalists and contest.baselines for contest in self._contests.values()):
+            return [
+                f"nothing is confirmed: there is time for {count(self.budget, 'training')}, and it takes {LEAST_BUDGET}"
+            ]
         if not entered:
-            return [f"nothing to confirm: no finished trial can be tested against {self._baseline_or_none()}"]
+            return ["nothing is confirmed: it takes a baseline that has finished, and another trial that has"]
         of = f"{count(len(entered), 'finalist')} ({listed(entered)}) and {listed(baselines)}"
         return [f"confirming {of} with fresh seeds: up to {count(self.budget, 'training')}"]
 
@@ -138,11 +143,11 @@ class Confirmation:
 
     def closing(self) -> list[str]:
         """Which use cases have no answer, in a sentence; none where all have."""
-        decision = self.decision()
-        left = [name for name in decision.entered if not decision.is_confirmed(name)]
+        confirmed = self.confirmed()
+        left = [name for name in self.settings.use_case or self.decision().entered if name not in confirmed]
         if not left:
             return []
-        command = replicate_command(self.settings.out, left, use_cases=self.settings.use_cases)
+        command = replicate_command(self.settings.out, left, own=self.settings.use_cases)
         return [f"not confirmed: {listed(left)}; to go on with {'it' if len(left) == 1 else 'them'}: {command}"]
 
     def _find_contests(self) -> dict[str, Contest]:
@@ -165,10 +170,6 @@ class Confirmation:
         baselines = [record for record in self.ledger.records.values()
                      if record.family == BASELINE and record.published is not None and record.status == FINISHED]  # fmt: skip
         return min(baselines, key=lambda record: record.number, default=None)
-
-    def _baseline_or_none(self) -> str:
-        baseline = self._published_baseline()
-        return "a baseline, of which none has finished" if baseline is None else baseline.name
 
     def _in_time(self) -> int:
         """The trainings that are to be expected in the time that is left, by what the search's own took."""

@@ -201,7 +201,7 @@ def comparisons_of(source: str, select_on: str | None, own: Path | None, use_cas
     use_cases = own_use_cases(own)
     if use_case != "all" and use_case not in use_cases:
         raise UserError(f"unknown use case {use_case!r}{suggest(use_case, [*use_cases, 'all'])}")
-    return Comparisons(open_campaign(source), select_on=select_on, use_cases=use_cases)
+    return Comparisons(open_campaign(source), select_on=select_on, use_cases=use_cases, own=own)
 
 
 def own_use_cases(own: Path | None) -> Mapping[str, UseCase]:

@@ -161,7 +161,12 @@ def test_a_search_of_before_was_asha_and_tpe(good):
 
 
 def test_a_search_says_how_large_its_grids_are(good):
-    chosen = good | {"families": ("baseline", "rank_stability"), "sampler": "grid", "scheduler": "none"}
+    chosen = good | {
+        "families": ("baseline", "rank_stability"),
+        "sampler": "grid",
+        "scheduler": "none",
+        "confirm": "none",
+    }
     search = prepare(load_settings(None, chosen, Settings))
     assert search.notes()[-1] == "configurations of the grid, 3 values a number: 27 of baseline, 405 of rank_stability"
     assert search.early_stopping is None
@@ -282,7 +287,15 @@ def test_every_setting_but_those_of_tables_is_a_flag(command, model):
 
 
 def test_every_setting_of_a_replication_is_a_flag_or_the_campaigns():
-    run_flags = {"max_concurrent", "cpus_per_trial", "gpus_per_trial", "time_budget", "trial_time_limit", "address"}
+    run_flags = {
+        "max_concurrent",
+        "cpus_per_trial",
+        "gpus_per_trial",
+        "time_budget",
+        "trial_time_limit",
+        "address",
+        "select_on",
+    }
     of_its_own = set(ReplicateSettings.model_fields) - set(RunSettings.model_fields)
     assert of_its_own | run_flags == set(campaigns.replicate.__annotations__) - {"folder", "return"}
 
