@@ -22,7 +22,7 @@ S = TypeVar("S", bound=RunSettings)
 
 
 def search(settings: Settings | str | os.PathLike[str] | None = None, /, **fields: Any) -> Campaign:
-    """Search method families, or go on with a search; the same call again goes on where it was interrupted.
+    """Search method families and confirm the winners with fresh seeds; the same call again goes on where it was interrupted.
 
     settings: a `Settings`, or the path of a settings file. fields: those of `Settings`, laid over it, such as
     data="lentiMPRA.h5", out="campaign", families=["baseline", "rank_stability"]. Returned is the campaign, also where a time

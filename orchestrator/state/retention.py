@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from nrtune.analysis.selection.candidates import BASELINE, configurations
 from nrtune.analysis.selection.pareto import Objective, objectives_of, pareto_front
-from nrtune.analysis.selection.use_cases import USE_CASES, UseCase
+from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, load_use_cases
 from nrtune.analysis.selection.winners import finalists, find_winner
 from nrtune.analysis.store.records import RECORDS, TRIALS, TrialRecord, benchmarks_of, read_manifest, read_records
 from nrtune.analysis.store.table import table_of
@@ -87,7 +87,7 @@ def plan_gc(folder: Path, top: int | None, keep: Sequence[str] | None) -> Retent
     if is_running(folder):
         raise UserError(f"{folder}: a search is writing to it; wait for it to end")
     stored = {name: manifest.get("settings", {}).get(name, Settings.model_fields[name].default)
-              for name in ("keep_top", "keep")}  # fmt: skip
+              for name in ("keep_top", "keep", "use_cases")}  # fmt: skip
     records = {record.fingerprint: record for record in read_records(folder)}
     found = plan_retention(
         folder,
@@ -95,6 +95,7 @@ def plan_gc(folder: Path, top: int | None, keep: Sequence[str] | None) -> Retent
         manifest["identity"]["select_on"],
         stored["keep_top"] if top is None else top,
         stored["keep"] if keep is None else keep,
+        USE_CASES if stored["use_cases"] is None else load_use_cases(Path(stored["use_cases"])),
     )
     left = {path: path.stat().st_size for path in folder.glob(".*.partial")}
     ray = folder / RAY_FOLDER

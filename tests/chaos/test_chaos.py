@@ -224,7 +224,7 @@ def stacks(pid: int) -> str:
 
 def campaign(simulated_folder: Path, out: Path) -> Settings:
     return Settings(
-        families=FAMILIES, trials=TRIALS, epochs=EPOCHS, grace_epochs=EPOCHS, keep=("all",), out=out,
+        families=FAMILIES, trials=TRIALS, epochs=EPOCHS, grace_epochs=EPOCHS, keep=("all",), out=out, confirm="none",
         data=next(simulated_folder.glob("*.h5")), cagi5=simulated_folder / "cagi5",
     )  # fmt: skip
 

@@ -21,4 +21,5 @@ def settings(simulated_folder: Path, tmp_path: Path) -> Settings:
         trials=1,
         epochs=2,
         max_concurrent=1,
+        confirm="none",
     )

@@ -42,6 +42,7 @@ def campaign(shared_ray, simulated_folder, tmp_path_factory) -> tuple[Settings, 
         out=folder,
         trials=2,
         epochs=EPOCHS,
+        confirm="none",
     )
     outcome = run_campaign(prepare(settings))
     assert outcome.state == "finished"
