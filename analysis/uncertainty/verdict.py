@@ -155,9 +155,7 @@ def replicate_first(comparisons: Comparisons, use_cases: Sequence[str]) -> str:
     if not isinstance(comparisons.source, CampaignFolder):
         return f"train winner and baseline with {MIN_SEEDS} seeds first"
     select_on = None if comparisons.select_on == comparisons.source.select_on else comparisons.select_on
-    command = replicate_command(
-        comparisons.source.folder, use_cases, own=comparisons.own, select_on=select_on
-    )
+    command = replicate_command(comparisons.source.folder, use_cases, own=comparisons.own, select_on=select_on)
     return f"replicate first: {command}"
 
 

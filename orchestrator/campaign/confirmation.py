@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from nrtune.analysis.selection.candidates import BASELINE
 from nrtune.analysis.selection.use_cases import UseCase, asked_of
-from nrtune.analysis.selection.winners import BASELINE, finalists, find_winner
-from nrtune.analysis.sources.trials import table_of
+from nrtune.analysis.selection.winners import finalists, find_winner
 from nrtune.analysis.store.records import FINISHED, MANIFEST, Proposal, TrialRecord, read_manifest
+from nrtune.analysis.store.table import table_of
 from nrtune.analysis.wording import count, listed, replicate_command
 from nrtune.orchestrator.campaign.replicates import check_code, fresh_seeds, with_seed
 from nrtune.orchestrator.search.halving import LEAST, LEAST_BUDGET, MOST, Contest, Decision, Training, decide
@@ -206,7 +207,7 @@ class Confirmation:
         for name, most in counted.items():
             metrics = [record.metrics for number, record in replicates.get(name, {}).items()
                        if number < most and record.status == FINISHED]  # fmt: skip
-            means = {str(metric): value for metric, value in pd.DataFrame(metrics).mean().items()}
+            means = {str(metric): value for metric, value in pd.DataFrame(metrics).mean(skipna=False).dropna().items()}
             rows.append(dataclasses.replace(self._own[name], metrics=means))
         try:
             ranked = finalists(table_of(rows), use_case, self.select_on, len(rows), self.use_cases)

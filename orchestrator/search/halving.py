@@ -20,7 +20,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from nrtune.analysis.selection.winners import MIN_REPLICATES, MIN_SEEDS
+from nrtune.analysis.selection.candidates import MIN_SEEDS
 
 LEAST, MOST = MIN_SEEDS, 10
 """Fresh seeds that what is confirmed gets, and at most."""
@@ -72,9 +72,10 @@ class Decision:
     spent: int
 
     def is_confirmed(self, use_case: str) -> bool:
-        """Whether the leader and each baseline of a use case have LEAST fresh seeds."""
-        names = (self.leaders.get(use_case), *self.baselines.get(use_case, ()))
-        return None not in names and all(self.seeds.get(str(name), 0) >= LEAST for name in names)
+        """Whether the leader and each baseline of a use case have LEAST fresh seeds, and the search's own best any."""
+        if use_case not in self.leaders or not self.seeds.get(self.entered[use_case][0]):
+            return False
+        return all(self.seeds.get(name, 0) >= LEAST for name in (self.leaders[use_case], *self.baselines[use_case]))
 
 
 def decide(
@@ -150,7 +151,7 @@ class _Replay:
         names = {name for finalists in self.entered.values() for name in finalists} | self.baselines
         for name in sorted(trained.keys() - names):
             # Of an earlier confirmation, or of `nrtune replicate`: with so many it may win, and so it may lead.
-            ended = next((n for n in range(len(trained[name]) + 1) if self._values(name, n) >= MIN_REPLICATES), None)
+            ended = next((n for n in range(MOST + 1) if self._values(name, n) >= LEAST), None)
             if ended is not None:
                 self.counted[name] = ended
 
@@ -198,14 +199,21 @@ class _Replay:
         return list(dict.fromkeys([*ranked, *finalists]))[: _half(len(finalists))]
 
     def _settle(self) -> Iterator[list[Training]]:
-        """What failed is made up for, in leaders and baselines, until each has LEAST values or can't get them."""
+        """What failed is made up for, until each has enough or can't get it: leaders and baselines LEAST values.
+
+        The search's own best needs one: those that were trained anew compete once it is among them.
+        """
         while True:
-            lacking = [
-                name
-                for use_case in self.contests
-                for name in (self._leader(use_case), *self.contests[use_case].baselines)
-                if name is not None and self._values(name, self.counted.get(name, 0)) < LEAST and self._may_go_on(name)
-            ]
+            lacking = []
+            for use_case, contest in self.contests.items():
+                least = {contest.finalists[0]: 1} | dict.fromkeys(contest.baselines, LEAST)
+                if (leader := self._leader(use_case)) is not None:
+                    least[leader] = LEAST
+                lacking += [
+                    name
+                    for name, values in least.items()
+                    if self._values(name, self.counted.get(name, 0)) < values and self._may_go_on(name)
+                ]
             batch = [Training(name, self.counted.get(name, 0)) for name in dict.fromkeys(lacking)]
             batch = batch[: max(0, self.budget - self.spent)]
             if not batch:
@@ -216,7 +224,7 @@ class _Replay:
         """A seed more for the best of each use case, and for its baselines to keep step; empty where no use case gets one."""
         batch: dict[Training, None] = {}
         for use_case, size in sizes.items():
-            best = [name for name in self._ranked(use_case, MIN_REPLICATES)[:size] if self._may_go_on(name)]
+            best = [name for name in self._ranked(use_case, LEAST)[:size] if self._may_go_on(name)]
             if not best:
                 continue
             wanted = [Training(name, self.counted[name]) for name in best]
@@ -234,7 +242,7 @@ class _Replay:
 
     def _leader(self, use_case: str) -> str | None:
         """Who would win now: the best of those with enough seeds to win, else of those with any, else the first finalist."""
-        for least in (MIN_REPLICATES, 1):
+        for least in (LEAST, 1):
             if ranked := self._ranked(use_case, least):
                 return ranked[0]
         return next((name for name in self.contests[use_case].finalists if self._may_go_on(name)), None)

@@ -27,6 +27,7 @@ from nrtune.analysis.uncertainty.verdict import Verdict, replicate_first, verdic
 from nrtune.analysis.wording import listed, p_value, phrase, short_name
 from nrtune.orchestrator.views.tables import cell, print_table
 
+
 def best_table(comparisons: Comparisons) -> None:
     """Print the winner of every use case beside the baseline, with intervals where predictions are stored."""
     found, missing = comparisons.compare_all()

@@ -14,7 +14,7 @@ from command_line import Command
 from in_process import run
 from test_interruptions import bare
 
-from nrtune.analysis.selection.winners import MIN_SEEDS
+from nrtune.analysis.selection.candidates import MIN_SEEDS
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.store.records import TrialRecord, read_records
 from nrtune.analysis.uncertainty.comparison import Comparisons

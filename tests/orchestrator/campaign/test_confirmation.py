@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from trial_records import record
 
+from nrtune.analysis.selection.candidates import MIN_SEEDS
 from nrtune.analysis.selection.use_cases import USE_CASES
-from nrtune.analysis.selection.winners import MIN_SEEDS
 from nrtune.analysis.store.records import MANIFEST, TrialRecord
 from nrtune.orchestrator.campaign.confirmation import Confirmation, plan_of, share_of, trainings, why_not
 from nrtune.orchestrator.state.ledger import Ledger, open_ledger
