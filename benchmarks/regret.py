@@ -16,7 +16,7 @@ import argparse
 import itertools
 import statistics
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,10 +25,13 @@ from strategies import JointTPE, Nrtune, Random, Strategy, Trial
 from surrogate import EPOCHS, Point, World
 
 from nrtune.orchestrator.lifecycle.rules import EarlyStopping, Rule, default_grace, make_rule
+from nrtune.orchestrator.search.halving import Contest, decide
 
 NAMES = ("baseline", "rank_stability", "distributional", "noise_gated", "quantile_sampling", "hard_negative")
-SEARCHED, FINALISTS = 0.6, 8
-"""Of the confirmed search: the share of trainings that it searches with, and how many configurations it then confirms."""
+SEARCHED = 0.6
+"""The share of trainings that a confirmed search searches with."""
+
+BASELINE, OVERALL = "baseline", "overall"
 
 
 class Budget(NamedTuple):
@@ -75,42 +78,52 @@ def finished(trials: Sequence[Trial]) -> list[Trial]:
     return list(found.values())
 
 
-Confirm = Callable[[Mapping[int, Sequence[float]], int], int | None]
-"""Of finalists, the best of the search first, with the values that their fresh seeds gave, and the fresh seeds that there are
-in all: which gets the next one; None where it is settled."""
+class Fresh:
+    """The values of configurations with fresh seeds, by name; each world gives the same seed the same value."""
+
+    def __init__(self, world: World, points: Mapping[str, Point]) -> None:
+        self.world, self.points = world, points
+        self.values: dict[str, list[float]] = {name: [] for name in points}
+
+    def train(self, name: str) -> None:
+        """One fresh seed more."""
+        self.values[name].append(float(self.world.train(self.points[name], 1 + len(self.values[name])).release[-1]))
+
+    def rank(self, use_case: str, counted: Mapping[str, int]) -> list[str]:
+        """By the mean over so many of them."""
+        return sorted(counted, key=lambda name: -statistics.fmean(self.values[name][: counted[name]]))
 
 
-def successive_halving(values: Mapping[int, Sequence[float]], budget: int) -> int | None:
-    """Rounds of as many trainings each; after each the better half, by the mean of its fresh seeds, goes on."""
-    left, seeds = list(values), 0
-    rounds = max(1, (len(left) - 1).bit_length())
-    for _ in range(rounds):
-        seeds += max(1, budget // (rounds * len(left)))
-        for finalist in sorted(left, key=lambda finalist: len(values[finalist])):
-            if len(values[finalist]) < seeds:
-                return finalist
-        left = sorted(left, key=lambda finalist: -statistics.fmean(values[finalist]))[: (len(left) + 1) // 2]
-    return None
-
-
-def three_seeds(values: Mapping[int, Sequence[float]], budget: int) -> int | None:
-    """As many for each."""
-    return next((finalist for finalist, of in values.items() if len(of) < budget // len(values)), None)
-
-
-def confirmed(world: World, trials: Sequence[Trial], count: int, budget: int, confirm: Confirm) -> Point:
-    """What is declared after fresh seeds: of those that have most of them, the one whose mean is the highest."""
-    finalists = finished(trials)[:count]
-    values: dict[int, list[float]] = {place: [] for place in range(len(finalists))}
-    for _ in range(budget):
-        if (place := confirm(values, budget)) is None:
-            break
-        values[place].append(float(world.train(finalists[place].point, 1 + len(values[place])).release[-1]))
-    most = max(map(len, values.values()))
-    best = max(
-        (place for place in values if len(values[place]) == most), key=lambda place: statistics.fmean(values[place])
+def confirmed(world: World, trials: Sequence[Trial], budget: int) -> Point:
+    """What nrtune's own search declares: who leads after its successive halving over fresh seeds, a baseline if that is above."""
+    best = finished(trials)
+    published = next(trial for trial in trials if trial.point.family == BASELINE)
+    of_baseline = [published, *(trial for trial in best if trial.point.family == BASELINE)][:2]
+    points = {repr(trial.point): trial.point for trial in (*of_baseline, *best)}
+    contest = Contest(
+        tuple(name for name, point in points.items() if point.family != BASELINE),
+        tuple(dict.fromkeys(repr(trial.point) for trial in of_baseline)),
     )
-    return finalists[best].point
+    fresh = Fresh(world, points)
+    while True:
+        trained = {name: dict.fromkeys(range(len(values)), True) for name, values in fresh.values.items() if values}
+        decision = decide({OVERALL: contest}, trained, budget, fresh.rank)
+        if not decision.next:
+            break
+        for one in decision.next:
+            fresh.train(one.name)
+    leaders = [*decision.leaders.values(), *decision.baselines.get(OVERALL, ())]
+    return points[max(leaders, key=lambda name: statistics.fmean(fresh.values[name]))] if leaders else best[0].point
+
+
+def replicated(world: World, trials: Sequence[Trial], count: int, budget: int) -> Point:
+    """The best mean of so many finalists, each with as many fresh seeds."""
+    points = {repr(trial.point): trial.point for trial in finished(trials)[:count]}
+    fresh = Fresh(world, points)
+    for name in points:
+        for _ in range(budget // len(points)):
+            fresh.train(name)
+    return points[fresh.rank(OVERALL, {name: len(values) for name, values in fresh.values.items()})[0]]
 
 
 def declared(world: World, name: str, budget: Budget) -> Point:
@@ -127,9 +140,9 @@ def declared(world: World, name: str, budget: Budget) -> Point:
         strategy = JointTPE(world) if kind == "TPE" else Random(world)
     found, rest = search(world, strategy, part), budget.trainings - part.trainings
     if share == SEARCHED:
-        return confirmed(world, found, FINALISTS, rest, successive_halving)
+        return confirmed(world, found, rest)
     if share < 1:
-        return confirmed(world, found, 10, rest, three_seeds)
+        return replicated(world, found, 10, rest)
     return finished(found)[0].point
 
 

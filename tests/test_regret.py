@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import optuna
 import pytest
-from regret import NAMES, STRATEGIES, Budget, declared, finished, search, successive_halving
+from regret import NAMES, STRATEGIES, Budget, declared, finished, search
 from strategies import Nrtune, Random
 from surrogate import EPOCHS, Point, World, drawn, point_of
 
@@ -60,10 +60,3 @@ def test_every_strategy_declares_a_configuration(name):
     point = declared(WORLD, name, Budget(24, RULE, by_epochs=False))
     assert WORLD.true(point) <= WORLD.best
     assert point == declared(WORLD, name, Budget(24, RULE, by_epochs=False))
-
-
-def test_successive_halving_gives_the_better_half_more_seeds():
-    values: dict[int, list[float]] = {place: [] for place in range(8)}
-    while (place := successive_halving(values, 24)) is not None:
-        values[place].append(float(place))
-    assert [len(values[place]) for place in range(8)] == [1, 1, 1, 1, 3, 3, 7, 7]
