@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from nrtune.analysis.store.records import MANIFEST, read_manifest
 from nrtune.trainables.core.errors import UserError, one_line, suggest
@@ -100,9 +100,14 @@ class Settings(RunSettings):
     objective: tuple[str, ...] = ()
     grace_epochs: PositiveInt | None = None
     reduction_factor: Annotated[float, Field(gt=1)] = 3
-    confirm: Annotated[float, Field(ge=0, lt=1), BeforeValidator(lambda value: 0 if value == NONE else value)] = 0.4
+    confirm: Annotated[float, Field(ge=0, lt=1)] = 0.4
     use_case: tuple[str, ...] = ()
     use_cases: Path | None = None
+
+    @field_validator("confirm", mode="before")
+    @classmethod
+    def _none_is_no_share(cls, value: Any) -> Any:
+        return 0 if value == NONE else value
 
 
 class StudySettings(RunSettings):

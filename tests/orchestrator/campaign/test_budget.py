@@ -98,7 +98,12 @@ def test_early_stopping_that_stops_nobody_is_said(fields, epochs, stopping, said
 
 
 def test_both_are_said_before_training(simulated_folder, tmp_path):
-    given = {"data": simulated_folder / HDF5_NAME, "cagi5": simulated_folder / "cagi5", "out": tmp_path / "out"}
+    given = {
+        "data": simulated_folder / HDF5_NAME,
+        "cagi5": simulated_folder / "cagi5",
+        "out": tmp_path / "out",
+        "confirm": 0,
+    }
     small = prepare(load_settings(None, {**given, "families": ("baseline", "rank_stability"), "trials": 6}, Settings))
     assert small.notes()[-1] == sampler_note(small.settings, {"rank_stability": 5, "baseline": 1})
     short = prepare(load_settings(None, {**given, "families": ("baseline",), "epochs": 1}, Settings))

@@ -368,7 +368,8 @@ class Campaign:
 
     def _train(self, stopper, number, proposal, strike) -> bool:
         """Train one to its end; False where the driver was struck."""
-        trial = SimpleNamespace(config={"fingerprint": proposal.fingerprint, "protected": number in PROTECTED})
+        config = {"fingerprint": proposal.fingerprint, "protected": number in PROTECTED, "compared": True}
+        trial = SimpleNamespace(config=config)
         worker = worker_of(self.data, self.folder, proposal, score_at=self.rule.rungs)
         while True:
             result = worker.train()
