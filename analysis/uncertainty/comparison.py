@@ -22,6 +22,7 @@ from nrtune.analysis.uncertainty.left_out import left_out
 from nrtune.analysis.uncertainty.seed_variance import SeedVariance
 from nrtune.analysis.uncertainty.student import SIGNIFICANT
 from nrtune.analysis.uncertainty.tested import (
+    OF_SEVERAL,
     OTHERS_LACK_SEEDS,
     SELECTED_ON_IT,
     fill_in,
@@ -80,15 +81,16 @@ class Comparisons:
         field = field_of(self.table, use_case, self.select_on, self.use_cases, barred)
         others = left_out(self.table, use_case, self.select_on, self.use_cases, self.source.loci)
         found, why_not = plain_table(field, self.select_on), ""
-        non_neural = NOT_TESTED
         resampler = self._resampler(field.compared)
-        values = None if resampler is None else values_of(resampler, field.rule)
+        values = None if resampler is None or field.rule.composite else values_of(resampler, field.rule)
         if resampler is None:
             why_not = "no predictions are stored with these trials"
+        elif field.rule.composite:
+            why_not = OF_SEVERAL
         elif values is None:
             why_not = f"stored predictions do not tell {', '.join(field.rule.metrics)}"
         not_tested = why_not or not_tested_because(found, winner, field.rule)
-        power = None
+        power, non_neural = None, f"{NOT_TESTED}: {why_not}"
         if resampler is not None and values is not None:
             power = fill_in(found, resampler, values, winner, tested=not not_tested)
             non_neural = self._against_non_neural(resampler, winner, field.rule)
@@ -112,8 +114,6 @@ class Comparisons:
 
     def _against_non_neural(self, resampler: Resampler, winner: Winner, rule: UseCase) -> str:
         """BETTER, SAME or WORSE than the best non-neural baseline on the reported data; or that it was not tested, and why."""
-        if rule.composite:
-            return f"{NOT_TESTED}: the use case has several metrics"
         ((metric, _),) = rule.metrics.items()
         lines = {name: of[metric] for name, of in self.source.references().items() if metric in of}
         lines = {name: value for name, value in lines.items() if math.isfinite(value)}

@@ -69,19 +69,15 @@ class Resampler:
         for name in dict.fromkeys(name for member in members for name in member.effects):
             tables = [member.effects.get(name) for member in members]
             self._parts |= parts_of(name, rows_of_all(configurations, tables, "variant_effect"), tuple(matched))
-        self._found: dict[tuple[str, tuple[int, int] | None], Resampled | None] = {}
+        self._found: dict[str, Resampled | None] = {}
         self._samples: dict[tuple[str, int], tuple[Floats, int]] = {}
 
-    def metric(self, name: str, blocks: tuple[int, int] | None = None) -> Resampled | None:
-        """A metric by its full name; None where the predictions do not tell it.
-
-        blocks: base pairs of those for values and for differences, None for what is best for this metric: metrics whose
-        samples are combined must have been drawn together.
-        """
-        if (name, blocks) not in self._found:
+    def metric(self, name: str) -> Resampled | None:
+        """A metric by its full name; None where the predictions do not tell it."""
+        if name not in self._found:
             statistic = statistic_of(name, self._tests, self._parts)
-            self._found[name, blocks] = None if statistic is None else self._resampled(name, statistic, blocks)
-        return self._found[name, blocks]
+            self._found[name] = None if statistic is None else self._resampled(name, statistic)
+        return self._found[name]
 
     def interval(self, resampled: Resampled) -> Interval:
         """The interval of each configuration's own value."""
@@ -91,13 +87,13 @@ class Resampler:
         """The interval of each configuration's value less that of the one at index `reference`, paired."""
         return paired_differences(resampled, reference, self.how.level)
 
-    def _resampled(self, name: str, statistic: Combination, blocks: tuple[int, int] | None) -> Resampled:
+    def _resampled(self, name: str, statistic: Combination) -> Resampled:
         seeds = [configuration.seeds for configuration in self.configurations]
         members = np.repeat(np.arange(len(seeds)), list(map(len, seeds)))
         estimate = statistic.estimate()
         of_locus = statistic.of_loci()
-        fixed = (self.how.block, self.how.block) if self.how.block else blocks
-        of_value, of_difference = fixed or statistic.block_lengths(members)
+        given = self.how.block
+        of_value, of_difference = (given, given) if given else statistic.block_lengths(members)
         value_variance, value_freedom = statistic.jackknife(self._without(statistic, of_value), members)
         samples, freedom = self._drawn(statistic, of_difference, centred=len(estimate) > 1)
         split = [np.flatnonzero(members == number) for number in range(len(seeds))]

@@ -25,6 +25,9 @@ from nrtune.trainables.evaluation.metrics import ranks
 SELECTED_ON_IT = "it was selected on the very data that it is reported on"
 """Why nothing is tested where winners are selected on what is reported, as by the study's protocol."""
 
+OF_SEVERAL = "a mean rank over several metrics has no test that holds"
+"""Why nothing is tested of several metrics: resampled ranks call identical configurations different (docs/LOG.md)."""
+
 OTHERS_LACK_SEEDS = f"other candidates have fewer than {MIN_SEEDS} seeds"
 """Why a winner with seeds enough is not tested: it was picked among values that are means over fewer."""
 
@@ -92,38 +95,12 @@ class Values(NamedTuple):
 
 
 def values_of(resampler: Resampler, rule: UseCase) -> Values | None:
-    """None where the predictions do not tell one of the rule's metrics."""
-    parts: dict[str, Resampled] = {}
-    for name in rule.metrics:
-        resampled = resampler.metric(name)
-        if resampled is None:
-            return None
-        parts[name] = resampled
-    chosen = [part.blocks for part in parts.values() if part.blocks is not None]
-    if len(chosen) > 1:  # drawn together, as they are told together
-        longest = max(one for one, _ in chosen), max(other for _, other in chosen)
-        parts = {name: drawn for name in parts if (drawn := resampler.metric(name, longest)) is not None}
-    blocks = {name: part.blocks for name, part in parts.items() if part.blocks is not None}
-    oriented = {name: part.map(functools.partial(rule.oriented, name)) for name, part in parts.items()}
-    if rule.composite:
-        mean_rank = _mean_rank(list(oriented.values()))
-        return Values(mean_rank, mean_rank, blocks)
-    ((name, shown),) = parts.items()
-    return Values(shown, oriented[name], blocks)
-
-
-def _mean_rank(parts: Sequence[Resampled]) -> Resampled:
-    """The mean percentile rank over several metrics, each larger the better.
-
-    A rank is relative to the other trials: a single seed's mean rank is not defined, and its part is not told apart.
-    """
-    count = len(parts[0].estimate)
-    estimate = np.mean([ranks(part.estimate) / count for part in parts], axis=0)
-    samples = np.zeros_like(parts[0].samples)
-    for part in parts:
-        samples += ranks(_lowest_where_undefined(part.samples)) / count / len(parts)
-    alone = tuple(np.array([value]) for value in estimate)
-    return Resampled(estimate, samples, alone, parts[0].seeds, min(part.block_freedom for part in parts), bound=1.0)
+    """Of a use case of one metric; None where the predictions do not tell it."""
+    ((name, _),) = rule.metrics.items()
+    if (shown := resampler.metric(name)) is None:
+        return None
+    blocks = {} if shown.blocks is None else {name: shown.blocks}
+    return Values(shown, shown.map(functools.partial(rule.oriented, name)), blocks)
 
 
 def _lowest_where_undefined(samples: Floats) -> Floats:
