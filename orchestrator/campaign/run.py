@@ -109,12 +109,13 @@ class _Run:
             for fingerprint in ledger.everything():
                 keeper.forget_checkpoint(fingerprint)
             tracker.reconcile()
-            outcome = self._outcome("finished")
             if self._is_anything_left():
                 arrivals = _arrivals(plan, ledger)
                 sinks = (keeper, self.breaker, self.studies, tracker, self.progress, self.status)
                 with self.progress:
                     outcome = self._train(sinks, arrivals)
+            else:
+                outcome = self._outcome("finished")
             state = outcome.state
             if state == "finished":
                 settings = plan.settings

@@ -111,7 +111,7 @@ def test_replicates_are_no_trials_of_the_search(campaign):
 
 
 def test_checkpoints_stay_of_the_winner_and_of_what_confirms_it(campaign):
-    winner = open_campaign(campaign).best(USE_CASE).winner
+    winner = Comparisons(open_campaign(campaign)).find(USE_CASE).winner
     kept = {
         record.name for record in read_records(campaign) if (campaign / "trials" / record.fingerprint / BEST).exists()
     }
@@ -130,7 +130,7 @@ def test_the_same_again_trains_nothing_and_more_seeds_add(shared_ray, campaign, 
     assert read_records(folder) == before
     assert status.status_text(folder).splitlines()[0].endswith(": finished")
 
-    winner = open_campaign(folder).best(USE_CASE).winner
+    winner = Comparisons(open_campaign(folder)).find(USE_CASE).winner
     most = max(Counter(record.replicate_of for record in replicates(folder)).values())
     more = prepare(load_replication(folder, {"seeds": most + 1, "top": 1, "use_case": (USE_CASE,)}))
     run_campaign(more)
@@ -160,7 +160,7 @@ def test_replicate_knows_use_cases_of_the_users_own(campaign, tmp_path, monkeypa
     (folder / "trials.jsonl").write_text("".join(record.to_line() + "\n" for record in records))
     _, out, _ = run(monkeypatch, capsys, "best", folder, "--use-case", "mine", *asked)
     advice = " ".join(out[out.index("replicate first: ") :].split())
-    command = advice.removeprefix("replicate first: nrtune ").partition(" configuration:")[0].split()
+    command = advice.removeprefix("replicate first: nrtune ").split()[: 1 + 1 + len(asked) + 2]
     assert command == ["replicate", *map(str, (folder, *asked)), "--use-case", "mine"]
     plan = prepare(load_replication(folder, {"use_cases": own, "select_on": "val", "use_case": ("mine",), "top": 1}))
     assert plan.select_on == "val"
