@@ -39,6 +39,7 @@ SMALL = (
     ("orchestration", "--most 300"),
     ("intervals", "--trials 20 --resamples 2000"),
     ("coverage", "--campaigns 100 --seeds 3"),
+    ("verdicts", "--campaigns 4 --commands 1"),
     ("simulated_truth", "--seeds 2 --epochs 2"),
     ("regret", "--seeds 4"),
     ("checks", "--times 1"),

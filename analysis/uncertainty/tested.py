@@ -143,7 +143,7 @@ def fill_in(table: pd.DataFrame, resampler: Resampler, values: Values, winner: W
     first = place == 1  # aliases share the first rank
     table.loc[candidate, "probability_best"] = (first / first.sum(axis=0)).mean(axis=1)
     at = names.index(winner.trial)
-    if not math.isfinite(over.error[at]):
+    if not 0 < over.error[at] < math.inf:  # 0 where neither variants nor seeds tell winner and baseline apart
         return None
     return Power(
         of_seeds=float(over.of_seeds[at]),

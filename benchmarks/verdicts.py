@@ -1,0 +1,344 @@
+"""What nrtune claims of winners where the truth is known: campaigns of identical configurations, and of one that is better.
+
+    python benchmarks/verdicts.py [--campaigns 200] [--commands 2] [--cagi5 FOLDER]
+
+Campaign folders (`simulated_campaigns.py`, on the real positions where FOLDER or $NRTUNE_TEST_DATA/cagi5 has them) are read as
+`nrtune best DIR --json` reads them, with 300 resamples instead of 10,000, but for so many `--commands` of each kind that run as
+they are. Of a search's single trainings only metrics are written once its finalists are trained again: nothing else is read.
+
+Printed are the realised noise; the share of campaigns of identical configurations with a false "better" in any use case; how p
+of a comparison that was chosen beforehand is distributed; how often an improvement as large as the printed minimum detectable one
+is found, and one as large as the printed number of seeds is for; and whether a model's scale or offset changes a verdict.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.stats import kstest
+from simulated_campaigns import Campaign, metrics_of
+from simulated_world import Noise, World, layout
+
+from nrtune.analysis.selection.use_cases import asked_of
+from nrtune.analysis.selection.winners import finalists, find_winner
+from nrtune.analysis.sources.open import open_campaign
+from nrtune.analysis.store.predictions import Predictions
+from nrtune.analysis.store.table import table_of
+from nrtune.analysis.uncertainty.compared import BETTER, NOT_TESTED, WORSE, Comparison
+from nrtune.analysis.uncertainty.comparison import Comparisons
+from nrtune.analysis.uncertainty.intervals import Configuration, Resampler, Resampling
+from nrtune.orchestrator.views.best import best_json
+from nrtune.trainables.data.benchmarks import VariantSet
+
+Verdicts = dict[str, dict[str, Any]]
+"""A use case's verdict, by its name."""
+
+HOW = Resampling(resamples=300)
+SINGLE = 10
+"""Campaigns without replicates: none can have a verdict, whatever its numbers."""
+
+RIVAL = "rival"
+OVERALL, MEAN = "overall", "cagi5/challenge/spearman/all/mean"
+
+
+class Design(NamedTuple):
+    """A campaign of identical configurations: how many, baselines among them, and how it goes on after its search.
+
+    finalists: of the use case `overall`; of each other its leader goes on too. seeds: of finalists and baselines, 0 for none.
+    freedom: as `Noise.freedom`.
+    """
+
+    title: str
+    configurations: int = 76
+    baselines: int = 1
+    finalists: int = 8
+    seeds: int = 3
+    freedom: float = math.inf
+
+
+NULL = (
+    Design("75 candidates, single trainings", seeds=0),
+    Design("75 candidates, 8 finalists, 3 seeds"),
+    Design("75 candidates, 8 finalists, 5 seeds", seeds=5),
+    Design("75 candidates, 8 baselines", configurations=83, baselines=8),
+    Design("40 candidates", configurations=41),
+    Design("variances over seeds differ (8 degrees of freedom)", freedom=8),
+    Design("variances over seeds differ (3 degrees of freedom)", freedom=3),
+)
+
+
+def identical(design: Design, variants: VariantSet, noise: Noise, number: int, folder: Path) -> Campaign:
+    """A campaign of that design, stored in a folder."""
+    generator = np.random.default_rng([number, design.configurations, design.baselines, design.seeds])
+    world = World(variants, dataclasses.replace(noise, freedom=design.freedom), design.configurations, generator)
+    campaign = Campaign(folder, world, design.baselines)
+    campaign.search(design.configurations, store=not design.seeds)
+    if design.seeds:
+        campaign.replicate(chosen(campaign, design.finalists), design.seeds)
+    return campaign
+
+
+def chosen(campaign: Campaign, top: int) -> set[str]:
+    """What is trained again: the best of `overall`, the leader of each other use case, and the baselines of all."""
+    table, found = table_of(campaign.records), set()
+    for use_case in asked_of(table, Comparisons(open_campaign(campaign.folder)).use_cases):
+        found |= set(finalists(table, use_case, "release", top if use_case == OVERALL else 1))
+        found.add(str(find_winner(table, use_case, "release").baseline))
+    return found
+
+
+def read_verdicts(folder: Path, how: Resampling | None = HOW) -> Verdicts:
+    """What `nrtune best DIR --json` has under `verdict`; how: None for the command itself."""
+    if how is None:
+        command = [str(Path(sys.executable).with_name("nrtune")), "best", str(folder), "--json"]
+        text = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    else:
+        text = best_json(Comparisons(open_campaign(folder), how=how), "all")
+    return {name: record["verdict"] for name, record in json.loads(text).items() if record is not None}
+
+
+def claims(verdicts: Verdicts) -> set[str]:
+    """What is claimed in any use case: better, worse, or a rival told from the winner."""
+    found = {one["against_baseline"] for one in verdicts.values()} & {BETTER, WORSE}
+    return found | ({RIVAL} if any(map(tells_rivals, verdicts.values())) else set())
+
+
+def tells_rivals(verdict: Mapping[str, Any]) -> bool:
+    """Whether it claims that another candidate is better or worse than the winner."""
+    return bool(verdict["significantly_worse"] or verdict["significantly_better"])
+
+
+def is_tested(verdicts: Verdicts) -> bool:
+    """Whether any use case has a verdict."""
+    return any(not one["against_baseline"].startswith(NOT_TESTED) for one in verdicts.values())
+
+
+def null_claims(
+    design: Design, variants: VariantSet, noise: Noise, numbers: Iterable[int], how: Resampling | None = HOW
+) -> Counter[str]:
+    """In how many campaigns each is claimed; `campaigns`, `tested` (any use case) and in which use cases besides."""
+    found: Counter[str] = Counter()
+    for number in numbers:
+        with tempfile.TemporaryDirectory() as name:
+            campaign = identical(design, variants, noise, number, Path(name) / "campaign")
+            verdicts = read_verdicts(campaign.folder, how)
+        found.update(["campaigns", *claims(verdicts), *(["tested"] if is_tested(verdicts) else [])])
+        found.update(f"{BETTER} in {name}" for name, one in verdicts.items() if one["against_baseline"] == BETTER)
+        found.update(f"{RIVAL} in {name}" for name, one in verdicts.items() if tells_rivals(one))
+    return found
+
+
+class Prespecified(NamedTuple):
+    """A comparison that was chosen beforehand: of the first candidate and the baseline, beside further candidates."""
+
+    p: float
+    p_adjusted: float
+    improvement: float
+    minimum_detectable: float
+    seeds_for: int | None
+
+
+def prespecified(
+    variants: VariantSet,
+    noise: Noise,
+    number: int,
+    *,
+    seeds: int = 3,
+    candidates: int = 4,
+    learned: float = 0.0,
+    ask_seeds_for: float = math.inf,
+) -> Prespecified:
+    """One campaign's. learned: what the first candidate has learned beyond the rest. ask_seeds_for: an improvement."""
+    generator = np.random.default_rng([number, seeds, candidates, int(1e6 * learned)])
+    world = World(variants, noise, 1 + candidates, generator, {1: learned})
+    with tempfile.TemporaryDirectory() as name:
+        campaign = Campaign(Path(name) / "campaign", world)
+        campaign.search(1 + candidates, store=False)
+        names = [record.name for record in campaign.records]
+        campaign.replicate(names, seeds)
+        comparison: Comparison = Comparisons(open_campaign(campaign.folder), how=HOW).compare(OVERALL)
+    row, power = comparison.of(names[1]), comparison.power
+    assert power is not None
+    return Prespecified(
+        float(row["p"]),
+        float(row["p_holm"]),
+        float(row["improvement"]),
+        power.minimum_detectable(),
+        power.seeds_for(ask_seeds_for) if math.isfinite(ask_seeds_for) else None,
+    )
+
+
+class Realised(NamedTuple):
+    """The noise as it comes out.
+
+    seed_sd: standard deviation from one training to the next of the mean CAGI5 Spearman, that of high confidence, test Spearman
+    and the calibrated noise correlation. block_se: standard error by blocks of a difference of two single trainings.
+    of_learned: improvement in mean CAGI5 Spearman a unit of what is learned.
+    """
+
+    seed_sd: tuple[float, float, float, float]
+    block_se: float
+    value: float
+    of_learned: float
+
+
+def realised(variants: VariantSet, noise: Noise, worlds: int) -> Realised:
+    """Of so many worlds, each of 20 configurations of 4 trainings."""
+    names = (MEAN, MEAN.replace("/all/", "/hc/"), "test/spearman", "noise/corr_calibrated")
+    more, variances, errors, slopes, values = 0.1, [], [], [], []
+    for number in range(worlds):
+        world = World(variants, noise, 20, np.random.default_rng([number, worlds]))
+        trained = world.train(np.repeat(np.arange(20), 4))
+        better = trained._replace(effects=trained.effects + more * world.truth)
+        of, of_better = (
+            np.array([[metrics[name] for name in names] for metrics in metrics_of(world, one)])
+            for one in (trained, better)
+        )
+        variances.append(of.reshape(20, 4, -1).var(axis=1, ddof=1).mean(axis=0))
+        slopes.append((of_better[:, 0] - of[:, 0]).mean() / more)
+        values.append(of[:, 0].mean())
+        table = world.variants.table()
+        rows = (table["part"] == "challenge").to_numpy()
+        tables = [table[rows].assign(variant_effect=trained.effects[4 * n][rows]) for n in range(3)]
+        found = [Configuration(str(n), (0,), (Predictions(None, {"cagi5": one}),)) for n, one in enumerate(tables)]
+        resampler = Resampler(found, world.variants.matched, HOW)
+        resampled = resampler.metric(MEAN)
+        assert resampled is not None
+        errors += [error**2 for error in resampler.differences(resampled, 0).error[1:]]
+    sd = np.sqrt(np.mean(variances, axis=0))
+    return Realised(
+        (float(sd[0]), float(sd[1]), float(sd[2]), float(sd[3])),
+        math.sqrt(float(np.mean(errors))),
+        float(np.mean(values)),
+        float(np.mean(slopes)),
+    )
+
+
+UNITS: Mapping[str, tuple[float, float]] = {"× 20": (20.0, 0.0), "× 0.01": (0.01, 0.0), "+ 13.8": (1.0, 13.8)}
+"""Scales and offsets that a loss may leave a model with."""
+
+
+def changed_by_units(variants: VariantSet, noise: Noise, number: int) -> list[str]:
+    """Which units of the baseline and of a good candidate change a winner or a verdict; none should."""
+    found: dict[str, Any] = {}
+    for title, units in {"": (1.0, 0.0), **UNITS}.items():
+        generator = np.random.default_rng([number, 17])
+        world = World(variants, noise, 6, generator, {3: 0.1, 4: 0.1}, dict.fromkeys((0, 3), units))
+        with tempfile.TemporaryDirectory() as name:
+            campaign = Campaign(Path(name) / "campaign", world)
+            campaign.search(6, store=False)
+            campaign.replicate([record.name for record in campaign.records], 3)
+            found[title] = {name: decided(one) for name, one in read_verdicts(campaign.folder).items()}
+    return [title for title in UNITS if found[title] != found[""]]
+
+
+def decided(verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """What a verdict decides, with its numbers to six digits: what a scale leaves of them differs by rounding."""
+    return {
+        name: round(value, 6) if isinstance(value, float) else value
+        for name, value in verdict.items()
+        if name != "interval"
+    }
+
+
+def share(hits: int, of: int) -> str:
+    """A share in percent, its standard error, and of how many."""
+    rate = hits / of
+    return f"{100 * rate:.1f} % (SE {100 * math.sqrt(rate * (1 - rate) / of):.1f}; {hits} of {of})"
+
+
+def show(*lines: str) -> None:
+    """Print at once: a run may take an hour."""
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def show_null(design: Design, found: Mapping[str, int]) -> None:
+    """A line a design."""
+    of = found["campaigns"]
+    parts = [f"{name} {found[name]}" for name in found if " in " in name]
+    show(
+        f"{design.title}: tested {found.get('tested', 0)} of {of}; false better {share(found.get(BETTER, 0), of)};"
+        f" worse {share(found.get(WORSE, 0), of)}; a rival told from the winner {share(found.get(RIVAL, 0), of)}"
+        + (f" [{', '.join(sorted(parts))}]" if parts else "")
+    )
+
+
+def show_p(p: Sequence[float]) -> None:
+    """How p of identical configurations is distributed."""
+    below = sum(value < 0.05 for value in p)
+    show(
+        f"p of a comparison chosen beforehand: KS p {kstest(p, 'uniform').pvalue:.3f}; below 0.05 {share(below, len(p))}"
+    )
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--campaigns", type=int, default=200)
+    parser.add_argument("--commands", type=int, default=2)
+    real = Path(os.environ.get("NRTUNE_TEST_DATA", "")) / "cagi5"
+    parser.add_argument("--cagi5", type=Path, default=real if os.environ.get("NRTUNE_TEST_DATA") else None)
+    arguments = parser.parse_args()
+    variants, noise, campaigns = layout(arguments.cagi5), Noise(), range(arguments.campaigns)
+    real_noise = realised(variants, noise, max(2, arguments.campaigns // 10))
+    sd = real_noise.seed_sd
+    show(
+        f"mean CAGI5 Spearman {real_noise.value:.3f}; seed SD {sd[0]:.4f} (high confidence {sd[1]:.4f},"
+        f" test Spearman {sd[2]:.4f}, noise correlation {sd[3]:.4f});"
+        f" block SE of a difference of two trainings {real_noise.block_se:.4f}"
+    )
+    changed = [title for number in range(2) for title in changed_by_units(variants, noise, number)]
+    show(f"units that change a winner or a verdict: {', '.join(changed) or 'none'}")
+    for design in NULL:
+        single = not design.seeds
+        show_null(design, null_claims(design, variants, noise, campaigns[: SINGLE if single else None]))
+        if arguments.commands and (single or design == NULL[1]):
+            commands = null_claims(design, variants, noise, range(arguments.commands), None)
+            show_null(design._replace(title=f"{design.title}, the command itself"), commands)
+    null = [prespecified(variants, noise, number) for number in range(arguments.campaigns * 3 // 2)]
+    show_p([one.p for one in null])
+    detectable = float(np.mean([one.minimum_detectable for one in null]))
+    show_power(variants, noise, campaigns, real_noise, detectable, 3, "of the minimum detectable one")
+    smaller = 0.75 * detectable
+    asked = [prespecified(variants, noise, number, ask_seeds_for=smaller).seeds_for for number in campaigns[:50]]
+    needed = int(np.median([seeds for seeds in asked if seeds is not None]))
+    show_power(
+        variants, noise, campaigns, real_noise, smaller, needed, "with the median of the printed numbers of seeds"
+    )
+
+
+def show_power(
+    variants: VariantSet,
+    noise: Noise,
+    numbers: Iterable[int],
+    real: Realised,
+    improvement: float,
+    seeds: int,
+    title: str,
+) -> None:
+    """How often a true improvement is significant."""
+    learned = improvement / real.of_learned
+    found = [prespecified(variants, noise, number, seeds=seeds, learned=learned) for number in numbers]
+    hits = sum(one.p_adjusted < 0.05 and one.improvement > 0 for one in found)
+    mean = np.mean([one.improvement for one in found])
+    show(
+        f"improvement {improvement:.3f} {title}, {seeds} seeds: found {share(hits, len(found))};"
+        f" estimated {mean:+.3f} on average"
+    )
+
+
+if __name__ == "__main__":
+    main()
