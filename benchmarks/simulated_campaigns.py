@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
-from simulated_world import SEQUENCES, Trained, World
+from simulated_world import SEQUENCES, Noise, Trained, World
 
 from nrtune.analysis.selection.candidates import BASELINE, SEED
+from nrtune.analysis.store.predictions import Predictions
 from nrtune.analysis.store.records import FINISHED, FORMAT, MANIFEST, RECORDS, TRIALS, Proposal, TrialRecord
 from nrtune.analysis.uncertainty.bootstrap import Floats, Ints
+from nrtune.analysis.uncertainty.intervals import Configuration, Resampler, Resampling
 from nrtune.trainables.core.files import TEST, predictions_file
+from nrtune.trainables.data.benchmarks import VariantSet
 from nrtune.trainables.evaluation.metrics import affine_fit
+
+MEAN = "cagi5/challenge/spearman/all/mean"
 
 FAMILIES = (
     "combination",
@@ -162,3 +169,49 @@ class Campaign:
             folder.mkdir(parents=True)
             for of, one in tables.items():
                 one.to_parquet(folder / predictions_file(of), index=False)
+
+
+class Realised(NamedTuple):
+    """The noise as it comes out.
+
+    seed_sd: standard deviation from one training to the next of the mean CAGI5 Spearman, that of high confidence, test Spearman
+    and the calibrated noise correlation. block_se: standard error by blocks of a difference of two single trainings.
+    of_learned: improvement in mean CAGI5 Spearman a unit of what is learned.
+    """
+
+    seed_sd: tuple[float, float, float, float]
+    block_se: float
+    value: float
+    of_learned: float
+
+
+def realised(variants: VariantSet, noise: Noise, worlds: int, how: Resampling) -> Realised:
+    """Of so many worlds, each of 20 configurations of 4 trainings."""
+    names = (MEAN, MEAN.replace("/all/", "/hc/"), "test/spearman", "noise/corr_calibrated")
+    more, variances, errors, slopes, values = 0.1, [], [], [], []
+    for number in range(worlds):
+        world = World(variants, noise, 20, np.random.default_rng([number, worlds]))
+        trained = world.train(np.repeat(np.arange(20), 4))
+        better = trained._replace(effects=trained.effects + more * world.truth)
+        of, of_better = (
+            np.array([[metrics[name] for name in names] for metrics in metrics_of(world, one)])
+            for one in (trained, better)
+        )
+        variances.append(of.reshape(20, 4, -1).var(axis=1, ddof=1).mean(axis=0))
+        slopes.append((of_better[:, 0] - of[:, 0]).mean() / more)
+        values.append(of[:, 0].mean())
+        table = world.variants.table()
+        rows = (table["part"] == "challenge").to_numpy()
+        tables = [table[rows].assign(variant_effect=trained.effects[4 * n][rows]) for n in range(3)]
+        found = [Configuration(str(n), (0,), (Predictions(None, {"cagi5": one}),)) for n, one in enumerate(tables)]
+        resampler = Resampler(found, world.variants.matched, how)
+        resampled = resampler.metric(MEAN)
+        assert resampled is not None
+        errors += [error**2 for error in resampler.differences(resampled, 0).error[1:]]
+    sd = np.sqrt(np.mean(variances, axis=0))
+    return Realised(
+        (float(sd[0]), float(sd[1]), float(sd[2]), float(sd[3])),
+        math.sqrt(float(np.mean(errors))),
+        float(np.mean(values)),
+        float(np.mean(slopes)),
+    )

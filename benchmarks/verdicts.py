@@ -28,17 +28,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.stats import kstest
-from simulated_campaigns import Campaign, metrics_of
+from simulated_campaigns import Campaign, Realised, realised
 from simulated_world import Noise, World, layout
 
 from nrtune.analysis.selection.use_cases import asked_of
 from nrtune.analysis.selection.winners import finalists, find_winner
 from nrtune.analysis.sources.open import open_campaign
-from nrtune.analysis.store.predictions import Predictions
 from nrtune.analysis.store.table import table_of
 from nrtune.analysis.uncertainty.compared import BETTER, NOT_TESTED, WORSE, Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
-from nrtune.analysis.uncertainty.intervals import Configuration, Resampler, Resampling
+from nrtune.analysis.uncertainty.intervals import Resampling
 from nrtune.orchestrator.views.best import best_json
 from nrtune.trainables.data.benchmarks import VariantSet
 
@@ -50,7 +49,7 @@ SINGLE = 10
 """Campaigns without replicates: none can have a verdict, whatever its numbers."""
 
 RIVAL = "rival"
-OVERALL, MEAN = "overall", "cagi5/challenge/spearman/all/mean"
+OVERALL = "overall"
 
 
 class Design(NamedTuple):
@@ -180,52 +179,6 @@ def prespecified(
     )
 
 
-class Realised(NamedTuple):
-    """The noise as it comes out.
-
-    seed_sd: standard deviation from one training to the next of the mean CAGI5 Spearman, that of high confidence, test Spearman
-    and the calibrated noise correlation. block_se: standard error by blocks of a difference of two single trainings.
-    of_learned: improvement in mean CAGI5 Spearman a unit of what is learned.
-    """
-
-    seed_sd: tuple[float, float, float, float]
-    block_se: float
-    value: float
-    of_learned: float
-
-
-def realised(variants: VariantSet, noise: Noise, worlds: int) -> Realised:
-    """Of so many worlds, each of 20 configurations of 4 trainings."""
-    names = (MEAN, MEAN.replace("/all/", "/hc/"), "test/spearman", "noise/corr_calibrated")
-    more, variances, errors, slopes, values = 0.1, [], [], [], []
-    for number in range(worlds):
-        world = World(variants, noise, 20, np.random.default_rng([number, worlds]))
-        trained = world.train(np.repeat(np.arange(20), 4))
-        better = trained._replace(effects=trained.effects + more * world.truth)
-        of, of_better = (
-            np.array([[metrics[name] for name in names] for metrics in metrics_of(world, one)])
-            for one in (trained, better)
-        )
-        variances.append(of.reshape(20, 4, -1).var(axis=1, ddof=1).mean(axis=0))
-        slopes.append((of_better[:, 0] - of[:, 0]).mean() / more)
-        values.append(of[:, 0].mean())
-        table = world.variants.table()
-        rows = (table["part"] == "challenge").to_numpy()
-        tables = [table[rows].assign(variant_effect=trained.effects[4 * n][rows]) for n in range(3)]
-        found = [Configuration(str(n), (0,), (Predictions(None, {"cagi5": one}),)) for n, one in enumerate(tables)]
-        resampler = Resampler(found, world.variants.matched, HOW)
-        resampled = resampler.metric(MEAN)
-        assert resampled is not None
-        errors += [error**2 for error in resampler.differences(resampled, 0).error[1:]]
-    sd = np.sqrt(np.mean(variances, axis=0))
-    return Realised(
-        (float(sd[0]), float(sd[1]), float(sd[2]), float(sd[3])),
-        math.sqrt(float(np.mean(errors))),
-        float(np.mean(values)),
-        float(np.mean(slopes)),
-    )
-
-
 UNITS: Mapping[str, tuple[float, float]] = {"× 20": (20.0, 0.0), "× 0.01": (0.01, 0.0), "+ 13.8": (1.0, 13.8)}
 """Scales and offsets that a loss may leave a model with."""
 
@@ -293,7 +246,7 @@ def main() -> None:
     parser.add_argument("--cagi5", type=Path, default=real if os.environ.get("NRTUNE_TEST_DATA") else None)
     arguments = parser.parse_args()
     variants, noise, campaigns = layout(arguments.cagi5), Noise(), range(arguments.campaigns)
-    real_noise = realised(variants, noise, max(2, arguments.campaigns // 10))
+    real_noise = realised(variants, noise, max(2, arguments.campaigns // 10), HOW)
     sd = real_noise.seed_sd
     show(
         f"mean CAGI5 Spearman {real_noise.value:.3f}; seed SD {sd[0]:.4f} (high confidence {sd[1]:.4f},"
