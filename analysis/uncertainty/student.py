@@ -172,21 +172,25 @@ def _spread_of_difference(resampled: Resampled, one: int, other: int) -> _Part:
 
 
 def _pooled(resampled: Resampled, number: int) -> _Part | None:
-    """The variance of a configuration's mean over its seeds by the pooled variance of one; None where that is unknown."""
+    """The variance of a configuration's mean over its seeds by the pooled variance of one; None where that is unknown.
+
+    Where its own trainings vary more, by theirs: configurations differ, and of the best by a mean those that vary most are many.
+    """
     if resampled.seed_variance is None or not resampled.seed_variance[number, 1] > 0:
         return None
-    variance, freedom = resampled.seed_variance[number]
-    return _Part(float(variance) / len(resampled.of_seed[number]), float(freedom))
+    variance, freedom = map(float, resampled.seed_variance[number])
+    values = resampled.of_seed[number]
+    own = float(np.var(values, ddof=1)) if len(values) > 1 else 0.0
+    return _Part(max(variance, own) / len(values), freedom)
 
 
 def _seeds_of_difference(resampled: Resampled, one: int, other: int) -> _Part | None:
     """The same of a difference; None where it is of neither known, or of one and the same."""
-    pooled = resampled.seed_variance
     first, second = _pooled(resampled, one), _pooled(resampled, other)
-    if one == other or pooled is None or (first is None and second is None):
+    if one == other or (first is None and second is None):
         return None
-    if first is not None and second is not None and (pooled[one] == pooled[other]).all():
-        return _Part(first.variance + second.variance, first.freedom)  # one estimate, used twice
+    if first is not None and second is not None:  # of one pool, or of pools that may share trainings
+        return _Part(first.variance + second.variance, min(first.freedom, second.freedom))
     return _sum(
         first or _variance_of_mean(resampled.of_seed[one]), second or _variance_of_mean(resampled.of_seed[other])
     )

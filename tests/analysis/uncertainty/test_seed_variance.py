@@ -80,3 +80,17 @@ def test_single_trainings_intervals_cover_their_configuration():
     bare = own_intervals(Resampled(estimate, samples, values, seeds, 40), 0.95)
     assert 0.91 < covered < 0.99
     assert ((bare.low <= truth) & (truth <= bare.high)).mean() < 0.75
+
+
+def test_a_configuration_that_varies_more_than_the_pool_has_its_own_variance():
+    calm, wild = np.array([0.30, 0.31, 0.32]), np.array([0.1, 0.3, 0.5])
+    resampled = Resampled(
+        np.array([calm.mean(), wild.mean()]), np.zeros((2, 100)), (calm, wild), ((1, 2, 3), (4, 5, 6)), 50,
+        seed_variance=np.array([[0.0004, 20.0], [0.0004, 20.0]]),
+    )  # fmt: skip
+    own = own_intervals(resampled, 0.95)
+    assert own.error**2 == pytest.approx([0.0004 / 3, np.var(wild, ddof=1) / 3])
+    assert own.freedom == pytest.approx([20, 20])
+    over = paired_differences(resampled, 0, 0.95)
+    assert over.error[1] ** 2 == pytest.approx(0.0004 / 3 + np.var(wild, ddof=1) / 3)
+    assert over.freedom[1] == pytest.approx(20)

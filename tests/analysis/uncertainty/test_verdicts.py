@@ -13,6 +13,7 @@ from simulated_world import SEQUENCES, Noise, World, layout, of_elements
 from verdicts import NULL, changed_by_units, claims, null_claims, read_verdicts
 
 from nrtune.analysis.uncertainty.compared import BETTER, NOT_TESTED, SAME
+from nrtune.analysis.uncertainty.tested import OF_SEVERAL
 from nrtune.trainables.data.benchmarks import VariantSet
 from nrtune.trainables.evaluation.metrics import affine_fit, in_distribution, noise_metrics
 from nrtune.trainables.evaluation.predictions import prefixed, variant_metrics
@@ -77,6 +78,7 @@ def test_no_single_training_is_claimed_to_be_anything(variants, tmp_path, monkey
 def test_what_predicts_the_same_is_not_better(variants, tmp_path):
     """Nor is it undefined, though neither seeds nor variants tell anything apart."""
     verdicts = read_verdicts(replicated(tmp_path / "c", world(variants, SILENT)).folder)
+    assert verdicts.pop("balance")["against_baseline"] == f"not tested: {OF_SEVERAL}"
     assert {one["against_baseline"] for one in verdicts.values()} == {SAME}
     assert all(one["improvement"] == 0 and one["recommended_trial"] == "BASE-000" for one in verdicts.values())
     assert claims(verdicts) == set()
