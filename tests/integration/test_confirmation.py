@@ -12,17 +12,22 @@ import pytest
 from campaign_records import copied, mlflow_runs
 from command_line import Command
 from in_process import run
+from mlflow import MlflowClient
 from test_interruptions import bare
 
+import nrtune
 from nrtune.analysis.selection.candidates import MIN_SEEDS
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.store.records import TrialRecord, read_records
+from nrtune.analysis.uncertainty.compared import BETTER, SAME, WORSE
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.verdict import verdict_of
+from nrtune.analysis.wording import p_value
 from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.campaign.run import run_campaign
 from nrtune.orchestrator.lifecycle.stopping import STOPPING
 from nrtune.orchestrator.search.optuna_storage import open_storage
+from nrtune.orchestrator.state.locations import default_uri
 from nrtune.orchestrator.state.settings import Settings, load_replication, load_settings
 from nrtune.orchestrator.views import status
 from nrtune.trainables.core.files import BEST
@@ -199,3 +204,40 @@ def test_one_that_is_struck_while_it_confirms_decides_as_an_unharmed_one(
         "else nothing could be compared"
     )
     assert f"{USE_CASE}: " in err
+
+
+@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")  # of MLflow's registry
+def test_everybody_says_the_same_numbers(campaign, few_figures, monkeypatch, capsys):
+    """`nrtune best` for people and for programs, Python, the report and the model registry speak from one record."""
+    _, out, _ = run(monkeypatch, capsys, "best", campaign, "--use-case", USE_CASE, "--json")
+    told = json.loads(out)
+    verdict, interval = told["verdict"], told["interval"]
+    assert verdict["against_baseline"] in (BETTER, SAME, WORSE)
+    best = nrtune.open_campaign(campaign).best(USE_CASE)
+    assert json.loads(json.dumps(best.verdict.to_dict())) == verdict
+    assert (best.improvement.value, best.improvement.low, best.improvement.high) == (
+        verdict["improvement"], *verdict["interval"])  # fmt: skip
+    row = nrtune.open_campaign(campaign).winners().set_index("use_case").loc[USE_CASE]
+    assert [row[name] for name in ("trial", "value", "low", "high", "improvement", "p_holm")] == [
+        verdict["winner"], *(interval[name] for name in ("value", "low", "high", "improvement", "p_holm"))]  # fmt: skip
+
+    run(monkeypatch, capsys, "report", campaign)
+    report = campaign / "report"
+    assert json.loads((report / "winners.json").read_text())[USE_CASE]["verdict"] == verdict
+    run(monkeypatch, capsys, "register", campaign, "--use-case", USE_CASE, "--name", "answer")
+    uri = default_uri(campaign)
+    (version,) = MlflowClient(tracking_uri=uri, registry_uri=uri).search_model_versions("name='answer'")
+    assert json.loads(version.tags["verdict"]) == verdict
+    assert float(version.tags["interval.improvement"]) == verdict["improvement"]
+
+    _, text, _ = run(monkeypatch, capsys, "best", campaign, "--use-case", USE_CASE)
+    _, table, _ = run(monkeypatch, capsys, "best", campaign)
+    improvement = f"{verdict['improvement']:+.3f}"
+    ends = " to ".join(f"{end:+.3f}" for end in verdict["interval"])
+    of_use_case = next(line for line in table.splitlines() if line.startswith(USE_CASE))
+    assert " ".join((improvement, ends, p_value(verdict["p_adjusted"]))) in " ".join(of_use_case.split())
+    assert f"improvement over the baseline {improvement}, {ends}" in " ".join(text.split())
+    page = " ".join((report / "report.md").read_text().split()).replace("−", "-")
+    assert f"| {improvement} | {ends} | {p_value(verdict['p_adjusted'])} |" in page
+    for said in (" ".join(text.split()), page):
+        assert verdict["recommendation"].casefold() in said.casefold()
