@@ -92,5 +92,7 @@ def load_model(path: str | os.PathLike[str], *, device: str = "cpu") -> Sequence
     model = config.build_model().to(device)
     model.load_state_dict(content["state"])
     model.eval()
-    calibration = Calibration(**content["calibration"]) if "calibration" in content else None  # none in 0.1.0
+    calibration = (
+        Calibration(**content["calibration"]) if "calibration" in content else None
+    )  # in older files there is none
     return SequenceModel(config, content["fingerprint"], content["length"], model, calibration)

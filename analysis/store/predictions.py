@@ -33,8 +33,8 @@ class Predictions(NamedTuple):
 
     test: row, activity, prediction, calibrated_prediction and, if it was measured, aleatoric_std; None where there are none.
     `prediction` is the model's own output, which metrics are made from, `calibrated_prediction` log2(RNA/DNA), by least squares
-    on validation rows whatever the sign of its slope; files of 0.1.0 and other models' have none. effects: by benchmark the
-    columns of `VariantSet.table` and variant_effect, of the model's own output.
+    on validation rows whatever the sign of its slope; older files, and those of other models, have none. effects: by benchmark
+    the columns of `VariantSet.table` and variant_effect, of the model's own output.
     """
 
     test: pd.DataFrame | None
