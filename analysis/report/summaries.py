@@ -58,6 +58,17 @@ def selection_sentence(comparisons: Comparisons, winner: Winner, candidates: int
     return f"Winners of up to {count(candidates, 'candidate')}, selected on {data}. {seeds}"
 
 
+def winners_sentence(comparisons: Comparisons, found: Mapping[str, Comparison]) -> str:
+    """The same of all winners together; which are single trainings, where others are means over seeds."""
+    winners = [one.winner for one in found.values()]
+    first = max(winners, key=lambda winner: winner.replicates)
+    said = selection_sentence(comparisons, first, max(winner.candidates for winner in winners))
+    single = [name for name, one in found.items() if not one.winner.replicates]
+    if not first.replicates or not single:
+        return said
+    return f"{said} Single trainings, as nobody trained their finalists again: {listed(single)}."
+
+
 class Shown(NamedTuple):
     """What is shown of a winner: value, the baseline's, and the improvement, + is better; of several metrics the mean rank."""
 

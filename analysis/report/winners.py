@@ -26,8 +26,8 @@ from nrtune.analysis.report.summaries import (
     barred_sentence,
     below_references,
     failed_sentence,
-    selection_sentence,
     shown_of,
+    winners_sentence,
 )
 from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.store.records import STATUSES, benchmarks_of
@@ -97,9 +97,7 @@ def _summary(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Itera
              + (f": {ended}." if ended else ".")]  # fmt: skip
     items += _data(comparisons)
     if found:
-        winner = next(iter(found.values())).winner
-        most = max(one.winner.candidates for one in found.values())
-        items.append(selection_sentence(comparisons, winner, most))
+        items.append(winners_sentence(comparisons, found))
     reasons = sorted({one.why_not for one in found.values() if one.why_not})
     if reasons:
         lacking = [_plain(name) for name, one in found.items() if one.why_not]

@@ -66,8 +66,8 @@ class Agreement:
         agree = "" if self.objective.direction == "max" else " (+: they agree)"
         said = (
             f"{head}over the {self.finished} trials that finished their Spearman correlation{agree} is"
-            f" {_short(self.correlation)} (95 % interval {_short(self.low)} to {_short(self.high)}), the {self.stopped}"
-            " stopped ones left out"
+            f" {_short(self.correlation)} (95 % interval {_short(self.low)} to {_short(self.high)});"
+            f" {count(self.stopped, 'trial')} stopped early not among them"
         )
         if not self.is_doubtful:
             return said

@@ -17,6 +17,7 @@ from nrtune.analysis.report.summaries import (
     shown_of,
     winner_record,
     winner_records,
+    winners_sentence,
 )
 from nrtune.analysis.selection.use_cases import UseCase
 from nrtune.analysis.uncertainty.compared import SAME, Comparison
@@ -40,8 +41,7 @@ def best_table(comparisons: Comparisons) -> None:
     print_table(headings, rows, 2)
     out = Console(highlight=False)
     if found:
-        winner = next(iter(found.values())).winner
-        out.print(selection_sentence(comparisons, winner, winner.candidates))
+        out.print(winners_sentence(comparisons, found))
         reasons = {comparison.why_not for comparison in found.values() if comparison.why_not}
         out.print(
             "Δ: improvement over the baseline (+ is better), its interval, and p corrected for the number of candidates (Holm);"
@@ -96,7 +96,8 @@ def _advice(
         else:
             advice.setdefault(say(verdict), []).append(name)
     if lacking:
-        advice[replicate_first(comparisons, [] if len(lacking) == len(found) else lacking)] = lacking
+        rest = sum(len(names) for said, names in advice.items() if not said.startswith("none: "))
+        advice[replicate_first(comparisons, lacking if rest else [])] = lacking
     return [f"{', '.join(names)}: {said}" for said, names in advice.items()]
 
 

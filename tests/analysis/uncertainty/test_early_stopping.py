@@ -41,7 +41,7 @@ def test_the_correlation_is_spearmans_over_finished_trials():
     assert found.low < found.correlation < found.high
     assert "the objective is cagi5/release/spearman/all/mean: over" in found.sentence()
     assert f"over the 25 trials that finished their Spearman correlation is {found.correlation:.2f}" in found.sentence()
-    assert "the 3 stopped ones left out" in found.sentence()
+    assert "; 3 trials stopped early not among them" in found.sentence()
 
 
 def test_agreement_is_plus_where_small_is_good():
