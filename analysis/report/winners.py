@@ -29,11 +29,13 @@ from nrtune.analysis.report.summaries import (
     shown_of,
     winners_sentence,
 )
+from nrtune.analysis.selection.candidates import MIN_SEEDS
 from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.store.records import STATUSES, benchmarks_of
 from nrtune.analysis.uncertainty.compared import BETTER, SAME, WORSE, Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.student import SIGNIFICANT
+from nrtune.analysis.uncertainty.tested import lacking_seeds, too_few
 from nrtune.analysis.uncertainty.verdict import Verdict, verdict_of
 from nrtune.analysis.wording import count, label, listed, number, phrase
 from nrtune.trainables.data.benchmarks import BENCHMARKS
@@ -67,13 +69,14 @@ def headline(comparisons: Comparisons) -> str:
     rest = []
     for name, one in verdicts.items():
         if not one.is_tested:
-            untested.setdefault(one.against_baseline.partition(": ")[2], []).append(_plain(name))
+            untested.setdefault(_why_not_tested(found[name]), []).append(_plain(name))
         elif one.against_baseline == BETTER:
             better.setdefault(one.winner, []).append(_plain(name))
         else:
             rest.append(_plain(name))
     if not better and not rest:
-        return f"{NOTHING_TESTED}: {'; '.join(sorted(untested))}."
+        reasons = sorted({one.against_baseline.partition(": ")[2] for one in verdicts.values()})
+        return f"{NOTHING_TESTED}: {'; '.join(reasons)}."
     said = [
         f"{NO_IMPROVEMENT}." if not untested else f"No significant improvement over the baseline for {listed(rest)}."
     ]
@@ -81,11 +84,18 @@ def headline(comparisons: Comparisons) -> str:
         each = "; ".join(f"{trial} in {listed(names)}" for trial, names in better.items())
         said = [f"Significantly better than the baseline (Holm, α = {SIGNIFICANT:g}): {each}."]
         said += [f"No significant improvement for {listed(rest)}."] if rest else []
-    said += [f"Not tested, {why}: {listed(names)}." for why, names in untested.items()]
     below = [_plain(name) for name, one in verdicts.items() if one.against_non_neural == WORSE]
     if below:
         said.append(f"In {listed(below)} a non-neural baseline is significantly better than the winner.")
+    if untested:
+        said.append(f"Not tested: {'; '.join(f'{listed(names)} ({why})' for why, names in untested.items())}.")
     return " ".join(said)
+
+
+def _why_not_tested(comparison: Comparison) -> str:
+    """In few words: whose seeds are too few differs between use cases."""
+    lacking = lacking_seeds(comparison.table, comparison.winner)
+    return f"fewer than {MIN_SEEDS} seeds" if comparison.not_tested == too_few(lacking) else comparison.not_tested
 
 
 def _summary(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Iterator[Block]:

@@ -130,8 +130,7 @@ def test_what_was_not_tested_is_said_beside_what_was(capsys):
     both = {**OVERALL, "pearson": UseCase(title="CAGI5 Pearson", metrics={pearson: "max"})}
     found = Comparisons(source, use_cases=both, how=Resampling(resamples=400))
     assert make_report(found).verdict == (
-        "Significantly better than the baseline (Holm, α = 0.05): RS-001 in overall. Not tested, DH-001 and BASE-001 have"
-        " fewer than 3 seeds: pearson."
+        "Significantly better than the baseline (Holm, α = 0.05): RS-001 in overall. Not tested: pearson (fewer than 3 seeds)."
     )
     best_table(found)
     printed = " ".join(capsys.readouterr().out.split())
