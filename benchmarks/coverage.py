@@ -33,9 +33,6 @@ from nrtune.trainables.data.benchmarks.cagi5 import read_cagi5
 from nrtune.trainables.evaluation.metrics import spearman
 
 METRIC = "cagi5/challenge/spearman/all/mean"
-MEASURED = {1: 0.40, 3: 0.29, 5: 0.22, 10: 0.06, 20: 0.13}
-"""Autocorrelations of the influence function, by lag in base pairs."""
-
 RESAMPLES = 500
 
 LONG = 400_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,7 +42,7 @@ class FigureData:
     title: the campaign's name. trials: a table as of `nrtune.analysis.store.table.table_of`. select_on: what
     winners are selected on. intervals: 95 % intervals, columns name, metric, low, high; may be empty. references: lines
     such as `constant` and `kmer_ridge`, each with metrics by their full names; may be empty. use_cases: those of the
-    summary. verdicts: of a use case, what is claimed of its winner; may be empty. barred: of a use case, who may not win.
+    summary. verdicts: of a use case, what is claimed of its winner; may be empty.
     """
 
     title: str
@@ -52,7 +52,6 @@ class FigureData:
     references: Mapping[str, Mapping[str, float]]
     use_cases: Mapping[str, UseCase] = dataclasses.field(default_factory=lambda: USE_CASES)
     verdicts: Mapping[str, Verdict] = dataclasses.field(default_factory=dict)
-    barred: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def ended(self) -> pd.DataFrame:

@@ -88,8 +88,7 @@ def _winners(data: FigureData) -> tuple[list[Winner], list[str]]:
     winners, missing = [], []
     for name in asked_of(data.trials, data.use_cases):
         try:
-            barred = data.barred.get(name, ())
-            winners.append(find_winner(data.trials, name, data.select_on, data.use_cases, barred))
+            winners.append(find_winner(data.trials, name, data.select_on, data.use_cases))
         except (UserError, KeyError):
             missing.append(name.replace("_", " "))
     return winners, missing

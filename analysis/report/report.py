@@ -121,7 +121,6 @@ def figure_data(comparisons: Comparisons) -> FigureData:
         references=comparisons.source.references(),
         use_cases=comparisons.use_cases,
         verdicts={name: verdict_of(comparisons, one) for name, one in comparisons.compare_all()[0].items()},
-        barred={name: one.barred for name, one in comparisons.compare_all()[0].items()},
     )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nrtune.analysis.selection.candidates import MIN_SEEDS
+from nrtune.analysis.selection.use_cases import selection_metric
 from nrtune.analysis.selection.winners import Winner
 from nrtune.analysis.uncertainty.compared import Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
@@ -93,11 +95,21 @@ def shown_of(comparisons: Comparisons, comparison: Comparison) -> Shown:
 
 
 def barred_sentence(comparisons: Comparisons, comparison: Comparison) -> str:
-    """Who could not win, as they are significantly worse than the baseline in the use case's floor; or ""."""
-    floor = comparisons.use_cases[comparison.winner.use_case].floor
-    if not comparison.barred:
+    """Who could not win, as they are below the baseline at the use case's floor; or ""."""
+    winner = comparison.winner
+    if not winner.barred:
         return ""
-    return f"significantly worse than the baseline in {phrase(floor)}, and no candidates: {listed(comparison.barred)}"
+    floor = selection_metric(comparisons.use_cases[winner.use_case].floor, winner.select_on)
+    return f"below the baseline in {phrase(floor)}, and no candidates: {listed(winner.barred)}"
+
+
+def baseline_sentence(comparison: Comparison) -> str:
+    """That the search has a better baseline, which was not trained again; or ""."""
+    winner = comparison.winner
+    if winner.better_baseline is None:
+        return ""
+    better = f"{winner.better_baseline} is a better baseline than {winner.baseline} by selection data"
+    return f"{better}, and has fewer than {MIN_SEEDS} seeds"
 
 
 def failed_sentence(comparison: Comparison) -> str:
@@ -140,7 +152,8 @@ def winner_record(comparisons: Comparisons, comparison: Comparison) -> dict[str,
         "trainings": list(winner.trainings),
         "failed": winner.failed,
         "confirmed": winner.confirmed,
-        "barred": list(comparison.barred),
+        "barred": list(winner.barred),
+        "better_baseline": winner.better_baseline,
         "note": winner.note,
         "interval": {
             key: known[key]

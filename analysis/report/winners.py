@@ -24,6 +24,7 @@ from nrtune.analysis.report.document import (
 from nrtune.analysis.report.summaries import (
     REFERENCE_NAMES,
     barred_sentence,
+    baseline_sentence,
     below_references,
     failed_sentence,
     shown_of,
@@ -209,7 +210,7 @@ def _notes(comparisons: Comparisons, found: Mapping[str, Comparison], missing: M
             said += f" {verdict.elements} loci)."
         if verdict.not_significantly_different:
             said += f" Not significantly different from {winner.trial}: {listed(verdict.not_significantly_different)}."
-        for sentence in (barred_sentence(comparisons, one), failed_sentence(one)):
+        for sentence in (barred_sentence(comparisons, one), failed_sentence(one), baseline_sentence(one)):
             said += f" {_capital(sentence)}." if sentence else ""
         said += f" {_capital(verdict.recommendation)}."
         yield said

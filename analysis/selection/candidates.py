@@ -1,23 +1,24 @@
-"""What a winner is picked from: configurations, each with the trainings that its values are means over."""
+"""What a winner is picked from."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
+from nrtune.analysis.selection.configurations import BASELINE as BASELINE
+from nrtune.analysis.selection.configurations import MIN_SEEDS as MIN_SEEDS
+from nrtune.analysis.selection.configurations import SEED as SEED
+from nrtune.analysis.selection.configurations import configurations as configurations
+from nrtune.analysis.selection.seed_variance import SeedVariance
 from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, fitted, selection_metric
-from nrtune.analysis.store.records import FINISHED, SCORED
-from nrtune.analysis.store.table import split_columns
 from nrtune.trainables.core.errors import UserError, suggest
 
-BASELINE = "baseline"
-
-MIN_SEEDS = 3
-"""Nothing is claimed of a winner, or against a baseline, with fewer; so many finished replicates confirm a candidate."""
-
-SEED = "seed"
+BELOW = 2.0
+"""Standard errors over seeds by which a candidate may be below the best baseline at a use case's floor."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,8 +26,8 @@ class Field:
     """What a winner is picked from, a row a configuration, as `configurations` makes them.
 
     scored: all that were trained to their end or scored all the same. complete: those that have the rule's metrics.
-    candidates, baselines: what of the complete competes, and what it is compared to. barred: what may not win. confirmed:
-    whether all candidates have MIN_SEEDS seeds. note: what a reader must know, or "".
+    candidates, baselines: what of the complete competes, and what it is compared to. barred: what may not win, as it is below
+    the baseline at the floor. confirmed: whether all candidates have MIN_SEEDS seeds. note: what a reader must know, or "".
     """
 
     rule: UseCase
@@ -46,11 +47,7 @@ class Field:
 
 
 def field_of(
-    trials: pd.DataFrame,
-    use_case: str,
-    select_on: str,
-    use_cases: Mapping[str, UseCase] = USE_CASES,
-    barred: Collection[str] = (),
+    trials: pd.DataFrame, use_case: str, select_on: str, use_cases: Mapping[str, UseCase] = USE_CASES
 ) -> Field:
     """What the winner of a use case is picked from.
 
@@ -58,32 +55,32 @@ def field_of(
     are finalists of this use case if the best of the search is among what was trained again: replicates made for another
     one are left aside, since a mean over fresh seeds is lower than the value that something was picked by.
 
-    barred: names of candidates that may not win. Raises UserError for an unknown use case, and where no finished trial has its
-    metrics.
+    Raises UserError for an unknown use case, and where no finished trial has its metrics, or its floor.
     """
     if use_case not in use_cases:
         raise UserError(f"unknown use case {use_case!r}{suggest(use_case, use_cases)}")
     rule = fitted(use_cases[use_case], trials)
-    literal = select_on == "challenge"  # the study's protocol: each training is a candidate
-    field = _field(use_case, rule, configurations(trials, fresh=False, pooled=not literal), select_on)
+    literal = select_on == "challenge"  # the study's protocol: each training is a candidate, and no floor
+    searched = configurations(trials, fresh=False, pooled=not literal)
+    field = _field(use_case, rule, searched, select_on)
     again = _field(use_case, rule, configurations(trials, pooled=not literal), select_on)
+    if rule.floor and not literal and not field.baselines.empty:
+        floor, seeds = selection_metric(rule.floor, select_on), SeedVariance(trials)
+        if floor not in trials:
+            raise UserError(f"use case {use_case}: no finished trial has its floor {floor}")
+        field, again = (_above_floor(one, floor, seeds) for one in (field, again))
     enough = again.candidates["replicates"] >= MIN_SEEDS
     leader = ranked(field, select_on)["name"].iloc[0]
     retrained = again.scored.loc[again.scored["name"] == leader, "fresh"].iloc[0] > 0
-    if enough.all() or (enough.any() and retrained):
-        baselines = again.baselines[again.baselines["replicates"] >= MIN_SEEDS]
-        field = dataclasses.replace(
-            again,
-            candidates=again.candidates[enough],
-            baselines=again.baselines if baselines.empty else baselines,
-            confirmed=True,
-        )
-    is_barred = field.candidates["name"].isin(barred)
-    left = field.candidates[~is_barred]
-    if left.empty:
-        note = f"all other candidates are significantly worse than the baseline in {rule.floor}"
-        return dataclasses.replace(field, candidates=field.baselines, barred=field.candidates, note=note)
-    return dataclasses.replace(field, candidates=left, barred=field.candidates[is_barred])
+    if again.note or not (enough.all() or (enough.any() and retrained)):
+        return field
+    baselines = again.baselines[again.baselines["replicates"] >= MIN_SEEDS]
+    return dataclasses.replace(
+        again,
+        candidates=again.candidates[enough],
+        baselines=again.baselines if baselines.empty else baselines,
+        confirmed=True,
+    )
 
 
 def _field(use_case: str, rule: UseCase, scored: pd.DataFrame, select_on: str) -> Field:
@@ -108,58 +105,25 @@ def _field(use_case: str, rule: UseCase, scored: pd.DataFrame, select_on: str) -
     )
 
 
-def configurations(trials: pd.DataFrame, *, fresh: bool = True, pooled: bool = True) -> pd.DataFrame:
-    """The scored trials, a row a configuration; another name of a trial that is there is no second configuration.
+def _above_floor(field: Field, floor: str, seeds: SeedVariance) -> Field:
+    """The field without the candidates that are below the best baseline at a floor by more than seeds explain.
 
-    pooled: trainings that differ in their seeds alone, as published ones may, are one configuration, called as the first of
-    them, with means over them. fresh: one that was trained again with MIN_SEEDS fresh seeds or more has means over those
-    alone: it was chosen by the others. A mean of which a training's value is undefined is undefined.
-
-    Columns besides: replicates, how many trainings the row's values are means over, 0 for one; trainings, their names; fresh,
-    how many with fresh seeds there are; failed, how many of those failed.
+    On data that selection may look at, so that nothing is tested here. Where no seeds tell, the baseline's value is the floor.
     """
-    ended = trials[trials["same_as"].isna()] if "same_as" in trials else trials
-    ended = ended if "replicate_of" in ended else ended.assign(replicate_of=None)
-    is_scored, again = ended["status"].isin([FINISHED, SCORED]), ended["replicate_of"].notna()
-    own, replicates = ended[is_scored & ~again], ended[is_scored & again]
-    groups = _by_configuration(own) if pooled else {name: [name] for name in own["name"]}
-    members = {first: tuple(names) for first, names in groups.items()}
-    counts, lost = (of["replicate_of"].value_counts() for of in (replicates, ended[again & ~is_scored]))
-    if fresh:
-        members |= {
-            name: tuple(of.sort_values(SEED)["name"] if SEED in of else of["name"])
-            for name, of in replicates.groupby("replicate_of")
-            if len(of) >= MIN_SEEDS and name in members
-        }  # fmt: skip
-    found = own[own["name"].isin(members)].copy()
-    names = found["name"].astype(str)
-    found["trainings"] = [members[name] for name in names]
-    found["replicates"] = [len(members[name]) if len(members[name]) > 1 else 0 for name in names]
-    found["fresh"] = [int(counts.get(name, 0)) for name in names]
-    found["failed"] = [int(lost.get(name, 0)) for name in names]
-    several = found.index[found["replicates"] > 0]
-    if len(several):
-        metrics = [name for name in map(str, found.select_dtypes("number")) if "/" in name]
-        by_name = ended.set_index("name")[metrics]
-        means = [by_name.loc[list(of)].mean(skipna=False) for of in found.loc[several, "trainings"]]
-        found.loc[several, metrics] = pd.DataFrame(means, index=several)
-    return found
-
-
-def _by_configuration(trials: pd.DataFrame) -> dict[str, list[str]]:
-    """Trainings that differ in their seeds alone, by the first of each; a table without seeds does not tell."""
-    if SEED not in trials:
-        return {str(name): [str(name)] for name in trials["name"]}
-    parameters = [name for name in split_columns(map(str, trials.columns))[0] if name != SEED]
-    rows = trials[["family", *parameters]].to_numpy(object).tolist()
-    groups: dict[object, dict[object, str]] = {}  # by configuration, by seed
-    for row, seed, name in zip(rows, trials[SEED], trials["name"], strict=True):
-        # Of a parameter that a trial does not have, a table holds NaN, which is unlike itself.
-        key = tuple(value if value == value else None for value in row)
-        if seed in groups.get(key, {}):
-            key = (*key, str(name))
-        groups.setdefault(key, {})[seed] = str(name)
-    return {names[0]: names for of in groups.values() for names in [list(of.values())]}
+    scored = field.baselines.dropna(subset=[floor])
+    if field.note or scored.empty:
+        return field
+    best = scored.sort_values(floor).iloc[-1]
+    of_baseline = seeds.of(floor, BASELINE).variance / max(best["replicates"], 1)
+    rows = zip(field.candidates["family"], field.candidates["replicates"], strict=True)
+    errors = [math.sqrt(of_baseline + seeds.of(floor, family).variance / max(count, 1)) for family, count in rows]
+    values = field.candidates[floor].astype(float).to_numpy()
+    is_barred = ~(values >= float(best[floor]) - BELOW * np.array(errors))
+    barred, left = field.candidates[is_barred], field.candidates[~is_barred]
+    if left.empty:
+        note = f"all other candidates are below the baseline in {floor}"
+        return dataclasses.replace(field, candidates=field.baselines, barred=barred, note=note)
+    return dataclasses.replace(field, candidates=left, barred=barred)
 
 
 def selection_values(trials: pd.DataFrame, rule: UseCase, select_on: str) -> pd.Series[float]:

@@ -28,8 +28,8 @@ class UseCase:
     """A question put to the trials: the reported metrics, their direction, and what breaks a tie.
 
     With several metrics a trial's value is its mean percentile rank over them, 1 the best. `magnitude` names those of
-    which only the size counts. floor: a metric in which no winner may be significantly worse than the baseline, since a bad
-    model is good at the others, or "".
+    which only the size counts. floor: a correlation in which no winner may be below the baseline by more than seeds explain, on
+    data that selection may look at, since a bad model is good at the others; or "".
     """
 
     title: str
@@ -176,6 +176,8 @@ def _use_case(path: Path, name: str, rule: Any) -> UseCase:
             raise UserError(f"{where}: {metric!r} is no metric; `nrtune trials DIR --format csv` lists them")
     if not set(magnitude) <= set(metrics):
         raise UserError(f"{where}: magnitude names metrics of the use case")
+    if floor and not any(kind in floor.split("/") for kind in ("spearman", "pearson")):
+        raise UserError(f"{where}: floor {floor!r} is no correlation, of which large is good, such as test/spearman")
     title = str(rule.get("title", name))
     return UseCase(title=title, metrics=metrics, ties=tuple(ties), magnitude=frozenset(magnitude), floor=floor)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import pandas as pd
 
-from nrtune.analysis.selection.candidates import field_of, ranked, selection_values
+from nrtune.analysis.selection.candidates import Field, field_of, ranked, selection_values
 from nrtune.analysis.selection.use_cases import USE_CASES, UseCase
 
 
@@ -19,7 +19,9 @@ class Winner:
     baseline trial selected in the same way, None where there is none. candidates: how many trials it was picked from.
     without_metric: trials left out for want of a metric. aliases: further names of the winner. replicates: the seeds that
     its values are means over, 0 for those of a single training; trainings: their names. failed: trainings with further seeds
-    that failed. confirmed: whether all candidates have seeds enough to be tested. note: what a reader must know, or "".
+    that failed. confirmed: whether all candidates have seeds enough to be tested. barred: who could not win, being below the
+    baseline at the use case's floor. better_baseline: a baseline that is better by its own training, and was not trained
+    again. note: what a reader must know, or "".
     """
 
     use_case: str
@@ -36,6 +38,8 @@ class Winner:
     trainings: tuple[str, ...]
     failed: int
     confirmed: bool
+    barred: tuple[str, ...]
+    better_baseline: str | None
     note: str
 
 
@@ -44,7 +48,6 @@ def find_winner(
     use_case: str,
     select_on: str,
     use_cases: Mapping[str, UseCase] = USE_CASES,
-    barred: Collection[str] = (),
 ) -> Winner:
     """Pick the best trial of a use case from a table of trials (columns name, family, status, same_as and metrics).
 
@@ -52,7 +55,7 @@ def find_winner(
 
     Raises UserError for an unknown use case and where no finished trial has its metrics.
     """
-    field = field_of(trials, use_case, select_on, use_cases, barred)
+    field = field_of(trials, use_case, select_on, use_cases)
     rule = field.rule
     value = selection_values(field.compared, rule, select_on)
     best = ranked(field, select_on).iloc[0]
@@ -73,8 +76,22 @@ def find_winner(
         trainings=tuple(best["trainings"]),
         failed=int(best["failed"]),
         confirmed=field.confirmed,
+        barred=tuple(map(str, field.barred["name"])),
+        better_baseline=_better_baseline(trials, field, use_case, select_on, use_cases),
         note=field.note,
     )
+
+
+def _better_baseline(
+    trials: pd.DataFrame, field: Field, use_case: str, select_on: str, use_cases: Mapping[str, UseCase]
+) -> str | None:
+    """The best baseline of the search, where the one compared to is another, with seeds of its own."""
+    own = trials[trials["replicate_of"].isna()] if "replicate_of" in trials else trials
+    searched = field_of(own, use_case, select_on, use_cases)
+    if not field.confirmed or searched.baselines.empty:
+        return None
+    best = str(ranked(searched, select_on, baselines=True)["name"].iloc[0])
+    return None if best in set(field.baselines["name"]) else best
 
 
 def finalists(

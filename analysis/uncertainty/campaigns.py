@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from nrtune.analysis.selection.seed_variance import SeedVariance
 from nrtune.analysis.selection.use_cases import asked_of
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.intervals import Resampler
@@ -23,6 +24,9 @@ def compare_winners(one: Comparisons, other: Comparisons) -> pd.DataFrame:
     """
     columns = ["use_case", "metric", "trial", "other_trial", "value", "other_value", "difference", "low", "high", "p"]
     rows: list[dict[str, Any]] = []
+    seeds = SeedVariance(
+        pd.concat([_named_apart(one.table, "one"), _named_apart(other.table, "other")], ignore_index=True)
+    )
     for use_case, rule in asked_of(one.table, one.use_cases).items():
         if rule.composite or use_case not in asked_of(other.table, other.use_cases):
             continue
@@ -39,7 +43,7 @@ def compare_winners(one: Comparisons, other: Comparisons) -> pd.DataFrame:
             for of, member in zip((one, other), members, strict=True)
             if member is not None
         ]
-        resampler = Resampler(found, one.source.matched, one.how, one.seed_variance)
+        resampler = Resampler(found, one.source.matched, one.how, seeds)
         ((metric, _),) = rule.metrics.items()
         if (resampled := resampler.metric(metric)) is None:
             continue
@@ -50,3 +54,11 @@ def compare_winners(one: Comparisons, other: Comparisons) -> pd.DataFrame:
                   against.p[0] if tested else math.nan]  # fmt: skip
         rows.append(dict(zip(columns, values, strict=True)))
     return pd.DataFrame.from_records(rows, columns=columns)
+
+
+def _named_apart(trials: pd.DataFrame, campaign: str) -> pd.DataFrame:
+    """A campaign's trials under names that none of the other has."""
+    found = trials.copy()
+    for column in ("name", "replicate_of", "same_as"):
+        found[column] = found[column].map(lambda name: f"{campaign}: {name}", na_action="ignore")
+    return found

@@ -37,8 +37,7 @@ class Comparison:
     improvement_elements_low and improvement_elements_high, hold for elements that were not measured as well.
     blocks: of each metric, base pairs of the blocks for values and for differences, where positions are drawn.
     power: what the test of the winner against the baseline could have found; None where there was none.
-    barred: what may not win, as it is significantly worse than the baseline in the use case's floor. left_out: the winner
-    when an element is left out of the selection. why_not: why there are no intervals, or "".
+    left_out: the winner when an element is left out of the selection. why_not: why there are no intervals, or "".
     not_tested: why the winner was not tested against the baseline, or "". against_non_neural: BETTER, SAME or WORSE than the
     best non-neural baseline, or "not tested" and why.
     """
@@ -46,7 +45,6 @@ class Comparison:
     winner: Winner
     table: pd.DataFrame
     power: Power | None
-    barred: tuple[str, ...]
     left_out: Mapping[str, str]
     why_not: str
     not_tested: str

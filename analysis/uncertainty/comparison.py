@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from nrtune.analysis.selection.candidates import MIN_SEEDS, SEED, configurations, field_of, ranked
+from nrtune.analysis.selection.candidates import MIN_SEEDS, SEED, configurations, field_of
+from nrtune.analysis.selection.seed_variance import SeedVariance
 from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, asked_of, fitted
 from nrtune.analysis.selection.winners import Winner, find_winner
 from nrtune.analysis.sources.trials import BestTrial, CampaignFolder, Trials
@@ -19,8 +20,6 @@ from nrtune.analysis.uncertainty.compared import NOT_TESTED, Comparison, word_fo
 from nrtune.analysis.uncertainty.intervals import Configuration, Resampler, Resampling
 from nrtune.analysis.uncertainty.kept import keep, kept_in, read_kept
 from nrtune.analysis.uncertainty.left_out import left_out
-from nrtune.analysis.uncertainty.seed_variance import SeedVariance
-from nrtune.analysis.uncertainty.student import SIGNIFICANT
 from nrtune.analysis.uncertainty.tested import (
     OF_SEVERAL,
     OTHERS_LACK_SEEDS,
@@ -76,9 +75,8 @@ class Comparisons:
 
     def compare(self, use_case: str) -> Comparison:
         """The winner of a use case, compared. Raises UserError where there is none."""
-        barred = self._barred(use_case)
-        winner = find_winner(self.table, use_case, self.select_on, self.use_cases, barred)
-        field = field_of(self.table, use_case, self.select_on, self.use_cases, barred)
+        winner = find_winner(self.table, use_case, self.select_on, self.use_cases)
+        field = field_of(self.table, use_case, self.select_on, self.use_cases)
         others = left_out(self.table, use_case, self.select_on, self.use_cases, self.source.loci)
         found, why_not = plain_table(field, self.select_on), ""
         resampler = self._resampler(field.compared)
@@ -104,7 +102,6 @@ class Comparisons:
             winner=winner,
             table=found.reset_index(drop=True),
             power=power,
-            barred=barred,
             left_out=others,
             why_not=why_not,
             not_tested=not_tested,
@@ -133,22 +130,6 @@ class Comparisons:
         against = both.differences(resampled.map(functools.partial(rule.oriented, metric)), 1)
         return word_for(float(against.estimate[0]), float(against.p[0]))
 
-    def _barred(self, use_case: str) -> tuple[str, ...]:
-        """The candidates that are significantly worse than the baseline in what a use case's winner must not lose."""
-        field = field_of(self.table, use_case, self.select_on, self.use_cases)
-        if not field.rule.floor or field.baselines.empty or field.note:
-            return ()
-        resampler = self._resampler(field.compared)
-        resampled = None if resampler is None else resampler.metric(field.rule.floor)
-        if resampler is None or resampled is None:
-            return ()
-        baseline = ranked(field, self.select_on, baselines=True)["name"].iloc[0]
-        names = [configuration.name for configuration in resampler.configurations]
-        below = resampler.differences(resampled, names.index(baseline))
-        worse = (below.estimate < 0) & (below.p < SIGNIFICANT)
-        candidates = set(field.candidates["name"])
-        return tuple(name for name, is_worse in zip(names, worse, strict=True) if is_worse and name in candidates)
-
     def configuration(self, winner: Winner) -> Configuration | None:
         """A winner's trainings with their predictions; None where none are stored."""
         family = next(record.family for record in self.records if record.name == winner.trial)
@@ -157,7 +138,7 @@ class Comparisons:
 
     def winner(self, use_case: str) -> Winner:
         """The winner of a use case, not compared. Raises UserError where there is none."""
-        return find_winner(self.table, use_case, self.select_on, self.use_cases, self._barred(use_case))
+        return find_winner(self.table, use_case, self.select_on, self.use_cases)
 
     def find(self, use_case: str) -> BestTrial:
         """The same with its configuration, metrics and files."""
@@ -174,8 +155,8 @@ class Comparisons:
     @functools.cached_property
     def _compared(self) -> tuple[dict[str, Comparison], dict[str, str]]:
         path = self._kept()
-        if path is not None and path.exists():
-            return read_kept(path)
+        if path is not None and (kept := read_kept(path)) is not None:
+            return kept
         found, missing = {}, {}
         for use_case in asked_of(self.table, self.use_cases):
             try:

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from nrtune.analysis.selection.seed_variance import UNKNOWN, Pooled, SeedVariance
 from nrtune.analysis.uncertainty.bootstrap import Floats, draw_counts
 from nrtune.analysis.uncertainty.scored_rows import Configuration as Configuration
 from nrtune.analysis.uncertainty.scored_rows import Part, parts_of, rows_of_all
-from nrtune.analysis.uncertainty.seed_variance import UNKNOWN, Pooled, SeedVariance
 from nrtune.analysis.uncertainty.statistics import Combination, statistic_of
 from nrtune.analysis.uncertainty.student import Interval, Resampled, own_intervals, paired_differences
 from nrtune.trainables.core.errors import UserError

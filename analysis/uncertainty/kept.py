@@ -19,7 +19,7 @@ from nrtune.analysis.uncertainty.intervals import Resampling
 from nrtune.analysis.uncertainty.power import Power
 from nrtune.trainables.core.files import write_atomically
 
-FORMAT = 6
+FORMAT = 7
 KEPT = 8
 """Comparisons that a campaign's folder keeps: those of other options, or of before further trials, are made again."""
 
@@ -45,13 +45,16 @@ def kept_in(
     return source.folder / _CACHE / f"{_PREFIX}{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
 
 
-def read_kept(path: Path) -> tuple[dict[str, Comparison], dict[str, str]]:
-    """Comparisons by use case, and for those without a winner the reason."""
-    stored = json.loads(path.read_text())
+def read_kept(path: Path) -> tuple[dict[str, Comparison], dict[str, str]] | None:
+    """Comparisons by use case, and for those without a winner the reason; None where the file is missing or damaged."""
+    try:
+        stored = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
     found = {}
     for name, fields in stored["found"].items():
-        winner = fields["winner"] | {key: tuple(fields["winner"][key]) for key in ("aliases", "trainings")}
-        read = {"winner": Winner(**winner), "table": pd.DataFrame(fields["table"]), "barred": tuple(fields["barred"])}
+        winner = fields["winner"] | {key: tuple(fields["winner"][key]) for key in ("aliases", "trainings", "barred")}
+        read = {"winner": Winner(**winner), "table": pd.DataFrame(fields["table"])}
         read["blocks"] = {metric: tuple(lengths) for metric, lengths in fields["blocks"].items()}
         power = None if fields["power"] is None else Power(**fields["power"])
         found[name] = Comparison(**fields | read | {"power": power})

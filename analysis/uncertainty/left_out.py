@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from nrtune.analysis.selection.candidates import Field, configurations, field_of, ranked
 from nrtune.analysis.selection.use_cases import UseCase
-from nrtune.analysis.selection.winners import find_winner
 from nrtune.trainables.data.loci import locus_weights
 
 
@@ -18,7 +19,7 @@ def left_out(
 
     {} for a use case, or selection data, without elements. The means that are left weigh loci as the metrics do.
     """
-    rule = use_cases[use_case]
+    rule, field = use_cases[use_case], field_of(trials, use_case, select_on, use_cases)
     means = [name for name in rule.selection(select_on) if name.startswith("cagi5/")]  # `loci` are CAGI5's
     found: dict[str, str] = {}
     if not means:
@@ -38,8 +39,26 @@ def left_out(
             if mean.endswith("hc_lc_gap"):
                 high, low = _means_in(mean)
                 changed[mean] = changed[high] - changed[low]
-        found[", ".join(locus)] = find_winner(changed, use_case, select_on, use_cases).trial
+        found[", ".join(locus)] = _winner_of(field, changed, select_on)
     return found
+
+
+def _winner_of(field: Field, changed: pd.DataFrame, select_on: str) -> str:
+    """The best of a field's own candidates by changed values: of as many trainings, whoever leads the search then."""
+    rows = configurations(changed, fresh=field.confirmed, pooled=select_on != "challenge")
+    rows = rows[rows["name"].isin(field.compared["name"])]
+
+    def again(of: pd.DataFrame) -> pd.DataFrame:
+        return rows[rows["name"].isin(of["name"])]
+
+    same = dataclasses.replace(
+        field,
+        complete=rows,
+        candidates=again(field.candidates),
+        baselines=again(field.baselines),
+        barred=again(field.barred),
+    )
+    return str(ranked(same, select_on)["name"].iloc[0])
 
 
 def _means_in(metric: str) -> tuple[str, ...]:

@@ -20,22 +20,23 @@ MOST_SEEDS = 1000
 class Power:
     """Of the improvement of a winner over its baseline, the parts of its variance, and how many comparisons are made.
 
-    of_seeds: with `seeds` trainings of either, of seed_freedom degrees of freedom; more trainings make it smaller. of_blocks: of
-    variants, with block_freedom; nothing but other variants does. pooled: the variance over seeds comes from more
-    configurations than these two, and has its degrees of freedom whatever the number of seeds.
+    of_seeds: with `seeds` trainings of either (the harmonic mean where they have not as many), of seed_freedom degrees of
+    freedom; more trainings make it smaller. of_blocks: of variants, with block_freedom; nothing but other variants does.
+    pooled: the variance over seeds comes from more configurations than these two, and has its degrees of freedom whatever the
+    number of seeds.
     """
 
     of_seeds: float
     seed_freedom: float
     of_blocks: float
     block_freedom: float
-    seeds: int
+    seeds: float
     comparisons: int
     pooled: bool
 
     def minimum_detectable(self, seeds: int | None = None) -> float:
         """The improvement that is significant with probability POWER, with these seeds of either, or so many."""
-        times = (seeds or self.seeds) / self.seeds
+        times = 1.0 if seeds is None else seeds / self.seeds
         of_seeds, seed_freedom = self.of_seeds / times, self.seed_freedom
         if not self.pooled and seeds is not None:
             seed_freedom *= (seeds - 1) / (self.seeds - 1)

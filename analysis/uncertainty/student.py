@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
 from nrtune.analysis.uncertainty.bootstrap import Floats
@@ -76,11 +75,6 @@ class Interval(NamedTuple):
     freedom: Floats
     of_seeds: Floats
     seed_freedom: Floats
-
-    @property
-    def holds_zero(self) -> NDArray[np.bool_]:
-        """Whether an interval includes 0; one that is undefined does."""
-        return ~((self.low > 0) | (self.high < 0))
 
 
 class _Part(NamedTuple):

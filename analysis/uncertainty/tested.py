@@ -42,7 +42,7 @@ def not_tested_because(table: pd.DataFrame, winner: Winner, rule: UseCase) -> st
     if selected_on_it(rule, winner.select_on):
         return SELECTED_ON_IT
     if winner.baseline is None:
-        return "no baseline has finished"
+        return "no baseline has finished with values of its metrics in every training"
     if winner.note:
         return winner.note
     if few := lacking_seeds(table, winner):
@@ -150,7 +150,8 @@ def fill_in(table: pd.DataFrame, resampler: Resampler, values: Values, winner: W
         seed_freedom=float(over.seed_freedom[at]),
         of_blocks=float(over.error[at] ** 2 - over.of_seeds[at]),
         block_freedom=max(values.oriented.block_freedom, 1),
-        seeds=max(winner.replicates, 1),
+        seeds=2
+        / sum(1 / max(int(table["replicates"].iloc[names.index(of)]), 1) for of in (winner.trial, winner.baseline)),
         comparisons=int(candidate.sum()),
         pooled=resampler.seed_variance is not None and resampler.seed_variance.configurations > 0,
     )

@@ -15,6 +15,7 @@ from nrtune.analysis.uncertainty.compared import BETTER, NOT_TESTED, SAME, WORSE
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.tested import OTHERS_LACK_SEEDS, lacking_seeds, too_few
 from nrtune.analysis.wording import listed, p_value, replicate_command
+from nrtune.trainables.training.fingerprint import RECIPE_VERSION
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -154,6 +155,10 @@ def replicate_first(comparisons: Comparisons, use_cases: Sequence[str]) -> str:
     """The advice for use cases whose winner or baseline has too few seeds; none in particular stand for all."""
     if not isinstance(comparisons.source, CampaignFolder):
         return f"train winner and baseline with {MIN_SEEDS} seeds first"
+    if comparisons.source.manifest["identity"].get("recipe", RECIPE_VERSION) != RECIPE_VERSION:
+        return (
+            f"replicate first, with the version of nrtune that trained it, or search anew: {MIN_SEEDS} seeds are needed"
+        )
     select_on = None if comparisons.select_on == comparisons.source.select_on else comparisons.select_on
     command = replicate_command(comparisons.source.folder, use_cases, own=comparisons.own, select_on=select_on)
     return f"replicate first: {command}"

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from nrtune.analysis.report.summaries import (
     barred_sentence,
+    baseline_sentence,
     below_references,
     blocks_sentence,
     failed_sentence,
@@ -25,7 +26,7 @@ from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.early_stopping import agreements
 from nrtune.analysis.uncertainty.ensemble import Ensemble
 from nrtune.analysis.uncertainty.verdict import Verdict, replicate_first, verdict_of
-from nrtune.analysis.wording import listed, p_value, phrase, short_name
+from nrtune.analysis.wording import count, listed, p_value, phrase, short_name
 from nrtune.orchestrator.views.tables import cell, print_table
 
 
@@ -139,7 +140,8 @@ def _sentences(name: str, comparison: Comparison, comparisons: Comparisons) -> l
         found.append(f"{name}: mean percentile rank over {len(rule.metrics)} metrics: {parts}")
     if winner.aliases:
         found.append(f"{name}: {winner.trial} is also {', '.join(winner.aliases)}")
-    for sentence in (barred_sentence(comparisons, comparison), failed_sentence(comparison)):
+    said = (barred_sentence(comparisons, comparison), failed_sentence(comparison), baseline_sentence(comparison))
+    for sentence in said:
         found += [f"{name}: {sentence}"] if sentence else []
     return found + [f"{name}: {sentence}" for sentence in below_references(comparisons, comparison)]
 
@@ -156,7 +158,7 @@ def best_text(comparisons: Comparisons, use_case: str) -> str:
     lines.append(selection_sentence(comparisons, winner, winner.candidates))
     lines += _sentences(use_case, comparison, comparisons)
     if winner.without_metric:
-        lines.append(f"{winner.without_metric} trials lack a metric of this use case and were left out")
+        lines.append(f"left out for want of a metric of this use case: {count(winner.without_metric, 'trial')}")
     lines += _uncertainty(comparisons, comparison)
     lines += [agreement.sentence() for agreement in agreements(comparisons.source)]
     if winner.note:
@@ -188,7 +190,7 @@ def _uncertainty(comparisons: Comparisons, comparison: Comparison) -> list[str]:
     lines.append(f"against the best non-neural baseline: {verdict.against_non_neural}")
     if verdict.is_tested:
         row = comparison.of(winner.trial)
-        if math.isfinite(row["rank"]):
+        if math.isfinite(row["rank"]) and winner.candidates > 1:
             lines.append(
                 f"rank {row['rank']:.0f} of {winner.candidates} ({row['rank_low']:.0f} to {row['rank_high']:.0f}),"
                 f" the best with probability {row['probability_best']:.2f}"

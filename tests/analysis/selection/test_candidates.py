@@ -10,10 +10,11 @@ import pytest
 from trial_records import record
 
 from nrtune.analysis.selection.candidates import configurations, field_of
-from nrtune.analysis.selection.use_cases import USE_CASES, fitted
-from nrtune.analysis.selection.winners import find_winner
+from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, fitted
+from nrtune.analysis.selection.winners import finalists, find_winner
 from nrtune.analysis.store.records import TrialRecord
 from nrtune.analysis.store.table import table_of
+from nrtune.trainables.core.errors import UserError
 
 REPORTED, SELECTED = "cagi5/challenge/spearman/all/mean", "cagi5/release/spearman/all/mean"
 
@@ -90,13 +91,52 @@ def test_trainings_that_failed_are_counted():
     assert (winner.replicates, winner.failed) == (3, 1)
 
 
-def test_who_is_barred_does_not_win():
-    trials = table_of([trial("B", 0.2), trial("R1", 0.9), trial("R2", 0.5)])
-    winner = find_winner(trials, "overall", "release", barred=["R1"])
-    assert (winner.trial, winner.candidates) == ("R2", 1)
-    none_left = find_winner(trials, "overall", "release", barred=["R1", "R2"])
-    assert none_left.trial == "B"
-    assert none_left.note.startswith("all other candidates are significantly worse than the baseline")
+FLOORED = {"overall": UseCase(title="Floored", metrics={REPORTED: "max"}, floor="test/spearman")}
+
+
+def floored(name: str, value: float, at_floor: float, **fields: object) -> TrialRecord:
+    of = trial(name, value, **fields)
+    of.metrics.update({"val/spearman": at_floor})
+    return of
+
+
+def test_who_is_below_the_baseline_at_the_floor_does_not_win():
+    """Nor is such a one a finalist, whatever is trained again."""
+    records = [floored("B", 0.2, 0.5), floored("B2", 0.3, 0.1), floored("bad", 0.9, 0.4), floored("fair", 0.5, 0.6)]
+    winner = find_winner(table_of(records), "overall", "release", FLOORED)
+    assert (winner.trial, winner.candidates, winner.barred) == ("fair", 1, ("bad",))
+    assert finalists(table_of(records), "overall", "release", 5, FLOORED) == ["fair"]
+    assert (
+        find_winner(table_of(records), "overall", "challenge", FLOORED).trial == "bad"
+    )  # the study's protocol has none
+    with pytest.raises(UserError, match="no finished trial has its floor val/spearman"):
+        find_winner(table_of([trial("B", 0.1), trial("R", 0.2)]), "overall", "release", FLOORED)
+
+
+def test_seeds_explain_a_little_below_the_floor():
+    again = [
+        floored(f"B/s{seed}", 0.2, at, seed=seed, loss="B", replicate_of="B")
+        for seed, at in ((1, 0.4), (2, 0.5), (3, 0.6))
+    ]
+    records = [floored("B", 0.2, 0.5), floored("near", 0.9, 0.4), floored("far", 0.95, 0.1), *again]
+    winner = find_winner(table_of(records), "overall", "release", FLOORED)
+    assert (winner.trial, winner.barred) == ("near", ("far",))
+
+
+def test_where_all_are_below_the_floor_the_baseline_is_left():
+    records = [floored("B", 0.2, 0.5), floored("bad", 0.9, 0.4)]
+    winner = find_winner(table_of(records), "overall", "release", FLOORED)
+    assert (winner.trial, winner.barred) == ("B", ("bad",))
+    assert winner.note == "all other candidates are below the baseline in val/spearman"
+
+
+def test_a_better_baseline_that_was_not_trained_again_is_named():
+    records = [trial("B1", 0.2, loss="b"), trial("B2", 0.4, loss="c"), trial("R", 0.9)]
+    again_of = [trial(f"{name}/s{seed}", value, seed, loss, replicate_of=name) for seed in (1, 2, 3)
+                for name, value, loss in (("B1", 0.2, "b"), ("R", 0.8, "R"))]  # fmt: skip
+    winner = find_winner(table_of([*records, *again_of]), "overall", "release")
+    assert (winner.trial, winner.baseline, winner.better_baseline) == ("R", "B1", "B2")
+    assert find_winner(table_of(records), "overall", "release").better_baseline is None
 
 
 def test_trials_without_the_calibrated_noise_correlation_go_by_the_raw_one():

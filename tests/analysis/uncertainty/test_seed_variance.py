@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nrtune.analysis.uncertainty.seed_variance import ENOUGH_FREEDOM, UNKNOWN, SeedVariance
+from nrtune.analysis.selection.seed_variance import ENOUGH_FREEDOM, UNKNOWN, SeedVariance
 from nrtune.analysis.uncertainty.student import Resampled, own_intervals, paired_differences
 
 METRIC = "test/spearman"

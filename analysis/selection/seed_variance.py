@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from nrtune.analysis.selection.candidates import configurations
+from nrtune.analysis.selection.configurations import configurations
 from nrtune.analysis.store.records import FINISHED, SCORED
 
 ENOUGH_FREEDOM = 10
@@ -41,8 +41,9 @@ class SeedVariance:
         self._groups: list[tuple[str, list[str]]] = []
         if not len(trials):
             return
-        again = trials[trials["replicate_of"].notna() & trials["status"].isin([FINISHED, SCORED])]
-        self._groups += [(of["family"].iloc[0], list(of["name"])) for _, of in again.groupby("replicate_of")]
+        if "replicate_of" in trials:
+            again = trials[trials["replicate_of"].notna() & trials["status"].isin([FINISHED, SCORED])]
+            self._groups += [(of["family"].iloc[0], list(of["name"])) for _, of in again.groupby("replicate_of")]
         own = configurations(trials, fresh=False)
         self._groups += [(family, list(names)) for family, names in zip(own["family"], own["trainings"], strict=True)]
         self._groups = [(family, names) for family, names in self._groups if len(names) > 1]
