@@ -6,16 +6,53 @@ import dataclasses
 import math
 import typing
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from nrtune.trainables.core.errors import UserError, suggest
 
 Value = str | int | float | bool | None
 
 
-def param(default: Any, *, low: float | None = None, high: float | None = None, above: float | None = None) -> Any:
-    """A dataclass field with bounds: `low` and `high` are inclusive, `above` is exclusive."""
-    return dataclasses.field(default=default, metadata={"low": low, "high": high, "above": above})
+class Range(NamedTuple):
+    """Where a search looks for a number: from `low` to `high`, both inclusive, on a logarithmic scale if `log`."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
+def param(
+    default: Any,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    searched: Range | tuple[Value, ...] | None = None,
+    omitted_at_default: bool = False,
+) -> Any:
+    """A dataclass field with bounds: `low` and `high` are inclusive, `above` is exclusive.
+
+    searched: the range, or the values, that a search over this component proposes from; None for what it leaves alone.
+    omitted_at_default: at its default it is no part of what a trial is, so that trials of before there was such a
+    parameter keep their fingerprints.
+    """
+    metadata = {
+        "low": low,
+        "high": high,
+        "above": above,
+        "searched": searched,
+        "omitted_at_default": omitted_at_default,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def omitted(instance: Any) -> set[str]:
+    """The names of a dataclass's fields that are no part of what a trial is: they have the default that was ever theirs."""
+    return {
+        field.name
+        for field in dataclasses.fields(instance)
+        if field.metadata.get("omitted_at_default") and getattr(instance, field.name) == field.default
+    }
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from nrtune.trainables.core.component import Value, check_fields, param
+from nrtune.trainables.core.component import Value, check_fields, omitted, param
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.registry import ClassRegistry
 from nrtune.trainables.encoders import ENCODERS, Encoder
@@ -113,7 +113,10 @@ class TrialConfig:
 
     def fingerprint(self, *digests: str) -> str:
         """Return 16 hex digits that name this trial on the data of `digests`, stable over processes and machines."""
-        return fingerprint(self.to_flat(), digests)
+        left_out = omitted(self)
+        for kind in _REGISTRIES:
+            left_out |= {f"{kind}.{name}" for name in omitted(getattr(self, kind))}
+        return fingerprint({name: v for name, v in self.to_flat().items() if name not in left_out}, digests)
 
 
 def preset(name: str, encoder: str = "dream_rnn") -> dict[str, Value]:

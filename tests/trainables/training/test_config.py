@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from nrtune.trainables.core.component import omitted, param
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.registry import PLUGIN_VARIABLE
 from nrtune.trainables.encoders import ENCODERS
@@ -66,6 +67,16 @@ def test_the_fingerprint_depends_on_the_configuration_and_the_data_alone():
     same = TrialConfig.from_flat(dict(reversed(preset("small").items())))
     assert config.fingerprint("a") == same.fingerprint("a") != config.fingerprint("b")
     assert TrialConfig.from_flat({**preset("small"), "lr": 0.004}).fingerprint("a") != config.fingerprint("a")
+
+
+def test_a_parameter_that_came_later_changes_the_fingerprint_only_off_its_default():
+    before = dataclasses.make_dataclass("Before", [("lr", float, param(0.005))], frozen=True)
+    after = dataclasses.make_dataclass(
+        "After", [("ema", float, param(0.0, omitted_at_default=True))], bases=(before,), frozen=True
+    )
+    assert omitted(before()) == set()
+    assert omitted(after()) == {"ema"}
+    assert omitted(after(ema=0.9)) == set()
 
 
 @pytest.mark.end_to_end
