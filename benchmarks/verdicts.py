@@ -1,6 +1,6 @@
 """What nrtune claims of winners where the truth is known: campaigns of identical configurations, and of one that is better.
 
-    python benchmarks/verdicts.py [--campaigns 200] [--commands 2] [--cagi5 FOLDER]
+    python benchmarks/verdicts.py [--campaigns 200] [--commands 2] [--part identical|power] [--only TITLE] [--cagi5 FOLDER]
 
 Campaign folders (`simulated_campaigns.py`, on the real positions where FOLDER or $NRTUNE_TEST_DATA/cagi5 has them) are read as
 `nrtune best DIR --json` reads them, with 300 resamples instead of 10,000, but for so many `--commands` of each kind that run as
@@ -45,6 +45,7 @@ Verdicts = dict[str, dict[str, Any]]
 """A use case's verdict, by its name."""
 
 HOW = Resampling(resamples=300)
+BEYOND, PILOTS = 100_000, 60
 SINGLE = 10
 """Campaigns without replicates: none can have a verdict, whatever its numbers."""
 
@@ -199,11 +200,13 @@ def changed_by_units(variants: VariantSet, noise: Noise, number: int) -> list[st
 
 def decided(verdict: Mapping[str, Any]) -> dict[str, Any]:
     """What a verdict decides, with its numbers to six digits: what a scale leaves of them differs by rounding."""
-    return {
-        name: round(value, 6) if isinstance(value, float) else value
-        for name, value in verdict.items()
-        if name != "interval"
-    }
+    return {name: _rounded(value) for name, value in verdict.items()}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_rounded(one) for one in value]
+    return round(value, 6) if isinstance(value, float) else value
 
 
 def share(hits: int, of: int) -> str:
@@ -242,6 +245,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--campaigns", type=int, default=200)
     parser.add_argument("--commands", type=int, default=2)
+    parser.add_argument("--part", choices=("all", "identical", "power"), default="all")
+    parser.add_argument("--only", default="", help="designs of identical configurations whose titles contain this")
     real = Path(os.environ.get("NRTUNE_TEST_DATA", "")) / "cagi5"
     parser.add_argument("--cagi5", type=Path, default=real if os.environ.get("NRTUNE_TEST_DATA") else None)
     arguments = parser.parse_args()
@@ -255,12 +260,15 @@ def main() -> None:
     )
     changed = [title for number in range(2) for title in changed_by_units(variants, noise, number)]
     show(f"units that change a winner or a verdict: {', '.join(changed) or 'none'}")
-    for design in NULL:
-        single = not design.seeds
-        show_null(design, null_claims(design, variants, noise, campaigns[: SINGLE if single else None]))
-        if arguments.commands and (single or design == NULL[1]):
-            commands = null_claims(design, variants, noise, range(arguments.commands), None)
-            show_null(design._replace(title=f"{design.title}, the command itself"), commands)
+    if arguments.part != "power":
+        for design in (design for design in NULL if arguments.only in design.title):
+            single = not design.seeds
+            show_null(design, null_claims(design, variants, noise, campaigns[: SINGLE if single else None]))
+            if arguments.commands and (single or design == NULL[1]):
+                commands = null_claims(design, variants, noise, range(arguments.commands), None)
+                show_null(design._replace(title=f"{design.title}, the command itself"), commands)
+    if arguments.part == "identical":
+        return
     null = [prespecified(variants, noise, number) for number in range(arguments.campaigns * 3 // 2)]
     show_p([one.p for one in null])
     detectable = float(np.mean([one.minimum_detectable for one in null]))
@@ -282,8 +290,11 @@ def show_power(
     seeds: int,
     title: str,
 ) -> None:
-    """How often a true improvement is significant."""
+    """How often a true improvement is significant; PILOTS campaigns of their own tell what must be learned for it."""
     learned = improvement / real.of_learned
+    pilots = range(BEYOND, BEYOND + PILOTS)
+    seen = [prespecified(variants, noise, number, seeds=seeds, learned=learned).improvement for number in pilots]
+    learned *= improvement / float(np.mean(seen))
     found = [prespecified(variants, noise, number, seeds=seeds, learned=learned) for number in numbers]
     hits = sum(one.p_adjusted < 0.05 and one.improvement > 0 for one in found)
     mean = np.mean([one.improvement for one in found])

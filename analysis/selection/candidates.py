@@ -60,12 +60,13 @@ def field_of(
     if use_case not in use_cases:
         raise UserError(f"unknown use case {use_case!r}{suggest(use_case, use_cases)}")
     rule = fitted(use_cases[use_case], trials)
+    trials = needed_of(trials, rule, select_on)
     literal = select_on == "challenge"  # the study's protocol: each training is a candidate, and no floor
     searched = configurations(trials, fresh=False, pooled=not literal)
     field = _field(use_case, rule, searched, select_on)
     again = _field(use_case, rule, configurations(trials, pooled=not literal), select_on)
     if rule.floor and not literal and not field.baselines.empty:
-        floor, seeds = selection_metric(rule.floor, select_on), SeedVariance(trials)
+        floor, seeds = selection_metric(rule.floor, select_on), SeedVariance(trials, searched)
         if floor not in trials:
             raise UserError(f"use case {use_case}: no finished trial has its floor {floor}")
         field, again = (_above_floor(one, floor, seeds) for one in (field, again))
@@ -81,6 +82,13 @@ def field_of(
         baselines=again.baselines if baselines.empty else baselines,
         confirmed=True,
     )
+
+
+def needed_of(trials: pd.DataFrame, rule: UseCase, select_on: str) -> pd.DataFrame:
+    """A table without the metrics, often hundreds, that picking a winner does not look at."""
+    further = [selection_metric(name, select_on) for name in (*rule.ties, *([rule.floor] if rule.floor else []))]
+    metrics = {*rule.metrics, *rule.selection(select_on), *further}
+    return trials[[name for name in trials if "/" not in str(name) or name in metrics]]
 
 
 def _field(use_case: str, rule: UseCase, scored: pd.DataFrame, select_on: str) -> Field:
@@ -115,8 +123,9 @@ def _above_floor(field: Field, floor: str, seeds: SeedVariance) -> Field:
         return field
     best = scored.sort_values(floor).iloc[-1]
     of_baseline = seeds.of(floor, BASELINE).variance / max(best["replicates"], 1)
+    variance = {family: seeds.of(floor, family).variance for family in field.candidates["family"].unique()}
     rows = zip(field.candidates["family"], field.candidates["replicates"], strict=True)
-    errors = [math.sqrt(of_baseline + seeds.of(floor, family).variance / max(count, 1)) for family, count in rows]
+    errors = [math.sqrt(of_baseline + variance[family] / max(count, 1)) for family, count in rows]
     values = field.candidates[floor].astype(float).to_numpy()
     is_barred = ~(values >= float(best[floor]) - BELOW * np.array(errors))
     barred, left = field.candidates[is_barred], field.candidates[~is_barred]

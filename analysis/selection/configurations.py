@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from nrtune.analysis.store.records import FINISHED, SCORED
@@ -47,9 +48,9 @@ def configurations(trials: pd.DataFrame, *, fresh: bool = True, pooled: bool = T
     several = found.index[found["replicates"] > 0]
     if len(several):
         metrics = [name for name in map(str, found.select_dtypes("number")) if "/" in name]
-        by_name = ended.set_index("name")[metrics]
-        means = [by_name.loc[list(of)].mean(skipna=False) for of in found.loc[several, "trainings"]]
-        found.loc[several, metrics] = pd.DataFrame(means, index=several)
+        values, row = ended[metrics].to_numpy(np.float64), {name: at for at, name in enumerate(ended["name"])}
+        means = [values[[row[name] for name in of]].mean(axis=0) for of in found.loc[several, "trainings"]]
+        found.loc[several, metrics] = np.stack(means)
     return found
 
 

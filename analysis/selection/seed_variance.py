@@ -34,19 +34,22 @@ class SeedVariance:
     """The variance over seeds of the trials of a table, as of `nrtune.analysis.store.table.table_of`.
 
     Replicates of a trial count without the trial itself, which was picked for its value; published seeds count together.
+    own: the table's `configurations` by their own trainings, where they are known already.
     """
 
-    def __init__(self, trials: pd.DataFrame) -> None:
-        self._trials = trials.drop_duplicates("name").set_index("name") if len(trials) else trials
-        self._groups: list[tuple[str, list[str]]] = []
+    def __init__(self, trials: pd.DataFrame, own: pd.DataFrame | None = None) -> None:
+        self._trials = trials.drop_duplicates("name") if len(trials) else trials
+        self._groups: list[tuple[str, list[int]]] = []  # a family, and rows of the table
         if not len(trials):
             return
+        found: list[tuple[str, list[str]]] = []
         if "replicate_of" in trials:
             again = trials[trials["replicate_of"].notna() & trials["status"].isin([FINISHED, SCORED])]
-            self._groups += [(of["family"].iloc[0], list(of["name"])) for _, of in again.groupby("replicate_of")]
-        own = configurations(trials, fresh=False)
-        self._groups += [(family, list(names)) for family, names in zip(own["family"], own["trainings"], strict=True)]
-        self._groups = [(family, names) for family, names in self._groups if len(names) > 1]
+            found += [(of["family"].iloc[0], list(of["name"])) for _, of in again.groupby("replicate_of")]
+        own = configurations(trials, fresh=False) if own is None else own
+        found += [(family, list(names)) for family, names in zip(own["family"], own["trainings"], strict=True)]
+        row = {name: at for at, name in enumerate(self._trials["name"])}
+        self._groups = [(family, [row[name] for name in names]) for family, names in found if len(names) > 1]
 
     @property
     def configurations(self) -> int:
@@ -57,10 +60,11 @@ class SeedVariance:
         """A metric's variance over seeds: of a family where that has ENOUGH_FREEDOM, else of all families together."""
         if not self._groups or metric not in self._trials:
             return UNKNOWN
-        values = self._trials[metric].astype(float)
+        values = self._trials[metric].to_numpy(np.float64)
         by_family: defaultdict[str, list[Pooled]] = defaultdict(list)
-        for of, names in self._groups:
-            found = values.loc[names].dropna().to_numpy()
+        for of, rows in self._groups:
+            found = values[rows]
+            found = found[~np.isnan(found)]
             if len(found) > 1:
                 by_family[of].append(Pooled(float(np.var(found, ddof=1)), len(found) - 1.0))
         own = _pool(by_family[family])

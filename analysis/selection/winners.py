@@ -55,7 +55,13 @@ def find_winner(
 
     Raises UserError for an unknown use case and where no finished trial has its metrics.
     """
-    field = field_of(trials, use_case, select_on, use_cases)
+    return winner_of(field_of(trials, use_case, select_on, use_cases), trials, use_case, select_on, use_cases)
+
+
+def winner_of(
+    field: Field, trials: pd.DataFrame, use_case: str, select_on: str, use_cases: Mapping[str, UseCase] = USE_CASES
+) -> Winner:
+    """The best trial of a use case, of a table's trials that its field was made of."""
     rule = field.rule
     value = selection_values(field.compared, rule, select_on)
     best = ranked(field, select_on).iloc[0]
@@ -86,9 +92,11 @@ def _better_baseline(
     trials: pd.DataFrame, field: Field, use_case: str, select_on: str, use_cases: Mapping[str, UseCase]
 ) -> str | None:
     """The best baseline of the search, where the one compared to is another, with seeds of its own."""
+    if not field.confirmed:
+        return None
     own = trials[trials["replicate_of"].isna()] if "replicate_of" in trials else trials
     searched = field_of(own, use_case, select_on, use_cases)
-    if not field.confirmed or searched.baselines.empty:
+    if searched.baselines.empty:
         return None
     best = str(ranked(searched, select_on, baselines=True)["name"].iloc[0])
     return None if best in set(field.baselines["name"]) else best

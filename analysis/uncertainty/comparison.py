@@ -12,7 +12,7 @@ import pandas as pd
 from nrtune.analysis.selection.candidates import MIN_SEEDS, SEED, configurations, field_of
 from nrtune.analysis.selection.seed_variance import SeedVariance
 from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, asked_of, fitted
-from nrtune.analysis.selection.winners import Winner, find_winner
+from nrtune.analysis.selection.winners import Winner, find_winner, winner_of
 from nrtune.analysis.sources.trials import BestTrial, CampaignFolder, Trials
 from nrtune.analysis.store.records import TrialRecord
 from nrtune.analysis.store.table import table_of
@@ -75,9 +75,9 @@ class Comparisons:
 
     def compare(self, use_case: str) -> Comparison:
         """The winner of a use case, compared. Raises UserError where there is none."""
-        winner = find_winner(self.table, use_case, self.select_on, self.use_cases)
         field = field_of(self.table, use_case, self.select_on, self.use_cases)
-        others = left_out(self.table, use_case, self.select_on, self.use_cases, self.source.loci)
+        winner = winner_of(field, self.table, use_case, self.select_on, self.use_cases)
+        others = left_out(field, self.table, self.select_on, self.source.loci)
         found, why_not = plain_table(field, self.select_on), ""
         resampler = self._resampler(field.compared)
         values = None if resampler is None or field.rule.composite else values_of(resampler, field.rule)

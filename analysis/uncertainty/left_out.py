@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
-from nrtune.analysis.selection.candidates import Field, configurations, field_of, ranked
-from nrtune.analysis.selection.use_cases import UseCase
+from nrtune.analysis.selection.candidates import Field, configurations, needed_of, ranked
 from nrtune.trainables.data.loci import locus_weights
 
 
-def left_out(
-    trials: pd.DataFrame, use_case: str, select_on: str, use_cases: Mapping[str, UseCase], loci: Sequence[Sequence[str]]
-) -> dict[str, str]:
-    """The winner when the selection leaves out a locus, an element or several that overlap, by their names.
+def left_out(field: Field, trials: pd.DataFrame, select_on: str, loci: Sequence[Sequence[str]]) -> dict[str, str]:
+    """The winner of a field when the selection leaves out a locus, an element or several that overlap, by their names.
 
     {} for a use case, or selection data, without elements. The means that are left weigh loci as the metrics do.
     """
-    rule, field = use_cases[use_case], field_of(trials, use_case, select_on, use_cases)
-    means = [name for name in rule.selection(select_on) if name.startswith("cagi5/")]  # `loci` are CAGI5's
+    means = [name for name in field.rule.selection(select_on) if name.startswith("cagi5/")]  # `loci` are CAGI5's
     found: dict[str, str] = {}
     if not means:
         return found
     for locus in loci if len(loci) > 1 else ():
         others = {element: str(number) for number, other in enumerate(loci) for element in other if other != locus}
-        changed = trials.copy()
+        changed = needed_of(trials, field.rule, select_on).copy()
         for mean in means:
             for name in _means_in(mean):
                 columns = {f"{name.removesuffix('mean')}{element}": element for element in others}

@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 
 from nrtune.analysis.report.summaries import barred_sentence
+from nrtune.analysis.selection.candidates import field_of
 from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, load_use_cases
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.sources.trials import RecordedTrials
@@ -161,7 +162,8 @@ def test_elements_that_overlap_are_left_out_together():
         rows.append({"name": name, "family": "rank_stability", "status": "finished", "same_as": None, "replicate_of": None,
                      "published": None, "fingerprint": name, "seed": 0, f"{CHALLENGE}mean": mean, f"{RELEASE}mean": mean,
                      **{RELEASE + e: value for e, value in of.items()}})  # fmt: skip
-    found = left_out(pd.DataFrame(rows), "overall", "release", USE_CASES, [["A", "A.2"], ["B"]])
+    trials = pd.DataFrame(rows)
+    found = left_out(field_of(trials, "overall", "release"), trials, "release", [["A", "A.2"], ["B"]])
     assert found == {"A, A.2": "R2", "B": "R1"}
 
 
