@@ -34,9 +34,9 @@ def below_references(comparisons: Comparisons, comparison: Comparison) -> list[s
     ]
 
 
-def blocks_sentence(blocks: Mapping[str, tuple[int, int]]) -> str:
-    """How long the blocks of positions are that a use case's intervals are made of; all its metrics have the same."""
-    of_value, of_difference = next(iter(blocks.values()))
+def blocks_sentence(blocks: tuple[int, int]) -> str:
+    """How long the blocks of positions are that a use case's intervals are made of."""
+    of_value, of_difference = blocks
     return f"blocks of {of_value} bp for values, of {of_difference} bp for differences"
 
 
@@ -172,10 +172,7 @@ def winner_record(comparisons: Comparisons, comparison: Comparison) -> dict[str,
                 "probability_best",
             )
         },
-        "block_bp": {
-            metric: {"values": of_value, "differences": of_difference}
-            for metric, (of_value, of_difference) in comparison.blocks.items()
-        },
+        "block_bp": dict(zip(("values", "differences"), comparison.blocks, strict=True)) if comparison.blocks else None,
         "verdict": verdict_of(comparisons, comparison).to_dict(),
         "left_out": dict(comparison.left_out),
         "why_no_interval": comparison.why_not or None,

@@ -35,7 +35,7 @@ class Comparison:
     the mean percentile rank. p, ranks and probabilities are missing where nothing was tested. elements: how many loci the metric
     is a mean over, where they are FEWEST_LOCI or more, else 0; then elements_low and elements_high, and
     improvement_elements_low and improvement_elements_high, hold for elements that were not measured as well.
-    blocks: of each metric, base pairs of the blocks for values and for differences, where positions are drawn.
+    blocks: base pairs of the blocks for values and for differences; None where no positions are drawn.
     power: what the test of the winner against the baseline could have found; None where there was none.
     left_out: the winner when an element is left out of the selection. why_not: why there are no intervals, or "".
     not_tested: why the winner was not tested against the baseline, or "". against_non_neural: BETTER, SAME or WORSE than the
@@ -49,7 +49,7 @@ class Comparison:
     why_not: str
     not_tested: str
     against_non_neural: str
-    blocks: Mapping[str, tuple[int, int]]
+    blocks: tuple[int, int] | None
 
     def against_winner(self, verdict: str) -> tuple[str, ...]:
         """The candidates that are BETTER or WORSE than the winner, or the SAME; the winner is not among them."""

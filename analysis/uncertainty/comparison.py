@@ -106,7 +106,7 @@ class Comparisons:
             why_not=why_not,
             not_tested=not_tested,
             against_non_neural=non_neural,
-            blocks={} if values is None else values.blocks,
+            blocks=None if values is None else values.blocks,
         )
 
     def _against_non_neural(self, resampler: Resampler, winner: Winner, rule: UseCase) -> str:

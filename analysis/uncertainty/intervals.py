@@ -105,6 +105,7 @@ class Resampler:
             block_freedom=freedom,
             bound=statistic.bound,
             seed_variance=np.array([self._seed_variance(name, of) for of in self.configurations], np.float64),
+            of_blocks=np.stack([samples[rows].mean(axis=0) for rows in split]),
             apart=tuple(_apart(samples[rows]) for rows in split),
             value_variance=value_variance,
             value_freedom=value_freedom,

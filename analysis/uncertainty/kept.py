@@ -19,7 +19,7 @@ from nrtune.analysis.uncertainty.intervals import Resampling
 from nrtune.analysis.uncertainty.power import Power
 from nrtune.trainables.core.files import write_atomically
 
-FORMAT = 7
+FORMAT = 8
 KEPT = 8
 """Comparisons that a campaign's folder keeps: those of other options, or of before further trials, are made again."""
 
@@ -55,7 +55,7 @@ def read_kept(path: Path) -> tuple[dict[str, Comparison], dict[str, str]] | None
     for name, fields in stored["found"].items():
         winner = fields["winner"] | {key: tuple(fields["winner"][key]) for key in ("aliases", "trainings", "barred")}
         read = {"winner": Winner(**winner), "table": pd.DataFrame(fields["table"])}
-        read["blocks"] = {metric: tuple(lengths) for metric, lengths in fields["blocks"].items()}
+        read["blocks"] = fields["blocks"] and tuple(fields["blocks"])
         power = None if fields["power"] is None else Power(**fields["power"])
         found[name] = Comparison(**fields | read | {"power": power})
     return found, stored["missing"]

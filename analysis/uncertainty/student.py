@@ -26,11 +26,11 @@ class Resampled:
     estimate: (C,). samples: (C, resamples). of_seed, seeds: each training's own value, and its seed. block_freedom: blocks
     that were free to vary. bound: no value lies further from 0. seed_variance: that of one training, pooled over more than these
     configurations, and its degrees of freedom, (C, 2); zeros where it is unknown, or a seed changes nothing.
-    apart: of each configuration, by how far its seeds' samples lie from their mean, (seeds, resamples); None where resamples
-    do not tell. value_variance, value_freedom: what blocks, longer than those of samples, make of a value's variance, by the
-    jackknife, (C,), and its degrees of freedom; None where samples do for values. of_locus: (seeds, loci) of each configuration,
-    where the metric is a mean over loci. blocks: base pairs of the blocks for values and for samples; None where no positions
-    are drawn.
+    of_blocks, apart: samples of each configuration's mean over all its seeds, (C, resamples), and by how far its seeds' samples
+    lie from that, (seeds, resamples); None where resamples do not tell. value_variance, value_freedom: what blocks, longer than
+    those of samples, make of a value's variance, by the jackknife, (C,), and its degrees of freedom; None where samples do for
+    values. of_locus: (seeds, loci) of each configuration, where the metric is a mean over loci. blocks: base pairs of the blocks
+    for values and for samples; None where no positions are drawn.
     """
 
     estimate: Floats
@@ -40,6 +40,7 @@ class Resampled:
     block_freedom: float
     bound: float = math.inf
     seed_variance: Floats | None = None
+    of_blocks: Floats | None = None
     apart: tuple[Floats, ...] | None = None
     value_variance: Floats | None = None
     value_freedom: float | None = None
@@ -52,10 +53,14 @@ class Resampled:
             self,
             estimate=function(self.estimate),
             samples=function(self.samples),
+            of_blocks=None if self.of_blocks is None else function(self.of_blocks),
             of_seed=tuple(map(function, self.of_seed)),
             of_locus=None if self.of_locus is None else tuple(map(function, self.of_locus)),
         )
 
+
+ROUNDING = 1e-12
+"""A standard deviation over seeds below this is that of seeds which change nothing."""
 
 SIGNIFICANT = 0.05
 """The level of every claim, after Holm's correction for the number of candidates."""
@@ -110,6 +115,22 @@ def paired_differences(resampled: Resampled, reference: int, level: float) -> In
     crossed = np.array([_crossed(resampled, number, reference) for number in range(count)])
     of_blocks = _of_blocks(resampled.samples - resampled.samples[reference], drawn, crossed)
     return _intervals(estimate, of_blocks, resampled.block_freedom, of_seeds, level)
+
+
+def placed(resampled: Resampled, generator: np.random.Generator) -> Floats:
+    """What values could have been on other blocks and with other seeds, (C, resamples): what configurations are ranked by.
+
+    Blocks are drawn, the same for all; seeds move each mean by Student's t of their variance, less what they do on these blocks,
+    which drawing blocks has added already.
+    """
+    assert resampled.of_blocks is not None
+    drawn = resampled.of_blocks.copy()
+    for number, values in enumerate(drawn):
+        seeds = _pooled(resampled, number) or _variance_of_mean(resampled.of_seed[number])
+        rest = math.sqrt(max(seeds.variance - _crossed(resampled, number), 0.0))
+        noise = generator.standard_t(seeds.freedom, len(values))
+        values += rest * noise if rest > ROUNDING else 0.0
+    return drawn
 
 
 def _of_blocks(samples: Floats, drawn: Sequence[_Part], crossed: Floats) -> Floats:

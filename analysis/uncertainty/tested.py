@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,8 +18,9 @@ from nrtune.analysis.uncertainty.bootstrap import Floats
 from nrtune.analysis.uncertainty.compared import word_for
 from nrtune.analysis.uncertainty.intervals import Resampler
 from nrtune.analysis.uncertainty.power import Power
-from nrtune.analysis.uncertainty.student import Resampled, holm
+from nrtune.analysis.uncertainty.student import Resampled, holm, placed
 from nrtune.analysis.wording import listed
+from nrtune.trainables.core.randomness import derive_generator
 from nrtune.trainables.evaluation.metrics import ranks
 
 SELECTED_ON_IT = "it was selected on the very data that it is reported on"
@@ -86,12 +87,13 @@ def plain_table(field: Field, select_on: str) -> pd.DataFrame:
 class Values(NamedTuple):
     """A use case's values, resampled: as they are shown, and turned so that larger is better.
 
-    blocks: of each metric whose positions are drawn, base pairs of the blocks for values and for differences.
+    orient: what turns them. blocks: base pairs of the blocks for values and for differences, None where no positions are drawn.
     """
 
     shown: Resampled
     oriented: Resampled
-    blocks: dict[str, tuple[int, int]]
+    orient: Callable[[Floats], Floats]
+    blocks: tuple[int, int] | None
 
 
 def values_of(resampler: Resampler, rule: UseCase) -> Values | None:
@@ -99,8 +101,8 @@ def values_of(resampler: Resampler, rule: UseCase) -> Values | None:
     ((name, _),) = rule.metrics.items()
     if (shown := resampler.metric(name)) is None:
         return None
-    blocks = {} if shown.blocks is None else {name: shown.blocks}
-    return Values(shown, shown.map(functools.partial(rule.oriented, name)), blocks)
+    orient = functools.partial(rule.oriented, name)
+    return Values(shown, shown.map(orient), orient, shown.blocks)
 
 
 def _lowest_where_undefined(samples: Floats) -> Floats:
@@ -136,7 +138,8 @@ def fill_in(table: pd.DataFrame, resampler: Resampler, values: Values, winner: W
         for difference, p, rival in zip(behind.estimate, corrected, rivals, strict=True)
     ]
     tail = (1 - resampler.how.level) / 2
-    place = ranks(-_lowest_where_undefined(values.oriented.samples[candidate]), "min")
+    could_be = values.orient(placed(values.shown, derive_generator(resampler.how.seed, "ranks")))[candidate]
+    place = ranks(-_lowest_where_undefined(could_be), "min")
     low, high = np.quantile(place, [tail, 1 - tail], axis=1, method="inverted_cdf")
     table.loc[candidate, "rank"] = ranks(-values.oriented.estimate[candidate], "min")
     table.loc[candidate, ["rank_low", "rank_high"]] = np.stack([low, high], axis=1).astype(float)

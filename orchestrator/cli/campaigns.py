@@ -52,12 +52,12 @@ def search(
     allocation: Annotated[
         str | None,
         typer.Option(
-            help="even: as many trials a family; adaptive: more for those that promise more. [default: even]",
+            help="even: as many trials a family; adaptive: more for those that promise more. [default: adaptive]",
             autocompletion=options.completing("allocation"),
         ),
     ] = None,
     min_trials: Annotated[
-        int | None, typer.Option(help="Trials that each family gets with adaptive allocation. [default: 3]")
+        int | None, typer.Option(help="Trials that each family gets at least with adaptive allocation. [default: 3]")
     ] = None,
     epochs: options.Epochs = None,
     preset: options.Preset = None,

@@ -89,7 +89,7 @@ class Settings(RunSettings):
 
     families: tuple[str, ...] = ("baseline", "rank_stability", "distributional")
     trials: PositiveInt = 10
-    allocation: Literal["even", "adaptive"] = "even"
+    allocation: Literal["even", "adaptive"] = "adaptive"
     min_trials: PositiveInt = 3
     set: dict[str, str | int | float | bool] = {}
     around: str | None = None

@@ -143,8 +143,8 @@ def test_the_interval_across_elements_is_students_t_over_them(monkeypatch):
     assert (row["elements_low"], row["elements_high"]) == pytest.approx(
         stats.t.interval(0.95, 2, own["good"].mean(), stats.sem(own["good"]))
     )
-    assert set(found.blocks) == {CHALLENGE + "mean"}
-    assert min(found.blocks[CHALLENGE + "mean"]) >= 10
+    assert found.blocks is not None
+    assert min(found.blocks) >= 10
 
 
 def test_of_two_elements_there_is_no_interval_across_them():

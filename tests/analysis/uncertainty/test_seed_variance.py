@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from nrtune.analysis.selection.seed_variance import ENOUGH_FREEDOM, UNKNOWN, SeedVariance
-from nrtune.analysis.uncertainty.student import Resampled, own_intervals, paired_differences
+from nrtune.analysis.uncertainty.student import Resampled, own_intervals, paired_differences, placed
 
 METRIC = "test/spearman"
 
@@ -94,3 +94,22 @@ def test_a_configuration_that_varies_more_than_the_pool_has_its_own_variance():
     over = paired_differences(resampled, 0, 0.95)
     assert over.error[1] ** 2 == pytest.approx(0.0004 / 3 + np.var(wild, ddof=1) / 3)
     assert over.freedom[1] == pytest.approx(20)
+
+
+def test_what_is_ranked_varies_by_blocks_seeds_and_both_once_each():
+    """Thirty seeds on forty blocks, all drawn anew 400 times."""
+    generator, blocks, seeds = np.random.default_rng(3), 40, 30
+    sd_block, sd_seed, sd_both = 0.02, 0.02, 0.15
+    variances = []
+    for _ in range(400):
+        values = generator.normal(0, sd_block, blocks) + generator.normal(0, sd_seed, (seeds, 1))
+        values = values + generator.normal(0, sd_both, (seeds, blocks))
+        samples = values @ generator.multinomial(blocks, np.full(blocks, 1 / blocks), 400).T / blocks
+        of_blocks, of_seed = samples.mean(axis=0)[None], values.mean(axis=1)
+        resampled = Resampled(
+            of_seed.mean(keepdims=True), of_blocks, (of_seed,), (tuple(range(seeds)),), blocks - 1,
+            of_blocks=of_blocks, apart=(samples - of_blocks,),
+        )  # fmt: skip
+        variances.append(np.var(placed(resampled, generator), ddof=1))
+    true = sd_block**2 / blocks + sd_seed**2 / seeds + sd_both**2 / blocks / seeds
+    assert np.mean(variances) == pytest.approx(true, rel=0.1)

@@ -15,7 +15,7 @@ STOPPING = EarlyStopping(2, 3)
 
 
 def settings(**fields: object) -> Settings:
-    return Settings(**{"families": tuple(POINTS), **fields})
+    return Settings(**{"families": tuple(POINTS), "allocation": "even", **fields})
 
 
 @pytest.mark.parametrize(
