@@ -1,6 +1,6 @@
 """How good a configuration a search ends with, at equal cost: nrtune's against plain TPE and random search, on a surrogate.
 
-    python benchmarks/regret.py [--seeds 40] [--trainings 60] [--agreement 0.7]
+    python benchmarks/regret.py [--seeds 40] [--first 0] [--trainings 60] [--agreement 0.7]
 
 Each seed is a world of its own (surrogate.py): six families' real search spaces and starting points, a response that is known,
 noise over seeds of standard deviation 0.02, learning curves. A strategy sees what trainings show, one after the other, and
@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 import optuna
+from numpy.typing import NDArray
 from strategies import JointTPE, Nrtune, Random, Strategy, Trial
 from surrogate import EPOCHS, Point, World
 
@@ -31,6 +32,7 @@ NAMES = ("baseline", "rank_stability", "distributional", "noise_gated", "quantil
 SEARCHED = 0.6
 """The share of trainings that a confirmed search searches with."""
 
+DEFAULT = "nrtune, adaptive confirmed"
 BASELINE, OVERALL = "baseline", "overall"
 
 
@@ -156,6 +158,7 @@ def main() -> None:
     """Run and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=40)
+    parser.add_argument("--first", type=int, default=0, help="the first of the seeds")
     parser.add_argument("--trainings", type=int, default=60)
     parser.add_argument("--agreement", type=float, default=0.7)
     parser.add_argument("--only", default="", help="strategies whose names contain this")
@@ -170,7 +173,7 @@ def main() -> None:
     chosen = [name for name in STRATEGIES if arguments.only in name]
     regret = {pair: np.zeros(arguments.seeds) for pair in itertools.product(chosen, budgets)}
     for seed in range(arguments.seeds):
-        world = World(seed, NAMES, arguments.agreement)
+        world = World(arguments.first + seed, NAMES, arguments.agreement)
         for name, how in regret:
             point = declared(world, name, budgets[how])
             regret[name, how][seed] = max(0.0, world.best - world.true(point))
@@ -182,9 +185,20 @@ def main() -> None:
     )
     write(f" agreement {arguments.agreement:g}\n\n| strategy | {' | '.join(budgets)} |\n|---{'|---' * len(budgets)}|\n")
     for name in chosen:
-        cells = [regret[name, how] * 1000 for how in budgets]
-        shown = [f"{np.mean(cell):.1f} ± {np.std(cell, ddof=1) / np.sqrt(len(cell)):.1f}" for cell in cells]
+        shown = [_shown(regret[name, how]) for how in budgets]
         write(f"| {name} | {' | '.join(shown)} |\n")
+    write(
+        f"\n{DEFAULT} less each other, paired:\n\n| strategy | {' | '.join(budgets)} |\n|---{'|---' * len(budgets)}|\n"
+    )
+    for name in chosen if DEFAULT in chosen else ():
+        shown = [_shown(regret[DEFAULT, how] - regret[name, how]) for how in budgets]
+        write(f"| {name} | {' | '.join(shown)} |\n")
+
+
+def _shown(regret: NDArray[np.float64]) -> str:
+    """Mean and standard error of regrets, or of differences, times 1000."""
+    cell = regret * 1000
+    return f"{np.mean(cell):.1f} ± {np.std(cell, ddof=1) / np.sqrt(len(cell)):.1f}"
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ Verdicts = dict[str, dict[str, Any]]
 """A use case's verdict, by its name."""
 
 HOW = Resampling(resamples=300)
-BEYOND, PILOTS = 100_000, 60
+PILOTS = 100
 SINGLE = 10
 """Campaigns without replicates: none can have a verdict, whatever its numbers."""
 
@@ -161,7 +161,7 @@ def prespecified(
     ask_seeds_for: float = math.inf,
 ) -> Prespecified:
     """One campaign's. learned: what the first candidate has learned beyond the rest. ask_seeds_for: an improvement."""
-    generator = np.random.default_rng([number, seeds, candidates, int(1e6 * learned)])
+    generator = np.random.default_rng([number, seeds, candidates])
     world = World(variants, noise, 1 + candidates, generator, {1: learned})
     with tempfile.TemporaryDirectory() as name:
         campaign = Campaign(Path(name) / "campaign", world)
@@ -272,29 +272,41 @@ def main() -> None:
     null = [prespecified(variants, noise, number) for number in range(arguments.campaigns * 3 // 2)]
     show_p([one.p for one in null])
     detectable = float(np.mean([one.minimum_detectable for one in null]))
-    show_power(variants, noise, campaigns, real_noise, detectable, 3, "of the minimum detectable one")
+    show_power(variants, noise, campaigns, real_noise, detectable, None, 3, "of the minimum detectable one")
     smaller = 0.75 * detectable
     asked = [prespecified(variants, noise, number, ask_seeds_for=smaller).seeds_for for number in campaigns[:50]]
     needed = int(np.median([seeds for seeds in asked if seeds is not None]))
     show_power(
-        variants, noise, campaigns, real_noise, smaller, needed, "with the median of the printed numbers of seeds"
+        variants,
+        noise,
+        campaigns,
+        real_noise,
+        smaller,
+        smaller,
+        needed,
+        "with the median of the printed numbers of seeds",
     )
 
 
 def show_power(
     variants: VariantSet,
     noise: Noise,
-    numbers: Iterable[int],
+    numbers: Sequence[int],
     real: Realised,
-    improvement: float,
+    about: float,
+    improvement: float | None,
     seeds: int,
     title: str,
 ) -> None:
-    """How often a true improvement is significant; PILOTS campaigns of their own tell what must be learned for it."""
-    learned = improvement / real.of_learned
-    pilots = range(BEYOND, BEYOND + PILOTS)
-    seen = [prespecified(variants, noise, number, seeds=seeds, learned=learned).improvement for number in pilots]
-    learned *= improvement / float(np.mean(seen))
+    """How often a true improvement is significant; None: the one that is printed as detectable where there is about that.
+
+    What must be learned for it the same campaigns tell, with the same noise.
+    """
+    learned = about / real.of_learned
+    pilots = [prespecified(variants, noise, number, seeds=seeds, learned=learned) for number in numbers[:PILOTS]]
+    if improvement is None:
+        improvement = float(np.mean([one.minimum_detectable for one in pilots]))
+    learned *= improvement / float(np.mean([one.improvement for one in pilots]))
     found = [prespecified(variants, noise, number, seeds=seeds, learned=learned) for number in numbers]
     hits = sum(one.p_adjusted < 0.05 and one.improvement > 0 for one in found)
     mean = np.mean([one.improvement for one in found])
