@@ -103,3 +103,8 @@ def count(n: int, noun: str) -> str:
     if n == 1:
         return f"1 {noun}"
     return f"{n} {noun[:-1]}ies" if noun.endswith("y") else f"{n} {noun}s"
+
+
+def use_case_name(use_case: str) -> str:
+    """A use case's name in a sentence."""
+    return "HC–LC gap" if use_case == "hc_lc_gap" else use_case.replace("_", " ")

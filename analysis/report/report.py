@@ -33,10 +33,11 @@ from nrtune.analysis.report.document import (
     number_cell,
     text_cell,
 )
+from nrtune.analysis.report.headline import headline
 from nrtune.analysis.report.html import html_page
 from nrtune.analysis.report.markdown import markdown
 from nrtune.analysis.report.summaries import blocks_sentence, winner_records
-from nrtune.analysis.report.winners import headline, winners_part
+from nrtune.analysis.report.winners import winners_part
 from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.store.budget import CPU_HOUR, GPU_HOUR, spent
 from nrtune.analysis.store.records import SCORED, benchmarks_of

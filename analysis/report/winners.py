@@ -30,20 +30,14 @@ from nrtune.analysis.report.summaries import (
     shown_of,
     winners_sentence,
 )
-from nrtune.analysis.selection.candidates import MIN_SEEDS
 from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.store.records import STATUSES, benchmarks_of
-from nrtune.analysis.uncertainty.compared import BETTER, SAME, WORSE, Comparison
+from nrtune.analysis.uncertainty.compared import SAME, Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
-from nrtune.analysis.uncertainty.student import SIGNIFICANT
-from nrtune.analysis.uncertainty.tested import lacking_seeds, too_few
 from nrtune.analysis.uncertainty.verdict import Verdict, verdict_of
-from nrtune.analysis.wording import count, label, listed, number, phrase
+from nrtune.analysis.wording import count, label, listed, number, phrase, use_case_name
 from nrtune.trainables.data.benchmarks import BENCHMARKS
 from nrtune.trainables.evaluation.covered import NOT_STRATA, uneven_means
-
-NO_IMPROVEMENT = "No significant improvement over the baseline on these variants"
-NOTHING_TESTED = "No winner was tested against the baseline"
 
 
 def winners_part(comparisons: Comparisons, verdict: str) -> Iterator[Block]:
@@ -59,46 +53,6 @@ def winners_part(comparisons: Comparisons, verdict: str) -> Iterator[Block]:
     yield from _selection(comparisons, found)
 
 
-def headline(comparisons: Comparisons) -> str:
-    """Which methods are significantly better than the baseline, in a sentence or two."""
-    found, _ = comparisons.compare_all()
-    if not found:
-        return "There is no winner: no finished trial has a use case's metrics."
-    verdicts = {name: verdict_of(comparisons, one) for name, one in found.items()}
-    better: dict[str, list[str]] = {}
-    untested: dict[str, list[str]] = {}
-    rest = []
-    for name, one in verdicts.items():
-        if not one.is_tested:
-            untested.setdefault(_why_not_tested(found[name]), []).append(_plain(name))
-        elif one.against_baseline == BETTER:
-            better.setdefault(one.winner, []).append(_plain(name))
-        else:
-            rest.append(_plain(name))
-    if not better and not rest:
-        reasons = sorted({one.against_baseline.partition(": ")[2] for one in verdicts.values()})
-        return f"{NOTHING_TESTED}: {'; '.join(reasons)}."
-    said = [
-        f"{NO_IMPROVEMENT}." if not untested else f"No significant improvement over the baseline for {listed(rest)}."
-    ]
-    if better:
-        each = "; ".join(f"{trial} in {listed(names)}" for trial, names in better.items())
-        said = [f"Significantly better than the baseline (Holm, α = {SIGNIFICANT:g}): {each}."]
-        said += [f"No significant improvement for {listed(rest)}."] if rest else []
-    below = [_plain(name) for name, one in verdicts.items() if one.against_non_neural == WORSE]
-    if below:
-        said.append(f"In {listed(below)} a non-neural baseline is significantly better than the winner.")
-    if untested:
-        said.append(f"Not tested: {'; '.join(f'{listed(names)} ({why})' for why, names in untested.items())}.")
-    return " ".join(said)
-
-
-def _why_not_tested(comparison: Comparison) -> str:
-    """In few words: whose seeds are too few differs between use cases."""
-    lacking = lacking_seeds(comparison.table, comparison.winner)
-    return f"fewer than {MIN_SEEDS} seeds" if comparison.not_tested == too_few(lacking) else comparison.not_tested
-
-
 def _summary(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Iterator[Block]:
     table = comparisons.table
     own = table[table["same_as"].isna() & table["replicate_of"].isna()]
@@ -111,13 +65,13 @@ def _summary(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Itera
         items.append(winners_sentence(comparisons, found))
     reasons = sorted({one.why_not for one in found.values() if one.why_not})
     if reasons:
-        lacking = [_plain(name) for name, one in found.items() if one.why_not]
+        lacking = [use_case_name(name) for name, one in found.items() if one.why_not]
         where = "" if len(lacking) == len(found) else f" for {listed(lacking)}"
         items.append(f"No intervals{where}: {'; '.join(reasons)}. What is best here may be so by luck.")
     below = [name for name, one in found.items() if below_references(comparisons, one)]
     if below:
         items.append(
-            f"The winners of {listed([_plain(n) for n in below])} are below a non-neural baseline (see there)."
+            f"The winners of {listed([use_case_name(n) for n in below])} are below a non-neural baseline (see there)."
         )
     yield Bullets(tuple(items))
 
@@ -166,7 +120,7 @@ def _winners(comparisons: Comparisons, found: Mapping[str, Comparison], missing:
 def _winner_row(comparisons: Comparisons, comparison: Comparison, told: bool) -> Iterator[Cell]:
     winner = comparison.winner
     row = comparison.of(winner.trial)
-    yield text_cell(_plain(winner.use_case))
+    yield text_cell(use_case_name(winner.use_case))
     yield text_cell(" = ".join([winner.trial, *winner.aliases]))
     value, baseline, improvement = shown_of(comparisons, comparison)
     yield number_cell(value)
@@ -192,7 +146,7 @@ def _notes(comparisons: Comparisons, found: Mapping[str, Comparison], missing: M
     """What a row of the winners has no room for."""
     for name, one in found.items():
         rule, winner = comparisons.use_cases[name], one.winner
-        said = f"{_capital(_plain(name))}: {rule.title}"
+        said = f"{_capital(use_case_name(name))}: {rule.title}"
         if rule.composite:
             said += f" ({listed([f'{phrase(m)} {number(v)}' for m, v in winner.reported.items()])})"
         else:
@@ -229,7 +183,7 @@ def _configurations(comparisons: Comparisons, found: Mapping[str, Comparison]) -
         baseline = configs.get(found[names[0]].winner.baseline or "", {})
         other = {key: value for key, value in best.config.items() if key not in baseline or baseline[key] != value}
         said = ", ".join(f"{key} {_parameter(value)}" for key, value in other.items() if key != "seed")
-        rows.append(tuple(map(text_cell, (trial, best.family.replace("_", " "), listed([_plain(n) for n in names]),
+        rows.append(tuple(map(text_cell, (trial, best.family.replace("_", " "), listed([use_case_name(n) for n in names]),
                                           said or "the baseline itself"))))  # fmt: skip
     if rows:
         yield Heading("What the winners are")
@@ -252,7 +206,7 @@ def _robustness(comparisons: Comparisons, found: Mapping[str, Comparison]) -> It
         rows, stay = [], 0
         for name, one in found.items():
             if one.left_out:
-                rows.append(tuple(map(text_cell, [_plain(name), one.winner.trial,
+                rows.append(tuple(map(text_cell, [use_case_name(name), one.winner.trial,
                                               *(one.left_out.get(e, "–") for e in elements)])))  # fmt: skip
                 stay += set(one.left_out.values()) == {one.winner.trial}
         said = f"Who would win were an element left out of the selection: {stay} of {len(rows)} winners would stay."
@@ -275,7 +229,7 @@ def _robustness(comparisons: Comparisons, found: Mapping[str, Comparison]) -> It
 
 
 def _power_row(name: str, verdict: Verdict) -> Iterator[Cell]:
-    yield text_cell(_plain(name))
+    yield text_cell(use_case_name(name))
     for value, signed in ((verdict.minimum_detectable_improvement, False), (verdict.improvement, True)):
         yield number_cell(math.nan if value is None else value, signed=signed)
     for seeds in (verdict.seeds["winner"], verdict.seeds_needed):
@@ -298,7 +252,7 @@ def _reference_lines(comparisons: Comparisons, found: Mapping[str, Comparison]) 
     columns = (Column("Metric"), *(Column(name[:1].upper() + name[1:], True) for name in names.values()))
     yield Table("What needs no network, scored on the same data.", columns, rows)
     below = [
-        f"{_capital(_plain(name))}: {sentence}."
+        f"{_capital(use_case_name(name))}: {sentence}."
         for name, one in found.items()
         for sentence in below_references(comparisons, one)
     ]
@@ -313,7 +267,9 @@ def _selection(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Ite
     for name in found:
         rule = comparisons.use_cases[name]
         chosen = listed([label(metric) for metric in dict.fromkeys(rule.selection(comparisons.select_on))])
-        rows.append(tuple(map(text_cell, (_plain(name), chosen, listed([label(metric) for metric in rule.metrics])))))
+        rows.append(
+            tuple(map(text_cell, (use_case_name(name), chosen, listed([label(metric) for metric in rule.metrics]))))
+        )
     caption = {
         "release": "Winners are selected on validation data and the CAGI5 release part, and reported on data that no"
         " selection saw.",
@@ -321,10 +277,6 @@ def _selection(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Ite
         "challenge": "Winners are selected on the very data that they are reported on: the values are too good.",
     }[comparisons.select_on]
     yield Table(caption, (Column("Use case"), Column("Selected by"), Column("Reported")), tuple(rows))
-
-
-def _plain(use_case: str) -> str:
-    return "HC–LC gap" if use_case == "hc_lc_gap" else use_case.replace("_", " ")
 
 
 def _capital(text: str) -> str:

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nrtune.analysis.report.headline import NO_IMPROVEMENT, NOTHING_TESTED
 from nrtune.analysis.report.html import html_page
 from nrtune.analysis.report.markdown import markdown
 from nrtune.analysis.report.report import make_report, write_report
-from nrtune.analysis.report.winners import NO_IMPROVEMENT, NOTHING_TESTED
 from nrtune.analysis.selection.use_cases import UseCase
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.sources.trials import RecordedTrials
