@@ -40,6 +40,7 @@ SMALL = (
     ("intervals", "--trials 20 --resamples 2000"),
     ("coverage", "--campaigns 100 --seeds 3"),
     ("verdicts", "--campaigns 4 --commands 1"),
+    ("power", "--campaigns 8"),
     ("simulated_truth", "--seeds 2 --epochs 2"),
     ("regret", "--seeds 4"),
     ("checks", "--times 1"),

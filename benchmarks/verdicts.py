@@ -1,14 +1,13 @@
-"""What nrtune claims of winners where the truth is known: campaigns of identical configurations, and of one that is better.
+"""What nrtune claims of winners where nothing is different: campaigns of identical configurations.
 
-    python benchmarks/verdicts.py [--campaigns 200] [--commands 2] [--part identical|power] [--only TITLE] [--cagi5 FOLDER]
+    python benchmarks/verdicts.py [--campaigns 200] [--commands 2] [--only TITLE] [--cagi5 FOLDER]
 
 Campaign folders (`simulated_campaigns.py`, on the real positions where FOLDER or $NRTUNE_TEST_DATA/cagi5 has them) are read as
 `nrtune best DIR --json` reads them, with 300 resamples instead of 10,000, but for so many `--commands` of each kind that run as
 they are. Of a search's single trainings only metrics are written once its finalists are trained again: nothing else is read.
 
-Printed are the realised noise; the share of campaigns of identical configurations with a false "better" in any use case; how p
-of a comparison that was chosen beforehand is distributed; how often an improvement as large as the printed minimum detectable one
-is found, and one as large as the printed number of seeds is for; and whether a model's scale or offset changes a verdict.
+Printed are the realised noise; the share of campaigns with a false "better" in any use case; how often the interval of the
+winner's improvement covers it; and whether a model's scale or offset changes a verdict.
 """
 
 from __future__ import annotations
@@ -22,20 +21,19 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import kstest
-from simulated_campaigns import Campaign, Realised, realised
+from simulated_campaigns import Campaign, realised
 from simulated_world import Noise, World, layout
 
 from nrtune.analysis.selection.use_cases import asked_of
 from nrtune.analysis.selection.winners import finalists, find_winner
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.store.table import table_of
-from nrtune.analysis.uncertainty.compared import BETTER, NOT_TESTED, WORSE, Comparison
+from nrtune.analysis.uncertainty.compared import BETTER, NOT_TESTED, WORSE
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.intervals import Resampling
 from nrtune.orchestrator.views.best import best_json
@@ -45,11 +43,10 @@ Verdicts = dict[str, dict[str, Any]]
 """A use case's verdict, by its name."""
 
 HOW = Resampling(resamples=300)
-PILOTS = 100
 SINGLE = 10
 """Campaigns without replicates: none can have a verdict, whatever its numbers."""
 
-RIVAL = "rival"
+RIVAL, COVERED = "rival", "covered"
 OVERALL = "overall"
 
 
@@ -128,7 +125,10 @@ def is_tested(verdicts: Verdicts) -> bool:
 def null_claims(
     design: Design, variants: VariantSet, noise: Noise, numbers: Iterable[int], how: Resampling | None = HOW
 ) -> Counter[str]:
-    """In how many campaigns each is claimed; `campaigns`, `tested` (any use case) and in which use cases besides."""
+    """In how many campaigns each is claimed; `campaigns`, `tested` (any use case) and in which use cases besides.
+
+    And in how many the interval of the winner's improvement covers it: it is 0.
+    """
     found: Counter[str] = Counter()
     for number in numbers:
         with tempfile.TemporaryDirectory() as name:
@@ -137,47 +137,9 @@ def null_claims(
         found.update(["campaigns", *claims(verdicts), *(["tested"] if is_tested(verdicts) else [])])
         found.update(f"{BETTER} in {name}" for name, one in verdicts.items() if one["against_baseline"] == BETTER)
         found.update(f"{RIVAL} in {name}" for name, one in verdicts.items() if tells_rivals(one))
+        intervals = {name: one["interval"] for name, one in verdicts.items() if one["interval"] is not None}
+        found.update(f"{COVERED} {name}" for name, (low, high) in intervals.items() if low <= 0 <= high)
     return found
-
-
-class Prespecified(NamedTuple):
-    """A comparison that was chosen beforehand: of the first candidate and the baseline, beside further candidates."""
-
-    p: float
-    p_adjusted: float
-    improvement: float
-    minimum_detectable: float
-    seeds_for: int | None
-
-
-def prespecified(
-    variants: VariantSet,
-    noise: Noise,
-    number: int,
-    *,
-    seeds: int = 3,
-    candidates: int = 4,
-    learned: float = 0.0,
-    ask_seeds_for: float = math.inf,
-) -> Prespecified:
-    """One campaign's. learned: what the first candidate has learned beyond the rest. ask_seeds_for: an improvement."""
-    generator = np.random.default_rng([number, seeds, candidates])
-    world = World(variants, noise, 1 + candidates, generator, {1: learned})
-    with tempfile.TemporaryDirectory() as name:
-        campaign = Campaign(Path(name) / "campaign", world)
-        campaign.search(1 + candidates, store=False)
-        names = [record.name for record in campaign.records]
-        campaign.replicate(names, seeds)
-        comparison: Comparison = Comparisons(open_campaign(campaign.folder), how=HOW).compare(OVERALL)
-    row, power = comparison.of(names[1]), comparison.power
-    assert power is not None
-    return Prespecified(
-        float(row["p"]),
-        float(row["p_holm"]),
-        float(row["improvement"]),
-        power.minimum_detectable(),
-        power.seeds_for(ask_seeds_for) if math.isfinite(ask_seeds_for) else None,
-    )
 
 
 UNITS: Mapping[str, tuple[float, float]] = {"× 20": (20.0, 0.0), "× 0.01": (0.01, 0.0), "+ 13.8": (1.0, 13.8)}
@@ -225,19 +187,16 @@ def show_null(design: Design, found: Mapping[str, int]) -> None:
     """A line a design."""
     of = found["campaigns"]
     parts = [f"{name} {found[name]}" for name in found if " in " in name]
+    covered = {name.removeprefix(COVERED): n for name, n in found.items() if name.startswith(COVERED)}
     show(
         f"{design.title}: tested {found.get('tested', 0)} of {of}; false better {share(found.get(BETTER, 0), of)};"
         f" worse {share(found.get(WORSE, 0), of)}; a rival told from the winner {share(found.get(RIVAL, 0), of)}"
         + (f" [{', '.join(sorted(parts))}]" if parts else "")
     )
-
-
-def show_p(p: Sequence[float]) -> None:
-    """How p of identical configurations is distributed."""
-    below = sum(value < 0.05 for value in p)
-    show(
-        f"p of a comparison chosen beforehand: KS p {kstest(p, 'uniform').pvalue:.3f}; below 0.05 {share(below, len(p))}"
-    )
+    if covered and design.seeds:
+        show(
+            f"  the winner's improvement is covered:{','.join(f'{name} {share(n, of)}' for name, n in covered.items())}"
+        )
 
 
 def main() -> None:
@@ -245,8 +204,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--campaigns", type=int, default=200)
     parser.add_argument("--commands", type=int, default=2)
-    parser.add_argument("--part", choices=("all", "identical", "power"), default="all")
-    parser.add_argument("--only", default="", help="designs of identical configurations whose titles contain this")
+    parser.add_argument("--only", default="", help="designs whose titles contain this")
     real = Path(os.environ.get("NRTUNE_TEST_DATA", "")) / "cagi5"
     parser.add_argument("--cagi5", type=Path, default=real if os.environ.get("NRTUNE_TEST_DATA") else None)
     arguments = parser.parse_args()
@@ -260,60 +218,12 @@ def main() -> None:
     )
     changed = [title for number in range(2) for title in changed_by_units(variants, noise, number)]
     show(f"units that change a winner or a verdict: {', '.join(changed) or 'none'}")
-    if arguments.part != "power":
-        for design in (design for design in NULL if arguments.only in design.title):
-            single = not design.seeds
-            show_null(design, null_claims(design, variants, noise, campaigns[: SINGLE if single else None]))
-            if arguments.commands and (single or design == NULL[1]):
-                commands = null_claims(design, variants, noise, range(arguments.commands), None)
-                show_null(design._replace(title=f"{design.title}, the command itself"), commands)
-    if arguments.part == "identical":
-        return
-    null = [prespecified(variants, noise, number) for number in range(arguments.campaigns * 3 // 2)]
-    show_p([one.p for one in null])
-    detectable = float(np.mean([one.minimum_detectable for one in null]))
-    show_power(variants, noise, campaigns, real_noise, detectable, None, 3, "of the minimum detectable one")
-    smaller = 0.75 * detectable
-    asked = [prespecified(variants, noise, number, ask_seeds_for=smaller).seeds_for for number in campaigns[:50]]
-    needed = int(np.median([seeds for seeds in asked if seeds is not None]))
-    show_power(
-        variants,
-        noise,
-        campaigns,
-        real_noise,
-        smaller,
-        smaller,
-        needed,
-        "with the median of the printed numbers of seeds",
-    )
-
-
-def show_power(
-    variants: VariantSet,
-    noise: Noise,
-    numbers: Sequence[int],
-    real: Realised,
-    about: float,
-    improvement: float | None,
-    seeds: int,
-    title: str,
-) -> None:
-    """How often a true improvement is significant; None: the one that is printed as detectable where there is about that.
-
-    What must be learned for it the same campaigns tell, with the same noise.
-    """
-    learned = about / real.of_learned
-    pilots = [prespecified(variants, noise, number, seeds=seeds, learned=learned) for number in numbers[:PILOTS]]
-    if improvement is None:
-        improvement = float(np.mean([one.minimum_detectable for one in pilots]))
-    learned *= improvement / float(np.mean([one.improvement for one in pilots]))
-    found = [prespecified(variants, noise, number, seeds=seeds, learned=learned) for number in numbers]
-    hits = sum(one.p_adjusted < 0.05 and one.improvement > 0 for one in found)
-    mean = np.mean([one.improvement for one in found])
-    show(
-        f"improvement {improvement:.3f} {title}, {seeds} seeds: found {share(hits, len(found))};"
-        f" estimated {mean:+.3f} on average"
-    )
+    for design in (design for design in NULL if arguments.only in design.title):
+        single = not design.seeds
+        show_null(design, null_claims(design, variants, noise, campaigns[: SINGLE if single else None]))
+        if arguments.commands and (single or design == NULL[1]):
+            commands = null_claims(design, variants, noise, range(arguments.commands), None)
+            show_null(design._replace(title=f"{design.title}, the command itself"), commands)
 
 
 if __name__ == "__main__":
