@@ -27,10 +27,11 @@ def param(
     low: float | None = None,
     high: float | None = None,
     above: float | None = None,
+    one_of: tuple[Value, ...] | None = None,
     searched: Range | tuple[Value, ...] | None = None,
     omitted_at_default: bool = False,
 ) -> Any:
-    """A dataclass field with bounds: `low` and `high` are inclusive, `above` is exclusive.
+    """A dataclass field with bounds: `low` and `high` are inclusive, `above` is exclusive; or with the values of `one_of`.
 
     searched: the range, or the values, that a search over this component proposes from; None for what it leaves alone.
     omitted_at_default: at its default it is no part of what a trial is, so that trials of before there was such a
@@ -40,6 +41,7 @@ def param(
         "low": low,
         "high": high,
         "above": above,
+        "one_of": one_of,
         "searched": searched,
         "omitted_at_default": omitted_at_default,
     }
@@ -126,7 +128,9 @@ def _noun(declared: type) -> str:
 
 
 def _check_bounds(value: Any, field: dataclasses.Field[Any], where: str) -> None:
-    low, high, above = (field.metadata.get(key) for key in ("low", "high", "above"))
+    low, high, above, one_of = (field.metadata.get(key) for key in ("low", "high", "above", "one_of"))
+    if one_of is not None and value not in one_of:
+        raise UserError(f"{where}: {field.name} must be {' or '.join(map(str, one_of))}, not {value!r}")
     if low is not None and value < low:
         raise UserError(f"{where}: {field.name} must be at least {low:g}, not {value!r}")
     if high is not None and value > high:

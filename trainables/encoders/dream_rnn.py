@@ -6,22 +6,17 @@ import dataclasses
 from collections.abc import Mapping
 from typing import ClassVar
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import linear, pad
 
-from nrtune.trainables.core.component import Value, param
+from nrtune.trainables.core.component import Range, Value, param
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.encoders import Encoded, Encoder, EncoderModule
-from nrtune.trainables.models.kernels.lstm import BidirectionalLSTM, in_bf16_on_gpu
-from nrtune.trainables.models.kernels.spectral_conv import convolve
-from nrtune.trainables.models.layers import BatchNorm, Convolution, ReluDropoutPool
+from nrtune.trainables.models.first_layer import ParallelConvolutions
+from nrtune.trainables.models.kernels.lstm import BidirectionalLSTM
+from nrtune.trainables.models.layers import BatchNorm, LimitedExp, MaxPool, ReluDropoutPool
 
 KERNELS = (9, 15)
-
-FEW, MANY = 8, 128
-"""On a GPU up to FEW input channels are convolved as a product of windows, from MANY on as one of spectra."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,7 +25,8 @@ class DreamRNN(Encoder):
 
     `channels` (C) are those of each pair of convolutions, `lstm_units` those of one direction, `pool` the max-pooling
     ahead of the LSTM (1: none, as in the paper), `embedding` the features of the last 1×1 convolution, `conv_dropout`
-    follows each convolution and `dropout` the second pair. At full size it has 6.2 M parameters.
+    follows each convolution and `dropout` the second pair. At full size it has 6.2 M parameters. `first_activation` follows
+    the first pair: relu, as in the paper, or exp (of the input clamped above at 6), which comes behind pooling and norm.
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Value]]] = {
@@ -42,7 +38,8 @@ class DreamRNN(Encoder):
     pool: int = param(1, low=1)
     embedding: int = param(256, low=1)
     conv_dropout: float = param(0.2, low=0, high=0.95)
-    dropout: float = param(0.5, low=0, high=0.95)
+    dropout: float = param(0.5, low=0, high=0.95, searched=Range(0.1, 0.7))
+    first_activation: str = param("relu", one_of=("relu", "exp"), omitted_at_default=True)
 
     def __post_init__(self) -> None:
         """Check the parameters. Raises UserError for an odd number of channels: two branches share them."""
@@ -55,49 +52,32 @@ class DreamRNN(Encoder):
         return _DreamRNNModule(self)
 
 
-class _ConvPair(nn.Module):
-    """Two parallel convolutions (kernels 9 and 15, same padding), batch norm, ReLU; concatenated, then dropout and pooling."""
+class _ConvPair(ParallelConvolutions):
+    """Two parallel convolutions, batch norm, an activation; concatenated, then dropout and pooling.
 
-    def __init__(self, inputs: int, channels: int, dropout: float, pool: int = 1) -> None:
-        super().__init__()
-        half = channels // 2
-        self.convs = nn.ModuleList(Convolution(inputs, half, kernel, padding=kernel // 2) for kernel in KERNELS)
+    An exponential is behind the pooling, as is the norm.
+    """
+
+    def __init__(self, inputs: int, channels: int, dropout: float, pool: int = 1, activation: str = "relu") -> None:
+        super().__init__(inputs, channels, KERNELS)
         # Batch norm, ReLU and dropout act on each channel alone: done once, on the concatenation, they are the same.
         self.norm = BatchNorm(channels)
-        self.rest = ReluDropoutPool(dropout, pool)
+        self.pool = MaxPool(pool if activation == "exp" else 1)
+        self.exp = LimitedExp() if activation == "exp" else None
+        self.rest = ReluDropoutPool(dropout, 1 if activation == "exp" else pool)
 
     def forward(self, features: Float[Tensor, "n length c"]) -> Float[Tensor, "n length2 c2"]:
-        joined = self.fused(features.bfloat16()) if in_bf16_on_gpu(features) else self.separate(features)
-        pooled: Tensor = self.rest(self.norm(joined))
-        return pooled
-
-    def separate(self, features: Float[Tensor, "n length c"]) -> Float[Tensor, "n length c2"]:
-        """Convolve with each kernel as the backend does it."""
-        return torch.cat([conv(features) for conv in self.convs], dim=2)
-
-    def fused(self, features: Float[Tensor, "n length c"]) -> Float[Tensor, "n length c2"]:
-        """The same as one matrix product, of windows or of spectra; the shorter kernel gets taps of 0."""
-        if FEW < features.shape[2] < MANY:
-            return self.separate(features)
-        taps, weights, biases = max(KERNELS), [], []
-        for conv in self.convs:
-            assert isinstance(conv, Convolution)
-            assert conv.bias is not None
-            missing = (taps - conv.weight.shape[2]) // 2
-            weights.append(pad(conv.weight, (missing, missing)))
-            biases.append(conv.bias)
-        weight, bias = (torch.cat(parts).to(features.dtype) for parts in (weights, biases))
-        if features.shape[2] >= MANY:
-            return convolve(features, weight) + bias
-        windows = pad(features, (0, 0, taps // 2, taps // 2)).unfold(1, taps, 1)
-        return linear(windows.flatten(2), weight.flatten(1), bias)
+        normed = self.norm(self.pool(super().forward(features)))
+        # A ReLU leaves an exponential as it is.
+        found: Tensor = self.rest(normed if self.exp is None else self.exp(normed))
+        return found
 
 
 class _DreamRNNModule(EncoderModule):
     def __init__(self, spec: DreamRNN) -> None:
         super().__init__()
         self.embedding_size = spec.embedding
-        self.first = _ConvPair(4, spec.channels, spec.conv_dropout, spec.pool)
+        self.first = _ConvPair(4, spec.channels, spec.conv_dropout, spec.pool, spec.first_activation)
         self.lstm = BidirectionalLSTM(spec.channels, spec.lstm_units)
         # The pair's own dropout and the one behind it are one dropout that keeps the product of both.
         keep = (1 - spec.conv_dropout) * (1 - spec.dropout)

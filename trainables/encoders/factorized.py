@@ -11,10 +11,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from nrtune.trainables.core.component import Value, param
+from nrtune.trainables.core.component import Range, Value, param
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.encoders import Encoded, Encoder, EncoderModule
-from nrtune.trainables.models.layers import BatchNorm, Convolution
+from nrtune.trainables.models.layers import BatchNorm, Convolution, LimitedExp
 
 MOTIF_KERNEL, GRAMMAR_KERNEL, DILATIONS = 8, 5, (1, 2, 4)
 MOTIF_SIZE, GRAMMAR_SIZE, COMPOSITION_SIZE, BOTTLENECK = 64, 64, 32, 16
@@ -29,7 +29,8 @@ class Factorized(Encoder):
     `vib_beta` > 0 puts a variational bottleneck (Alemi et al. 2017, arXiv:1612.00410) of 16 dimensions on composition
     and adds vib_beta · KL; `gc_bins` > 0 adds a classifier of binned GC content on motif and grammar features behind a
     gradient reversal (Ganin et al. 2016, arXiv:1505.07818), whose reversed gradient is scaled by `gc_weight`.
-    `embedding_dropout` follows the three branches (none in the study).
+    `embedding_dropout` follows the three branches (none in the study). `first_activation` follows the first convolution,
+    and its norm, of the motif and grammar branches: relu, as in the study, or exp (of the input clamped above at 6).
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Value]]] = {"small": {"channels": 32}, "study": {"channels": 128}}
@@ -37,7 +38,8 @@ class Factorized(Encoder):
     vib_beta: float = param(0.0, low=0)
     gc_bins: int = param(0, low=0, high=100)
     gc_weight: float = param(1.0, low=0)
-    embedding_dropout: float = param(0.0, low=0, high=0.95)
+    embedding_dropout: float = param(0.0, low=0, high=0.95, searched=Range(0.0, 0.5))
+    first_activation: str = param("relu", one_of=("relu", "exp"), omitted_at_default=True)
 
     def __post_init__(self) -> None:
         """Check the parameters. Raises UserError for a single bin, which leaves nothing to classify, and a weight of nothing."""
@@ -54,14 +56,14 @@ class Factorized(Encoder):
         return _FactorizedModule(self)
 
 
-def _convolutions(channels: int, kernel: int, dilations: tuple[int, ...]) -> nn.Sequential:
+def _convolutions(spec: Factorized, kernel: int, dilations: tuple[int, ...]) -> nn.Sequential:
     layers: list[nn.Module] = []
     for number, dilation in enumerate(dilations):
-        inputs = channels if number else 4
+        inputs = spec.channels if number else 4
         layers += [
-            Convolution(inputs, channels, kernel, padding=dilation * (kernel - 1) // 2, dilation=dilation),
-            BatchNorm(channels),
-            nn.ReLU(inplace=True),
+            Convolution(inputs, spec.channels, kernel, padding=dilation * (kernel - 1) // 2, dilation=dilation),
+            BatchNorm(spec.channels),
+            LimitedExp() if number == 0 and spec.first_activation == "exp" else nn.ReLU(inplace=True),
         ]
     return nn.Sequential(*layers)
 
@@ -70,9 +72,9 @@ class _FactorizedModule(EncoderModule):
     def __init__(self, spec: Factorized) -> None:
         super().__init__()
         self.spec = spec
-        self.motif = _convolutions(spec.channels, MOTIF_KERNEL, (1, 1))
+        self.motif = _convolutions(spec, MOTIF_KERNEL, (1, 1))
         self.motif_out = nn.Linear(spec.channels, MOTIF_SIZE)
-        self.grammar = _convolutions(spec.channels, GRAMMAR_KERNEL, DILATIONS)
+        self.grammar = _convolutions(spec, GRAMMAR_KERNEL, DILATIONS)
         self.grammar_out = nn.Linear(spec.channels, GRAMMAR_SIZE)
         self.composition = nn.Sequential(nn.Linear(4, COMPOSITION_SIZE), nn.ReLU())
         size = COMPOSITION_SIZE

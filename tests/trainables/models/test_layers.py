@@ -8,8 +8,9 @@ from literal_networks import LiteralDreamRNN
 from torch import nn
 from torch.nn.functional import conv1d, max_pool1d
 
-from nrtune.trainables.encoders.dream_rnn import FEW, MANY, DreamRNN
+from nrtune.trainables.encoders.dream_rnn import DreamRNN
 from nrtune.trainables.encoders.dream_rnn import _ConvPair as ConvPair
+from nrtune.trainables.models.first_layer import FEW, MANY
 from nrtune.trainables.models.kernels.lstm import BidirectionalLSTM
 from nrtune.trainables.models.kernels.spectral_conv import convolve
 from nrtune.trainables.models.layers import BatchNorm, Convolution, ReluDropoutPool
