@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nrtune.analysis.uncertainty import across_loci, block_length, intervals, student
 from nrtune.search_spaces import FAMILIES, SWITCH, Choice, Family, Parameter
+from nrtune.trainables.core.component import Range
 from nrtune.trainables.data import related
 from nrtune.trainables.data.loci import loci_of
 from nrtune.trainables.encoders import ENCODERS
@@ -92,11 +95,30 @@ def _components(family: Family) -> list[tuple[str, str]]:
 
 
 def _component(kind: str, name: str) -> str:
-    """A component's docstring and its parameters' defaults."""
+    """A component's docstring, its parameters' defaults, its presets, and what a search over it proposes."""
     cls: Any = REGISTRIES[kind].get(name)
-    defaults = ", ".join(f"`{key}` {_value(value)}" for key, value in cls.build({}).parameters().items())
-    text = f"**{kind} `{name}`.** {inspect.getdoc(cls)}"
-    return f"{text}\n\nDefaults: {defaults}." if defaults else text
+    paragraphs = [f"**{kind} `{name}`.** {inspect.getdoc(cls)}"]
+    if defaults := _parameters(cls.build({}).parameters()):
+        paragraphs.append(f"Defaults: {defaults}.")
+    if sizes := [f"`{key}`: {_parameters(size)}" for key, size in getattr(cls, "presets", {}).items()]:
+        paragraphs.append(f"Presets: {'; '.join(sizes)}.")
+    if searched := [text for field in dataclasses.fields(cls) if (text := _proposed(field))]:
+        paragraphs.append(f"Searched: {'; '.join(searched)}.")
+    return "\n\n".join(paragraphs)
+
+
+def _parameters(values: Mapping[str, object]) -> str:
+    return ", ".join(f"`{key}` {_value(value)}" for key, value in values.items())
+
+
+def _proposed(field: dataclasses.Field[Any]) -> str:
+    """The range or the values that a parameter's own file proposes; empty for one that a search leaves alone."""
+    searched = field.metadata.get("searched")
+    if searched is None:
+        return ""
+    if isinstance(searched, Range):
+        return f"`{field.name}` {_value(searched.low)} to {_value(searched.high)}{', logarithmic' * searched.log}"
+    return f"`{field.name}` {', '.join(map(_value, searched))}"
 
 
 def _searched(parameter: Parameter) -> str:

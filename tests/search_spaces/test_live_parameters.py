@@ -27,6 +27,11 @@ EPOCHS, TRAINED = 8, 2
 TINY = {
     "dream_rnn": {"encoder.channels": 4, "encoder.lstm_units": 2, "encoder.embedding": 4},
     "factorized": {"encoder.channels": 2},
+    "motif_cnn": {"encoder.channels": 4, "encoder.embedding": 4},
+    "legnet": {"encoder.channels": 4},
+    "dream_cnn": {"encoder.channels": 4, "encoder.embedding": 4},
+    "dream_attn": {"encoder.channels": 4, "encoder.embedding": 4},
+    "dilated_resnet": {"encoder.channels": 4},
 }
 
 

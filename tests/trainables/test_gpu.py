@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from nrtune.trainables.core.files import BEST
+from nrtune.trainables.encoders import ENCODERS
 from nrtune.trainables.inference import load_model
 from nrtune.trainables.losses import LOSSES, Progress, Target
 from nrtune.trainables.models.kernels.lstm import BidirectionalLSTM
@@ -35,6 +36,8 @@ def config(**flat: object) -> TrialConfig:
         {"loss": "rank_stability"},
         {"loss": "heteroscedastic", "head": "dual"},
         {"encoder": "factorized", "encoder.vib_beta": 0.01, "encoder.gc_bins": 10},
+        {"encoder": "dream_rnn", "encoder.first_activation": "exp"},
+        *({"encoder": name} for name in ENCODERS if name not in ("dream_rnn", "factorized")),
     ],
 )
 def test_trials_run_on_the_device(flat, precision, simulated_data: TrainingData):

@@ -32,7 +32,7 @@ class DilatedResNet(Encoder):
 
     presets: ClassVar[Mapping[str, Mapping[str, Value]]] = {
         "small": {"channels": 64, "layers": 3, "kernel": 15, "pool": 4, "first_activation": "exp"},
-        "study": {"channels": 256, "layers": 7, "kernel": 25, "pool": 1, "first_activation": "relu"},
+        "study": {"channels": 256, "layers": 7},
     }
     channels: int = param(256, low=1)
     layers: int = param(7, low=1, high=16)

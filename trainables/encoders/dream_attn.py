@@ -15,7 +15,7 @@ from nrtune.trainables.core.component import Range, Value, param
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.encoders import Encoded, Encoder, EncoderModule
 from nrtune.trainables.models.first_layer import FirstLayer
-from nrtune.trainables.models.layers import Convolution
+from nrtune.trainables.models.layers import Convolution, Dropout, ReluDropoutPool
 
 FIRST_KERNEL, KERNEL, EXPANSION = 7, 15, 4
 NORM_EPS = 1e-6
@@ -30,19 +30,22 @@ class DreamAttn(Encoder):
     convolution of 15 and two gated feed-forward layers, with `layer_dropout`) and Autosome.org's final layers (a 1×1
     convolution to `embedding` features, the mean over positions); `dropout` of those, which the paper has not. `pool` is the
     max-pooling behind the first convolution (1: none, as in the paper). Positions are a table of `positions` rows, between
-    which other lengths are interpolated. With 256 channels and a point head it has 4,617,729 parameters: the paper's
-    4,619,521 less those of a fifth input channel, the other strand's. The paper trained it at lr 0.001.
+    which other lengths are interpolated. With 256 channels and a point head it has 4,617,729 parameters: its authors'
+    4,619,521 less those of a fifth input channel, the other strand's. They trained it at lr 0.001.
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Value]]] = {
         "small": {
-            "channels": 32, "layers": 2, "heads": 4, "pool": 4, "positions": 58, "embedding": 64, "first_activation": "exp",
+            "channels": 32,
+            "layers": 2,
+            "heads": 4,
+            "pool": 4,
+            "positions": 58,
+            "embedding": 64,
+            "first_activation": "exp",
         },
-        "study": {
-            "channels": 256, "layers": 4, "heads": 8, "pool": 1, "positions": 230, "embedding": 256,
-            "first_activation": "silu",
-        },
-    }  # fmt: skip
+        "study": {"channels": 256, "layers": 4},
+    }
     channels: int = param(256, low=1)
     layers: int = param(4, low=1)
     heads: int = param(8, low=1)
@@ -74,7 +77,7 @@ class _FeedForward(nn.Module):
         self.norm = nn.LayerNorm(channels, eps=NORM_EPS)
         self.expand = nn.Linear(channels, EXPANSION * channels, bias=False)
         self.contract = nn.Linear(EXPANSION * channels // 2, channels, bias=False)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, features: Float[Tensor, "n length c"]) -> Float[Tensor, "n length c"]:
         values, gate = self.expand(self.norm(features)).chunk(2, dim=2)
@@ -109,8 +112,7 @@ class _ConformerLayer(nn.Module):
         self.convolution = nn.Sequential(
             Convolution(channels, channels, KERNEL, padding=KERNEL // 2, groups=channels, bias=False),
             nn.Linear(channels, channels),
-            nn.ReLU(),
-            nn.Dropout(dropout),
+            ReluDropoutPool(dropout),
         )
         self.attention = _SelfAttention(channels, heads)
 

@@ -15,6 +15,7 @@ from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.encoders import Encoded, Encoder, EncoderModule, scaled
 from nrtune.trainables.models.first_layer import FirstLayer
 from nrtune.trainables.models.inverted_residual import InvertedResidual
+from nrtune.trainables.models.layers import Dropout
 
 CHANNELS, BLOCKS = 320, (128, 128, 64, 64, 64, 64)
 FIRST_KERNELS, KERNEL = (9, 15), 7
@@ -28,12 +29,12 @@ class DreamCNN(Encoder):
     core (LegNet's six blocks, in proportion to `channels`) and final layers (a 1×1 convolution to `embedding` features, the
     mean over positions); `dropout` of those, which the paper has not. `pool` is the max-pooling behind the first
     convolutions (1: none, as in the paper); with `first_activation` exp a batch norm follows it. With 320 channels and a
-    point head it has 1,942,017 parameters: the paper's 1,945,857 less those of a fifth input channel, the other strand's.
+    point head it has 1,942,017 parameters: its authors' 1,945,857 less those of a fifth input channel, the other strand's.
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Value]]] = {
         "small": {"channels": 64, "pool": 4, "embedding": 64, "first_activation": "exp"},
-        "study": {"channels": CHANNELS, "pool": 1, "embedding": 256, "first_activation": "relu"},
+        "study": {"channels": CHANNELS},
     }
     channels: int = param(CHANNELS, low=2)
     pool: int = param(1, low=1)
@@ -60,7 +61,7 @@ class _DreamCNNModule(EncoderModule):
         self.first = FirstLayer(
             spec.channels, FIRST_KERNELS, spec.first_activation, pool=spec.pool, bias=True, norm=False
         )
-        self.conv_dropout = nn.Dropout(spec.conv_dropout)
+        self.conv_dropout = Dropout(spec.conv_dropout)
         sizes = (spec.channels, *(scaled(size, spec.channels, CHANNELS) for size in BLOCKS))
         self.blocks = nn.Sequential(
             *(

@@ -38,12 +38,12 @@ class LegNet(Encoder):
 
     legnet is that of Penzar et al., Bioinformatics 2023, doi:10.1093/bioinformatics/btad457, which won the DREAM challenge:
     a convolution, and six blocks whose squeeze and excitation has products of its hidden units; the mean over positions.
-    With 256 `channels` it has 1.85 M parameters, the paper's 1,852,846 less those of two input channels (other strand,
-    single read) and of the last convolution to 18 bins of expression, in place of which is the head.
+    With 256 `channels` it has 1,848,092 parameters: the challenge model's 1,852,846 less those of two input channels (other
+    strand, single read) and of the last convolution to 18 bins of expression, in place of which is the head.
 
     mpralegnet is that of Agarwal et al., Nature 2025, doi:10.1038/s41586-024-08430-9, for lentiMPRA: four blocks, wider
     ones, each with depthwise convolutions and a max-pooling of 2; batch norm, a 1×1 convolution to twice the channels, the
-    mean over positions, a hidden layer. With 64 `channels` and a point head it has its 1.32 M parameters.
+    mean over positions, a hidden layer. With 64 `channels` and a point head it has its authors' 1,322,465 parameters.
 
     `channels` are those of the first layer; blocks have theirs in the paper's proportion. The maximum of every `pool`
     positions follows the first convolution (1: none, as in both papers), then batch norm and `first_activation` (silu in
@@ -52,7 +52,7 @@ class LegNet(Encoder):
 
     presets: ClassVar[Mapping[str, Mapping[str, Value]]] = {
         "small": {"variant": "mpralegnet", "channels": 32, "pool": 4, "first_activation": "exp"},
-        "study": {"variant": "legnet", "channels": 256, "pool": 1, "first_activation": "silu"},
+        "study": {"variant": "legnet", "channels": 256},
     }
     variant: str = param("legnet", one_of=tuple(VARIANTS))
     channels: int = param(256, low=1)
@@ -83,12 +83,12 @@ class _LegNetModule(EncoderModule):
         if spec.variant == "mpralegnet":
             self.embedding_size = 2 * inputs
             self.mapper = nn.Sequential(BatchNorm(inputs), nn.Linear(inputs, 2 * inputs))
-            self.hidden = nn.Sequential(nn.Linear(2 * inputs, 2 * inputs), nn.BatchNorm1d(2 * inputs), nn.SiLU())
+            self.hidden = nn.Sequential(nn.Linear(2 * inputs, 2 * inputs), BatchNorm(2 * inputs), nn.SiLU())
         self.dropout = nn.Dropout(spec.dropout)
 
     def forward(self, one_hot: Float[Tensor, "n 4 length"]) -> Encoded:
         features = self.mapper(self.blocks(self.first(one_hot)))
-        return Encoded(self.dropout(self.hidden(features.mean(dim=1))), {})
+        return Encoded(self.dropout(self.hidden(features.mean(dim=1, keepdim=True)).squeeze(1)), {})
 
 
 def _block(variant: str, inputs: int, outputs: int, kernel: int) -> InvertedResidual:

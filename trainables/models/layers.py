@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn.functional import conv2d, dropout, pad
+from torch.nn.functional import batch_norm, conv2d, dropout, pad
 
 DROPOUT_STEPS = 1 << 16
 """On a CPU a dropout's probability is a multiple of 1/65536: its random numbers have 16 bits."""
@@ -38,8 +38,12 @@ class BatchNorm(nn.BatchNorm1d):
     """`nn.BatchNorm1d` on (n, length, channels)."""
 
     def forward(self, input: Float[Tensor, "n length c"]) -> Float[Tensor, "n length c"]:
-        """Normalise each channel over the batch and the length."""
-        return super().forward(input.flatten(0, 1)).view(input.shape)
+        """Normalise each channel over the batch and the length; one position alone, which has no variance, as in evaluation."""
+        rows = input.flatten(0, 1)
+        if self.training and len(rows) == 1:
+            normed = batch_norm(rows, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+            return normed.view(input.shape)
+        return super().forward(rows).view(input.shape)
 
 
 class LimitedExp(nn.Module):
@@ -55,6 +59,23 @@ class LimitedExp(nn.Module):
 
 ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU, "exp": LimitedExp}
 """What may follow a convolution, by the names that encoders' parameters have."""
+
+
+class Dropout(nn.Module):
+    """`nn.Dropout`, by fewer random bits in training on a CPU."""
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, features: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """Drop numbers in training, and scale those that are left."""
+        if not self.training or self.probability == 0:
+            return features
+        if features.device.type != "cpu":
+            return dropout(features, self.probability, self.training)
+        dropped = round(self.probability * DROPOUT_STEPS)
+        return features * _at_least(dropped, features).mul_(DROPOUT_STEPS / (DROPOUT_STEPS - dropped))
 
 
 class ChannelDropout(nn.Module):

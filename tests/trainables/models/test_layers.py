@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from literal_networks import LiteralDreamRNN
@@ -13,7 +15,15 @@ from nrtune.trainables.encoders.dream_rnn import _ConvPair as ConvPair
 from nrtune.trainables.models.first_layer import FEW, MANY
 from nrtune.trainables.models.kernels.lstm import BidirectionalLSTM
 from nrtune.trainables.models.kernels.spectral_conv import convolve
-from nrtune.trainables.models.layers import BatchNorm, Convolution, ReluDropoutPool
+from nrtune.trainables.models.layers import (
+    BatchNorm,
+    ChannelDropout,
+    Convolution,
+    Dropout,
+    LimitedExp,
+    MaxPool,
+    ReluDropoutPool,
+)
 
 N, LENGTH, CHANNELS = 7, 61, 6
 """61 positions: the last window of 4 has one, of 7 five."""
@@ -91,10 +101,11 @@ def test_dropout_acts_before_the_pool(pool, probability):
 
 @pytest.mark.parametrize("probability", [0.0, 0.2, 0.68, 0.9975])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_each_element_is_kept_by_chance_of_its_own(probability, dtype):
+@pytest.mark.parametrize("of", [ReluDropoutPool, Dropout])
+def test_each_element_is_kept_by_chance_of_its_own(of, probability, dtype):
     torch.manual_seed(0)
     ones = torch.ones(100, 61, 33, dtype=dtype)
-    layer = ReluDropoutPool(probability)
+    layer = of(probability)
     first, second = (layer(ones).double() for _ in range(2))
     for drawn in (first, second):
         assert drawn[drawn > 0].unique().tolist() == [pytest.approx(1 / (1 - probability), rel=1e-2)]
@@ -113,6 +124,63 @@ def test_each_element_is_kept_by_chance_of_its_own(probability, dtype):
 def test_nothing_is_dropped_in_evaluation():
     features = normal(N, LENGTH, CHANNELS)
     alike(ReluDropoutPool(0.5).eval()(features), torch.relu(features))
+    assert Dropout(0.5).eval()(features).equal(features)
+    assert ChannelDropout(0.5).eval()(features).equal(features)
+
+
+def test_a_dropout_scales_what_is_left_and_its_gradient():
+    features = normal(N, LENGTH, CHANNELS).requires_grad_()
+    for layer in (Dropout(0.3), ChannelDropout(0.3)):
+        found = layer(features)
+        factor = (found / features).detach()
+        kept = factor != 0
+        torch.testing.assert_close(factor[kept], torch.full_like(factor[kept], 1 / 0.7), rtol=1e-4, atol=0)
+        (gradient,) = torch.autograd.grad(found.sum(), features)
+        alike(gradient, factor)
+
+
+def test_whole_channels_are_dropped_by_chance():
+    torch.manual_seed(0)
+    kept = ChannelDropout(0.3)(torch.ones(2000, 5, 7)) > 0
+    assert (kept.all(dim=1) == kept.any(dim=1)).all()
+    share = kept[:, 0].double()
+    error = 5 * (0.3 * 0.7 / share.numel()) ** 0.5
+    assert share.mean().item() == pytest.approx(0.7, abs=error)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("pool", [1, 4, 7, 100])
+def test_a_max_pool_is_torchs_own(pool, training):
+    layer = MaxPool(pool).train(training)
+    same(layer, nn.MaxPool1d(pool, ceil_mode=True), normal(N, LENGTH, CHANNELS) - 3)
+
+
+def test_a_max_pool_shares_the_gradient_of_equally_large_positions():
+    features = torch.tensor([[[-2.0], [-2.0], [-3.0], [1.0]]], requires_grad=True)
+    for training in (True, False):
+        (gradient,) = torch.autograd.grad(MaxPool(3).train(training)(features).sum(), features)
+        assert gradient.flatten().tolist() == [0.5, 0.5, 0, 1]
+
+
+@pytest.mark.parametrize("groups", [2, 3, 6])
+def test_a_grouped_convolution_is_torchs_own(groups):
+    made = [of(CHANNELS, 12, 5, padding=2, groups=groups).double() for of in (Convolution, nn.Conv1d)]
+    same(*made, normal(N, LENGTH, CHANNELS))
+
+
+def test_one_position_is_normalised_as_in_evaluation():
+    norm = BatchNorm(CHANNELS).double()
+    norm(normal(N, LENGTH, CHANNELS) + 1)
+    one = normal(1, 1, CHANNELS)
+    alike(norm.train()(one), norm.eval()(one))
+
+
+def test_an_exponential_is_clamped_above():
+    features = torch.tensor([-200.0, 0.0, 1.0, 7.0, 1e30], requires_grad=True)
+    found = LimitedExp()(features)
+    assert found.tolist() == pytest.approx([0, 1, math.e, math.exp(6), math.exp(6)])
+    (gradient,) = torch.autograd.grad(found.sum(), features)
+    assert gradient.tolist() == pytest.approx([0, 1, math.e, 0, 0])
 
 
 def test_the_gradient_of_equally_large_positions_is_shared():
@@ -128,8 +196,8 @@ def copy_weights(mine: nn.Module, literal: LiteralDreamRNN) -> None:
     for pair in ("first", "second"):
         branches = getattr(literal, pair)
         for i, branch in enumerate(branches):
-            state |= {f"{pair}.convs.{i}.{name}": value for name, value in branch[0].state_dict().items()}
-        first, second = (branch[1].state_dict() for branch in branches)
+            state |= {f"{pair}.convs.{i}.{name}": value for name, value in branch.conv.state_dict().items()}
+        first, second = (branch.norm.state_dict() for branch in branches)
         for name, value in first.items():
             state[f"{pair}.norm.{name}"] = torch.cat([value, second[name]]) if value.ndim else value
     state |= {f"lstm.{name}": value for name, value in literal.lstm.state_dict().items()}
@@ -139,10 +207,12 @@ def copy_weights(mine: nn.Module, literal: LiteralDreamRNN) -> None:
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("pool", [1, 4])
-def test_dream_rnn_is_its_description(pool, training):
+@pytest.mark.parametrize("activation", ["relu", "exp"])
+def test_dream_rnn_is_its_description(activation, pool, training):
     """In training without dropout; in evaluation, where the norms' running statistics are used, with it."""
     chance = 0.0 if training else 0.3
-    spec = DreamRNN(channels=8, lstm_units=4, pool=pool, embedding=5, conv_dropout=chance, dropout=chance)
+    sizes = {"channels": 8, "lstm_units": 4, "pool": pool, "embedding": 5}
+    spec = DreamRNN(**sizes, conv_dropout=chance, dropout=chance, first_activation=activation)
     literal = LiteralDreamRNN(spec, 1).double()
     literal(normal(N, 4, LENGTH))  # moves the running statistics away from 0 and 1
     mine = spec.module().double()
