@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from nrtune.trainables.core.component import Component, Value
-from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.registry import ClassRegistry
 from nrtune.trainables.models.encoding import Encoded as Encoded
 from nrtune.trainables.models.encoding import EncoderModule as EncoderModule
@@ -26,15 +25,3 @@ class Encoder(Component):
 
 
 ENCODERS: ClassRegistry[Encoder] = ClassRegistry("nrtune.trainables.encoders", "encoder", Encoder)
-
-
-def check_odd(encoder: Encoder, *names: str) -> None:
-    """Refuse lengths that have no middle position. Raises UserError."""
-    for name in names:
-        if (value := getattr(encoder, name)) % 2 == 0:
-            raise UserError(f"encoder {encoder.name()}: {name} must be odd, not {value}")
-
-
-def scaled(size: int, channels: int, published: int) -> int:
-    """A layer's published size in a network with so many `channels` in its first layer in place of the `published` ones."""
-    return max(1, round(size * channels / published))

@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from nrtune.trainables.core.component import Range, Value, param
-from nrtune.trainables.encoders import Encoded, Encoder, EncoderModule, check_odd
+from nrtune.trainables.encoders import Encoded, Encoder, EncoderModule
+from nrtune.trainables.encoders._sizes import check_odd
 from nrtune.trainables.models.first_layer import FirstLayer
 from nrtune.trainables.models.layers import BatchNorm, ChannelDropout, Convolution
 
