@@ -31,6 +31,11 @@ def first_layer(channels: int, kernel: int, pool: int, activation: str) -> nn.Se
     )
 
 
+def eights(sizes: list[float]) -> list[int]:
+    """The nearest multiples of 8 but 0."""
+    return [max(8, 8 * round(size / 8)) for size in sizes]
+
+
 class LiteralMotifCNN(nn.Module):
     def __init__(self, spec: MotifCNN) -> None:
         super().__init__()
@@ -104,7 +109,7 @@ class LiteralLegNet(nn.Module):
     def __init__(self, spec: LegNet) -> None:
         super().__init__()
         sizes = [256, 128, 128, 64, 64, 64, 64] if spec.variant == "legnet" else [64, 80, 96, 112, 128]
-        sizes = [max(1, round(size * spec.channels / sizes[0])) for size in sizes]
+        sizes = [spec.channels, *eights([size * spec.channels / sizes[0] for size in sizes[1:]])]
         kernels = (7, 7) if spec.variant == "legnet" else (11, 9)
         self.layers = first_layer(spec.channels, kernels[0], spec.pool, spec.first_activation)
         for inputs, outputs in itertools.pairwise(sizes):
@@ -132,7 +137,7 @@ class LiteralDreamCNN(nn.Module):
         self.convs = nn.ModuleList(nn.Conv1d(4, spec.channels // 2, kernel, padding="same") for kernel in (9, 15))
         self.pool = nn.MaxPool1d(spec.pool, ceil_mode=True)
         self.norm = nn.BatchNorm1d(spec.channels) if spec.first_activation == "exp" else nn.Identity()
-        sizes = [max(1, round(size * spec.channels / 320)) for size in (320, 128, 128, 64, 64, 64, 64)]
+        sizes = [spec.channels, *eights([size * spec.channels / 320 for size in (128, 128, 64, 64, 64, 64)])]
         self.layers = nn.Sequential(ACTIVATIONS[spec.first_activation](), nn.Dropout(spec.conv_dropout))
         for inputs, outputs in itertools.pairwise(sizes):
             self.layers.append(LiteralBlock(inputs, outputs, 7, 4 * outputs, 2, max(1, inputs // 4), False))

@@ -13,5 +13,8 @@ def check_odd(encoder: Encoder, name: str) -> None:
 
 
 def scaled(size: int, channels: int, published: int) -> int:
-    """A layer's published size in a network with so many `channels` in its first layer in place of the `published` ones."""
-    return max(1, round(size * channels / published))
+    """A layer's published size in a network with so many `channels` in its first layer in place of the `published` ones.
+
+    A multiple of 8, which a CPU's vectors want, and at least 8: blocks of one or two channels predicted one value for all.
+    """
+    return max(8, 8 * round(size * channels / published / 8))

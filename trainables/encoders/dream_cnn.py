@@ -34,7 +34,7 @@ class DreamCNN(Encoder):
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Value]]] = {
-        "small": {"channels": 64, "pool": 4, "embedding": 64, "first_activation": "exp"},
+        "small": {"channels": 48, "pool": 4, "embedding": 64, "first_activation": "exp"},
         "study": {"channels": CHANNELS},
     }
     channels: int = param(CHANNELS, low=2)

@@ -15,12 +15,19 @@ from nrtune.trainables.models.layers import BatchNorm, Convolution
 def local_block(inputs: int, outputs: int, kernel: int, groups: int = 1) -> nn.Sequential:
     """A convolution without bias (same padding), batch norm and SiLU."""
     convolution = Convolution(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False)
-    return nn.Sequential(convolution, BatchNorm(outputs), nn.SiLU())
+    return _normed(convolution, outputs)
 
 
 def pointwise(inputs: int, outputs: int) -> nn.Sequential:
     """A convolution of one position without bias, which is a matrix product, batch norm and SiLU."""
-    return nn.Sequential(nn.Linear(inputs, outputs, bias=False), BatchNorm(outputs), nn.SiLU())
+    return _normed(nn.Linear(inputs, outputs, bias=False), outputs)
+
+
+def _normed(layer: Convolution | nn.Linear, outputs: int) -> nn.Sequential:
+    # Norms begin as if their inputs had a variance of 1. With torch's smaller weights a third of it would be left by each of
+    # two dozen layers, and after few steps all sequences would be evaluated alike.
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    return nn.Sequential(layer, BatchNorm(outputs), nn.SiLU())
 
 
 class Bilinear(nn.Module):
