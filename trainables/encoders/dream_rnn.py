@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import linear, pad
 
-from nrtune.trainables.core.component import Value, param
+from nrtune.trainables.core.component import Range, Value, param
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.encoders import Encoded, Encoder, EncoderModule
 from nrtune.trainables.models.kernels.lstm import BidirectionalLSTM, in_bf16_on_gpu
@@ -37,12 +37,13 @@ class DreamRNN(Encoder):
         "small": {"channels": 32, "lstm_units": 16, "pool": 4},
         "study": {"channels": 512, "lstm_units": 320, "pool": 1},
     }
+    lr: ClassVar[None] = None
     channels: int = param(512, low=2)
     lstm_units: int = param(320, low=1)
     pool: int = param(1, low=1)
     embedding: int = param(256, low=1)
     conv_dropout: float = param(0.2, low=0, high=0.95)
-    dropout: float = param(0.5, low=0, high=0.95)
+    dropout: float = param(0.5, low=0, high=0.95, searched=Range(0.1, 0.7))
 
     def __post_init__(self) -> None:
         """Check the parameters. Raises UserError for an odd number of channels: two branches share them."""

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from nrtune.trainables.core.component import Value, param
+from nrtune.trainables.core.component import Range, Value, param
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.encoders import Encoded, Encoder, EncoderModule
 from nrtune.trainables.models.layers import BatchNorm, Convolution
@@ -33,11 +33,12 @@ class Factorized(Encoder):
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Value]]] = {"small": {"channels": 32}, "study": {"channels": 128}}
+    lr: ClassVar[None] = None
     channels: int = param(128, low=1)
     vib_beta: float = param(0.0, low=0)
     gc_bins: int = param(0, low=0, high=100)
     gc_weight: float = param(1.0, low=0)
-    embedding_dropout: float = param(0.0, low=0, high=0.95)
+    embedding_dropout: float = param(0.0, low=0, high=0.95, searched=Range(0.0, 0.5))
 
     def __post_init__(self) -> None:
         """Check the parameters. Raises UserError for a single bin, which leaves nothing to classify, and a weight of nothing."""
