@@ -12,7 +12,7 @@ from nrtune.trainables.data.benchmarks import BENCHMARKS
 
 def short_name(name: str) -> str:
     """A trial's name for a label: `DH7` for DH7_distributional_dual; RS-002 stays."""
-    published = re.fullmatch(r"([A-Z]+\d+)_\w+( \(changed\))?", name)
+    published = re.fullmatch(r"([A-Z]+\d+)_\w+( \(.+\))?", name)
     if published:
         return published[1] + ("*" if published[2] else "")
     return name if len(name) <= 16 else name[:15] + "…"

@@ -14,7 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nrtune.search_spaces import FAMILIES, Choice, Family, Int, Parameter, Value
+from nrtune.orchestrator.campaign.families import family_of
+from nrtune.orchestrator.state.settings import Settings
+from nrtune.search_spaces import Choice, Family, Int, Parameter, Value
 from nrtune.trainables.core.randomness import derive_generator
 
 Floats = NDArray[np.float64]
@@ -94,7 +96,7 @@ class World:
 
     def __init__(self, seed: int, families: Sequence[str], agreement: float) -> None:
         self.seed, self.agreement = seed, agreement
-        self.families = {name: FAMILIES.get(name) for name in families}
+        self.families = {name: family_of(Settings(encoders=()), None, name) for name in families}
         self._offsets, self._true, self._other = {}, {}, {}
         self._scale: dict[str, tuple[float, float, float, float]] = {}
         found = []

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nrtune.analysis.uncertainty import across_loci, block_length, intervals, student
+from nrtune.orchestrator.search.encoders import encoder_space
 from nrtune.search_spaces import FAMILIES, SWITCH, Choice, Family, Parameter
 from nrtune.trainables.core.component import Range
 from nrtune.trainables.data import related
@@ -40,6 +41,9 @@ model's own output is asked for. It is not applied where a < 0. Metrics are of �
 the noise correlation, which has a calibrated form, they don't depend on a and b. ℓ stays as it is: the losses that train it
 compare exp ℓ with s² or with squared errors, so it is in log2(RNA/DNA) already.
 
+A search puts every family on the encoders that it is asked for (`--encoders`), the family that is about an encoder of its own
+apart, and varies what an encoder's own file says. The tables below have the families as the study had them.
+
 The study trained each configuration at lr 0.005, weight decay 0.01, batch 1024, for 80 epochs (`--preset study`).
 `nrtune study` runs its configurations again under their names. The values below are those it reported, on the CAGI5
 variants that it also selected on: they flatter, and most of their differences can't be told from none.
@@ -51,7 +55,7 @@ def page() -> str:
     order = sorted(FAMILIES, key=lambda name: (name != "baseline", FAMILIES.get(name).code in ("ABL", "BEST"), name))
     told: set[tuple[str, str]] = set()
     contents = [f"- [{FAMILIES.get(name).title}](#{_anchor(FAMILIES.get(name))})" for name in order]
-    encoders = ["## Encoders", "", *(f"{_component('encoder', name)}\n" for name in ENCODERS)]
+    encoders = ["## Encoders", "", *(f"{_component('encoder', name)}{_searched_of(name)}\n" for name in ENCODERS)]
     sections = [_section(name, FAMILIES.get(name), told) for name in order]
     statistics = ["## Means and intervals", "", *(f"{text}\n" for text in map(inspect.getdoc, STATISTICS) if text)]
     return "\n".join([INTRODUCTION, *contents, "", *encoders, *sections, *statistics])
@@ -121,15 +125,25 @@ def _proposed(field: dataclasses.Field[Any]) -> str:
     return f"`{field.name}` {', '.join(map(_value, searched))}"
 
 
-def _searched(parameter: Parameter) -> str:
+def _searched_of(encoder: str) -> str:
+    """What a search varies of an encoder."""
+    space = encoder_space(encoder, "study")
+    numbers = [*([] if space.lr is None else [space.lr]), *space.parameters]
+    told = (f"`{parameter.name.removeprefix('encoder.')}` {_extent(parameter)}" for parameter in numbers)
+    return f" Searched: {'; '.join(told)}." if numbers else ""
+
+
+def _extent(parameter: Parameter) -> str:
     if isinstance(parameter, Choice):
-        extent = ", ".join(_value(value) for value in parameter.values)
-    else:
-        extent = f"{_value(parameter.low)} to {_value(parameter.high)}{', logarithmic' if parameter.log else ''}"
+        return ", ".join(_value(value) for value in parameter.values)
+    return f"{_value(parameter.low)} to {_value(parameter.high)}{', logarithmic' if parameter.log else ''}"
+
+
+def _searched(parameter: Parameter) -> str:
     where = "; ".join(
         f"{_name(name)} {' or '.join(_value(value) for value in values)}" for name, values in parameter.when.items()
     )
-    return f"| {_name(parameter.name)} | {extent} | {_value(parameter.default)} | {where or 'always'} |"
+    return f"| {_name(parameter.name)} | {_extent(parameter)} | {_value(parameter.default)} | {where or 'always'} |"
 
 
 def _name(name: str) -> str:

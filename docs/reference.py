@@ -48,7 +48,7 @@ API: Mapping[str, str] = {
 """The modules of api.md, and what each is for."""
 
 SOME: Mapping[str, tuple[str, ...]] = {
-    "nrtune.trainables.core.component": ("param", "Component"),
+    "nrtune.trainables.core.component": ("param", "Range", "Component"),
     "nrtune.trainables.training.fit": ("FitResult",),
     "nrtune.trainables.training.loop": ("EpochReport",),
     "nrtune.trainables.inference": ("SequenceModel",),

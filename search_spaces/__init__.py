@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nrtune.search_spaces._common import COMMON
+from nrtune.search_spaces._encoders import EncoderSpace, encoders_of, keeps_encoder, on_encoders, with_parameters
 from nrtune.search_spaces._family import SWITCH, Choice, Family, Float, Int, Parameter, Published, Reported, Value
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.registry import ObjectRegistry
@@ -59,6 +60,7 @@ __all__ = [
     "FAMILIES",
     "SWITCH",
     "Choice",
+    "EncoderSpace",
     "Family",
     "Float",
     "Int",
@@ -67,7 +69,11 @@ __all__ = [
     "Reported",
     "Value",
     "check_codes",
+    "encoders_of",
+    "keeps_encoder",
     "names_by_word",
+    "on_encoders",
     "published_by_name",
     "short_form",
+    "with_parameters",
 ]

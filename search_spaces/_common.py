@@ -6,18 +6,22 @@ from collections.abc import Mapping
 
 from nrtune.search_spaces._family import SWITCH, Choice, Float, Parameter, Value
 
+STUDY_ENCODER = "dream_rnn"
+"""What the study put a method on, unless the encoder was the method."""
+
 _FACTORIZED, _GC_BINS = ("factorized",), (5, 10, 20)
 _BOTTLENECK = f"{SWITCH}bottleneck"
 
-COMMON: tuple[Parameter, ...] = (
-    Float(name="lr", low=5e-4, high=2e-2, default=0.005, log=True),
-    Float(name="weight_decay", low=1e-4, high=0.1, default=0.01, log=True),
-    Float(name="encoder.dropout", low=0.1, high=0.7, default=0.5, when={"encoder": ("dream_rnn",)}),
-    Float(name="encoder.embedding_dropout", low=0.0, high=0.5, default=0.0, when={"encoder": _FACTORIZED}),
-)
-"""Every family: the optimiser and dropout."""
+LR = Float(name="lr", low=5e-4, high=2e-2, default=0.005, log=True)
+"""On the study's encoders; others say in their files at which learning rates they train."""
 
-ENCODER = Choice(name="encoder", values=("dream_rnn", *_FACTORIZED), default="dream_rnn")
+COMMON: tuple[Parameter, ...] = (
+    LR,
+    Float(name="weight_decay", low=1e-4, high=0.1, default=0.01, log=True),
+)
+"""Every family: the optimiser. What is searched of an encoder, its own file says."""
+
+ENCODER = Choice(name="encoder", values=(STUDY_ENCODER, *_FACTORIZED), default=STUDY_ENCODER)
 
 BOTTLENECK: tuple[Parameter, ...] = (
     Choice(name=_BOTTLENECK, values=(False, True), default=False, when={"encoder": _FACTORIZED}),

@@ -126,15 +126,29 @@ class Family:
         needed = self._needed_by(parameters)
         left = [p for p in self.space if p.name not in parameters]
         space = tuple(p.narrowed(needed[p.name]) if isinstance(p, Choice) and p.name in needed else p for p in left)
-        family = dataclasses.replace(self, fixed={**self.fixed, **parameters}, space=space)
-        family = dataclasses.replace(family, space=tuple(family._live_space(self.space)))
+        family = dataclasses.replace(self, fixed={**self.fixed, **parameters}, space=space).pruned(self.space)
         changed = []
         for published in self.published:
             before = self._asked(published.parameters)
             if all(before[name] in values for name, values in needed.items() if name in before):
-                kept = family._kept(published.parameters)
+                kept = family.kept(published.parameters)
                 changed.append(dataclasses.replace(published, name=f"{published.name} (changed)", parameters=kept))
         return dataclasses.replace(family, published=tuple(changed))
+
+    def pruned(self, before: Iterable[Parameter]) -> Family:
+        """The family without what no trial is asked for, nor the values of switches whose dependants of before are all gone."""
+        return dataclasses.replace(self, space=tuple(self._live_space(before)))
+
+    def kept(self, parameters: Mapping[str, Value]) -> dict[str, Value]:
+        """Those of a configuration's parameters that are asked for, at values that are searched."""
+        chosen, kept = dict(self.fixed), dict[str, Value]()
+        for parameter in self.space:
+            if parameter.applies(chosen):
+                value = parameters.get(parameter.name, parameter.default)
+                chosen[parameter.name] = value if parameter.can_be(value) else parameter.default
+                if parameter.name in parameters and parameter.can_be(value):
+                    kept[parameter.name] = value
+        return kept
 
     def complete(self, parameters: Mapping[str, Value]) -> dict[str, Value]:
         """Return a value for each parameter of the space that applies: the given one, else its default.
@@ -231,10 +245,3 @@ class Family:
             had, has = ({v for p in space for v in p.when.get(parameter.name, ())} for space in (before, live))
             if has:
                 yield parameter.narrowed([v for v in parameter.values if v in has or v not in had])
-
-    def _kept(self, parameters: Mapping[str, Value]) -> dict[str, Value]:
-        """Those of a configuration's parameters that are still asked for, and chosen among what is left."""
-        choices = [parameter for parameter in self.space if isinstance(parameter, Choice)]
-        possible = {n: v for n, v in parameters.items() if all(p.can_be(v) for p in choices if p.name == n)}
-        asked = self._asked(possible)
-        return {name: value for name, value in possible.items() if name in asked}

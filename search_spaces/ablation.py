@@ -10,14 +10,14 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nrtune.search_spaces._common import COMMON
+from nrtune.search_spaces._common import COMMON, LR, STUDY_ENCODER
+from nrtune.search_spaces._encoders import EncoderSpace
 from nrtune.search_spaces._family import SWITCH, Choice, Family, Float, Int, Parameter, Published, Reported, Value
 
 SWEPT = f"{SWITCH}swept"
 BUDGET = ("epochs", "seed", "precision")
 """What of a trial's configuration belongs to its campaign."""
 
-_COMMON = tuple(p for p in COMMON if p.name in ("lr", "weight_decay", "encoder.dropout"))
 _K = Float(name="loss.k", low=0.1, high=10, default=1.0, log=True)
 _WEIGHTS = (
     Float(name="loss.alpha", low=0.01, high=1, default=0.3, log=True),
@@ -36,6 +36,32 @@ def _one_of(ranges: Iterable[Parameter], switch: str, when: Mapping[str, tuple[V
 
 def _sweep(loss: str, name: str, value: float) -> dict[str, Value]:
     return {"loss": loss, f"{SWEPT}_{loss}": name, name: value}
+
+
+def _sweeps(others: Iterable[Parameter]) -> tuple[Parameter, ...]:
+    """The sweeps around the study's two centres, over what is the loss's and over these others."""
+    others = list(others)
+    return (
+        Choice(name="loss", values=(_GATED, _RANKING), default=_GATED),
+        Choice(name="head", values=("distributional",), default="distributional", when={"loss": (_GATED,)}),
+        *_one_of((*_WEIGHTS, _K, *others), f"{SWEPT}_{_GATED}", {"loss": (_GATED,)}),
+        *_one_of((_K, *others), f"{SWEPT}_{_RANKING}", {"loss": (_RANKING,)}),
+    )
+
+
+def on_encoder(encoder: EncoderSpace) -> Family:
+    """The sweeps around the study's two centres on an encoder, over the encoder's own numbers too."""
+    lr = encoder.lr or LR
+    others = [lr if parameter == LR else parameter for parameter in COMMON]
+    is_it = {"encoder": (encoder.name,)}
+    own = [dataclasses.replace(p, when=is_it) for p in encoder.parameters if isinstance(p, Float | Int)]
+    moved = "" if encoder.name == STUDY_ENCODER else f" (on {encoder.name})"
+    return dataclasses.replace(
+        FAMILY,
+        fixed={**FAMILY.fixed, "encoder": encoder.name},
+        space=_sweeps([*others, *own]),
+        published=tuple(dataclasses.replace(p, name=f"{p.name}{moved}") for p in FAMILY.published),
+    )
 
 
 def around(title: str, centre: Mapping[str, Value], families: Iterable[Family]) -> Family:
@@ -81,13 +107,8 @@ def _conditions(parameter: Parameter) -> dict[str, tuple[Value, ...]]:
 FAMILY = Family(
     code="ABL",
     title="Ablations",
-    fixed={"encoder": "dream_rnn", "sampler": "uniform"},
-    space=(
-        Choice(name="loss", values=(_GATED, _RANKING), default=_GATED),
-        Choice(name="head", values=("distributional",), default="distributional", when={"loss": (_GATED,)}),
-        *_one_of((*_WEIGHTS, _K, *_COMMON), f"{SWEPT}_{_GATED}", {"loss": (_GATED,)}),
-        *_one_of((_K, *_COMMON), f"{SWEPT}_{_RANKING}", {"loss": (_RANKING,)}),
-    ),
+    fixed={"encoder": STUDY_ENCODER, "sampler": "uniform"},
+    space=_sweeps(COMMON),
     published=(
         Published(name="ABL1_ng_a01", seed=42, parameters=_sweep(_GATED, "loss.alpha", 0.1)),
         Published(name="ABL2_ng_a02", seed=42, parameters=_sweep(_GATED, "loss.alpha", 0.2)),

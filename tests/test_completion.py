@@ -19,6 +19,7 @@ from nrtune.orchestrator.lifecycle.rules import RULES
 from nrtune.orchestrator.state.settings import Settings
 from nrtune.search_spaces import FAMILIES
 from nrtune.trainables.data.benchmarks.cagi5 import ELEMENTS_OF_CELL_LINE
+from nrtune.trainables.encoders import ENCODERS
 from nrtune.trainables.training.config import PRECISIONS, PRESETS
 
 pytestmark = pytest.mark.end_to_end
@@ -81,6 +82,7 @@ def test_what_was_in_the_start_up_file_stays(home: Path):
         (["data", ""], ["check", "simulate"]),
         (["search", "--fam"], ["--families"]),
         (["search", "--families", "baseline,noise"], ["baseline,noise_gated"]),
+        (["search", "--encoders", "motif_cnn,dream_r"], ["motif_cnn,dream_rnn"]),
         (["best", "campaign", "--use-case", "low"], ["low_confidence"]),
         (["search", "--preset", ""], ["small", "study"]),
         (["xyz"], []),
@@ -109,6 +111,7 @@ def test_choices_are_those_of_the_code():
     assert CHOICES["cell_line"] == tuple(ELEMENTS_OF_CELL_LINE)
     assert tuple(options.use_cases()) == (*USE_CASES, "all")
     assert "rank_stability" in FAMILIES
+    assert tuple(options.encoders()) == ENCODERS.names()
 
 
 def test_completing_imports_neither_torch_nor_pandas():
@@ -117,6 +120,7 @@ import sys
 from nrtune.orchestrator.cli import main as cli, options
 assert options.completing(options.use_cases)("low") == ["low_confidence"]
 assert options.completing(options.families)("base") == ["baseline"]
+assert options.completing(options.encoders)("fact") == ["factorized"]
 print([name for name in ("torch", "pandas", "ray", "mlflow") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)

@@ -122,6 +122,11 @@ def failed_sentence(comparison: Comparison) -> str:
     )
 
 
+def the_baseline(comparisons: Comparisons) -> str:
+    """What winners are compared with, where a search has one on each of several encoders."""
+    return "the baseline on the same encoder" if len(comparisons.source.encoders) > 1 else "the baseline"
+
+
 def winner_records(comparisons: Comparisons) -> dict[str, Any]:
     """Everything about every use case's winner; null where there is none."""
     found, missing = comparisons.compare_all()

@@ -28,6 +28,7 @@ from nrtune.analysis.report.summaries import (
     below_references,
     failed_sentence,
     shown_of,
+    the_baseline,
     winners_sentence,
 )
 from nrtune.analysis.sources.trials import CampaignFolder
@@ -106,7 +107,9 @@ def _winners(comparisons: Comparisons, found: Mapping[str, Comparison], missing:
                     Column("Rank interval"), Column("Probability best", True)]  # fmt: skip
     columns += [Column("Candidates", True), Column("Left out", True), Column("Seeds", True)]
     rows = [tuple(_winner_row(comparisons, one, told)) for one in found.values()]
-    explained = "Value is that of the use case's metric, Δ its improvement over the baseline, + is better"
+    explained = (
+        f"Value is that of the use case's metric, Δ its improvement over {the_baseline(comparisons)}, + is better"
+    )
     if any(comparisons.use_cases[name].composite for name in found):
         explained += "; for one of several metrics, of the mean percentile rank over them, 1 the best"
     explained += ". Left out: trials without the metric."

@@ -17,6 +17,8 @@ from nrtune.analysis.selection.seed_variance import SeedVariance
 from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, fitted, selection_metric
 from nrtune.trainables.core.errors import UserError, suggest
 
+ENCODER = "encoder"
+
 BELOW = 2.0
 """Standard errors over seeds by which a candidate may be below the best baseline at a use case's floor."""
 
@@ -75,13 +77,17 @@ def field_of(
     retrained = again.scored.loc[again.scored["name"] == leader, "fresh"].iloc[0] > 0
     if again.note or not (enough.all() or (enough.any() and retrained)):
         return field
-    baselines = again.baselines[again.baselines["replicates"] >= MIN_SEEDS]
     return dataclasses.replace(
-        again,
-        candidates=again.candidates[enough],
-        baselines=again.baselines if baselines.empty else baselines,
-        confirmed=True,
+        again, candidates=again.candidates[enough], baselines=_with_seeds(again.baselines), confirmed=True
     )
+
+
+def _with_seeds(baselines: pd.DataFrame) -> pd.DataFrame:
+    """The baselines that have MIN_SEEDS seeds; on an encoder on which none has, all."""
+    enough = baselines["replicates"] >= MIN_SEEDS
+    if ENCODER not in baselines:
+        return baselines[enough] if enough.any() else baselines
+    return baselines[enough | ~baselines[ENCODER].isin(baselines.loc[enough, ENCODER])]
 
 
 def needed_of(trials: pd.DataFrame, rule: UseCase, select_on: str) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from nrtune.analysis.selection.baselines import best_baselines, compared_to, encoders_in
 from nrtune.analysis.selection.candidates import Field, field_of, ranked, selection_values
 from nrtune.analysis.selection.use_cases import USE_CASES, UseCase
 
@@ -16,7 +17,8 @@ class Winner:
     """The best trial of a use case.
 
     selected_by: its selection value. reported: each reported metric of the winner. baseline, baseline_reported: the
-    baseline trial selected in the same way, None where there is none. candidates: how many trials it was picked from.
+    baseline trial on its encoder that is selected in the same way, on any encoder where none is on its own; None where there
+    is none. candidates: how many trials it was picked from.
     without_metric: trials left out for want of a metric. aliases: further names of the winner. replicates: the seeds that
     its values are means over, 0 for those of a single training; trainings: their names. failed: trainings with further seeds
     that failed. confirmed: whether all candidates have seeds enough to be tested. barred: who could not win, being below the
@@ -65,7 +67,8 @@ def winner_of(
     rule = field.rule
     value = selection_values(field.compared, rule, select_on)
     best = ranked(field, select_on).iloc[0]
-    baseline = None if field.baselines.empty else ranked(field, select_on, baselines=True).iloc[0]
+    against = dict(zip(field.compared["name"], compared_to(field, select_on), strict=True))[best["name"]]
+    baseline = None if against is None else field.baselines[field.baselines["name"] == against].iloc[0]
     same = trials[trials["same_as"] == best["name"]] if "same_as" in trials else trials.iloc[:0]
     return Winner(
         use_case=use_case,
@@ -73,7 +76,7 @@ def winner_of(
         select_on=select_on,
         selected_by=float(value.loc[field.compared["name"] == best["name"]].iloc[0]),
         reported={name: float(best[name]) for name in rule.metrics},
-        baseline=None if baseline is None else str(baseline["name"]),
+        baseline=against,
         baseline_reported={} if baseline is None else {name: float(baseline[name]) for name in rule.metrics},
         candidates=len(field.candidates),
         without_metric=len(field.scored) - len(field.complete),
@@ -83,22 +86,24 @@ def winner_of(
         failed=int(best["failed"]),
         confirmed=field.confirmed,
         barred=tuple(map(str, field.barred["name"])),
-        better_baseline=_better_baseline(trials, field, use_case, select_on, use_cases),
+        better_baseline=_better_baseline(
+            trials, field, encoders_in(best.to_frame().T)[0], use_case, select_on, use_cases
+        ),
         note=field.note,
     )
 
 
 def _better_baseline(
-    trials: pd.DataFrame, field: Field, use_case: str, select_on: str, use_cases: Mapping[str, UseCase]
+    trials: pd.DataFrame, field: Field, encoder: str, use_case: str, select_on: str, use_cases: Mapping[str, UseCase]
 ) -> str | None:
-    """The best baseline of the search, where the one compared to is another, with seeds of its own."""
+    """The best baseline of the search on an encoder, where the one compared to is another, with seeds of its own."""
     if not field.confirmed:
         return None
     own = trials[trials["replicate_of"].isna()] if "replicate_of" in trials else trials
-    searched = field_of(own, use_case, select_on, use_cases)
-    if searched.baselines.empty:
+    searched = best_baselines(own, use_case, select_on, use_cases)
+    if not searched:
         return None
-    best = str(ranked(searched, select_on, baselines=True)["name"].iloc[0])
+    best = searched.get(encoder, next(iter(searched.values())))
     return None if best in set(field.baselines["name"]) else best
 
 

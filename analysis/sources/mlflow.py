@@ -66,6 +66,7 @@ class MlflowTrials(RecordedTrials):
             _references(parent),
             matched=[name for name in parameters.get("matched", "").split(",") if name],
             objectives=[name for name in parameters.get("objective", "").split(",") if name],
+            encoders=[name for name in parameters.get("encoders", "").split(",") if name],
         )
         self._client = client
         self._run_of = {run.data.tags[FINGERPRINT_TAG]: run.info.run_id for run in ended}

@@ -60,6 +60,7 @@ def to_arrow(source: Trials, table: pd.DataFrame) -> pa.Table:
         "select_on": source.select_on,
         "matched": source.matched,
         "objectives": source.objectives,
+        "encoders": source.encoders,
         "references": source.references(),
     }
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata={KEY: json.dumps(about).encode()}))
@@ -93,6 +94,7 @@ def open_parquet(path: Path) -> Trials:
         about["references"],
         matched=about["matched"],
         objectives=about.get("objectives", ()),
+        encoders=about.get("encoders", ()),
     )
 
 

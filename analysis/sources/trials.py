@@ -49,12 +49,14 @@ class Trials:
 
     name: for people. select_on: the data that winners are selected on. matched: the elements that CAGI5 means are over.
     objectives: what the search made large or small, such as val/noise/corr:min; empty where it had its default, or unknown.
+    encoders: what a search put its families on; empty where they are as the study had them.
     """
 
     name: str
     select_on: str
     matched: tuple[str, ...] = ()
     objectives: tuple[str, ...] = ()
+    encoders: tuple[str, ...] = ()
 
     @property
     def loci(self) -> tuple[tuple[str, ...], ...]:
@@ -125,6 +127,7 @@ class CampaignFolder(Trials):
         self.matched = tuple(about.get("matched", ()))
         self._loci = tuple(map(tuple, about.get("loci", ())))
         self.objectives = tuple(manifest["identity"].get("objective", ()))
+        self.encoders = tuple(manifest["identity"].get("encoders", ()))
 
     @property
     def loci(self) -> tuple[tuple[str, ...], ...]:
@@ -167,9 +170,10 @@ class RecordedTrials(Trials):
         *,
         matched: Sequence[str] = (),
         objectives: Sequence[str] = (),
+        encoders: Sequence[str] = (),
     ) -> None:
         self.name, self.select_on = name, select_on
-        self.matched, self.objectives = tuple(matched), tuple(objectives)
+        self.matched, self.objectives, self.encoders = tuple(matched), tuple(objectives), tuple(encoders)
         self._records, self._references = tuple(records), dict(references or {})
 
     def records(self) -> list[TrialRecord]:

@@ -27,8 +27,9 @@ def word_for(improvement: float, p: float) -> str:
 class Comparison:
     """A use case's winner among all that it was picked from.
 
-    table: a row a configuration, winner and baseline among them, the best reported value first: name, family, replicates;
-    value with low and high; improvement over the baseline (+ is better, whatever the metric) with improvement_low,
+    table: a row a configuration, winner and baseline among them, the best reported value first: name, family, encoder,
+    replicates; value with low and high; baseline, the best on the same encoder, else the best of all; improvement over that
+    (+ is better, whatever the metric) with improvement_low,
     improvement_high, p and p_holm (corrected for the number of candidates); behind, by which it is behind the winner,
     with behind_low and behind_high; against_winner, BETTER, SAME or WORSE of what was tested against it, else ""; rank
     with rank_low and rank_high, and probability_best, over candidates alone. For a use case of several metrics the value is

@@ -31,6 +31,7 @@ from nrtune.analysis.uncertainty.tested import (
     too_few,
     values_of,
 )
+from nrtune.search_spaces import FAMILIES, keeps_encoder
 from nrtune.trainables.core.errors import UserError
 
 
@@ -87,7 +88,8 @@ class Comparisons:
             why_not = OF_SEVERAL
         elif values is None:
             why_not = f"stored predictions do not tell {', '.join(field.rule.metrics)}"
-        not_tested = why_not or not_tested_because(found, winner, field.rule)
+        same = self._is_encoder_asked_for(winner)
+        not_tested = why_not or not_tested_because(found, winner, field.rule, same_encoder=same)
         power, non_neural = None, f"{NOT_TESTED}: {why_not}"
         if resampler is not None and values is not None:
             power = fill_in(found, resampler, values, winner, tested=not not_tested)
@@ -108,6 +110,11 @@ class Comparisons:
             against_non_neural=non_neural,
             blocks=None if values is None else values.blocks,
         )
+
+    def _is_encoder_asked_for(self, winner: Winner) -> bool:
+        """Whether a winner's family was put on the encoders of a search; the study's, or its own, are part of a family."""
+        family = self._by_name[winner.trial].family
+        return bool(self.source.encoders) and not (family in FAMILIES and keeps_encoder(FAMILIES.get(family)))
 
     def _against_non_neural(self, resampler: Resampler, winner: Winner, rule: UseCase) -> str:
         """BETTER, SAME or WORSE than the best non-neural baseline on the reported data; or that it was not tested, and why."""

@@ -19,7 +19,7 @@ from nrtune.analysis.uncertainty.intervals import Resampling
 from nrtune.analysis.uncertainty.power import Power
 from nrtune.trainables.core.files import write_atomically
 
-FORMAT = 8
+FORMAT = 9
 KEPT = 8
 """Comparisons that a campaign's folder keeps: those of other options, or of before further trials, are made again."""
 

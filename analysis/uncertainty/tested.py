@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from nrtune.analysis.selection.baselines import compared_to, encoders_in
 from nrtune.analysis.selection.candidates import MIN_SEEDS, Field, selection_values
 from nrtune.analysis.selection.use_cases import UseCase
 from nrtune.analysis.selection.winners import Winner
@@ -18,7 +19,7 @@ from nrtune.analysis.uncertainty.bootstrap import Floats
 from nrtune.analysis.uncertainty.compared import word_for
 from nrtune.analysis.uncertainty.intervals import Resampler
 from nrtune.analysis.uncertainty.power import Power
-from nrtune.analysis.uncertainty.student import Resampled, holm, placed
+from nrtune.analysis.uncertainty.student import Interval, Resampled, holm, placed
 from nrtune.analysis.wording import listed
 from nrtune.trainables.core.randomness import derive_generator
 from nrtune.trainables.evaluation.metrics import ranks
@@ -38,14 +39,20 @@ def selected_on_it(rule: UseCase, select_on: str) -> bool:
     return not set(rule.metrics).isdisjoint(rule.selection(select_on))
 
 
-def not_tested_because(table: pd.DataFrame, winner: Winner, rule: UseCase) -> str:
-    """Why a winner that has intervals is not tested against the baseline, or ""."""
+def not_tested_because(table: pd.DataFrame, winner: Winner, rule: UseCase, *, same_encoder: bool) -> str:
+    """Why a winner that has intervals is not tested against the baseline, or "".
+
+    same_encoder: whether a difference to a baseline on another encoder would be the encoder's.
+    """
     if selected_on_it(rule, winner.select_on):
         return SELECTED_ON_IT
     if winner.baseline is None:
         return "no baseline has finished with values of its metrics in every training"
     if winner.note:
         return winner.note
+    encoder = table.set_index("name")["encoder"]
+    if same_encoder and encoder[winner.trial] != encoder[winner.baseline]:
+        return no_baseline_on(encoder[winner.trial])
     if few := lacking_seeds(table, winner):
         return too_few(few)
     return "" if winner.confirmed else OTHERS_LACK_SEEDS
@@ -55,6 +62,11 @@ def lacking_seeds(table: pd.DataFrame, winner: Winner) -> list[str]:
     """Which of winner and baseline have fewer seeds than a test takes."""
     seeds = table.set_index("name")["replicates"]
     return [name for name in (winner.trial, winner.baseline) if name is not None and seeds[name] < MIN_SEEDS]
+
+
+def no_baseline_on(encoder: str) -> str:
+    """That a gain could be the encoder's."""
+    return f"no baseline on its encoder {encoder} has finished"
 
 
 def too_few(names: Sequence[str]) -> str:
@@ -71,6 +83,8 @@ def plain_table(field: Field, select_on: str) -> pd.DataFrame:
         {
             "name": compared["name"].to_numpy(),
             "family": compared["family"].to_numpy(),
+            "encoder": encoders_in(compared),
+            "baseline": compared_to(field, select_on),
             "candidate": compared.index.isin(field.candidates.index),
             "replicates": compared["replicates"].to_numpy(),
             "selected_by": selection_values(compared, rule, select_on).to_numpy(),
@@ -109,6 +123,16 @@ def _lowest_where_undefined(samples: Floats) -> Floats:
     return np.where(np.isfinite(samples), samples, -np.inf)
 
 
+def _each_over(baselines: Sequence[int], differences: Callable[[int], Interval | None]) -> Interval | None:
+    """The interval of each configuration's value less that of its own baseline, whose index is at its place; paired."""
+    found = {at: differences(at) for at in dict.fromkeys(baselines)}
+    kept = {at: one for at, one in found.items() if one is not None}
+    if len(kept) < len(found):
+        return None
+    fields = range(len(Interval._fields))
+    return Interval(*(np.array([kept[at][field][row] for row, at in enumerate(baselines)]) for field in fields))
+
+
 def fill_in(table: pd.DataFrame, resampler: Resampler, values: Values, winner: Winner, *, tested: bool) -> Power | None:
     """Fill in the table's intervals and, where they are tested, p-values and ranks; return the test's power."""
     names, candidate = list(table["name"]), table["candidate"].to_numpy(bool)
@@ -121,10 +145,13 @@ def fill_in(table: pd.DataFrame, resampler: Resampler, values: Values, winner: W
     table["behind"], table["behind_low"], table["behind_high"] = -behind.estimate, -behind.high, -behind.low
     if winner.baseline is None:
         return None
-    over = resampler.differences(values.oriented, names.index(winner.baseline))
+    baselines = [names.index(name) for name in table["baseline"]]
+    over = _each_over(baselines, functools.partial(resampler.differences, values.oriented))
+    assert over is not None
     table["improvement"] = over.estimate
     table["improvement_low"], table["improvement_high"] = over.low, over.high
-    across = difference_across_loci(values.oriented, names.index(winner.baseline), resampler.how.level)
+    level = resampler.how.level
+    across = _each_over(baselines, lambda at: difference_across_loci(values.oriented, at, level))
     if across is not None:
         table["improvement_elements_low"], table["improvement_elements_high"] = across.low, across.high
     if not tested:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from nrtune.analysis.selection.candidates import MIN_SEEDS
 from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.uncertainty.compared import BETTER, NOT_TESTED, SAME, WORSE, Comparison, word_for
 from nrtune.analysis.uncertainty.comparison import Comparisons
-from nrtune.analysis.uncertainty.tested import OTHERS_LACK_SEEDS, lacking_seeds, too_few
+from nrtune.analysis.uncertainty.tested import OTHERS_LACK_SEEDS, lacking_seeds, no_baseline_on, too_few
 from nrtune.analysis.wording import listed, p_value, replicate_command
 from nrtune.trainables.training.fingerprint import RECIPE_VERSION
 
@@ -139,6 +140,8 @@ def _recommended(
     lacking = lacking_seeds(comparison.table, winner)
     if comparison.not_tested in (OTHERS_LACK_SEEDS, too_few(lacking)):
         return replicate_first(comparisons, [winner.use_case]), None
+    if comparison.not_tested == no_baseline_on(comparison.of(winner.trial)["encoder"]):
+        return f"none: {comparison.not_tested}{_going_on(comparisons)}", None
     if against.startswith(NOT_TESTED):
         return f"none: {against.partition(': ')[2]}", None
     trial = winner.trial if against == BETTER else winner.baseline
@@ -149,6 +152,13 @@ def _recommended(
     if comparison.against_non_neural == WORSE:
         said += f"; a non-neural baseline is significantly better than {winner.trial}"
     return said, trial
+
+
+def _going_on(comparisons: Comparisons) -> str:
+    """How the search itself trains what is missing, if it has not ended."""
+    if not isinstance(comparisons.source, CampaignFolder):
+        return ""
+    return f"; to go on with the search: {shlex.join(['nrtune', 'search', '--out', str(comparisons.source.folder), '--resume'])}"
 
 
 def replicate_first(comparisons: Comparisons, use_cases: Sequence[str]) -> str:

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from nrtune.analysis.selection.baselines import best_baselines
 from nrtune.analysis.selection.candidates import BASELINE
 from nrtune.analysis.selection.use_cases import UseCase, asked_of
-from nrtune.analysis.selection.winners import finalists, find_winner
+from nrtune.analysis.selection.winners import finalists
 from nrtune.analysis.store.records import FINISHED, MANIFEST, Proposal, TrialRecord, read_manifest
 from nrtune.analysis.store.table import table_of
 from nrtune.analysis.wording import count, listed, replicate_command
@@ -54,12 +55,19 @@ def why_not(settings: Settings, select_on: str) -> str | None:
         return "no confirmation: there is no baseline to test winners against; add baseline to --families"
     if len(settings.families) == 1:
         return "no confirmation: the baseline alone is searched; add other families to --families"
-    if (budget := trainings(settings)) < LEAST_BUDGET:
+    if (budget := trainings(settings)) < _least_budget(settings):
+        others = len(settings.encoders_asked)
+        baseline = "the baseline" if others < 2 else f"the baseline on each of {others} encoders"
         return (
-            f"no confirmation: {count(budget, 'training')} can't give {LEAST} fresh seeds to a finalist and to the baseline;"
+            f"no confirmation: {count(budget, 'training')} can't give {LEAST} fresh seeds to a finalist and to {baseline};"
             f" raise --trials or --confirm, or run nrtune replicate {settings.out} afterwards"
         )
     return None
+
+
+def _least_budget(settings: Settings) -> int:
+    """Trainings that confirm a finalist, whichever encoder it is on: that takes the baseline on each."""
+    return LEAST_BUDGET + LEAST * max(len(settings.encoders_asked) - 1, 0)
 
 
 def plan_of(settings: Settings, select_on: str) -> str:
@@ -91,12 +99,14 @@ class Confirmation:
         self._ranked: dict[tuple[str, frozenset[tuple[str, int]]], list[str]] = {}
 
     def of_baseline(self) -> list[Proposal]:
-        """What is missing of the first fresh seeds of the published baseline, once that has been trained."""
-        baseline = self._published_baseline()
-        if baseline is None:
-            return []
-        ended = self._trained().get(baseline.name, {})
-        return [self._proposal(Training(baseline.name, n)) for n in range(LEAST) if n not in ended]
+        """What is missing of the first fresh seeds of the published baseline on each encoder, once that has been trained."""
+        trained = self._trained()
+        return [
+            self._proposal(Training(name, n))
+            for name in self._published_baselines()
+            for n in range(LEAST)
+            if n not in trained.get(name, {})
+        ]
 
     def begin(self, *, cut_short: bool) -> None:
         """Choose the finalists: of all trials that the search has, or of those for which there was time.
@@ -130,7 +140,8 @@ class Confirmation:
         baselines = list(dict.fromkeys(name for names in decision.baselines.values() for name in names))
         if not entered and any(contest.finalists and contest.baselines for contest in self._contests.values()):
             return [
-                f"nothing is confirmed: there is time for {count(self.budget, 'training')}, and it takes {LEAST_BUDGET}"
+                f"nothing is confirmed: there is time for {count(self.budget, 'training')}, and it takes"
+                f" {_least_budget(self.settings)}"
             ]
         if not entered:
             return ["nothing is confirmed: it takes a baseline that has finished, and another trial that has"]
@@ -154,23 +165,27 @@ class Confirmation:
     def _find_contests(self) -> dict[str, Contest]:
         """Finalists and baselines of each use case that the trials have values for."""
         table = table_of(list(self._own.values()))
-        published = self._published_baseline()
+        published = self._published_baselines()
         found = {}
         for use_case in self.settings.use_case or asked_of(table, self.use_cases):
             try:
                 ranked = finalists(table, use_case, self.select_on, len(table), self.use_cases)
-                best = find_winner(table, use_case, self.select_on, self.use_cases).baseline
+                best = best_baselines(table, use_case, self.select_on, self.use_cases)
             except UserError:  # no trial has its metrics
                 continue
-            baselines = [*([] if published is None else [published.name]), *([] if best is None else [best])]
+            baselines = tuple(dict.fromkeys([*published, *best.values()]))
             names = tuple(name for name in ranked if self._own[name].family != BASELINE)
-            found[use_case] = Contest(names, tuple(dict.fromkeys(baselines)))
+            found[use_case] = Contest(names, baselines, max(len(published), 1))
         return found
 
-    def _published_baseline(self) -> TrialRecord | None:
+    def _published_baselines(self) -> list[str]:
+        """Of each encoder the published baseline, by name: its first that finished."""
         baselines = [record for record in self.ledger.records.values()
                      if record.family == BASELINE and record.published is not None and record.status == FINISHED]  # fmt: skip
-        return min(baselines, key=lambda record: record.number, default=None)
+        first: dict[object, str] = {}
+        for record in sorted(baselines, key=lambda record: record.number):
+            first.setdefault(record.config.get("encoder"), record.name)
+        return list(first.values())
 
     def _in_time(self) -> int:
         """The trainings that are to be expected in the time that is left, by what the search's own took."""

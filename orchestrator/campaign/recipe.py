@@ -38,7 +38,8 @@ def recipe_of(settings: RunSettings) -> Recipe:
     """What the settings say. Raises UserError for an unknown preset."""
     if settings.preset not in PRESETS:
         raise UserError(f"unknown preset {settings.preset!r}{suggest(settings.preset, PRESETS)}")
-    epochs = int(settings.epochs or PRESETS[settings.preset]["epochs"] or 1)
+    usual = settings.epochs_of.get(settings.preset) or PRESETS[settings.preset]["epochs"]
+    epochs = int(settings.epochs or usual or 1)
     return Recipe(settings.preset, epochs, settings.precision)
 
 

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from nrtune.analysis.selection.baselines import best_baselines
+from nrtune.analysis.selection.candidates import ENCODER
 from nrtune.analysis.selection.pareto import objectives_of
 from nrtune.analysis.selection.use_cases import asked_of
 from nrtune.analysis.selection.winners import finalists, find_winner
@@ -193,13 +195,18 @@ def choose(
     remarks: list[str] = []
     for use_case in settings.use_case or asked_of(table, use_cases):
         try:
-            chosen += finalists(table, use_case, select_on, settings.top, use_cases)
-            winners = [find_winner(of, use_case, select_on, use_cases) for of in (table, with_replicates)]
+            best = finalists(table, use_case, select_on, settings.top, use_cases)
+            best.append(find_winner(with_replicates, use_case, select_on, use_cases).trial)
+            compared = [best_baselines(of, use_case, select_on, use_cases) for of in (table, with_replicates)]
         except UserError as error:
             remarks.append(str(error))
         else:
-            chosen.append(winners[1].trial)
-            baselines += [winner.baseline for winner in winners if winner.baseline is not None]
+            chosen += best
+            # On the encoder of each, as any of them may win; the best of all where there is none.
+            encoders = dict.fromkeys(by_name[name].config.get(ENCODER) for name in best)
+            baselines += [
+                of.get(str(encoder), next(iter(of.values()))) for of in compared if of for encoder in encoders
+            ]
     if not chosen:
         raise UserError(f"{settings.out}: there is nothing to replicate ({remarks[0]})")
     distinct: dict[str, str] = {}

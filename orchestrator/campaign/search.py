@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from nrtune.analysis.sources.open import open_campaign
-from nrtune.analysis.store.records import MANIFEST, TrialRecord, read_manifest
+from nrtune.analysis.selection.candidates import BASELINE
+from nrtune.analysis.store.records import TrialRecord
+from nrtune.analysis.wording import listed
 from nrtune.orchestrator.campaign.budget import sampler_note, stopping_note
 from nrtune.orchestrator.campaign.checks import (
     check_places,
@@ -20,8 +20,9 @@ from nrtune.orchestrator.campaign.checks import (
     read_data,
 )
 from nrtune.orchestrator.campaign.confirmation import Confirmation, plan_of, share_of, trainings, why_not
+from nrtune.orchestrator.campaign.families import family_of, find_centre, searched_families, whole
 from nrtune.orchestrator.campaign.plan import Plan
-from nrtune.orchestrator.campaign.recipe import Recipe, check_noise, recipe_of
+from nrtune.orchestrator.campaign.recipe import check_noise, recipe_of
 from nrtune.orchestrator.lifecycle.rules import RULES, EarlyStopping, default_grace
 from nrtune.orchestrator.search.allocation import Adaptive, Allocation
 from nrtune.orchestrator.search.family_study import FamilyStudy
@@ -32,11 +33,9 @@ from nrtune.orchestrator.search.proposals import Proposer
 from nrtune.orchestrator.state.ledger import Ledger
 from nrtune.orchestrator.state.locations import absolute
 from nrtune.orchestrator.state.settings import Settings
-from nrtune.search_spaces import FAMILIES, Family, check_codes, names_by_word, published_by_name, short_form
-from nrtune.search_spaces.ablation import BUDGET, around
-from nrtune.trainables.core.errors import UserError, suggest
+from nrtune.search_spaces import FAMILIES, Family, check_codes, keeps_encoder
+from nrtune.trainables.core.errors import UserError
 
-ABLATION = "ablation"
 NO_EARLY_STOPPING = "none"
 
 
@@ -65,7 +64,8 @@ class Search(Plan):
         """As many trials for each family, or more for those that promise more."""
         if self.settings.allocation == "even":
             return super().allocation(ledger)
-        return Adaptive(self.wanted(ledger), self.settings.min_trials, self.ended(ledger), self._first_objective)
+        wanted, points = self.wanted(ledger), {BASELINE: len(self.settings.encoders_asked)}  # the first trial on each
+        return Adaptive(wanted, self.settings.min_trials, self.ended(ledger), self._first_objective, points)
 
     def proposers(self, ledger: Ledger) -> dict[str, Proposer]:
         """An Optuna study a family."""
@@ -77,7 +77,7 @@ class Search(Plan):
         prefix = f"{ledger.manifest['name']}-{ledger.manifest['id']}/" if self.optuna_storage else ""
         known = (record.family for record in ledger.records.values())
         families = {
-            name: _family(self.settings, self.centre, name)
+            name: family_of(self.settings, self.centre, name)
             for name in dict.fromkeys(itertools.chain(self.families, known))
         }
         check_codes(families)
@@ -105,7 +105,12 @@ class Search(Plan):
 
     def identity(self) -> dict[str, Any]:
         """What any campaign has, and what decides a search's proposals."""
-        chosen = {"seed": self.settings.seed, "set": dict(self.settings.set), "around": self.centre}
+        chosen = {
+            "seed": self.settings.seed,
+            "encoders": list(self.settings.encoders_asked),
+            "set": dict(self.settings.set),
+            "around": self.centre,
+        }
         how = {
             "scheduler": self.settings.scheduler,
             "grace_epochs": self.settings.grace_epochs,
@@ -116,8 +121,8 @@ class Search(Plan):
         return super().identity() | chosen | how | {"optuna_storage": self.optuna_storage}
 
     def notes(self) -> list[str]:
-        """What a user should know of the data, of the grids' size, of what is trained, and what that is too little for."""
-        notes = super().notes()
+        """What a user should know of the data, of encoders and grids, of what is trained, and what that is too little for."""
+        notes = [*super().notes(), _encoders_note(self.settings)]
         if self.settings.sampler == "grid":
             sizes = [f"{Grid(family).size} of {name}" for name, family in self.searched.items()]
             notes.append(f"configurations of the grid, {VALUES} values a number: {', '.join(sizes)}")
@@ -133,6 +138,7 @@ class Search(Plan):
         how = {"scheduler": self.settings.scheduler, "sampler": self.settings.sampler}
         return super().parameters() | {
             "seed": self.settings.seed,
+            **({"encoders": ",".join(asked)} if (asked := self.settings.encoders_asked) else {}),
             **how,
             "objective": ",".join(map(str, self.objectives)),
         }
@@ -148,7 +154,7 @@ class Search(Plan):
     def stored_settings(self) -> dict[str, Any]:
         """What --resume goes on with, from whatever folder it is called."""
         stored = super().stored_settings()
-        return stored | ({"around": _whole(stored["around"])} if "around" in stored else {})
+        return stored | ({"around": whole(stored["around"])} if "around" in stored else {})
 
 
 def prepare_search(settings: Settings) -> Search:
@@ -157,8 +163,8 @@ def prepare_search(settings: Settings) -> Search:
     recipe, early_stopping = recipe_of(settings), _early_stopping(settings)
     use_cases = known_use_cases(settings.use_cases)
     check_use_cases(settings.use_case, use_cases)
-    centre = _centre(settings, recipe)
-    searched = _searched(settings, centre)
+    centre = find_centre(settings, recipe)
+    searched = searched_families(settings, centre)
     # Of each family: one configuration a combination of its choices.
     configs = [
         (name, recipe.config_of(name, family.flat(values), settings.seed))
@@ -193,6 +199,15 @@ def prepare_search(settings: Settings) -> Search:
     )
 
 
+def _encoders_note(settings: Settings) -> str:
+    """What the families are on, which an option decides; "" where each is as the study had it."""
+    if not settings.encoders_asked:
+        return ""
+    own = [name for name in settings.families if keeps_encoder(FAMILIES.get(name))]
+    kept = f"; {listed(own)} {'keeps its' if len(own) == 1 else 'keep their'} own" if own else ""
+    return f"families are on {listed(settings.encoders_asked)} (--encoders){kept}"
+
+
 def _early_stopping(settings: Settings) -> EarlyStopping | None:
     if settings.scheduler == NO_EARLY_STOPPING:
         return None
@@ -201,79 +216,3 @@ def _early_stopping(settings: Settings) -> EarlyStopping | None:
         raise UserError(f"--scheduler: input should be {known} or '{NO_EARLY_STOPPING}', not {settings.scheduler!r}")
     grace = settings.grace_epochs or default_grace(recipe_of(settings).epochs)
     return EarlyStopping(grace, settings.reduction_factor, settings.scheduler)
-
-
-def _searched(settings: Settings, centre: Mapping[str, Any] | None) -> dict[str, Family]:
-    """The families asked for, by name. Raises UserError for an unknown one, and for two of one code."""
-    if not settings.families:
-        raise UserError(f"--families is empty; known: {', '.join(FAMILIES)}")
-    if len(set(settings.families)) < len(settings.families):
-        raise UserError(f"--families names one family twice: {', '.join(settings.families)}")
-    searched = {name: _family(settings, centre, name) for name in settings.families}
-    check_codes(searched)
-    return searched
-
-
-def _family(settings: Settings, centre: Mapping[str, Any] | None, name: str) -> Family:
-    family = FAMILIES.get(name)
-    if name == ABLATION and centre is not None:
-        try:
-            family = around(_title(str(settings.around)), centre, map(FAMILIES.get, FAMILIES))
-        except ValueError as error:
-            raise UserError(f"--around {settings.around}: {error}") from error
-    for key in settings.set:
-        if key in BUDGET:
-            raise UserError(f"--set {key}: belongs to the whole campaign; give --{key}")
-    return family.override(settings.set) if settings.set else family
-
-
-def _centre(settings: Settings, recipe: Recipe) -> dict[str, Any] | None:
-    """The flat configuration that --around names; once the campaign has begun, it has one of its own."""
-    where = settings.around
-    if where is None:
-        return None
-    if ABLATION not in settings.families:
-        raise UserError(f"--around {where}: is for the family {ABLATION}; add it to --families")
-    try:
-        return _found_centre(where, recipe)
-    except UserError:
-        assert settings.out is not None
-        if (settings.out / MANIFEST).exists():
-            manifest = read_manifest(settings.out)
-            kept: dict[str, Any] | None = manifest["identity"].get("around")
-            if kept is not None and manifest["settings"].get("around") in (where, _whole(where)):
-                return kept
-        raise
-
-
-def _found_centre(where: str, recipe: Recipe) -> dict[str, Any]:
-    """The configuration of a published name, or of a trial in a campaign's folder under any of its names."""
-    meanings = names_by_word()
-    if where in meanings:
-        if len(meanings[where]) > 1:
-            raise UserError(
-                f"--around {where}: stands for {len(meanings[where])} configurations; name one, such as"
-                f" {short_form(meanings[where][0])}"
-            )
-        family, found = published_by_name()[meanings[where][0]]
-        flat = FAMILIES.get(family).flat(FAMILIES.get(family).complete(found.parameters))
-        return recipe.config_of(family, flat, found.seed).to_flat()
-    folder, name = Path(where).parent, Path(where).name
-    if not folder.is_dir() or folder == Path():
-        raise UserError(f"--around {where}: is neither a published name nor DIR/TRIAL{suggest(where, meanings, '')}")
-    trials = {name: record for record in open_campaign(folder).records() for name in (record.name, *record.aliases)}
-    trials = {short_form(name): record for name, record in trials.items()} | trials
-    if name not in trials:
-        raise UserError(f"--around {where}: {folder} has no trial {name!r}{suggest(name, trials, '')}")
-    return dict(trials[name].config)
-
-
-def _whole(where: str) -> str:
-    """DIR/TRIAL as it can be read in any folder; a published name as it is."""
-    return where if where in names_by_word() else str(Path(where).resolve())
-
-
-def _title(where: str) -> str:
-    """What --around names in a few words, the same in whatever folder the search is called: RS3_bilstm_rs, study/RS-002."""
-    meanings = names_by_word()
-    return meanings[where][0] if where in meanings else "/".join(Path(where).resolve().parts[-2:])

@@ -31,7 +31,7 @@ def demo(
     if not (data / HDF5_NAME).exists():  # written last
         typer.echo(f"simulating lentiMPRA data into {data}", err=True)
         write_simulated(simulate(4000), data)
-    settings = Settings(data=data / HDF5_NAME, cagi5=data / "cagi5", out=out / "campaign", trials=trials, epochs=5)
+    settings = Settings(data=data / HDF5_NAME, cagi5=data / "cagi5", out=out / "campaign", trials=trials)
     _run(settings, answer=False)
     query.print_best(str(out / "campaign"), "all", as_json=False)
 
@@ -42,6 +42,14 @@ def search(
     families: Annotated[
         str | None,
         typer.Option(help="Method families, separated by commas.", autocompletion=options.completing(options.families)),
+    ] = None,
+    encoders: Annotated[
+        str | None,
+        typer.Option(
+            help="Encoders that every family is put on, separated by commas; study: each on those that the study had it on."
+            " [default: motif_cnn]",
+            autocompletion=options.completing(options.encoders),
+        ),
     ] = None,
     data: options.Data = None,
     cagi5: options.Cagi5 = None,
@@ -107,6 +115,7 @@ def search(
     flags = options.given(
         locals(),
         families=options.comma_separated(families),
+        encoders=options.comma_separated(encoders),
         set=options.assignments(set),
         objective=objective or None,
         use_case=options.all_of(use_case),

@@ -48,6 +48,13 @@ def families() -> Iterable[str]:
     return FAMILIES.names()
 
 
+def encoders() -> Iterable[str]:
+    """The names of all encoders, those of NRTUNE_PLUGINS among them."""
+    from nrtune.trainables.core.registry import Registry
+
+    return Registry("nrtune.trainables.encoders", "encoder", object).names()
+
+
 def schedulers() -> Iterable[str]:
     """The rules of early stopping, and none."""
     from nrtune.orchestrator.lifecycle.rules import RULES
@@ -114,7 +121,10 @@ Benchmark = Annotated[
     ),
 ]
 Out = Annotated[Path | None, typer.Option(help="The campaign's folder; the same again goes on with it.")]
-Epochs = Annotated[int | None, typer.Option(help="Epochs a trial. [default: the preset's]")]
+Epochs = Annotated[
+    int | None,
+    typer.Option(help="Epochs a trial. [default: 80 with preset study; with small 12 of a search, 4 of a study]"),
+]
 Preset = Annotated[
     str | None,
     typer.Option(help="Model size and budget: small or study. [default: small]", autocompletion=completing("preset")),

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -56,8 +57,8 @@ class Even:
 class Adaptive:
     """As many trials together as are wanted of all families, `least` for each, the others where they promise most.
 
-    ended: by fingerprint, the trials that have ended; it grows while the search runs. objective: what a trial is worth,
-    larger is better; of a search with several objectives the first.
+    more: what some families get at least, where that is more. ended: by fingerprint, the trials that have ended; it grows while
+    the search runs. objective: what a trial is worth, larger is better; of a search with several objectives the first.
     """
 
     def __init__(
@@ -66,9 +67,10 @@ class Adaptive:
         least: int,
         ended: Mapping[str, TrialRecord],
         objective: Callable[[TrialRecord], float | None],
+        more: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self.wanted, self.records, self.objective = wanted, ended, objective
-        self.least = {name: min(least, n) for name, n in wanted.items()}
+        self.least = {name: min(max(least, more.get(name, 0)), n) for name, n in wanted.items()}
         self.total = sum(wanted.values())
 
     def choose(self, families: Sequence[Proposer], started: Mapping[str, int]) -> Proposer | None:

@@ -20,7 +20,7 @@ from nrtune.analysis.store.records import FINISHED, PRUNED, Proposal, TrialRecor
 from nrtune.orchestrator.search.grid import Grid
 from nrtune.orchestrator.search.proposals import Evaluate, ObjectiveValues
 from nrtune.orchestrator.search.samplers import SamplerName, assign_generation, make_sampler
-from nrtune.search_spaces import Choice, Family, Float, Int, Value
+from nrtune.search_spaces import Choice, Family, Float, Int, Parameter, Value
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.randomness import derive_seed
 from nrtune.trainables.training.config import TrialConfig
@@ -78,6 +78,7 @@ class FamilyStudy:
     ) -> None:
         self.name, self.family, self.study, self.seed, self.sampler = name, family, study, seed, sampler
         self.make_config, self.fingerprint_of = make_config, fingerprint_of
+        self._names = optuna_names(family.space)
         # From its beginning after each restart: what was proposed of it is passed over.
         self._grid: Iterator[dict[str, Value]] | None = None
         if sampler == "grid":
@@ -190,13 +191,13 @@ class FamilyStudy:
         settled = {trial.user_attrs.get(PUBLISHED) for trial in trials if _SETTLED & trial.user_attrs.keys()}
         for published, values in self.family.starting_points():
             if published not in settled:
-                self.study.enqueue_trial(values, user_attrs={PUBLISHED: published})
+                self.study.enqueue_trial(self._known_as(values), user_attrs={PUBLISHED: published})
                 return True
         if self._grid is None:
             return True
         for values in self._grid:
             if self.fingerprint_of(self.make_config(self.family.flat(values))) not in taken:
-                self.study.enqueue_trial(values)
+                self.study.enqueue_trial(self._known_as(values))
                 return True
         return False
 
@@ -214,18 +215,23 @@ class FamilyStudy:
 
     def _suggest(self, trial: optuna.trial.Trial) -> dict[str, Any]:
         chosen: dict[str, Any] = dict(self.family.fixed)
-        for parameter in self.family.space:
+        for name, parameter in zip(self._names, self.family.space, strict=True):
             if not parameter.applies(chosen):
                 continue
             match parameter:
                 case Float():
-                    value: Any = trial.suggest_float(parameter.name, parameter.low, parameter.high, log=parameter.log)
+                    value: Any = trial.suggest_float(name, parameter.low, parameter.high, log=parameter.log)
                 case Int():
-                    value = trial.suggest_int(parameter.name, parameter.low, parameter.high, log=parameter.log)
+                    value = trial.suggest_int(name, parameter.low, parameter.high, log=parameter.log)
                 case Choice():
-                    value = trial.suggest_categorical(parameter.name, parameter.values)
+                    value = trial.suggest_categorical(name, parameter.values)
             chosen[parameter.name] = value
         return chosen
+
+    def _known_as(self, values: Mapping[str, Value]) -> dict[str, Value]:
+        """Values by Optuna's names; of a parameter that has several, Optuna takes the one that applies."""
+        named = zip(self._names, self.family.space, strict=True)
+        return {name: values[parameter.name] for name, parameter in named if parameter.name in values}
 
     def _again(self, frozen: FrozenTrial) -> Proposal:
         # Optuna has no public way to go on with a running trial; its own integrations use the id in this way too.
@@ -243,3 +249,24 @@ class FamilyStudy:
             published=attributes.get(PUBLISHED),
             aliases={},
         )
+
+
+def _range(parameter: Parameter) -> tuple[Value, ...]:
+    return parameter.values if isinstance(parameter, Choice) else (parameter.low, parameter.high, parameter.log)
+
+
+def optuna_names(space: Sequence[Parameter]) -> list[str]:
+    """What Optuna knows each parameter of a space by: it wants one range a name, and two encoders may each have a dropout.
+
+    The parameter's own name where all that share it have the same range, else with what it depends on.
+    """
+
+    def is_alike(one: Parameter, other: Parameter) -> bool:
+        return type(one) is type(other) and _range(one) == _range(other)
+
+    names = []
+    for parameter in space:
+        shared = all(is_alike(parameter, other) for other in space if other.name == parameter.name)
+        of = " ".join(str(value) for values in parameter.when.values() for value in values)
+        names.append(parameter.name if shared else f"{parameter.name} ({of})")
+    return names

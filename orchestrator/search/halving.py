@@ -32,14 +32,15 @@ ENTRY = 2 / 3
 """The share of the budget that the first two rounds may take; what is left tells the leaders apart from the baseline."""
 
 LEAST_BUDGET = 2 * LEAST
-"""Trainings that confirm one finalist against one baseline."""
+"""Trainings that confirm one finalist against one baseline; another baseline takes LEAST more."""
 
 
 class Contest(NamedTuple):
-    """A use case's finalists and baselines by name: finalists best first, the baseline that is never left out first."""
+    """A use case's finalists, best first, and its baselines by name, of which the `least` first are never left out."""
 
     finalists: tuple[str, ...]
     baselines: tuple[str, ...]
+    least: int = 1
 
 
 class Training(NamedTuple):
@@ -99,12 +100,12 @@ def decide(
 def entrants(contests: Mapping[str, Contest], budget: int) -> dict[str, Contest]:
     """Who enters: of each use case so many of the first finalists and baselines that the budget lasts for LEAST seeds.
 
-    First every use case gets a finalist and a baseline, as long as the whole budget allows it; then its other baselines;
-    then use case after use case gets a finalist more, within ENTRY of the budget.
+    First every use case gets a finalist and the baselines that are never left out, as long as the whole budget allows it; then
+    its other baselines; then use case after use case gets a finalist more, within ENTRY of the budget.
     """
     chosen: dict[str, Contest] = {}
-    for use_case, (finalists, baselines) in contests.items():
-        one = {**chosen, use_case: Contest(finalists[:1], baselines[:1])}
+    for use_case, (finalists, baselines, least) in contests.items():
+        one = {**chosen, use_case: Contest(finalists[:1], baselines[:least], least)}
         if finalists and baselines and _cost(one.values()) <= budget:
             chosen = one
     within = ENTRY * budget
@@ -114,7 +115,7 @@ def entrants(contests: Mapping[str, Contest], budget: int) -> dict[str, Contest]
     grows = True
     while grows:
         grows = False
-        for use_case, (finalists, _) in chosen.items():
+        for use_case, (finalists, *_) in chosen.items():
             wider = contests[use_case].finalists[: len(finalists) + 1]
             more = {**chosen, use_case: chosen[use_case]._replace(finalists=wider)}
             if len(wider) > len(finalists) and _cost(more.values()) <= within:

@@ -42,6 +42,7 @@ def _assumed(manifest: Mapping[str, Any]) -> dict[str, Any]:
     if identity.get("command") != "search":
         return assumed
     return assumed | {
+        "encoders": [],
         "scheduler": "asha",
         "grace_epochs": settings.get("grace_epochs"),
         "reduction_factor": settings.get("reduction_factor", 3.0),

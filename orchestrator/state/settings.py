@@ -13,7 +13,7 @@ from nrtune.analysis.store.records import MANIFEST, read_manifest
 from nrtune.trainables.core.errors import UserError, one_line, suggest
 
 PositiveInt = Annotated[int, Field(ge=1)]
-KEEP_ALL, AUTO, NONE = "all", "auto", "none"
+KEEP_ALL, AUTO, NONE, STUDY = "all", "auto", "none", "study"
 
 
 class RunSettings(BaseModel):
@@ -26,6 +26,8 @@ class RunSettings(BaseModel):
     """
 
     command: ClassVar[str]
+    epochs_of: ClassVar[Mapping[str, int]] = {}
+    """The epochs of presets, where they are not the study's."""
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     preset: str = "small"
@@ -77,6 +79,8 @@ class RunSettings(BaseModel):
 class Settings(RunSettings):
     """Everything a search is told.
 
+    encoders: what each family's trials have, but of families that are about an encoder of their own; study or none: those that
+    the study had each on.
     trials: of each family; with adaptive allocation so many a family on average, and `min_trials` of each at least.
     set: flat parameters of every trial, which the search then leaves alone. around: the configuration that the family
     ablation moves away from, a published name or DIR/TRIAL. objective: METRIC:max or METRIC:min, one or several; none: the
@@ -86,8 +90,10 @@ class Settings(RunSettings):
     """
 
     command: ClassVar[str] = "search"
+    epochs_of: ClassVar[Mapping[str, int]] = {"small": 12}
 
     families: tuple[str, ...] = ("baseline", "rank_stability", "distributional")
+    encoders: tuple[str, ...] = ("motif_cnn",)
     trials: PositiveInt = 10
     allocation: Literal["even", "adaptive"] = "adaptive"
     min_trials: PositiveInt = 3
@@ -103,6 +109,17 @@ class Settings(RunSettings):
     confirm: Annotated[float, Field(ge=0, lt=1)] = 0.4
     use_case: tuple[str, ...] = ()
     use_cases: Path | None = None
+
+    @property
+    def encoders_asked(self) -> tuple[str, ...]:
+        """The encoders that families are put on; one that is `set` is the only one. Empty: those of the study."""
+        given = self.set.get("encoder")
+        return self.encoders if given is None or not self.encoders else (str(given),)
+
+    @field_validator("encoders", mode="before")
+    @classmethod
+    def _study_is_none_of_them(cls, value: Any) -> Any:
+        return () if value == STUDY or (isinstance(value, list | tuple) and list(value) == [STUDY]) else value
 
     @field_validator("confirm", mode="before")
     @classmethod
@@ -139,7 +156,8 @@ S = TypeVar("S", bound=RunSettings)
 def load_settings(path: Path | None, overrides: Mapping[str, Any], model: type[S], *, as_flags: bool = True) -> S:
     """Read a settings file and lay the given flags over it; None means that a flag was not given.
 
-    With `resume`, what neither of them says is as the campaign in `out` was started with. as_flags: whether errors speak of
+    With `resume`, what neither of them says is as the campaign in `out` was started with; without it, what could not be chosen
+    when that one was. as_flags: whether errors speak of
     flags of the command line, or of keywords.
 
     Raises UserError, one sentence, for an unknown key or a wrong value.
@@ -147,11 +165,11 @@ def load_settings(path: Path | None, overrides: Mapping[str, Any], model: type[S
     values = {} if path is None else _read_yaml(path)
     given = {key: value for key, value in overrides.items() if value is not None}
     out = given.get("out", values.get("out"))
-    if given.get("resume", values.get("resume")) and out is not None and (Path(out) / MANIFEST).exists():
-        manifest = read_manifest(Path(out))
-        if (command := manifest["identity"]["command"]) != model.command:
+    if out is not None and (Path(out) / MANIFEST).exists():
+        manifest, resumed = read_manifest(Path(out)), given.get("resume", values.get("resume"))
+        if resumed and (command := manifest["identity"].get("command")) != model.command:
             raise UserError(f"{out}: is a {command}, not a {model.command}; go on with nrtune {command} --resume")
-        values = {**manifest["settings"], **values}
+        values = {**_before_encoders(manifest, model), **(manifest["settings"] if resumed else {}), **values}
     return _build(model, values, given, path, as_flags=as_flags)
 
 
@@ -165,9 +183,21 @@ def load_replication(folder: Path, flags: Mapping[str, Any], *, as_flags: bool =
         raise UserError(f"{folder}: is neither a search nor a study: its trials can't be trained again")
     shared = set(RunSettings.model_fields) - {"out", "resume", "time_budget"}
     stored = {key: value for key, value in manifest["settings"].items() if key in shared}
-    stored |= {"out": folder, "select_on": manifest["identity"]["select_on"]}
+    stored |= {
+        "out": folder,
+        "select_on": manifest["identity"]["select_on"],
+        "epochs": manifest["identity"].get("epochs"),
+    }
     given = {key: value for key, value in flags.items() if value is not None}
     return _build(ReplicateSettings, stored, given, folder / MANIFEST, as_flags=as_flags)
+
+
+def _before_encoders(manifest: Mapping[str, Any], model: type[RunSettings]) -> dict[str, Any]:
+    """What a search's settings don't tell that began when it had the study's encoders and its epochs."""
+    identity = manifest["identity"]
+    if model.command != Settings.command or "encoders" in identity:
+        return {}
+    return {"encoders": (), **({"epochs": identity["epochs"]} if "epochs" in identity else {})}
 
 
 def _build(

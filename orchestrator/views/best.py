@@ -16,6 +16,7 @@ from nrtune.analysis.report.summaries import (
     failed_sentence,
     selection_sentence,
     shown_of,
+    the_baseline,
     winner_record,
     winner_records,
     winners_sentence,
@@ -45,8 +46,8 @@ def best_table(comparisons: Comparisons) -> None:
         out.print(winners_sentence(comparisons, found))
         reasons = {comparison.why_not for comparison in found.values() if comparison.why_not}
         out.print(
-            "Δ: improvement over the baseline (+ is better), its interval, and p corrected for the number of candidates (Holm);"
-            " n.s.: how many others are not significantly different from the winner; –: not tested."
+            f"Δ: improvement over {the_baseline(comparisons)} (+ is better), its interval, and p corrected for the number of"
+            " candidates (Holm); n.s.: how many others are not significantly different from the winner; –: not tested."
             if told
             else f"No intervals: {'; '.join(sorted(reasons))}."
         )

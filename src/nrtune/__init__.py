@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nrtune.search_spaces import Float as Float
     from nrtune.search_spaces import Int as Int
     from nrtune.search_spaces import Published as Published
+    from nrtune.trainables.core.component import Range as Range
     from nrtune.trainables.core.component import param as param
     from nrtune.trainables.core.errors import UserError as UserError
     from nrtune.trainables.data.benchmarks import Benchmark as Benchmark
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from nrtune.trainables.encoders import Encoded as Encoded
     from nrtune.trainables.encoders import Encoder as Encoder
     from nrtune.trainables.encoders import EncoderModule as EncoderModule
+    from nrtune.trainables.encoders import LearningRate as LearningRate
     from nrtune.trainables.inference import load_model as load_model
     from nrtune.trainables.losses import Loss as Loss
     from nrtune.trainables.samplers import Sampler as Sampler
@@ -62,8 +64,10 @@ _MODULE_OF = {
     "Family": "search_spaces",
     "Float": "search_spaces",
     "Int": "search_spaces",
+    "LearningRate": "trainables.encoders",
     "Loss": "trainables.losses",
     "Published": "search_spaces",
+    "Range": "trainables.core.component",
     "ReplicateSettings": "orchestrator.state.settings",
     "Rule": "orchestrator.lifecycle.rules",
     "Sampler": "trainables.samplers",

@@ -60,7 +60,7 @@ def test_a_loss_in_one_new_file_is_used_from_the_command_line(
     assert code == 0, err
     (record,) = open_campaign(str(settings.out)).records()
     assert (record.config["loss"], record.config["loss.delta"]) == ("huber", 0.5)
-    assert record.published == "B1_baseline_mse (changed)"
+    assert record.published == "B1_baseline_mse (on motif_cnn) (changed)"
     assert record.metrics["test/spearman"]
 
 

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from nrtune.analysis.sources.published import LOSSES, PARAMETERS, SAMPLERS
-from nrtune.search_spaces import FAMILIES, SWITCH, Choice, Float, Int
-from nrtune.search_spaces.ablation import around
+from nrtune.orchestrator.search.encoders import encoder_space
+from nrtune.search_spaces import FAMILIES, SWITCH, Choice, Family, Float, Int, encoders_of, with_parameters
+from nrtune.search_spaces.ablation import around, on_encoder
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.losses import LOSSES as TRAINABLE_LOSSES
 from nrtune.trainables.samplers import SAMPLERS as TRAINABLE_SAMPLERS
@@ -32,6 +33,14 @@ ARCHITECTURES = {
 def build(family, values):
     parameters = family.flat(values)
     return TrialConfig.from_flat({**preset("small", parameters["encoder"]), **parameters})
+
+
+def with_encoders(name: str) -> Family:
+    """A family as a search has it that is asked for no other encoders than the study's."""
+    if name == "ablation":
+        return on_encoder(encoder_space("dream_rnn", "small"))
+    family = FAMILIES.get(name)
+    return with_parameters(family, [encoder_space(encoder, "small") for encoder in encoders_of(family)])
 
 
 def expected_of(row) -> dict[str, object]:
@@ -67,7 +76,7 @@ def test_published_configurations_can_be_built(name):
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_bound_of_the_space_can_be_built(name):
-    family = FAMILIES.get(name)
+    family = with_encoders(name)
     for parameter in family.searched():
         edges = parameter.values if isinstance(parameter, Choice) else (parameter.low, parameter.high)
         assert isinstance(parameter, Choice | Float | Int)
@@ -171,7 +180,7 @@ def test_an_ablation_moves_one_parameter_at_a_time():
 def test_an_ablation_around_a_configuration():
     centre = {**preset("small"), "loss": "noise_gated_mse", "loss.alpha": 0.07, "epochs": 3, "seed": 5}
     centre = TrialConfig.from_flat(centre).to_flat()
-    family = around("NG-007", centre, [FAMILIES.get(name) for name in FAMILIES])
+    family = around("NG-007", centre, map(with_encoders, FAMILIES))
     assert {p.name for p in family.space} == {
         "@swept", "loss.alpha", "loss.k", "lr", "weight_decay", "encoder.dropout"
     }  # fmt: skip
@@ -235,7 +244,7 @@ def test_parameters_outside_the_space_are_refused():
     ],
 )
 def test_a_parameter_that_not_every_trial_has_narrows_the_choices(name, fixed, choice, left, points):
-    family = FAMILIES.get(name).override(fixed)
+    family = with_encoders(name).override(fixed)
     (narrowed,) = (set(p.values) for p in family.space if p.name == choice)
     assert narrowed == left
     assert {point.partition("_")[0] for point, _ in family.starting_points()} == points
@@ -249,7 +258,7 @@ def test_a_parameter_that_not_every_trial_has_narrows_the_choices(name, fixed, c
 
 
 def test_what_fits_no_choice_is_left_to_the_trial_to_refuse():
-    family = FAMILIES.get("rank_stability").override({"encoder.dropout": 0.3, "encoder.vib_beta": 0.1})
+    family = with_encoders("rank_stability").override({"encoder.dropout": 0.3, "encoder.vib_beta": 0.1})
     with pytest.raises(UserError, match="encoder dream_rnn has no parameter 'vib_beta'"):
         build(family, family.complete({}))
 
@@ -267,7 +276,7 @@ def swept(family) -> set[str]:
 
 
 def test_an_ablation_does_not_sweep_what_is_fixed_or_absent():
-    usual = FAMILIES.get("ablation")
+    usual = with_encoders("ablation")
     assert swept(usual.override({"loss.alpha": 0.2})) == swept(usual) - {"loss.alpha"}
     factorized = usual.override({"encoder": "factorized"})
     assert swept(factorized) == swept(usual) - {"encoder.dropout"}

@@ -13,10 +13,12 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from nrtune.search_spaces import FAMILIES, SWITCH, Choice, Family, Float
+from nrtune.orchestrator.search.encoders import encoder_space
+from nrtune.search_spaces import FAMILIES, SWITCH, Choice, Family, Float, on_encoders
 from nrtune.trainables.core.randomness import derive_generator, derive_seed
 from nrtune.trainables.core.registry import PLUGIN_VARIABLE
 from nrtune.trainables.data.simulate import simulate
+from nrtune.trainables.encoders import ENCODERS
 from nrtune.trainables.training.config import TrialConfig, preset
 from nrtune.trainables.training.loop import Training
 from nrtune.trainables.training.training_data import TrainingData
@@ -67,7 +69,12 @@ def is_live(family: Family, parameter, data: TrainingData) -> bool:
     configs = []
     for value in values:
         flat = family.flat(family.complete(family.given_for(parameter) | {parameter.name: value}))
-        flat = {**preset("small", flat["encoder"]), **TINY[flat["encoder"]], "batch_size": 32, "epochs": EPOCHS} | flat
+        flat = {
+            **preset("small", flat["encoder"]),
+            **TINY.get(flat["encoder"], {}),
+            "batch_size": 32,
+            "epochs": EPOCHS,
+        } | flat
         configs.append(TrialConfig.from_flat(flat))
     runs = [numbers(config, data) for config in configs]
     apart: set[tuple[int, int]] = set()
@@ -90,6 +97,23 @@ def is_live(family: Family, parameter, data: TrainingData) -> bool:
 def test_every_searched_parameter_is_live(name, number, tiny_data):
     family = FAMILIES.get(name)
     assert is_live(family, family.searched()[number], tiny_data)
+
+
+SPACES = {name: encoder_space(name, "small") for name in ENCODERS}
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        pytest.param(name, number, id=f"{name}-{parameter.name}")
+        for name, space in SPACES.items()
+        for number, parameter in enumerate(space.parameters)
+    ],
+)
+def test_every_searched_parameter_of_an_encoder_is_live(name, number, tiny_data):
+    space = SPACES[name]
+    family = on_encoders(FAMILIES.get("baseline"), [space])
+    assert is_live(family, space.parameters[number], tiny_data)
 
 
 DEAD_LOSS = """

@@ -33,6 +33,7 @@ class DreamRNN(Encoder):
         "small": {"channels": 32, "lstm_units": 16, "pool": 4},
         "study": {"channels": 512, "lstm_units": 320, "pool": 1},
     }
+    lr: ClassVar[None] = None
     channels: int = param(512, low=2)
     lstm_units: int = param(320, low=1)
     pool: int = param(1, low=1)

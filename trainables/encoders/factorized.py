@@ -34,6 +34,7 @@ class Factorized(Encoder):
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Value]]] = {"small": {"channels": 32}, "study": {"channels": 128}}
+    lr: ClassVar[None] = None
     channels: int = param(128, low=1)
     vib_beta: float = param(0.0, low=0)
     gc_bins: int = param(0, low=0, high=100)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 
@@ -124,6 +125,54 @@ def test_a_comparison_is_read_off_the_predictions():
     assert found.table.loc[found.table["name"] == "BASE", ["rank", "probability_best", "p_holm"]].isna().all(axis=None)
     assert found.power is not None
     assert 0 < found.power.minimum_detectable() < 0.4
+
+
+def on_encoders(of: dict[str, str], asked: tuple[str, ...]) -> Stored:
+    """The same trials and trainings, each on the encoder given for it, of a search for these encoders."""
+    source = stored()
+    source.encoders = asked
+    for one in source.records():
+        one.config["encoder"] = of[one.name.partition("/")[0]]
+    return source
+
+
+def test_each_is_compared_to_the_baseline_on_its_encoder():
+    """Of two baselines `poor` is one, on another encoder than the winner; alone on it, its gain would be the encoder's."""
+    of = {"BASE": "plain", "good": "motifs", "also good": "plain", "poor": "motifs"}
+    source = on_encoders(of, ("plain", "motifs"))
+    records = [dataclasses.replace(one, proposal=one.proposal._replace(family="baseline"))
+               if one.name.startswith("poor") else one for one in source.records()]  # fmt: skip
+    both = Stored(source.of, records)
+    both.encoders = source.encoders
+    found = Comparisons(both, how=HOW).compare("overall")
+    value = {name: found.of(name)["value"] for name in OF}
+    assert value["good"] > value["also good"] > value["BASE"] > value["poor"]
+    assert (found.winner.trial, found.winner.baseline, found.not_tested) == ("good", "poor", "")
+    for name, baseline in {"good": "poor", "also good": "BASE", "BASE": "BASE", "poor": "poor"}.items():
+        row = found.of(name)
+        assert row["baseline"] == baseline
+        assert row["improvement"] == pytest.approx(value[name] - value[baseline])
+        assert row["improvement_low"] <= row["improvement"] <= row["improvement_high"]
+
+
+def test_nothing_is_tested_without_a_baseline_on_the_winners_encoder():
+    of = {"BASE": "plain", "good": "motifs", "also good": "plain", "poor": "motifs"}
+    comparisons = Comparisons(on_encoders(of, ("plain", "motifs")), how=HOW)
+    found = comparisons.compare("overall")
+    assert (found.winner.trial, found.winner.baseline) == ("good", "BASE")
+    assert found.not_tested == "no baseline on its encoder motifs has finished"
+    verdict = verdict_of(comparisons, found)
+    assert verdict.against_baseline == "not tested: no baseline on its encoder motifs has finished"
+    assert (verdict.recommendation, verdict.recommended_trial) == (f"none: {found.not_tested}", None)
+    assert verdict.p_adjusted is None
+    # In a study, and for a family that is about its encoder, the encoder is a part of what is compared.
+    assert Comparisons(on_encoders(of, ()), how=HOW).compare("overall").not_tested == ""
+    own = on_encoders(of, ("plain",))
+    records = [dataclasses.replace(one, proposal=one.proposal._replace(family="factorized"))
+               if one.name.startswith("good") else one for one in own.records()]  # fmt: skip
+    about_it = Stored(own.of, records)
+    about_it.encoders = own.encoders
+    assert Comparisons(about_it, how=HOW).compare("overall").not_tested == ""
 
 
 def test_the_interval_across_elements_is_students_t_over_them(monkeypatch):

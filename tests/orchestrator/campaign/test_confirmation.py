@@ -83,8 +83,9 @@ class Campaign:
         settings = self.settings.model_copy(update={"confirm": 0.5, **change})
         return Confirmation(settings, "val", self.data, USE_CASES, ledger or self.ledger)
 
-    def end(self, name: str, value: float, number: int, **fields) -> None:
-        config = TrialConfig.from_flat({**TrialConfig().to_flat(), "lr": 1e-3 * (number + 1), "seed": 0})
+    def end(self, name: str, value: float, number: int, encoder: str = "dream_rnn", **fields) -> None:
+        of = {"encoder": encoder} if encoder != "dream_rnn" else TrialConfig().to_flat()
+        config = TrialConfig.from_flat({**of, "lr": 1e-3 * (number + 1), "seed": 0})
         family = "baseline" if name.startswith("BASE") else "mse"
         given = {"name": name, "family": family, "number": number, "config": config.to_flat(),
                  "metrics": {VAL: value, TEST: -value}, "published": "B1" if name == "BASE-001" else None}  # fmt: skip
@@ -144,6 +145,32 @@ def test_a_better_baseline_of_the_searchs_own_is_confirmed_too(campaign):
     confirmation = campaign.confirmation(trials=7)
     confirmation.begin(cut_short=False)
     assert {proposal.replicate_of for proposal in confirmation.wanted()} == {"BASE-001", "BASE-002", "M-001"}
+
+
+def test_the_baseline_on_each_encoder_is_confirmed(campaign):
+    for number, (name, value, encoder) in enumerate((("BASE-001", 0.0, "dream_rnn"), ("BASE-002", 0.2, "factorized"),
+                                                     ("M-001", 0.9, "factorized"), ("M-002", 0.8, "dream_rnn"))):  # fmt: skip
+        campaign.end(name, value, number, encoder, published="B1" if name.startswith("BASE") else None)
+    confirmation = campaign.confirmation(trials=8)
+    first = [f"{name}/s{seed}" for name in ("BASE-001", "BASE-002") for seed in (1, 2, 3)]
+    assert [proposal.name for proposal in confirmation.of_baseline()] == first
+    confirmation.begin(cut_short=False)
+    values = {"BASE-001": [0.0] * 10, "BASE-002": [0.2] * 10, "M-001": [0.5] * 10, "M-002": [0.6] * 10}
+    order = campaign.train(confirmation, values)
+    assert order[:8] == [*first, "M-001/s1", "M-002/s1"]
+    assert confirmation.confirmed() == ["in_distribution"]
+    assert {name.partition("/")[0] for name in order[8:]} == {"M-002", "BASE-001", "BASE-002"}
+
+
+def test_what_confirms_takes_a_baseline_on_each_encoder():
+    settings = Settings(
+        families=("baseline", "distributional"), trials=6, confirm=0.4, encoders=("a", "b"), out=Path("out")
+    )
+    assert "8 trainings can't give 3 fresh seeds to a finalist and to the baseline on each of 2 encoders" in str(
+        why_not(settings, "val")
+    )
+    assert why_not(settings.model_copy(update={"encoders": ("a",)}), "val") is None
+    assert why_not(settings.model_copy(update={"trials": 7}), "val") is None
 
 
 def test_what_can_not_be_confirmed_is_said(campaign):

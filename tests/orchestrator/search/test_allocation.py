@@ -84,6 +84,11 @@ def test_all_is_handed_out_and_what_a_closed_family_leaves_goes_to_the_others():
     assert allocation.left(Counter(a=10, c=2), "abc") == 0
 
 
+def test_a_family_may_have_a_minimum_of_its_own():
+    allocation = Adaptive({"a": 10, "b": 3}, 2, {}, lambda one: None, {"a": 4, "b": 5, "c": 9})
+    assert allocation.least == {"a": 4, "b": 3}
+
+
 def test_nothing_known_is_no_error():
     assert adaptive({}).choose(FAMILIES, Counter()).name == "a"
     constant = adaptive({"a": [0.2, 0.2], "b": [0.1, 0.1], "c": [0.1, 0.1]})

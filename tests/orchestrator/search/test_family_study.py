@@ -8,7 +8,7 @@ from trial_records import record
 
 from nrtune.orchestrator.search.family_study import FamilyStudy
 from nrtune.orchestrator.search.optuna_storage import open_storage, open_study
-from nrtune.search_spaces import FAMILIES, SWITCH
+from nrtune.search_spaces import FAMILIES, SWITCH, Choice, EncoderSpace, Float, on_encoders
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.training.config import TrialConfig, preset
 
@@ -189,3 +189,33 @@ def test_a_study_of_another_campaign_is_refused(tmp_path):
     open_family(tmp_path)
     with pytest.raises(UserError, match="belongs to another campaign"):
         open_study(open_storage(tmp_path, None), "rank_stability", "other")
+
+
+def test_encoders_whose_parameters_share_a_name_have_each_its_own_range(tmp_path):
+    """Optuna refuses a name with two sets of values; a trial has the plain name."""
+    spaces = [
+        EncoderSpace(name="dream_rnn", parameters=(Choice(name="encoder.channels", values=(4, 8), default=8),)),
+        EncoderSpace(
+            name="factorized",
+            parameters=(Choice(name="encoder.channels", values=(2, 3, 5), default=3),),
+            lr=Float(name="lr", low=0.003, high=0.02, default=0.01, log=True),
+        ),
+    ]
+    opened = on_encoders(FAMILIES.get("baseline"), spaces)
+    study = open_study(open_storage(tmp_path, None), "baseline", "id")
+    family = FamilyStudy("baseline", opened, study, make_config, lambda config: config.fingerprint(), seed=0)
+    known: set[str] = set()
+    configs = []
+    for _ in range(16):  # beyond the starting points and the random trials
+        proposal = family.propose(known)
+        known.add(proposal.fingerprint)
+        configs.append(proposal.config)
+        family.tell(record(proposal.fingerprint, number=proposal.number), 0.1)
+    assert [(of["encoder"], of["encoder.channels"], of["lr"]) for of in configs[:2]] == [
+        ("dream_rnn", 8, 0.005),
+        ("factorized", 3, 0.01),
+    ]
+    assert {of["encoder"] for of in configs[2:]} == {"dream_rnn", "factorized"}
+    for of in configs:
+        assert of["encoder.channels"] in ((4, 8) if of["encoder"] == "dream_rnn" else (2, 3, 5))
+        assert of["encoder"] == "dream_rnn" or of["lr"] >= 0.003

@@ -187,6 +187,9 @@ def test_finalists_of_several_use_cases_are_trained_once():
 
 def test_another_baseline_enters_before_further_finalists():
     contests = {"a": Contest(names(9), ("B1", "B2"))}
+    both = {"a": Contest(names(9), ("B1", "B2"), least=2)}
+    assert entrants(both, 9) == {"a": Contest(names(1), ("B1", "B2"), least=2)}  # 6 + 1 + 2, whatever their share
+    assert entrants(both, 8) == {}
     assert entrants(contests, 12) == {"a": Contest(names(2), ("B1",))}  # at most 8: 3 + 2 + 2·1, another 3 are too many
     assert entrants(contests, 14) == {"a": Contest(names(1), ("B1", "B2"))}  # at most 9: 6 + 1 + 2·1
     assert entrants(contests, 30) == {"a": Contest(names(6), ("B1", "B2"))}  # at most 20: 6 + 6 + 2·3, not 6 + 7 + 2·4

@@ -15,6 +15,7 @@ from in_process import run
 from nrtune.analysis.store.records import FORMAT, TrialRecord
 from nrtune.orchestrator.campaign.plan import Plan
 from nrtune.orchestrator.campaign.prepare import prepare
+from nrtune.orchestrator.campaign.recipe import recipe_of
 from nrtune.orchestrator.campaign.study import chosen_names
 from nrtune.orchestrator.cli import campaigns, options
 from nrtune.orchestrator.state.ledger import open_ledger
@@ -28,7 +29,7 @@ from nrtune.orchestrator.state.settings import (
 )
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.registry import PLUGIN_VARIABLE
-from nrtune.trainables.training.config import TrialConfig, preset
+from nrtune.trainables.training.config import PRESETS, TrialConfig, preset
 
 
 @pytest.fixture
@@ -57,6 +58,9 @@ def flags(options: dict[str, object]) -> list[object]:
         ({"families": "rank_stabilty"}, "unknown family 'rank_stabilty'; did you mean 'rank_stability'?"),
         ({"families": "baseline,baseline"}, "names one family twice"),
         ({"families": ","}, "--families is empty"),
+        ({"encoders": "motif_cn"}, "unknown encoder 'motif_cn'; did you mean 'motif_cnn'?"),
+        ({"encoders": "motif_cnn,motif_cnn"}, "--encoders names one encoder twice"),
+        ({"encoders": "motif_cnn,dream_rnn"}, "--trials 1 is too few: the baseline is trained on each of 2 encoders"),
         ({"trials": 0}, "--trials: input should be greater than or equal to 1, not 0"),
         ({"epochs": -1}, "--epochs: input should be greater than or equal to 1"),
         ({"preset": "smal"}, "unknown preset 'smal'; did you mean 'small'?"),
@@ -140,12 +144,12 @@ def test_objectives_are_what_the_data_define(good, monkeypatch, capsys, tmp_path
 
 def test_a_search_of_before_was_asha_and_tpe(good):
     """A campaign whose manifest does not tell goes on with what it had, and is refused anything else."""
-    search = prepare(load_settings(None, good | {"families": ("baseline",)}, Settings))
+    search = prepare(load_settings(None, good | {"families": ("baseline",), "encoders": ()}, Settings))
     told = search.identity()
     old = {
         key: value
         for key, value in told.items()
-        if key not in ("scheduler", "sampler", "objective", "tracker", "grace_epochs", "reduction_factor")
+        if key not in ("encoders", "scheduler", "sampler", "objective", "tracker", "grace_epochs", "reduction_factor")
     }
     open_ledger(search.folder, "out", old, search.about(), must_exist=False).close()
     open_ledger(search.folder, "out", told, {}, must_exist=True).close()
@@ -155,9 +159,48 @@ def test_a_search_of_before_was_asha_and_tpe(good):
         ("reduction_factor", 2.0),
         ("sampler", "grid"),
         ("objective", ["val/spearman:max"]),
+        ("encoders", ["motif_cnn"]),
     ):
         with pytest.raises(UserError, match=f"holds a campaign with {key} .* the same {key}"):
             open_ledger(search.folder, "out", told | {key: value}, {}, must_exist=True)
+
+
+def test_a_search_of_before_goes_on_with_the_studys_encoders_and_its_epochs(good):
+    """Whether it is resumed, or the same command is given again; what is asked for now is another campaign."""
+    search = prepare(
+        load_settings(None, good | {"families": ("baseline",), "encoders": "study", "epochs": 4}, Settings)
+    )
+    old = {key: value for key, value in search.identity().items() if key != "encoders"}
+    about = search.about()
+    for key in ("encoders", "epochs"):
+        del about["settings"][key]
+    open_ledger(search.folder, "out", old, about, must_exist=False).close()
+    for how in ({"resume": True}, {}):
+        again = prepare(load_settings(None, good | {"families": ("baseline",)} | how, Settings))
+        assert (again.settings.encoders, again.epochs) == ((), 4)
+        open_ledger(search.folder, "out", again.identity(), {}, must_exist=True).close()
+    other = prepare(load_settings(None, good | {"families": ("baseline",), "encoders": ("motif_cnn",)}, Settings))
+    with pytest.raises(UserError, match=r"holds a campaign with encoders \[\], not \[\"motif_cnn\"\]"):
+        open_ledger(search.folder, "out", other.identity(), {}, must_exist=True)
+    assert load_replication(search.folder, {}).epochs == 4
+
+
+def test_what_families_are_on_is_said(good):
+    def notes(**change):
+        return prepare(load_settings(None, good | {"families": ("baseline", "factorized")} | change, Settings)).notes()
+
+    assert "families are on motif_cnn (--encoders); factorized keeps its own" in notes()
+    assert "families are on motif_cnn and dream_rnn (--encoders)" in notes(
+        families=("baseline",), encoders=("motif_cnn", "dream_rnn"), trials=2
+    )
+    assert not any("--encoders" in note for note in notes(encoders="study"))
+
+
+def test_a_small_search_has_three_times_the_epochs_of_a_small_study(good):
+    assert recipe_of(Settings()).epochs == 12
+    assert recipe_of(StudySettings()).epochs == PRESETS["small"]["epochs"] == 4
+    assert recipe_of(Settings(preset="study")).epochs == recipe_of(StudySettings(preset="study")).epochs == 80
+    assert Settings(encoders="study").encoders == Settings(encoders=["study"]).encoders == ()
 
 
 def test_a_search_says_how_large_its_grids_are(good):
@@ -167,7 +210,9 @@ def test_a_search_says_how_large_its_grids_are(good):
         "scheduler": "none",
         "confirm": "none",
     }
-    search = prepare(load_settings(None, chosen, Settings))
+    search = prepare(load_settings(None, chosen | {"encoders": ("dream_rnn",)}, Settings))
+    assert search.notes()[-1] == "configurations of the grid, 3 values a number: 27 of baseline, 81 of rank_stability"
+    search = prepare(load_settings(None, chosen | {"encoders": ()}, Settings))
     assert search.notes()[-1] == "configurations of the grid, 3 values a number: 27 of baseline, 405 of rank_stability"
     assert search.early_stopping is None
 
@@ -344,7 +389,7 @@ def test_bad_input_to_the_study(change, message, good, monkeypatch, capsys, tmp_
         ({"set": "loss.k=[1]"}, "--set: loss.k should be a text, a number, true or false, not [1]"),
         (
             {"set": "encoder.gc_weight=3", "families": "factorized,baseline"},
-            "encoder dream_rnn has no parameter 'gc_weight'",
+            "encoder motif_cnn has no parameter 'gc_weight'",
         ),
         ({"set": "epochs=3"}, "--set epochs: belongs to the whole campaign; give --epochs"),
         ({"around": "NG1_noise_gated"}, "is for the family ablation; add it to --families"),
