@@ -30,8 +30,15 @@ def register(
 
 @app.command()
 def predict(
-    folder: options.Folder,
-    use_case: Annotated[str, options.use_case_option("The use case whose winner predicts.")] = "overall",
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR|FILE", help="The campaign's folder; or a file of nrtune ensemble --save, or a trial's best.pt."
+        ),
+    ],
+    use_case: Annotated[
+        str | None, options.use_case_option("The use case whose winner predicts. [default: overall]")
+    ] = None,
     vcf: Annotated[Path | None, typer.Option(help="Variants: a VCF, plain or bgzipped.")] = None,
     fasta: Annotated[Path | None, typer.Option(help="The genome that they are on: FASTA, plain or bgzipped.")] = None,
     fasta_sequences: Annotated[
@@ -57,19 +64,20 @@ def predict(
     select_on: options.CampaignSelectOn = None,
     use_cases: options.UseCases = None,
 ) -> None:
-    """Predict effects of the variants of a VCF, or the activity of sequences, with a use case's winner.
+    """Predict effects of the variants of a VCF, or the activity of sequences, with a use case's winner or a file's model.
 
     An effect is log2(RNA/DNA) with the alternative less that with the reference, each in a window with the variant in the
     middle. A model's own output is brought to that scale by the affine map that fits its validation data. After
     `nrtune replicate` an effect is the mean over the winner's replicates, with a 95 % interval of their spread; so with
-    --ensemble over the trials. Alleles that can't be predicted are counted, by reason.
+    --ensemble over the trials, and of a file of `nrtune ensemble --save` over its members. Alleles that can't be
+    predicted are counted, by reason.
     """
     from nrtune.orchestrator.inference.predict import check_options, run_sequences, run_vcf
     from nrtune.orchestrator.inference.predictor import predictor_of
 
     check_options(vcf, fasta, fasta_sequences, out)
     predictor = predictor_of(
-        folder,
+        source,
         use_case,
         trial=trial,
         ensemble=ensemble,
