@@ -127,8 +127,10 @@ def predictor_of(
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: no GPU is to be had here; leave it out, or give cpu")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    options = {"--use-case": use_case, "--trial": trial, "--ensemble": ensemble, "--select-on": select_on}
     if source.is_file():
+        own = None if use_cases is USE_CASES else use_cases
+        options = {"--use-case": use_case, "--trial": trial, "--ensemble": ensemble, "--select-on": select_on,
+                   "--use-cases": own}  # fmt: skip
         if chosen := next((name for name, value in options.items() if value is not None), None):
             raise UserError(f"{source}: is one model; {chosen} chooses from a campaign's folder, leave it out")
         found = _of_file(source, device)
@@ -146,7 +148,7 @@ def _of_file(path: Path, device: str) -> Predictor:
     if isinstance(model, SequenceModel):
         names, campaign, what, about = [model.fingerprint], "", f"checkpoint {path.name}", {}
     else:
-        about = dict(model.about)
+        about = {key: value for key, value in model.about.items() if key not in ("metrics", "intervals")}
         campaign = about["campaign"]
         names, what = [member["name"] for member in about["members"]], f"{path.name}, {about['what']}"
     return Predictor(campaign=campaign, what=what, trials=tuple(names), models=model.members, ensemble=about)

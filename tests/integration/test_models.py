@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import in_process
 import numpy as np
-import pandas as pd
 import pytest
+from elsewhere import predict_elsewhere
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus
 from typer.testing import CliRunner
@@ -27,18 +25,6 @@ from nrtune.orchestrator.state.settings import Settings
 from nrtune.orchestrator.tracking.models import CALIBRATED, OUTPUT_TAG, UNCALIBRATED
 from nrtune.trainables.data.sequences import to_text
 from nrtune.trainables.data.simulate import HDF5_NAME
-
-ELSEWHERE = """
-import importlib.util, json, os, sys
-sys.path.append(os.environ["PACKAGES"])  # without its .pth files, by which nrtune's checkout would be found
-assert importlib.util.find_spec("nrtune") is None
-uri, models, sequences, raw = json.load(sys.stdin)
-import mlflow, pandas
-mlflow.set_tracking_uri(uri)
-frame = pandas.DataFrame({"sequence": sequences})
-loaded = [mlflow.pyfunc.load_model(model) for model in models]
-print(json.dumps([model.predict(frame, params={"raw": raw}).to_dict("list") for model in loaded]))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -67,25 +53,6 @@ def client(campaign: Path) -> MlflowClient:
 def sequences(learnable_folder: Path) -> list[str]:
     dataset = read_dataset(learnable_folder / HDF5_NAME)
     return [to_text(row) for row in dataset.tokens[:5]]
-
-
-def predict_elsewhere(
-    uri: str, models: list[str], sequences: list[str], *python: object, raw: bool = False
-) -> list[pd.DataFrame]:
-    """In a process, and a folder, that know nothing of nrtune."""
-    packages = "" if python else sysconfig.get_paths()["purelib"]
-    done = subprocess.run(
-        [*(python or (sys.executable, "-S")), "-c", ELSEWHERE],
-        input=json.dumps([uri, models, sequences, raw]),
-        env={"PATH": os.environ["PATH"], "PACKAGES": packages, "HOME": os.environ["HOME"]},
-        capture_output=True,
-        text=True,
-        cwd="/",
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Warning" not in done.stderr
-    return [pd.DataFrame(found) for found in json.loads(done.stdout)]
 
 
 def test_each_trial_has_a_model_that_predicts_without_nrtune(campaign, client, sequences):
