@@ -92,6 +92,9 @@ def best(
     as_settings: Annotated[
         bool, typer.Option("--as-settings", help="A settings file that trains the use case's winner again.")
     ] = False,
+    trial: Annotated[
+        str | None, typer.Option(help="With --as-settings: this trial instead, on the campaign's own data.")
+    ] = None,
     pareto: Annotated[
         bool,
         typer.Option("--pareto", help="The trials that no other beats in all objectives, the search's or those given."),
@@ -102,6 +105,13 @@ def best(
     ] = None,
 ) -> None:
     """Name the best trial for each use case, and what is significant."""
+    if trial is not None:
+        if not as_settings or pareto or use_case != "all":
+            raise UserError(f"--trial {trial}: is for --as-settings, in place of a --use-case")
+        from nrtune.orchestrator.views.best import trial_settings
+
+        typer.echo(trial_settings(source, trial), nl=False)
+        return
     if pareto:
         if use_case != "all" or select_on is not None or use_cases is not None:
             raise UserError("--pareto goes by objectives; leave --use-case, --use-cases and --select-on out")
@@ -114,8 +124,8 @@ def best(
             raise UserError("--as-settings is of one winner; name its --use-case")
         from nrtune.analysis.campaign import FlatConfig
 
-        trial = comparisons_of(source, select_on, use_cases).find(use_case)
-        typer.echo(FlatConfig(trial.family, trial.config).to_yaml(), nl=False)
+        winner = comparisons_of(source, select_on, use_cases).find(use_case)
+        typer.echo(FlatConfig(winner.family, winner.config).to_yaml(), nl=False)
         return
     print_best(source, use_case, as_json=json, select_on=select_on, own=use_cases)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +18,7 @@ from nrtune.analysis.selection.winners import finalists
 from nrtune.analysis.sources.open import open_folder
 from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.uncertainty.comparison import Comparisons
-from nrtune.analysis.wording import listed
+from nrtune.analysis.wording import not_kept
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.files import BEST
 from nrtune.trainables.data.sequences import reverse_complement
@@ -191,8 +190,6 @@ def checkpoints_of(campaign: CampaignFolder, names: Sequence[str]) -> dict[str, 
             raise UserError(f"{campaign.folder}: has no trial {name}{suggest(name, fingerprints, '')}")
         if (path := campaign.file(fingerprints[name], BEST)) is not None:
             found[name] = path
-    if lost := [name for name in names if name not in found]:
-        keep = " ".join(f"--keep {shlex.quote(name)}" for name in lost)
-        of = f"the checkpoint{'s' * (len(lost) > 1)} of {listed(lost)} {'was' if len(lost) == 1 else 'were'}"
-        raise UserError(f"{campaign.folder}: {of} not kept; search again with {keep}")
+    if lost := {name: fingerprints[name] for name in names if name not in found}:
+        raise UserError(not_kept(campaign.folder, lost))
     return found

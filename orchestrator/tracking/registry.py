@@ -16,7 +16,7 @@ from nrtune.analysis.sources.trials import CampaignFolder, Trials
 from nrtune.analysis.uncertainty.compared import Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.verdict import verdict_of
-from nrtune.analysis.wording import number
+from nrtune.analysis.wording import not_kept, number
 from nrtune.orchestrator.state.locations import tracking_uri
 from nrtune.orchestrator.tracking.models import (
     CALIBRATED,
@@ -48,9 +48,7 @@ def register(comparisons: Comparisons, use_case: str, name: str) -> str:
         model_uri = logged_model(client, run.info.experiment_id, run.info.run_id)
         if model_uri is None:
             if best.checkpoint is None:
-                raise UserError(
-                    f"{campaign.folder}: the checkpoint of {best.name} was not kept; search again with --keep {best.name}"
-                )
+                raise UserError(not_kept(campaign.folder, {best.name: best.fingerprint}))
             length = campaign.manifest["data"]["length"]
             model_uri = log_model(client, uri, run.info.run_id, best.checkpoint, length)
         output = output_of(client, model_uri)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Console
 
+from nrtune.analysis.campaign import FlatConfig
 from nrtune.analysis.report.summaries import (
     barred_sentence,
     baseline_sentence,
@@ -21,13 +22,16 @@ from nrtune.analysis.report.summaries import (
     winners_sentence,
 )
 from nrtune.analysis.selection.use_cases import UseCase
+from nrtune.analysis.sources.open import open_folder
 from nrtune.analysis.uncertainty.compared import SAME, Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.early_stopping import agreements
 from nrtune.analysis.uncertainty.ensemble import COVERS, Ensemble, EnsembleComparison
 from nrtune.analysis.uncertainty.verdict import Verdict, replicate_first, verdict_of
 from nrtune.analysis.wording import count, listed, p_value, phrase, short_name
+from nrtune.orchestrator.state.settings import ON_WHAT
 from nrtune.orchestrator.views.tables import cell, print_table
+from nrtune.trainables.core.errors import UserError, suggest
 
 
 def best_table(comparisons: Comparisons) -> None:
@@ -220,6 +224,17 @@ def best_json(comparisons: Comparisons, use_case: str) -> str:
     if use_case != "all":
         return json.dumps(winner_record(comparisons, comparisons.compare(use_case)), indent=1)
     return json.dumps(winner_records(comparisons), indent=1)
+
+
+def trial_settings(folder: str, name: str) -> str:
+    """A settings file that trains a trial of a campaign's folder again, on the campaign's data. Raises UserError."""
+    campaign = open_folder(folder)
+    records = {known: record for record in campaign.records() for known in (record.name, *record.aliases)}
+    if name not in records:
+        raise UserError(f"{folder}: has no trial {name}{suggest(name, records, '')}")
+    settings = campaign.manifest.get("settings", {})
+    data = {key: settings[key] for key in ON_WHAT if settings.get(key)}
+    return FlatConfig(records[name].family, records[name].config).to_yaml(**data)
 
 
 def ensemble_table(comparison: EnsembleComparison, *, everything: bool) -> None:

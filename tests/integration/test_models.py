@@ -10,6 +10,7 @@ from pathlib import Path
 import in_process
 import numpy as np
 import pytest
+from campaign_records import copied
 from elsewhere import predict_elsewhere
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus
@@ -21,7 +22,7 @@ from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.campaign.run import run_campaign
 from nrtune.orchestrator.cli.main import app
 from nrtune.orchestrator.state.locations import default_uri
-from nrtune.orchestrator.state.settings import Settings
+from nrtune.orchestrator.state.settings import Settings, load_settings
 from nrtune.orchestrator.tracking.models import CALIBRATED, OUTPUT_TAG, UNCALIBRATED
 from nrtune.trainables.data.sequences import to_text
 from nrtune.trainables.data.simulate import HDF5_NAME
@@ -155,6 +156,29 @@ def test_a_model_that_was_logged_before_models_were_calibrated_is_said_to_be_one
     assert " ".join(told.split()).endswith(f"It predicts {UNCALIBRATED}.")
     assert version.description.endswith(f"It predicts {UNCALIBRATED}.")
     assert version.tags["output"] == UNCALIBRATED
+
+
+def test_a_checkpoint_that_was_not_kept_is_trained_again(campaign, sequences, tmp_path, monkeypatch, capsys):
+    """By the command that is said: bitwise the same network, back in its place."""
+    monkeypatch.chdir(tmp_path)
+    copy = copied(campaign, tmp_path / "copy")
+    name = json.loads(run("best", campaign, "--use-case", "in_distribution", "--json"))["trial"]
+    (path,) = (copy / "trials" / record.fingerprint for record in open_campaign(copy).records() if record.name == name)
+    before = load_model(path).predict(sequences).mean
+    (path / "best.pt").unlink()
+    Path("some.fa").write_text(f">s\n{sequences[0]}\n")
+    code, _, err = in_process.run(monkeypatch, capsys, "predict", copy, "--trial", name, "--fasta-sequences", "some.fa")
+    assert code == 2
+    best, search, put_back = err.strip().partition("this trains it again: ")[2].split(" && ")
+    command, _, file = best.partition(" > ")
+    Path(file).write_text(run(*command.split()[1:]))
+    settings = load_settings(
+        Path(search.split()[2]), {"out": Path(search.split()[-1]), "confirm": "none", "max_concurrent": 1}
+    )
+    assert search.split()[3:6] == ["--confirm", "none", "--out"]
+    assert run_campaign(prepare(settings)).state == "finished"
+    subprocess.run(put_back, shell=True, check=True)
+    assert load_model(path).predict(sequences).mean.tolist() == before.tolist()
 
 
 def test_the_report_is_on_the_campaigns_run(campaign, client, few_figures):

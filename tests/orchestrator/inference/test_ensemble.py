@@ -291,10 +291,14 @@ def test_members_whose_checkpoints_went_are_named(saved, copy, tmp_path, monkeyp
     for name in FAMILIES:
         (copy / "trials" / alone(saved, name).name / BEST).unlink()
     (other,) = FAMILIES.keys() - {saved.winner}
-    said = f"the checkpoints of {saved.winner} and {other} were not kept; search again with --keep {saved.winner} --keep {other}"
-    assert said in refused(copy, tmp_path, monkeypatch, capsys, "--top", 2)
-    said = f"the checkpoint of {saved.winner} was not kept; search again with --keep {saved.winner}\n"
-    assert refused(copy, tmp_path, monkeypatch, capsys, "--replicates").endswith(said)
+    said = refused(copy, tmp_path, monkeypatch, capsys, "--top", 2)
+    assert (
+        f"the checkpoints of {saved.winner} and {other} were not kept; this trains {saved.winner} again, and so the others"
+        in said
+    )
+    assert f": nrtune best {copy} --trial {saved.winner} --as-settings > {saved.winner}.yaml && nrtune search " in said
+    said = refused(copy, tmp_path, monkeypatch, capsys, "--replicates")
+    assert f"the checkpoint of {saved.winner} was not kept; this trains it again: nrtune best " in said
 
 
 def test_checkpoints_that_can_not_be_members(saved, copy, tmp_path, monkeypatch, capsys):
