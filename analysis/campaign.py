@@ -56,14 +56,18 @@ class FlatConfig(dict[str, Any]):
         super().__init__(config)
         self.family = family
 
-    def to_yaml(self) -> str:
-        """A settings file for `nrtune search` that trains this configuration again, with its seed, on whatever data are given."""
+    def to_yaml(self, **data: Any) -> str:
+        """A settings file for `nrtune search` that trains this configuration again, with its seed, on whatever data are given.
+
+        data: settings of the file that say which, such as data="lentiMPRA.h5"; none for those of the command.
+        """
         settings = {
             "families": [self.family],
             "trials": 1,
             **{name: self[name] for name in BUDGET if name in self},
             "scheduler": "none",
             "set": {name: value for name, value in self.items() if name not in BUDGET},
+            **data,
         }
         return str(yaml.safe_dump(settings, sort_keys=False))
 

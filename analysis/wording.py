@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from nrtune.trainables.data.benchmarks import BENCHMARKS
 
@@ -96,6 +96,20 @@ def replicate_command(
     for name in use_cases:
         words += ["--use-case", name]
     return shlex.join(words)
+
+
+def not_kept(folder: object, fingerprints: Mapping[str, str]) -> str:
+    """That checkpoints of these trials, by their names, were not kept; with the command that trains the first again."""
+    (name, fingerprint), *others = fingerprints.items()
+    new = name.replace("/", "-")
+    commands = [
+        f"{shlex.join(['nrtune', 'best', str(folder), '--trial', name, '--as-settings'])} > {shlex.quote(f'{new}.yaml')}",
+        shlex.join(["nrtune", "search", f"{new}.yaml", "--confirm", "none", "--out", new]),
+        shlex.join(["cp", f"{new}/trials/{fingerprint}/best.pt", f"{folder}/trials/{fingerprint}/"]),
+    ]
+    what = f"the checkpoint{'s' * bool(others)} of {listed(list(fingerprints))} {'were' if others else 'was'} not kept"
+    again = f"{name} again, and so the others" if others else "it again"
+    return f"{folder}: {what}; this trains {again}: {' && '.join(commands)}"
 
 
 def count(n: int, noun: str) -> str:

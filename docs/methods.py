@@ -44,6 +44,13 @@ compare exp ℓ with s² or with squared errors, so it is in log2(RNA/DNA) alrea
 A search puts every family on the encoders that it is asked for (`--encoders`), the family that is about an encoder of its own
 apart, and varies what an encoder's own file says. The tables below have the families as the study had them.
 
+An ensemble of M networks predicts the mean of their calibrated means, m̄ = Σ mᵢ / M with mᵢ = aᵢ·μᵢ + bᵢ, and where each has a
+log-variance, that of the mixture of their Gaussians by the law of total variance (Lakshminarayanan et al. 2017,
+arXiv:1612.01474): exp ℓ = Σ exp ℓᵢ / M + Σ (mᵢ − m̄)² / M. The first term is the noise that the networks predict, the second their
+disagreement. Its raw output is the mean of the μᵢ, on whatever scales these are. Intervals of an ensemble's metrics are over
+variants or test sequences alone, the members being what they are: its seeds are all in one mean, which has no replicate, and
+how members scatter is not how ensembles would.
+
 The study trained each configuration at lr 0.005, weight decay 0.01, batch 1024, for 80 epochs (`--preset study`).
 `nrtune study` runs its configurations again under their names. The values below are those it reported, on the CAGI5
 variants that it also selected on: they flatter, and most of their differences can't be told from none.

@@ -51,7 +51,7 @@ SOME: Mapping[str, tuple[str, ...]] = {
     "nrtune.trainables.core.component": ("param", "Range", "Component"),
     "nrtune.trainables.training.fit": ("FitResult",),
     "nrtune.trainables.training.loop": ("EpochReport",),
-    "nrtune.trainables.inference": ("SequenceModel",),
+    "nrtune.trainables.inference": ("SequenceModel", "SequenceEnsemble"),
     "nrtune.trainables.evaluation.calibration": ("Calibration",),
     "nrtune.trainables.data.dataset": ("Dataset",),
     "nrtune.trainables.data.benchmarks": ("VariantSet", "Benchmark", "BENCHMARKS"),

@@ -1,10 +1,11 @@
-"""A trained model for people: sequences as strings in, predictions out."""
+"""A trained model, or an ensemble of several, for people: sequences as strings in, predictions out."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,8 +21,47 @@ from nrtune.trainables.models.model import Model
 from nrtune.trainables.training import checkpoint
 from nrtune.trainables.training.config import TrialConfig
 
+ENSEMBLE = "ensemble"
+"""The `kind` of an ensemble's file; one network's has none."""
 
-class SequenceModel:
+
+class _OfSequences:
+    """What predicts for sequences of `length` bases."""
+
+    length: int
+
+    def predict(self, sequences: Sequence[str], *, raw: bool = False) -> Predicted:
+        """Predict log2(RNA/DNA) for n sequences of `length` bases (ACGTN, either case).
+
+        Returned are `mean` (n,) and `log_variance` (n,), that of the noise, None for a point head. raw: the mean is the
+        model's own output, on the scale that its loss gave it. Of an ensemble: see `SequenceEnsemble`.
+
+        Raises UserError for another length or letter and, unless raw, for a model without a calibration or with a falling
+        one.
+        """
+        tokens = to_tokens(sequences, "sequences")
+        if len(tokens) and tokens.shape[1] != self.length:
+            raise UserError(
+                f"sequences have {tokens.shape[1]} bases and the model was trained on {self.length}; pad them with N"
+            )
+        return self.predict_tokens(tokens.reshape(-1, self.length), raw=raw)
+
+    def predict_tokens(self, tokens: NDArray[np.uint8], *, raw: bool = False) -> Predicted:
+        """Predict for tokens (n, length), otherwise as `predict`."""
+        raise NotImplementedError
+
+    def variant_effect(self, ref: Sequence[str], alt: Sequence[str], *, raw: bool = False) -> NDArray[np.floating]:
+        """Return prediction(alt) − prediction(ref) (n,), log2, for n pairs of sequences.
+
+        raw: the difference of the model's own outputs. Raises UserError as `predict`.
+        """
+        if len(ref) != len(alt):
+            raise UserError(f"there are {len(ref)} ref and {len(alt)} alt sequences; give one of each a variant")
+        effect: NDArray[np.floating] = self.predict(alt, raw=raw).mean - self.predict(ref, raw=raw).mean
+        return effect
+
+
+class SequenceModel(_OfSequences):
     """A trained model: `config`, `fingerprint`, the `length` of the sequences it was trained on, the torch `model`.
 
     `calibration` is from the output of `model` to log2(RNA/DNA), None where its checkpoint has none; with slope 0, for a
@@ -41,21 +81,10 @@ class SequenceModel:
         scale = "not calibrated" if self.calibration is None else str(self.calibration)
         return f"SequenceModel({self.fingerprint}: {self.config.encoder.name()}, sequences of {self.length} bases, {scale})"
 
-    def predict(self, sequences: Sequence[str], *, raw: bool = False) -> Predicted:
-        """Predict log2(RNA/DNA) for n sequences of `length` bases (ACGTN, either case).
-
-        Returned are `mean` (n,) and `log_variance` (n,), that of the noise, None for a point head. raw: the mean is the
-        model's own output, on the scale that its loss gave it.
-
-        Raises UserError for another length or letter and, unless raw, for a model without a calibration or with a falling
-        one.
-        """
-        tokens = to_tokens(sequences, "sequences")
-        if len(tokens) and tokens.shape[1] != self.length:
-            raise UserError(
-                f"sequences have {tokens.shape[1]} bases and the model was trained on {self.length}; pad them with N"
-            )
-        return self.predict_tokens(tokens.reshape(-1, self.length), raw=raw)
+    @property
+    def members(self) -> tuple[SequenceModel, ...]:
+        """The networks that it is: this one."""
+        return (self,)
 
     def predict_tokens(self, tokens: NDArray[np.uint8], *, raw: bool = False) -> Predicted:
         """Predict for tokens (n, length), otherwise as `predict`."""
@@ -64,35 +93,106 @@ class SequenceModel:
         found = predict(self.model, torch.from_numpy(tokens).to(device))
         return found if calibration is None else found._replace(mean=calibration.apply(found.mean))
 
-    def variant_effect(self, ref: Sequence[str], alt: Sequence[str], *, raw: bool = False) -> NDArray[np.floating]:
-        """Return prediction(alt) − prediction(ref) (n,), log2, for n pairs of sequences.
-
-        raw: the difference of the model's own outputs. Raises UserError as `predict`.
-        """
-        if len(ref) != len(alt):
-            raise UserError(f"there are {len(ref)} ref and {len(alt)} alt sequences; give one of each a variant")
-        effect: NDArray[np.floating] = self.predict(alt, raw=raw).mean - self.predict(ref, raw=raw).mean
-        return effect
-
     def _usable_calibration(self) -> Calibration | None:
         if why := why_unusable(self.calibration):
             raise UserError(f"model {self.fingerprint}: {why}; raw=True gives its own output")
         return self.calibration
 
 
-def load_model(path: str | os.PathLike[str], *, device: str = "cpu") -> SequenceModel:
-    """Load the best.pt of a trial, or of the folder that holds it. Raises UserError for anything else."""
+class SequenceEnsemble(_OfSequences):
+    """Networks that predict as one: the mean of what its `members` predict, each calibrated to log2(RNA/DNA) first.
+
+    log_variance: that of the mixture, by the law of total variance: the members' mean variance plus the variance of their
+    calibrated means (Lakshminarayanan et al. 2017, arXiv:1612.01474); None unless all members have one. raw: the mean of the
+    members' own outputs, whatever their scales; the log_variance is what it was. length: bases of a sequence. about: where the
+    members come from, as `nrtune ensemble --save` wrote it.
+
+    Raises UserError for fewer than two members, members of other lengths, and one without a calibration or with a falling one.
+    """
+
+    def __init__(self, members: Sequence[SequenceModel], about: Mapping[str, Any]) -> None:
+        check_members([(member.fingerprint, member.length, member.calibration) for member in members])
+        self.members, self.about, self.length = tuple(members), about, members[0].length
+
+    def __repr__(self) -> str:
+        names = ", ".join(member.fingerprint for member in self.members)
+        return f"SequenceEnsemble({len(self.members)} networks: {names}; sequences of {self.length} bases)"
+
+    def predict_tokens(self, tokens: NDArray[np.uint8], *, raw: bool = False) -> Predicted:
+        """Predict for tokens (n, length), otherwise as `predict`."""
+        found = [member.predict_tokens(tokens, raw=raw) for member in self.members]
+        mean: NDArray[np.float64] = np.mean([one.mean for one in found], axis=0, dtype=np.float64)
+        log_variances = [one.log_variance for one in found if one.log_variance is not None]
+        if len(log_variances) < len(found):
+            return Predicted(mean, None)
+        within = np.exp(np.array(log_variances, np.float64)).mean(axis=0)
+        between = np.var([self._activity(number, one.mean, raw) for number, one in enumerate(found)], axis=0)
+        return Predicted(mean, np.log(within + between).astype(np.float32))
+
+    def _activity(self, number: int, mean: NDArray[np.floating], raw: bool) -> NDArray[np.floating]:
+        """What a member predicts in log2(RNA/DNA)."""
+        calibration = self.members[number].calibration
+        assert calibration is not None  # check_members
+        return calibration.apply(mean) if raw else mean
+
+
+def load_model(path: str | os.PathLike[str], *, device: str = "cpu") -> SequenceModel | SequenceEnsemble:
+    """Load the best.pt of a trial, or of the folder that holds it, or what `nrtune ensemble --save` wrote.
+
+    Raises UserError for anything else.
+    """
     path = Path(path)
     if path.is_dir():
         path = path / BEST
     content = checkpoint.load(path, device)
+    if content.get("kind") == ENSEMBLE:
+        return SequenceEnsemble([_model_of(one, device) for one in content["members"]], content["about"])
+    _check_trained(path, content)
+    return _model_of(content, device)
+
+
+def ensemble_content(paths: Mapping[str, Path], about: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file of an ensemble holds, for `checkpoint`: the whole best.pt of each member, and where they come from.
+
+    paths: of their checkpoints, by the members' names. about: texts, numbers, lists and mappings alone. Raises UserError for
+    what is no best.pt, and as `SequenceEnsemble`.
+    """
+    contents = {}
+    for name, path in paths.items():
+        contents[name] = checkpoint.load(path)
+        _check_trained(path, contents[name])
+    check_members([(name, one["length"], _calibration_of(one)) for name, one in contents.items()])
+    return {"kind": ENSEMBLE, "about": dict(about), "members": list(contents.values())}
+
+
+def check_members(members: Sequence[tuple[str, int, Calibration | None]]) -> None:
+    """Refuse what can't be averaged: names, lengths of sequences and calibrations. Raises UserError."""
+    if len(members) < 2:
+        raise UserError(f"an ensemble has two members or more, not {len(members)}")
+    first, length, _ = members[0]
+    for name, other, calibration in members:
+        if other != length:
+            raise UserError(
+                f"{name} was trained on sequences of {other} bases and {first} on {length}: they make no ensemble"
+            )
+        if why := why_unusable(calibration):
+            raise UserError(f"{name} can be no member of an ensemble: {why}")
+
+
+def _check_trained(path: Path, content: Mapping[str, Any]) -> None:
     if "state" not in content:
-        raise UserError(f"{path}: is a training checkpoint, not a trained model; load best.pt")
+        what = "an ensemble" if content.get("kind") == ENSEMBLE else "a training checkpoint, not a trained model"
+        raise UserError(f"{path}: is {what}; load best.pt")
+
+
+def _calibration_of(content: Mapping[str, Any]) -> Calibration | None:
+    """None in older files."""
+    return Calibration(**content["calibration"]) if "calibration" in content else None
+
+
+def _model_of(content: Mapping[str, Any], device: str) -> SequenceModel:
     config = TrialConfig.from_flat(content["config"])
     model = config.build_model().to(device)
     model.load_state_dict(content["state"])
     model.eval()
-    calibration = (
-        Calibration(**content["calibration"]) if "calibration" in content else None
-    )  # in older files there is none
-    return SequenceModel(config, content["fingerprint"], content["length"], model, calibration)
+    return SequenceModel(config, content["fingerprint"], content["length"], model, _calibration_of(content))

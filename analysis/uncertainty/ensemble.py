@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from nrtune.analysis.selection.use_cases import USE_CASES, UseCase
-from nrtune.analysis.selection.winners import finalists
-from nrtune.analysis.sources.trials import Trials
+from nrtune.analysis.selection.configurations import SEED, configurations
+from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, asked_of, fitted
+from nrtune.analysis.selection.winners import finalists, find_winner
+from nrtune.analysis.sources.trials import CampaignFolder, Trials
 from nrtune.analysis.store.predictions import CALIBRATED, Predictions, same_rows
+from nrtune.analysis.store.records import FINISHED, SCORED
+from nrtune.analysis.uncertainty.bootstrap import Floats
 from nrtune.analysis.uncertainty.intervals import Configuration, Resampler, Resampling
 from nrtune.analysis.uncertainty.student import Interval
+from nrtune.analysis.wording import replicate_command
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.files import TEST, predictions_file, write_atomically
 from nrtune.trainables.evaluation.metrics import ranks
@@ -24,17 +29,24 @@ MEAN, RANKS = "mean", "rank_average"
 WAYS = (MEAN, RANKS)
 """The mean of predictions in log2(RNA/DNA), as `nrtune predict --ensemble` gives it; the mean of their ranks."""
 
+COVERS = (
+    "Intervals are over variants and test sequences: what these very networks would do on others."
+    " They hold no variance over seeds: another ensemble of this kind, of other seeds, may do otherwise. Nothing is tested."
+)
+"""What the intervals of an ensemble say: it is one predictor, and has no replicates of its own."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Ensemble:
-    """An ensemble in one use case: its way, its members, the metric, and how it compares to the best single trial.
+    """An ensemble by one metric: its way, its members, and how it compares to the best single trial by selection data.
 
-    value, low, high: its metric with the interval. improvement, improvement_low, improvement_high: over the best single trial
-    (+ is better). The intervals are over variants alone, and nothing is tested: the members are single trainings.
+    value, low, high: the metric with its interval. single: that of the trial `best`. improvement, improvement_low,
+    improvement_high: over it (+ is better). What the intervals are over: COVERS.
     """
 
     way: str
     members: tuple[str, ...]
+    best: str
     metric: str
     value: float
     low: float
@@ -46,42 +58,110 @@ class Ensemble:
     predictions: Predictions
 
 
-def ensembles(
-    source: Trials,
-    use_case: str,
-    *,
-    top: int = 5,
-    select_on: str | None = None,
-    use_cases: Mapping[str, UseCase] = USE_CASES,
-    how: Resampling | None = None,
-) -> list[Ensemble]:
-    """The ensembles of the `top` trials of a use case by selection data, each compared to the first of them.
+class EnsembleComparison:
+    """Ensembles of the same members, each way, beside the use case's best single trial by selection data.
 
-    A use case of several metrics is told by its first. Raises UserError where fewer than two trials have predictions.
+    The members are the `top` best trials, or with `replicates` all trainings of the winner's configuration, whatever their
+    seeds; chosen by selection data either way. select_on: what they were selected on. what: how they were chosen, in words.
+    own: the file that further use cases are from, which a command that is recommended names.
+
+    Raises UserError where fewer than two trials have predictions, or the winner was trained once.
     """
-    names = finalists(source.trials(), use_case, select_on or source.select_on, top, use_cases)
-    fingerprint = {record.name: record.fingerprint for record in source.records()}
-    stored = {name: source.predictions(fingerprint[name]) for name in names}
-    stored = {name: one for name, one in stored.items() if one.test is not None}
-    if len(stored) < 2:
-        raise UserError(
-            f"use case {use_case}: {len(stored)} of its {len(names)} best trials have stored predictions; an ensemble needs two"
+
+    def __init__(
+        self,
+        source: Trials,
+        use_case: str,
+        *,
+        top: int = 5,
+        replicates: bool = False,
+        select_on: str | None = None,
+        use_cases: Mapping[str, UseCase] = USE_CASES,
+        own: Path | None = None,
+        how: Resampling | None = None,
+    ) -> None:
+        self.use_case, self.select_on, self._own = use_case, select_on or source.select_on, own
+        table = source.trials()
+        names = finalists(table, use_case, self.select_on, top, use_cases)
+        self.best, self.what = names[0], f"the {len(names)} best trials for {use_case}"
+        if replicates:
+            names = self._trainings(source, table, find_winner(table, use_case, self.select_on, use_cases).trial)
+            self.what = f"the {len(names)} trainings of {names[0]}, the winner for {use_case}"
+        fingerprint = {record.name: record.fingerprint for record in source.records()}
+        stored = {name: source.predictions(fingerprint[name]) for name in dict.fromkeys([self.best, *names])}
+        stored = {name: one for name, one in stored.items() if one.test is not None}
+        self.members = tuple(name for name in names if name in stored)
+        if len(self.members) < 2:
+            raise UserError(
+                f"use case {use_case}: of {self.what} {len(self.members)} have stored predictions; an ensemble needs two"
+            )
+        if len(self.members) < len(names):
+            self.what = f"{len(self.members)} of {self.what}, those with stored predictions"
+        self.best = next(iter(stored))  # the first that has any
+        self.rules = {name: fitted(rule, table) for name, rule in asked_of(table, use_cases).items()}
+        self.metric = next(iter(self.rules[use_case].metrics))
+        self.combined = {way: combine([stored[name] for name in self.members], way) for way in WAYS}
+        trials = [Configuration(self.best, (0,), (stored[self.best],))]
+        trials += [Configuration(way, (0,), (one,)) for way, one in self.combined.items()]
+        self._of_both = Resampler(trials, source.matched, how)
+        self._of_mean = Resampler(trials[:2], source.matched, how)
+
+    def of(self, metric: str, oriented: Callable[[Floats], Floats] = lambda values: values) -> list[Ensemble]:
+        """The ensembles by a metric, an entry a way; none where stored predictions do not tell it."""
+        is_of_errors = metric.startswith("noise/")  # an error of ranks is no error
+        ways, resampler = ((MEAN,), self._of_mean) if is_of_errors else (WAYS, self._of_both)
+        resampled = resampler.metric(metric)
+        if resampled is None:
+            return []
+        own = resampler.interval(resampled)
+        against = resampler.differences(resampled.map(oriented), 0)
+        return [self._ensemble(way, metric, own, against) for way in ways]
+
+    def of_use_case(self) -> list[Ensemble]:
+        """The same by the use case's metric, the first of several. Raises UserError where stored predictions do not tell it."""
+        found = self.of(self.metric, functools.partial(self.rules[self.use_case].oriented, self.metric))
+        if not found:
+            raise UserError(f"use case {self.use_case}: stored predictions do not tell {self.metric}")
+        return found
+
+    def of_all(self) -> list[Ensemble]:
+        """The mean by every reported metric that some use case asks for, and by the correlations that break their ties."""
+        oriented = {
+            metric: functools.partial(rule.oriented, metric) for rule in self.rules.values() for metric in rule.metrics
+        }
+        ties = [tie for rule in self.rules.values() for tie in rule.ties if "/spearman" in tie or "/pearson" in tie]
+        found = [self.of(metric, turned) for metric, turned in oriented.items()]
+        found += [self.of(tie) for tie in dict.fromkeys(ties) if tie not in oriented]
+        return [ways[0] for ways in found if ways and math.isfinite(ways[0].value)]
+
+    def _trainings(self, source: Trials, table: pd.DataFrame, winner: str) -> list[str]:
+        """All scored trainings of the winner's configuration: its own first, then those with fresh seeds, by these."""
+        own = configurations(table, fresh=False).set_index("name")["trainings"][winner]
+        again = [r for r in source.records() if r.replicate_of == winner and r.status in (FINISHED, SCORED)]
+        names = [*own, *(record.name for record in sorted(again, key=lambda record: int(record.config[SEED])))]
+        if len(names) < 2:
+            folder = source.folder if isinstance(source, CampaignFolder) else source.name
+            select_on = None if self.select_on == source.select_on else self.select_on
+            command = replicate_command(folder, [self.use_case], own=self._own, select_on=select_on)
+            raise UserError(f"{winner}, the winner for {self.use_case}, was trained with one seed; {command} adds more")
+        return names
+
+    def _ensemble(self, way: str, metric: str, own: Interval, against: Interval) -> Ensemble:
+        number = 1 + WAYS.index(way)
+        return Ensemble(
+            way=way,
+            members=self.members,
+            best=self.best,
+            metric=metric,
+            value=float(own.estimate[number]),
+            low=float(own.low[number]),
+            high=float(own.high[number]),
+            single=float(own.estimate[0]),
+            improvement=float(against.estimate[number]),
+            improvement_low=float(against.low[number]),
+            improvement_high=float(against.high[number]),
+            predictions=self.combined[way],
         )
-    members = tuple(stored)
-    metric = next(iter(use_cases[use_case].metrics))
-    ways = (MEAN,) if metric.startswith("noise/") else WAYS  # an error of ranks is no error
-    combined = {way: combine(list(stored.values()), way) for way in ways}
-    configurations = [Configuration(members[0], (0,), (stored[members[0]],))]
-    configurations += [Configuration(way, (0,), (one,)) for way, one in combined.items()]
-    resampler = Resampler(configurations, source.matched, how)
-    resampled = resampler.metric(metric)
-    if resampled is None:
-        raise UserError(f"use case {use_case}: stored predictions do not tell {metric}")
-    own = resampler.interval(resampled)
-    against = resampler.differences(resampled.map(functools.partial(use_cases[use_case].oriented, metric)), 0)
-    return [
-        _ensemble(way, members, metric, own, against, number, combined[way]) for number, way in enumerate(ways, start=1)
-    ]
 
 
 def combine(predictions: Sequence[Predictions], way: str) -> Predictions:
@@ -135,27 +215,3 @@ def _combined(tables: Sequence[pd.DataFrame], column: str, way: str, within: Seq
             values[:, rows] = ranks(values[:, rows].T).T / len(rows)
     shared = [name for name in first if all(name in table for table in tables)]
     return first[shared].assign(**{column: values.mean(axis=0)})
-
-
-def _ensemble(
-    way: str,
-    members: tuple[str, ...],
-    metric: str,
-    own: Interval,
-    against: Interval,
-    number: int,
-    predictions: Predictions,
-) -> Ensemble:
-    return Ensemble(
-        way=way,
-        members=members,
-        metric=metric,
-        value=float(own.estimate[number]),
-        low=float(own.low[number]),
-        high=float(own.high[number]),
-        single=float(own.estimate[0]),
-        improvement=float(against.estimate[number]),
-        improvement_low=float(against.low[number]),
-        improvement_high=float(against.high[number]),
-        predictions=predictions,
-    )

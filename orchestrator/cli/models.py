@@ -9,6 +9,7 @@ import typer
 
 from nrtune.orchestrator.cli import options
 from nrtune.orchestrator.cli.query import comparisons_of, own_use_cases
+from nrtune.trainables.core.errors import UserError
 
 app = typer.Typer()
 
@@ -17,21 +18,44 @@ app = typer.Typer()
 def register(
     folder: options.Folder,
     name: Annotated[str, typer.Option(help="The registered model; a further version of one that is there.")],
-    use_case: Annotated[str, options.use_case_option("The use case whose winner it is.")] = "overall",
+    use_case: Annotated[
+        str | None, options.use_case_option("The use case whose winner it is. [default: overall]")
+    ] = None,
+    ensemble: Annotated[
+        Path | None, typer.Option(metavar="FILE.pt", help="What nrtune ensemble --save wrote, in place of a winner.")
+    ] = None,
     select_on: options.CampaignSelectOn = None,
     use_cases: options.UseCases = None,
 ) -> None:
-    """Put a use case's winner into MLflow's model registry, with its metrics, interval and data."""
-    from nrtune.orchestrator.tracking.registry import register as put
+    """Put a use case's winner, or an ensemble, into MLflow's model registry, with metrics, intervals and data."""
     from nrtune.orchestrator.views.tables import fitted
 
+    if ensemble is not None:
+        from nrtune.analysis.sources.open import open_campaign
+        from nrtune.orchestrator.tracking.registry import register_ensemble
+
+        chosen = {"--use-case": use_case, "--select-on": select_on, "--use-cases": use_cases}
+        if given := next((flag for flag, value in chosen.items() if value is not None), None):
+            raise UserError(f"--ensemble {ensemble}: was chosen when it was saved; leave {given} out")
+        typer.echo(fitted(register_ensemble(open_campaign(folder), ensemble, name)))
+        return
+    from nrtune.orchestrator.tracking.registry import register as put
+
+    use_case = use_case or "overall"
     typer.echo(fitted(put(comparisons_of(str(folder), select_on, use_cases, use_case), use_case, name)))
 
 
 @app.command()
 def predict(
-    folder: options.Folder,
-    use_case: Annotated[str, options.use_case_option("The use case whose winner predicts.")] = "overall",
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR|FILE", help="The campaign's folder; or a file of nrtune ensemble --save, or a trial's best.pt."
+        ),
+    ],
+    use_case: Annotated[
+        str | None, options.use_case_option("The use case whose winner predicts. [default: overall]")
+    ] = None,
     vcf: Annotated[Path | None, typer.Option(help="Variants: a VCF, plain or bgzipped.")] = None,
     fasta: Annotated[Path | None, typer.Option(help="The genome that they are on: FASTA, plain or bgzipped.")] = None,
     fasta_sequences: Annotated[
@@ -57,19 +81,20 @@ def predict(
     select_on: options.CampaignSelectOn = None,
     use_cases: options.UseCases = None,
 ) -> None:
-    """Predict effects of the variants of a VCF, or the activity of sequences, with a use case's winner.
+    """Predict effects of the variants of a VCF, or the activity of sequences, with a use case's winner or a file's model.
 
     An effect is log2(RNA/DNA) with the alternative less that with the reference, each in a window with the variant in the
     middle. A model's own output is brought to that scale by the affine map that fits its validation data. After
     `nrtune replicate` an effect is the mean over the winner's replicates, with a 95 % interval of their spread; so with
-    --ensemble over the trials. Alleles that can't be predicted are counted, by reason.
+    --ensemble over the trials, and of a file of `nrtune ensemble --save` over its members. Alleles that can't be
+    predicted are counted, by reason.
     """
     from nrtune.orchestrator.inference.predict import check_options, run_sequences, run_vcf
     from nrtune.orchestrator.inference.predictor import predictor_of
 
     check_options(vcf, fasta, fasta_sequences, out)
     predictor = predictor_of(
-        folder,
+        source,
         use_case,
         trial=trial,
         ensemble=ensemble,
@@ -125,7 +150,6 @@ def score(
     from nrtune.analysis.uncertainty.intervals import Resampling
     from nrtune.orchestrator.views.data_check import read_variants
     from nrtune.orchestrator.views.score import check_options, score_tests, score_text
-    from nrtune.trainables.core.errors import UserError
 
     short = {name: path for name, path in (("cagi5", cagi5), ("satmut", satmut)) if path is not None}
     named = options.paths_of(benchmark) or {}

@@ -92,6 +92,9 @@ def best(
     as_settings: Annotated[
         bool, typer.Option("--as-settings", help="A settings file that trains the use case's winner again.")
     ] = False,
+    trial: Annotated[
+        str | None, typer.Option(help="With --as-settings: this trial instead, on the campaign's own data.")
+    ] = None,
     pareto: Annotated[
         bool,
         typer.Option("--pareto", help="The trials that no other beats in all objectives, the search's or those given."),
@@ -102,6 +105,13 @@ def best(
     ] = None,
 ) -> None:
     """Name the best trial for each use case, and what is significant."""
+    if trial is not None:
+        if not as_settings or pareto or use_case != "all":
+            raise UserError(f"--trial {trial}: is for --as-settings, in place of a --use-case")
+        from nrtune.orchestrator.views.best import trial_settings
+
+        typer.echo(trial_settings(source, trial), nl=False)
+        return
     if pareto:
         if use_case != "all" or select_on is not None or use_cases is not None:
             raise UserError("--pareto goes by objectives; leave --use-case, --use-cases and --select-on out")
@@ -114,8 +124,8 @@ def best(
             raise UserError("--as-settings is of one winner; name its --use-case")
         from nrtune.analysis.campaign import FlatConfig
 
-        trial = comparisons_of(source, select_on, use_cases).find(use_case)
-        typer.echo(FlatConfig(trial.family, trial.config).to_yaml(), nl=False)
+        winner = comparisons_of(source, select_on, use_cases).find(use_case)
+        typer.echo(FlatConfig(winner.family, winner.config).to_yaml(), nl=False)
         return
     print_best(source, use_case, as_json=json, select_on=select_on, own=use_cases)
 
@@ -158,23 +168,57 @@ def report(
 def ensemble(
     source: options.Source,
     use_case: Annotated[str, options.use_case_option("The use case whose best trials are put together.")] = "overall",
-    top: Annotated[int, typer.Option(min=2, help="How many of its trials, by selection data.")] = 5,
+    top: Annotated[
+        int | None, typer.Option(min=2, help="How many of its trials, by selection data. [default: 5]")
+    ] = None,
+    replicates: Annotated[
+        bool, typer.Option("--replicates", help="All trainings of its winner instead, whatever their seeds.")
+    ] = False,
     select_on: options.CampaignSelectOn = None,
+    use_cases: options.UseCases = None,
+    save: Annotated[
+        Path | None, typer.Option(metavar="FILE.pt", help="Write the mean as one model, for nrtune predict.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the ensembles' predictions. [default: they are not kept]")
     ] = None,
 ) -> None:
-    """Compare the mean, and the mean rank, of the best trials' predictions to the best single trial."""
+    """Compare the mean, and the mean rank, of the best trials' predictions to the best single trial.
+
+    With --save the mean becomes one file that holds its members, a model for `nrtune predict`, `nrtune register` and
+    `nrtune.load_model`. Its metrics and what they were measured on stand in FILE.json.
+    """
     from nrtune.analysis.sources.open import open_campaign
-    from nrtune.analysis.uncertainty.ensemble import ensembles, store
+    from nrtune.analysis.uncertainty.ensemble import EnsembleComparison, store
     from nrtune.orchestrator.views.best import ensemble_table
 
-    found = ensembles(open_campaign(source), use_case, top=top, select_on=select_on)
-    ensemble_table(found, use_case)
-    for one in found if out is not None else ():
+    if replicates and top is not None:
+        raise UserError("--replicates takes all trainings of the winner; leave --top out")
+    campaign = open_campaign(source)
+    if save is not None:
+        from nrtune.orchestrator.inference.ensemble import check_place
+
+        check_place(save, campaign, select_on)
+    found = EnsembleComparison(
+        campaign,
+        use_case,
+        top=top or 5,
+        replicates=replicates,
+        select_on=select_on,
+        use_cases=own_use_cases(use_cases),
+        own=use_cases,
+    )
+    paths: list[Path] = []
+    if save is not None:
+        from nrtune.orchestrator.inference.ensemble import save_ensemble
+
+        paths += save_ensemble(found, campaign, save)
+    ensemble_table(found, everything=save is not None)
+    for one in found.of_use_case() if out is not None else ():
         assert out is not None
-        for path in store(one, out / one.way):
-            typer.echo(str(path))
+        paths += store(one, out / one.way)
+    for path in paths:
+        typer.echo(str(path))
 
 
 def print_best(

@@ -43,6 +43,7 @@ def run_vcf(vcf: Path, fasta: Path, out: Path | None, predictor: Predictor) -> N
     _say(
         f"{predictor.what}: {counts.predicted} alleles predicted, {sum(counts.skipped.values())} not ({predictor.scale})"
     )
+    _say_members(predictor)
     _say_constant(predictor)
     for reason, count in counts.skipped.items():
         _say(f"  {REASONS[reason]}: {count}")
@@ -59,6 +60,7 @@ def run_sequences(sequences: Path, out: Path | None, predictor: Predictor) -> No
     out = out or Path(f"{sequences.stem}.nrtune.csv")
     rows = predict_sequences(sequences, out, predictor)
     _say(f"{predictor.what}: {rows} sequences predicted ({predictor.scale})")
+    _say_members(predictor)
     _say_constant(predictor)
     typer.echo(out)
 
@@ -116,6 +118,13 @@ def _padded(path: Path, name: str, sequence: str, length: int) -> NDArray[np.uin
     first = (length - len(sequence)) // 2
     padded[first : first + len(sequence)] = to_tokens([sequence], f"{path}: {name}")[0]
     return padded
+
+
+def _say_members(predictor: Predictor) -> None:
+    """Of an ensemble's file, whose campaign need not be here."""
+    if of := predictor.ensemble:
+        members = [f"{one['name']} (seed {one['seed']}, {one['fingerprint']})" for one in of["members"]]
+        _say(f"  members: {', '.join(members)} of campaign {of['campaign']} ({of['campaign_id']})")
 
 
 def _say_constant(predictor: Predictor) -> None:

@@ -1,4 +1,4 @@
-"""The models behind a campaign's answer, as one: a use case's winner with its replicates, or the best few trials."""
+"""The models behind a campaign's answer, as one: a use case's winner with its replicates, the best few trials, or a file's."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from nrtune.analysis.selection.winners import finalists
 from nrtune.analysis.sources.open import open_folder
 from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.uncertainty.comparison import Comparisons
+from nrtune.analysis.wording import not_kept
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.files import BEST
 from nrtune.trainables.data.sequences import reverse_complement
@@ -40,7 +41,7 @@ class Predictor:
     """One model or several: `trials` names them, `what` says in words how they were chosen, `length` bases are shown them.
 
     both_strands: a prediction is the mean of a sequence's and its reverse complement's. raw: predictions are the models' own
-    output, not log2(RNA/DNA).
+    output, not log2(RNA/DNA). ensemble: where its members come from, as their file says; empty for what is of no such file.
     """
 
     campaign: str
@@ -49,6 +50,7 @@ class Predictor:
     models: tuple[SequenceModel, ...]
     both_strands: bool = False
     raw: bool = False
+    ensemble: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def length(self) -> int:
@@ -66,7 +68,8 @@ class Predictor:
         return {"campaign": self.campaign, "what": self.what, "trials": self.trials, "level": LEVEL,
                 "both_strands": self.both_strands, "scale": self.scale,
                 "calibrations": [model.calibration for model in self.models],
-                "version": importlib.metadata.version("nrtune")}  # fmt: skip
+                "version": importlib.metadata.version("nrtune"),
+                **({"ensemble": self.ensemble} if self.ensemble else {})}  # fmt: skip
 
     @property
     def constant(self) -> tuple[str, ...]:
@@ -97,8 +100,8 @@ def means_of(values: NDArray[np.float64]) -> Means:
 
 
 def predictor_of(
-    folder: Path,
-    use_case: str = "overall",
+    source: Path,
+    use_case: str | None = None,
     *,
     trial: str | None = None,
     ensemble: int | None = None,
@@ -108,11 +111,12 @@ def predictor_of(
     raw: bool = False,
     device: str | None = None,
 ) -> Predictor:
-    """The models of a campaign's folder that answer a use case.
+    """The models of a campaign's folder that answer a use case, `overall` unless named, or those of a file.
 
     Its winner, as `nrtune best` names it: the mean of the trainings that its values there are means over. Each model is
     calibrated to log2(RNA/DNA), then they are averaged. trial: that trial's own training instead; ensemble: the mean of so
     many of the best trials instead; raw: the models' own output. device: a torch device, by default a GPU if there is one.
+    A file is one of `nrtune ensemble --save`, or a trial's best.pt, and nothing is left to choose.
 
     Raises UserError where there is no winner, no such trial, or no checkpoint and, unless raw, for a model without a
     calibration or with a falling one.
@@ -121,6 +125,43 @@ def predictor_of(
         raise UserError(f"--device {device}: is neither cpu nor cuda")
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: no GPU is to be had here; leave it out, or give cpu")
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if source.is_file():
+        own = None if use_cases is USE_CASES else use_cases
+        options = {"--use-case": use_case, "--trial": trial, "--ensemble": ensemble, "--select-on": select_on,
+                   "--use-cases": own}  # fmt: skip
+        if chosen := next((name for name, value in options.items() if value is not None), None):
+            raise UserError(f"{source}: is one model; {chosen} chooses from a campaign's folder, leave it out")
+        found = _of_file(source, device)
+    else:
+        found = _of_folder(source, use_case or "overall", trial, ensemble, select_on, use_cases, device)
+    elsewhere = "" if source.is_file() else ", --trial takes another"
+    for name, model in zip(found.trials, found.models, strict=True):
+        if not raw and (why := why_unusable(model.calibration)):
+            raise UserError(f"{name}: {why}; --raw gives its own output{elsewhere}")
+    return dataclasses.replace(found, both_strands=both_strands, raw=raw)
+
+
+def _of_file(path: Path, device: str) -> Predictor:
+    model = load_model(path, device=device)
+    if isinstance(model, SequenceModel):
+        names, campaign, what, about = [model.fingerprint], "", f"checkpoint {path.name}", {}
+    else:
+        about = {key: value for key, value in model.about.items() if key not in ("metrics", "intervals")}
+        campaign = about["campaign"]
+        names, what = [member["name"] for member in about["members"]], f"{path.name}, {about['what']}"
+    return Predictor(campaign=campaign, what=what, trials=tuple(names), models=model.members, ensemble=about)
+
+
+def _of_folder(
+    folder: Path,
+    use_case: str,
+    trial: str | None,
+    ensemble: int | None,
+    select_on: str | None,
+    use_cases: Mapping[str, UseCase],
+    device: str,
+) -> Predictor:
     campaign = open_folder(folder)
     chosen_on = select_on or campaign.select_on
     if trial is not None:
@@ -133,28 +174,22 @@ def predictor_of(
         names, what = list(winner.trainings), f"winner for {use_case}"
         if len(names) > 1:
             what += f" ({winner.trial}), mean of its {len(names)} trainings"
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    models = tuple(load_model(path, device=device) for path in _checkpoints(campaign, names))
-    for name, model in zip(names, models, strict=True):
-        if not raw and (why := why_unusable(model.calibration)):
-            raise UserError(f"{name}: {why}; --raw gives its own output, --trial takes another")
-    return Predictor(
-        campaign=campaign.name, what=what, trials=tuple(names), models=models, both_strands=both_strands, raw=raw
-    )
+    models = [load_model(path, device=device) for path in checkpoints_of(campaign, names).values()]
+    networks = tuple(network for model in models for network in model.members)
+    return Predictor(campaign=campaign.name, what=what, trials=tuple(names), models=networks)
 
 
-def _checkpoints(campaign: CampaignFolder, names: Sequence[str]) -> list[Path]:
+def checkpoints_of(campaign: CampaignFolder, names: Sequence[str]) -> dict[str, Path]:
+    """The best.pt of trials, by their names. Raises UserError for an unknown trial, and where some were not kept."""
     fingerprints = {
         name: record.fingerprint for record in campaign.records() for name in (record.name, *record.aliases)
     }
-    found = []
+    found = {}
     for name in names:
         if name not in fingerprints:
             raise UserError(f"{campaign.folder}: has no trial {name}{suggest(name, fingerprints, '')}")
-        path = campaign.file(fingerprints[name], BEST)
-        if path is None:
-            raise UserError(
-                f"{campaign.folder}: the checkpoint of {name} was not kept; search again with --keep {name}"
-            )
-        found.append(path)
+        if (path := campaign.file(fingerprints[name], BEST)) is not None:
+            found[name] = path
+    if lost := {name: fingerprints[name] for name in names if name not in found}:
+        raise UserError(not_kept(campaign.folder, lost))
     return found

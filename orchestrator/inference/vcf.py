@@ -126,10 +126,14 @@ def _described(header: Sequence[bytes], predictor: Predictor) -> bytes:
             for name, (_, text) in _FLOATS.items()]  # fmt: skip
     why = f"Why there is no prediction: {', '.join(REASONS)}"
     ours.append(f'##INFO=<ID={_SKIPPED},Number=A,Type=String,Description="{why}">')
-    what = f"nrtune {importlib.metadata.version('nrtune')}, campaign {predictor.campaign}, {predictor.what}"
+    campaign = f"campaign {predictor.campaign}, " if predictor.campaign else ""
+    what = f"nrtune {importlib.metadata.version('nrtune')}, {campaign}{predictor.what}"
     strands = ", both strands" if predictor.both_strands else ""
     ours.append(f"##nrtune_predict={what} ({' '.join(predictor.trials)}){strands}, {predictor.scale}")
-    kept = [line for line in header[:-1] if not line.startswith((b"##INFO=<ID=NRTUNE_", b"##nrtune_predict="))]
+    if predictor.ensemble:
+        ours.append(f"##nrtune_ensemble={json.dumps(predictor.ensemble)}")
+    before = (b"##INFO=<ID=NRTUNE_", b"##nrtune_predict=", b"##nrtune_ensemble=")
+    kept = [line for line in header[:-1] if not line.startswith(before)]
     return b"\n".join([*kept, *(line.encode() for line in ours), header[-1], b""])
 
 

@@ -16,6 +16,10 @@ PositiveInt = Annotated[int, Field(ge=1)]
 KEEP_ALL, AUTO, NONE, STUDY = "all", "auto", "none", "study"
 
 
+ON_WHAT = ("data", "cagi5", "satmut", "benchmark", "cell_line", "folds", "noise", "replicate_columns")
+"""The settings that say what trials are trained and scored on."""
+
+
 class RunSettings(BaseModel):
     """What every campaign is told. Paths are relative to the folder that the command runs in.
 

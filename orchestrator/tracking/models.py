@@ -1,17 +1,20 @@
-"""Trained trials as MLflow models: each carries its checkpoint, its code and what it needs."""
+"""Trained trials, and ensembles of them, as MLflow models: each carries its checkpoint, its code and what it needs."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import re
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -21,7 +24,7 @@ from nrtune.analysis.sources.mlflow import FINGERPRINT_TAG
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # as in tracking.py
     import mlflow
-    from mlflow.entities import LoggedModelStatus
+    from mlflow.entities import LoggedModelStatus, Run
     from mlflow.models import Model, ModelSignature
     from mlflow.tracking import MlflowClient
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
@@ -38,6 +41,9 @@ SIGNATURE = ModelSignature(
     ParamSchema([ParamSpec("raw", "boolean", False)]),
 )
 
+ENSEMBLE_TAG = "nrtune.ensemble"
+"""The SHA-256 of the file that a logged ensemble is."""
+
 OUTPUT_TAG = "nrtune.output"
 CALIBRATED = "log2(RNA/DNA)"
 UNCALIBRATED = "the model's own output, not log2(RNA/DNA): it was logged before models were calibrated"
@@ -50,22 +56,42 @@ def log_model(client: MlflowClient, uri: str, run_id: str, checkpoint: Path, len
     The model carries the code that it needs; `length`: bases of a sequence.
     """
     run = client.get_run(run_id)
-    there = logged_model(client, run.info.experiment_id, run_id)
-    if there is not None:
-        return there
+    return logged_model(client, run.info.experiment_id, run_id) or _log(
+        client,
+        uri,
+        run,
+        checkpoint,
+        length,
+        name=str(run.info.run_name),
+        tags={FINGERPRINT_TAG: run.data.tags[FINGERPRINT_TAG]},
+    )
+
+
+def log_ensemble(client: MlflowClient, uri: str, run_id: str, file: Path, length: int, name: str) -> str:
+    """Log what `nrtune ensemble --save` wrote as a model of its campaign's run, each file once; returns its URI."""
+    run = client.get_run(run_id)
+    tags = {ENSEMBLE_TAG: hashlib.sha256(file.read_bytes()).hexdigest()}
+    return logged_model(client, run.info.experiment_id, run_id, tags) or _log(
+        client, uri, run, file, length, name=name, tags=tags
+    )
+
+
+def _log(
+    client: MlflowClient, uri: str, run: Run, checkpoint: Path, length: int, *, name: str, tags: Mapping[str, str]
+) -> str:
     made = client.create_logged_model(
         run.info.experiment_id,
-        name=re.sub(r"[^\w-]", "_", str(run.info.run_name)),
-        source_run_id=run_id,
+        name=re.sub(r"[^\w-]", "_", name),
+        source_run_id=run.info.run_id,
         model_type=MODEL_TYPE,
         params=dict(run.data.params),
-        tags={FINGERPRINT_TAG: run.data.tags[FINGERPRINT_TAG], OUTPUT_TAG: CALIBRATED},
+        tags={**tags, OUTPUT_TAG: CALIBRATED},
     )
     with writing_to(uri), _code() as code:
         logged = Model.log(
             artifact_path=None,
             flavor=mlflow.pyfunc,
-            run_id=run_id,
+            run_id=run.info.run_id,
             model_id=made.model_id,
             python_model=_source("nrtune.orchestrator.tracking.pyfunc_model"),
             artifacts={"checkpoint": str(checkpoint)},
@@ -77,10 +103,13 @@ def log_model(client: MlflowClient, uri: str, run_id: str, checkpoint: Path, len
     return str(logged.model_uri)
 
 
-def logged_model(client: MlflowClient, experiment_id: str, run_id: str) -> str | None:
-    """The URI of the model that a run has, whole."""
+def logged_model(
+    client: MlflowClient, experiment_id: str, run_id: str, tags: Mapping[str, str] = MappingProxyType({})
+) -> str | None:
+    """The URI of the model that a run has, whole; of several, of the one with these tags."""
     found = client.search_logged_models([experiment_id], filter_string=f"source_run_id = '{run_id}'")
-    return next((str(model.model_uri) for model in found if model.status == LoggedModelStatus.READY), None)
+    ready = (model for model in found if model.status == LoggedModelStatus.READY)
+    return next((str(model.model_uri) for model in ready if tags.items() <= model.tags.items()), None)
 
 
 def output_of(client: MlflowClient, model_uri: str) -> str:
@@ -114,16 +143,20 @@ def _version(package: str) -> str:
 
 @contextlib.contextmanager
 def writing_to(uri: str) -> Iterator[None]:
-    """MLflow's own functions read and write where a global says; no bars for copies of a small file."""
+    """MLflow's own functions read and write where a global says; no bars for copies of a small file, and no remarks."""
     before: Any = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
     bars = os.environ.get(BARS)
     os.environ.setdefault(BARS, "false")
+    logger = logging.getLogger("mlflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     mlflow.set_tracking_uri(uri)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
+        logger.setLevel(level)
         mlflow.set_tracking_uri(before)  # with None, the variable that MLflow sets as well is taken back
         if bars is None:
             os.environ.pop(BARS, None)

@@ -1,4 +1,4 @@
-"""The campaign in MLflow after its end: the winner in the model registry, the report on the campaign's own run."""
+"""The campaign in MLflow after its end: a winner or an ensemble in the model registry, the report on the campaign's own run."""
 
 from __future__ import annotations
 
@@ -12,15 +12,23 @@ from mlflow.tracking import MlflowClient
 
 from nrtune.analysis.report.summaries import winner_record
 from nrtune.analysis.sources.mlflow import CAMPAIGN_TAG, FINGERPRINT_TAG, KIND_TAG
-from nrtune.analysis.sources.trials import CampaignFolder
+from nrtune.analysis.sources.trials import CampaignFolder, Trials
 from nrtune.analysis.uncertainty.compared import Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.verdict import verdict_of
-from nrtune.analysis.wording import number
+from nrtune.analysis.wording import not_kept, number
 from nrtune.orchestrator.state.locations import tracking_uri
-from nrtune.orchestrator.tracking.models import CALIBRATED, log_model, logged_model, output_of, writing_to
+from nrtune.orchestrator.tracking.models import (
+    CALIBRATED,
+    log_ensemble,
+    log_model,
+    logged_model,
+    output_of,
+    writing_to,
+)
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.data.benchmarks import BENCHMARKS
+from nrtune.trainables.inference import SequenceEnsemble, load_model
 
 
 def register(comparisons: Comparisons, use_case: str, name: str) -> str:
@@ -40,9 +48,7 @@ def register(comparisons: Comparisons, use_case: str, name: str) -> str:
         model_uri = logged_model(client, run.info.experiment_id, run.info.run_id)
         if model_uri is None:
             if best.checkpoint is None:
-                raise UserError(
-                    f"{campaign.folder}: the checkpoint of {best.name} was not kept; search again with --keep {best.name}"
-                )
+                raise UserError(not_kept(campaign.folder, {best.name: best.fingerprint}))
             length = campaign.manifest["data"]["length"]
             model_uri = log_model(client, uri, run.info.run_id, best.checkpoint, length)
         output = output_of(client, model_uri)
@@ -65,6 +71,63 @@ def register(comparisons: Comparisons, use_case: str, name: str) -> str:
     return f"{name} version {version.version}: {best.name} of {campaign.manifest['name']} ({where}){warning and f'.{warning}'}"
 
 
+def register_ensemble(campaign: Trials, file: Path, name: str) -> str:
+    """Put what `nrtune ensemble --save` wrote of a campaign into the registry as the next version of a model; returns a sentence.
+
+    Raises UserError for another file, another campaign's, and where there is no MLflow store.
+    """
+    if not isinstance(campaign, CampaignFolder):
+        raise UserError(f"{campaign.name}: give the campaign's folder")
+    model = None if file.is_dir() else load_model(file)
+    if not isinstance(model, SequenceEnsemble):
+        raise UserError(f"--ensemble {file}: is none; give a file that nrtune ensemble --save wrote")
+    about = model.about
+    if about["campaign_id"] != campaign.manifest["id"]:
+        raise UserError(
+            f"--ensemble {file}: is of campaign {about['campaign']} ({about['campaign_id']}), not of {campaign.folder}"
+        )
+    uri = tracking_uri(campaign.folder)
+    try:
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        run_id = _run_of(client, campaign).info.run_id
+        model_uri = log_ensemble(client, uri, run_id, file, model.length, f"ensemble_{about['use_case']}")
+        _make_registered(client, name)
+        with writing_to(uri):
+            version = client.create_model_version(
+                name,
+                source=model_uri,
+                run_id=run_id,
+                tags=_ensemble_tags(about, campaign.manifest["identity"]),
+                description=f"{about['campaign']}: {about['what']}. {about['intervals']}",
+            )
+    except MlflowException as error:
+        raise UserError(f"{uri}: {one_line(error, 300)}") from error
+    return (
+        f"{name} version {version.version}: {about['what']}, of {about['campaign']} (models:/{name}/{version.version})"
+    )
+
+
+def _ensemble_tags(about: Mapping[str, Any], identity: Mapping[str, Any]) -> dict[str, str]:
+    """What a version says of itself: its members, its metrics with their intervals, and which data."""
+    members = about["members"]
+    known = {
+        **{key: about[key] for key in ("use_case", "select_on", "campaign_id", "best_single_trial")},
+        "members": ", ".join(member["name"] for member in members),
+        "fingerprints": ", ".join(member["fingerprint"] for member in members),
+        "seeds": ", ".join(str(member["seed"]) for member in members),
+        **_data_tags(identity),
+        "verdict": "not tested: an ensemble is one predictor, without replicates",
+        "output": CALIBRATED,
+    }
+    for metric, values in about["metrics"].items():
+        known |= {metric if key == "value" else f"{metric}.{key}": value for key, value in values.items()}
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in known.items()}
+
+
+def _data_tags(identity: Mapping[str, Any]) -> dict[str, Any]:
+    return {"data_digest": identity["data"], **{f"{name}_digest": identity.get(name) for name in BENCHMARKS}}
+
+
 def _make_registered(client: MlflowClient, name: str) -> None:
     try:
         client.create_registered_model(name)
@@ -82,6 +145,11 @@ def _run_with(client: MlflowClient, tags: Mapping[str, str]) -> Any:
     return found[0]
 
 
+def _run_of(client: MlflowClient, campaign: CampaignFolder) -> Any:
+    """The campaign's own run."""
+    return _run_with(client, {CAMPAIGN_TAG: campaign.manifest["id"], KIND_TAG: "campaign"})
+
+
 def _version_tags(record: Mapping[str, Any], use_case: str, identity: Mapping[str, Any]) -> dict[str, str]:
     """What a version says of itself: the use case's metrics, the interval, and which data."""
     interval = {f"interval.{key}": record["interval"][key] for key in ("value", "low", "high", "improvement", "p_holm")}
@@ -91,8 +159,7 @@ def _version_tags(record: Mapping[str, Any], use_case: str, identity: Mapping[st
         "fingerprint": record["fingerprint"],
         "select_on": record["select_on"],
         "replicates": record["replicates"],
-        "data_digest": identity["data"],
-        **{f"{name}_digest": identity.get(name) for name in BENCHMARKS},
+        **_data_tags(identity),
         "verdict": record["verdict"],
         **record["reported"],
         **interval,
@@ -113,7 +180,6 @@ def log_report(campaign: CampaignFolder, folder: Path) -> None:
     uri = tracking_uri(campaign.folder)
     try:
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        run = _run_with(client, {CAMPAIGN_TAG: campaign.manifest["id"], KIND_TAG: "campaign"})
-        client.log_artifacts(run.info.run_id, str(folder), "report")
+        client.log_artifacts(_run_of(client, campaign).info.run_id, str(folder), "report")
     except MlflowException as error:
         raise UserError(f"{uri}: {one_line(error, 300)}") from error

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Console
 
+from nrtune.analysis.campaign import FlatConfig
 from nrtune.analysis.report.summaries import (
     barred_sentence,
     baseline_sentence,
@@ -22,13 +23,16 @@ from nrtune.analysis.report.summaries import (
     winners_sentence,
 )
 from nrtune.analysis.selection.use_cases import UseCase
+from nrtune.analysis.sources.open import open_folder
 from nrtune.analysis.uncertainty.compared import SAME, Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.early_stopping import agreements
-from nrtune.analysis.uncertainty.ensemble import Ensemble
+from nrtune.analysis.uncertainty.ensemble import COVERS, Ensemble, EnsembleComparison
 from nrtune.analysis.uncertainty.verdict import Verdict, replicate_first, verdict_of
 from nrtune.analysis.wording import count, listed, p_value, phrase, short_name
+from nrtune.orchestrator.state.settings import ON_WHAT
 from nrtune.orchestrator.views.tables import cell, print_table
+from nrtune.trainables.core.errors import UserError, suggest
 
 
 def best_table(comparisons: Comparisons) -> None:
@@ -223,14 +227,39 @@ def best_json(comparisons: Comparisons, use_case: str) -> str:
     return json.dumps(winner_records(comparisons), indent=1)
 
 
-def ensemble_table(found: Sequence[Ensemble], use_case: str) -> None:
-    """Print a use case's ensembles beside its best single trial."""
+def trial_settings(folder: str, name: str) -> str:
+    """A settings file that trains a trial of a campaign's folder again, on the campaign's data. Raises UserError."""
+    campaign = open_folder(folder)
+    records = {known: record for record in campaign.records() for known in (record.name, *record.aliases)}
+    if name not in records:
+        raise UserError(f"{folder}: has no trial {name}{suggest(name, records, '')}")
+    settings = campaign.manifest.get("settings", {})
+    data = {key: settings[key] for key in ON_WHAT if settings.get(key)}
+    return FlatConfig(records[name].family, records[name].config).to_yaml(**data)
+
+
+def ensemble_table(comparison: EnsembleComparison, *, everything: bool) -> None:
+    """Print ensembles beside the best single trial; everything: the mean by every reported metric as well."""
+    found = comparison.of_use_case()
     first = found[0]
-    rows = [[short_name(first.members[0]), "", cell(first.single), "", ""]]
-    for one in found:
-        interval = f"{_signed(one.improvement_low)} to {_signed(one.improvement_high)}"
-        rows.append([one.way, str(len(one.members)), cell(one.value), _signed(one.improvement), interval])
-    print_table([use_case, "of", "value", "Δ", "95 % interval"], rows, 1)
+    rows = [[short_name(first.best), "", cell(first.single), "", ""]]
+    rows += [[one.way, str(len(one.members)), cell(one.value), *_improvement(one)] for one in found]
+    print_table([comparison.use_case, "of", "value", "Δ", "95 % interval"], rows, 1)
+    if everything:
+        rows = [[one.metric, cell(one.single), cell(one.value), *_improvement(one)] for one in comparison.of_all()]
+        print_table(["metric", short_name(first.best), "mean", "Δ", "95 % interval"], rows, 1)
     out = Console(highlight=False)
-    out.print(f"{phrase(first.metric)}; Δ: over the best single trial (+ is better). Members: {listed(first.members)}.")
-    out.print("Members are single trainings: intervals are over variants alone, and nothing is tested.")
+    out.print(f"{phrase(first.metric)}; Δ: over {first.best}, the best single trial by selection data (+ is better).")
+    out.print(f"Members, {comparison.what}, selected on {selected_on(comparison)}: {listed(first.members)}.")
+    out.print(COVERS)
+
+
+def _improvement(one: Ensemble) -> list[str]:
+    return [_signed(one.improvement), f"{_signed(one.improvement_low)} to {_signed(one.improvement_high)}"]
+
+
+def selected_on(comparison: EnsembleComparison) -> str:
+    """What members were selected on, in words."""
+    if comparison.select_on == "challenge":
+        return "the very data they are reported on (the study's protocol: the values are too good)"
+    return "validation data" if comparison.select_on == "val" else "validation data and the CAGI5 release part"

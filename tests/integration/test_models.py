@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import in_process
 import numpy as np
-import pandas as pd
 import pytest
+from campaign_records import copied
+from elsewhere import predict_elsewhere
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus
 from typer.testing import CliRunner
@@ -23,22 +22,10 @@ from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.campaign.run import run_campaign
 from nrtune.orchestrator.cli.main import app
 from nrtune.orchestrator.state.locations import default_uri
-from nrtune.orchestrator.state.settings import Settings
+from nrtune.orchestrator.state.settings import Settings, load_settings
 from nrtune.orchestrator.tracking.models import CALIBRATED, OUTPUT_TAG, UNCALIBRATED
 from nrtune.trainables.data.sequences import to_text
 from nrtune.trainables.data.simulate import HDF5_NAME
-
-ELSEWHERE = """
-import importlib.util, json, os, sys
-sys.path.append(os.environ["PACKAGES"])  # without its .pth files, by which nrtune's checkout would be found
-assert importlib.util.find_spec("nrtune") is None
-uri, models, sequences, raw = json.load(sys.stdin)
-import mlflow, pandas
-mlflow.set_tracking_uri(uri)
-frame = pandas.DataFrame({"sequence": sequences})
-loaded = [mlflow.pyfunc.load_model(model) for model in models]
-print(json.dumps([model.predict(frame, params={"raw": raw}).to_dict("list") for model in loaded]))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -67,25 +54,6 @@ def client(campaign: Path) -> MlflowClient:
 def sequences(learnable_folder: Path) -> list[str]:
     dataset = read_dataset(learnable_folder / HDF5_NAME)
     return [to_text(row) for row in dataset.tokens[:5]]
-
-
-def predict_elsewhere(
-    uri: str, models: list[str], sequences: list[str], *python: object, raw: bool = False
-) -> list[pd.DataFrame]:
-    """In a process, and a folder, that know nothing of nrtune."""
-    packages = "" if python else sysconfig.get_paths()["purelib"]
-    done = subprocess.run(
-        [*(python or (sys.executable, "-S")), "-c", ELSEWHERE],
-        input=json.dumps([uri, models, sequences, raw]),
-        env={"PATH": os.environ["PATH"], "PACKAGES": packages, "HOME": os.environ["HOME"]},
-        capture_output=True,
-        text=True,
-        cwd="/",
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Warning" not in done.stderr
-    return [pd.DataFrame(found) for found in json.loads(done.stdout)]
 
 
 def test_each_trial_has_a_model_that_predicts_without_nrtune(campaign, client, sequences):
@@ -188,6 +156,29 @@ def test_a_model_that_was_logged_before_models_were_calibrated_is_said_to_be_one
     assert " ".join(told.split()).endswith(f"It predicts {UNCALIBRATED}.")
     assert version.description.endswith(f"It predicts {UNCALIBRATED}.")
     assert version.tags["output"] == UNCALIBRATED
+
+
+def test_a_checkpoint_that_was_not_kept_is_trained_again(campaign, sequences, tmp_path, monkeypatch, capsys):
+    """By the command that is said: bitwise the same network, back in its place."""
+    monkeypatch.chdir(tmp_path)
+    copy = copied(campaign, tmp_path / "copy")
+    name = json.loads(run("best", campaign, "--use-case", "in_distribution", "--json"))["trial"]
+    (path,) = (copy / "trials" / record.fingerprint for record in open_campaign(copy).records() if record.name == name)
+    before = load_model(path).predict(sequences).mean
+    (path / "best.pt").unlink()
+    Path("some.fa").write_text(f">s\n{sequences[0]}\n")
+    code, _, err = in_process.run(monkeypatch, capsys, "predict", copy, "--trial", name, "--fasta-sequences", "some.fa")
+    assert code == 2
+    best, search, put_back = err.strip().partition("this trains it again: ")[2].split(" && ")
+    command, _, file = best.partition(" > ")
+    Path(file).write_text(run(*command.split()[1:]))
+    settings = load_settings(
+        Path(search.split()[2]), {"out": Path(search.split()[-1]), "confirm": "none", "max_concurrent": 1}
+    )
+    assert search.split()[3:6] == ["--confirm", "none", "--out"]
+    assert run_campaign(prepare(settings)).state == "finished"
+    subprocess.run(put_back, shell=True, check=True)
+    assert load_model(path).predict(sequences).mean.tolist() == before.tolist()
 
 
 def test_the_report_is_on_the_campaigns_run(campaign, client, few_figures):

@@ -27,9 +27,15 @@ def save(path: Path, content: dict[str, Any]) -> None:
 
     Raises OSError where that can't be written: torch itself would say something else of a full disk.
     """
+    whole = serialised(content)
+    write_atomically(path, lambda temporary: temporary.write_bytes(whole))
+
+
+def serialised(content: dict[str, Any]) -> memoryview:
+    """What `save` writes."""
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, **content}, buffer)
-    write_atomically(path, lambda temporary: temporary.write_bytes(buffer.getbuffer()))
+    return buffer.getbuffer()
 
 
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:

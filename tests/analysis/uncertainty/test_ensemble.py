@@ -9,7 +9,7 @@ import pytest
 from nrtune.analysis.sources.trials import RecordedTrials
 from nrtune.analysis.store.predictions import Predictions, read_predictions
 from nrtune.analysis.store.records import TrialRecord
-from nrtune.analysis.uncertainty.ensemble import MEAN, RANKS, combine, ensembles, store
+from nrtune.analysis.uncertainty.ensemble import MEAN, RANKS, EnsembleComparison, combine, store
 from nrtune.analysis.uncertainty.intervals import Resampling
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.evaluation.metrics import spearman
@@ -93,10 +93,11 @@ def test_independent_errors_average_out(tmp_path):
     value = generator.normal(size=600)
     effects = {f"T{i}": value + 1.5 * generator.normal(size=600) for i in range(5)}
     source = Stored(effects, value, np.repeat(np.arange(200), 3))
-    found = {one.way: one for one in ensembles(source, "overall", how=Resampling(resamples=500))}
+    compared = EnsembleComparison(source, "overall", how=Resampling(resamples=500))
+    found = {one.way: one for one in compared.of_use_case()}
     best = max(effects, key=lambda name: spearman(effects[name], value))
     for way in (MEAN, RANKS):
-        assert found[way].members[0] == best
+        assert found[way].members[0] == found[way].best == best
         assert len(found[way].members) == 5
         assert found[way].single == pytest.approx(spearman(effects[best], value))
         assert found[way].improvement_low > 0.1
@@ -111,7 +112,7 @@ def test_independent_errors_average_out(tmp_path):
 def test_an_ensemble_needs_two():
     value = np.arange(60.0)
     with pytest.raises(UserError, match="an ensemble needs two"):
-        ensembles(Stored({"T": value}, value, np.repeat(np.arange(20), 3)), "overall")
+        EnsembleComparison(Stored({"T": value}, value, np.repeat(np.arange(20), 3)), "overall")
 
 
 def test_stored_predictions_of_a_predicted_variance_are_combined(tmp_path):

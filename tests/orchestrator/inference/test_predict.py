@@ -588,7 +588,7 @@ def test_which_models_predict(campaign):
 def test_a_checkpoint_that_was_not_kept(campaign, tmp_path):
     copy = Path(shutil.copytree(campaign, tmp_path / "copy"))
     (copy / "trials" / "f0" / BEST).unlink()
-    with pytest.raises(UserError, match="the checkpoint of RS-001 was not kept; search again with --keep RS-001"):
+    with pytest.raises(UserError, match="the checkpoint of RS-001 was not kept; this trains it again: nrtune best "):
         predictor_of(copy, trial="RS-001")
 
 
