@@ -127,8 +127,7 @@ def _described(header: Sequence[bytes], predictor: Predictor) -> bytes:
     why = f"Why there is no prediction: {', '.join(REASONS)}"
     ours.append(f'##INFO=<ID={_SKIPPED},Number=A,Type=String,Description="{why}">')
     what = f"nrtune {importlib.metadata.version('nrtune')}, campaign {predictor.campaign}, {predictor.what}"
-    strands = ", both strands" if predictor.both_strands else ""
-    ours.append(f"##nrtune_predict={what} ({' '.join(predictor.trials)}){strands}, {predictor.scale}")
+    ours.append(f"##nrtune_predict={what} ({' '.join(predictor.trials)}), {predictor.strands}, {predictor.scale}")
     kept = [line for line in header[:-1] if not line.startswith((b"##INFO=<ID=NRTUNE_", b"##nrtune_predict="))]
     return b"\n".join([*kept, *(line.encode() for line in ours), header[-1], b""])
 

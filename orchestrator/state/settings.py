@@ -77,17 +77,19 @@ class RunSettings(BaseModel):
 class Settings(RunSettings):
     """Everything a search is told.
 
-    trials: of each family; with adaptive allocation so many a family on average, and `min_trials` of each at least.
-    set: flat parameters of every trial, which the search then leaves alone. around: the configuration that the family
-    ablation moves away from, a published name or DIR/TRIAL. objective: METRIC:max or METRIC:min, one or several; none: the
-    CAGI5 Spearman of what winners are selected on. confirm: the share of all trainings that go to fresh seeds of the baseline
-    and of finalists once the search has ended, those of `use_case`, or of all; 0 or none: no training. use_cases: a file of
-    further use cases.
+    recipe: how all trials are trained and predict, one of `RECIPES`, unless `set` says otherwise; not given, a campaign that
+    has begun keeps its own, and one that began before there were any the study's. trials: of each family; with adaptive
+    allocation so many a family on average, and `min_trials` of each at least. set: flat parameters of every trial, which the
+    search then leaves alone. around: the configuration that the family ablation moves away from, a published name or
+    DIR/TRIAL. objective: METRIC:max or METRIC:min, one or several; none: the CAGI5 Spearman of what winners are selected on.
+    confirm: the share of all trainings that go to fresh seeds of the baseline and of finalists once the search has ended,
+    those of `use_case`, or of all; 0 or none: no training. use_cases: a file of further use cases.
     """
 
     command: ClassVar[str] = "search"
 
     families: tuple[str, ...] = ("baseline", "rank_stability", "distributional")
+    recipe: Literal["field", "study"] = "field"
     trials: PositiveInt = 10
     allocation: Literal["even", "adaptive"] = "even"
     min_trials: PositiveInt = 3
