@@ -37,6 +37,14 @@ model's own output is asked for. It is not applied where a < 0. Metrics are of �
 the noise correlation, which has a calibrated form, they don't depend on a and b. ℓ stays as it is: the losses that train it
 compare exp ℓ with s² or with squared errors, so it is in log2(RNA/DNA) already.
 
+A search trains by the recipe `field` unless told otherwise. y and s are standardised by the mean m and the standard deviation d
+of the training split's activity: losses see (y − m)/d and s/d, so that k is per d² and a squared error in d²; a prediction is
+m + d·μ and its log-variance ℓ + 2 log d. A sequence is replaced by its reverse complement by even chance in training, and μ and
+ℓ are means over both strands otherwise. Biases and norms have no weight decay. Options beside it: a shift by up to `max_shift`
+bases with N behind it, at most as many as all sequences share at each end; point mutations at `mutation_rate`; and an average of
+weights w that after step t is β·average + (1 − β)·w with β = min(`ema`, (1 + t)/(10 + t)). Samplers see y and s as measured. The
+study, and `nrtune study`, have none of these.
+
 The study trained each configuration at lr 0.005, weight decay 0.01, batch 1024, for 80 epochs (`--preset study`).
 `nrtune study` runs its configurations again under their names. The values below are those it reported, on the CAGI5
 variants that it also selected on: they flatter, and most of their differences can't be told from none.
