@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from nrtune.trainables.core.component import Value, check_fields, omitted, param
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.registry import ClassRegistry
@@ -87,6 +89,12 @@ class TrialConfig:
     def needs_noise(self) -> bool:
         """Whether the data must have a measured aleatoric_std."""
         return self.loss.needs_noise or self.sampler.needs_noise
+
+    def in_bf16(self, device: torch.device) -> bool:
+        """Whether it trains in bf16 on a device."""
+        if self.precision == "auto":
+            return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return self.precision == "bf16"
 
     def build_model(self) -> Model:
         """Build the untrained model, its weights drawn from torch's current generator."""

@@ -76,7 +76,7 @@ class Training:
         self.micro_batches = micro_batches
         self.fingerprint = data.fingerprint_of(config)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.bf16 = _use_bf16(config.precision, self.device)
+        self.bf16 = config.in_bf16(self.device)
         self.epoch = 0
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Tensor] = {}
@@ -273,12 +273,6 @@ class Training:
 
 def _copy(model: Model) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
-
-
-def _use_bf16(precision: str, device: torch.device) -> bool:
-    if precision == "auto":
-        return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return precision == "bf16"
 
 
 def open_training(

@@ -54,8 +54,8 @@ class TrainingData(NamedTuple):
 
     def check_recipe(self, config: TrialConfig) -> None:
         """Raise UserError where the configuration shifts what was measured out of a sequence, or can't scale the labels."""
-        left, right = self.dataset.flanks
-        if config.max_shift > min(left, right):
+        if config.max_shift and config.max_shift > min(self.dataset.flanks):
+            left, right = self.dataset.flanks
             raise UserError(
                 f"{self.dataset.name}: max_shift {config.max_shift} would cut off bases that differ between sequences:"
                 f" all share {left} at the left end and {right} at the right; give {min(left, right)} or less"
