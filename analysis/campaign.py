@@ -66,6 +66,7 @@ class FlatConfig(dict[str, Any]):
             "trials": 1,
             **{name: self[name] for name in BUDGET if name in self},
             "scheduler": "none",
+            "recipe": "study",  # adds nothing to the parameters below, which are all
             "set": {name: value for name, value in self.items() if name not in BUDGET},
             **data,
         }

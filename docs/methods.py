@@ -51,6 +51,14 @@ disagreement. Its raw output is the mean of the μᵢ, on whatever scales these 
 variants or test sequences alone, the members being what they are: its seeds are all in one mean, which has no replicate, and
 how members scatter is not how ensembles would.
 
+A search trains by the recipe `field` unless told otherwise. y and s are standardised by the mean m and the standard deviation d
+of the training split's activity: losses see (y − m)/d and s/d, so that k is per d² and a squared error in d²; a prediction is
+m + d·μ and its log-variance ℓ + 2 log d. A sequence is replaced by its reverse complement by even chance in training, and μ and
+ℓ are means over both strands otherwise. Biases and norms have no weight decay. Options beside it: a shift by up to `max_shift`
+bases with N behind it, at most as many as all sequences share at each end; point mutations at `mutation_rate`; and an average of
+weights w that after step t is β·average + (1 − β)·w with β = min(`ema`, (1 + t)/(10 + t)). Samplers see y and s as measured. The
+study, and `nrtune study`, have none of these.
+
 The study trained each configuration at lr 0.005, weight decay 0.01, batch 1024, for 80 epochs (`--preset study`).
 `nrtune study` runs its configurations again under their names. The values below are those it reported, on the CAGI5
 variants that it also selected on: they flatter, and most of their differences can't be told from none.

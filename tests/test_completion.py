@@ -16,6 +16,7 @@ from nrtune.orchestrator.campaign.search import NO_EARLY_STOPPING
 from nrtune.orchestrator.cli import options
 from nrtune.orchestrator.cli.options import CHOICES
 from nrtune.orchestrator.lifecycle.rules import RULES
+from nrtune.orchestrator.state.recipes import RECIPES
 from nrtune.orchestrator.state.settings import Settings
 from nrtune.search_spaces import FAMILIES
 from nrtune.trainables.data.benchmarks.cagi5 import ELEMENTS_OF_CELL_LINE
@@ -102,10 +103,11 @@ def test_choices_are_those_of_the_code():
         options = [typing.get_args(part) or (part,) for part in typing.get_args(hint)]
         return tuple(value for option in options for value in option if isinstance(value, str))
 
-    for name in ("precision", "select_on", "noise", "allocation", "sampler"):
+    for name in ("recipe", "precision", "select_on", "noise", "allocation", "sampler"):
         assert CHOICES[name] == literal(name), name
     assert tuple(options.schedulers()) == (*RULES, NO_EARLY_STOPPING)
     assert CHOICES["preset"] == tuple(PRESETS)
+    assert CHOICES["recipe"] == tuple(RECIPES)
     assert CHOICES["precision"] == PRECISIONS
     assert set(CHOICES["select_on"]) == set(SELECT_ON)
     assert CHOICES["cell_line"] == tuple(ELEMENTS_OF_CELL_LINE)

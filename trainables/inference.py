@@ -30,11 +30,13 @@ class _OfSequences:
 
     length: int
 
-    def predict(self, sequences: Sequence[str], *, raw: bool = False) -> Predicted:
+    def predict(self, sequences: Sequence[str], *, raw: bool = False, both_strands: bool | None = None) -> Predicted:
         """Predict log2(RNA/DNA) for n sequences of `length` bases (ACGTN, either case).
 
         Returned are `mean` (n,) and `log_variance` (n,), that of the noise, None for a point head. raw: the mean is the
-        model's own output, on the scale that its loss gave it. Of an ensemble: see `SequenceEnsemble`.
+        model's own output, on the scale that its loss gave it. both_strands: whether predictions are the mean of both strands';
+        None: as those that the model was scored and calibrated by, which its configuration says. Of an ensemble: see
+        `SequenceEnsemble`.
 
         Raises UserError for another length or letter and, unless raw, for a model without a calibration or with a falling
         one.
@@ -44,20 +46,25 @@ class _OfSequences:
             raise UserError(
                 f"sequences have {tokens.shape[1]} bases and the model was trained on {self.length}; pad them with N"
             )
-        return self.predict_tokens(tokens.reshape(-1, self.length), raw=raw)
+        return self.predict_tokens(tokens.reshape(-1, self.length), raw=raw, both_strands=both_strands)
 
-    def predict_tokens(self, tokens: NDArray[np.uint8], *, raw: bool = False) -> Predicted:
+    def predict_tokens(
+        self, tokens: NDArray[np.uint8], *, raw: bool = False, both_strands: bool | None = None
+    ) -> Predicted:
         """Predict for tokens (n, length), otherwise as `predict`."""
         raise NotImplementedError
 
-    def variant_effect(self, ref: Sequence[str], alt: Sequence[str], *, raw: bool = False) -> NDArray[np.floating]:
+    def variant_effect(
+        self, ref: Sequence[str], alt: Sequence[str], *, raw: bool = False, both_strands: bool | None = None
+    ) -> NDArray[np.floating]:
         """Return prediction(alt) − prediction(ref) (n,), log2, for n pairs of sequences.
 
-        raw: the difference of the model's own outputs. Raises UserError as `predict`.
+        raw: the difference of the model's own outputs. both_strands, and what raises UserError: as in `predict`.
         """
         if len(ref) != len(alt):
             raise UserError(f"there are {len(ref)} ref and {len(alt)} alt sequences; give one of each a variant")
-        effect: NDArray[np.floating] = self.predict(alt, raw=raw).mean - self.predict(ref, raw=raw).mean
+        of_alt, of_ref = (self.predict(of, raw=raw, both_strands=both_strands).mean for of in (alt, ref))
+        effect: NDArray[np.floating] = of_alt - of_ref
         return effect
 
 
@@ -86,11 +93,14 @@ class SequenceModel(_OfSequences):
         """The networks that it is: this one."""
         return (self,)
 
-    def predict_tokens(self, tokens: NDArray[np.uint8], *, raw: bool = False) -> Predicted:
+    def predict_tokens(
+        self, tokens: NDArray[np.uint8], *, raw: bool = False, both_strands: bool | None = None
+    ) -> Predicted:
         """Predict for tokens (n, length), otherwise as `predict`."""
         calibration = None if raw else self._usable_calibration()
         device = next(self.model.parameters()).device
-        found = predict(self.model, torch.from_numpy(tokens).to(device))
+        strands = self.config.both_strands if both_strands is None else both_strands
+        found = predict(self.model, torch.from_numpy(tokens).to(device), both_strands=strands)
         return found if calibration is None else found._replace(mean=calibration.apply(found.mean))
 
     def _usable_calibration(self) -> Calibration | None:
@@ -118,9 +128,11 @@ class SequenceEnsemble(_OfSequences):
         names = ", ".join(member.fingerprint for member in self.members)
         return f"SequenceEnsemble({len(self.members)} networks: {names}; sequences of {self.length} bases)"
 
-    def predict_tokens(self, tokens: NDArray[np.uint8], *, raw: bool = False) -> Predicted:
+    def predict_tokens(
+        self, tokens: NDArray[np.uint8], *, raw: bool = False, both_strands: bool | None = None
+    ) -> Predicted:
         """Predict for tokens (n, length), otherwise as `predict`."""
-        found = [member.predict_tokens(tokens, raw=raw) for member in self.members]
+        found = [member.predict_tokens(tokens, raw=raw, both_strands=both_strands) for member in self.members]
         mean: NDArray[np.float64] = np.mean([one.mean for one in found], axis=0, dtype=np.float64)
         log_variances = [one.log_variance for one in found if one.log_variance is not None]
         if len(log_variances) < len(found):

@@ -184,7 +184,7 @@ def _configurations(comparisons: Comparisons, found: Mapping[str, Comparison]) -
     for trial, names in uses.items():
         best = comparisons.best(found[names[0]].winner)
         baseline = configs.get(found[names[0]].winner.baseline or "", {})
-        other = {key: value for key, value in best.config.items() if key not in baseline or baseline[key] != value}
+        other = {key: value for key, value in best.config.items() if _differs(key, value, baseline)}
         said = ", ".join(f"{key} {_parameter(value)}" for key, value in other.items() if key != "seed")
         rows.append(tuple(map(text_cell, (trial, best.family.replace("_", " "), listed([use_case_name(n) for n in names]),
                                           said or "the baseline itself"))))  # fmt: skip
@@ -195,6 +195,16 @@ def _configurations(comparisons: Comparisons, found: Mapping[str, Comparison]) -
             (Column("Winner"), Column("Family"), Column("Use cases"), Column("Parameters")),
             tuple(rows),
         )
+
+
+def _differs(key: str, value: Any, baseline: Mapping[str, Any]) -> bool:
+    """Whether a parameter is another in a baseline's configuration, or of a component that it has not.
+
+    What else it has not came after it was trained, and is as it was then.
+    """
+    if key in baseline:
+        return bool(baseline[key] != value)
+    return "." in key or not baseline
 
 
 def _parameter(value: Any) -> str:

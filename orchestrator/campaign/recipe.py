@@ -1,11 +1,14 @@
-"""What all trials of a campaign have: a preset's sizes, a budget, a precision."""
+"""What all trials of a campaign have: a preset's sizes, a budget, a precision, and how they are trained and predict."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from nrtune.orchestrator.state.settings import RunSettings
+from nrtune.analysis.store.records import MANIFEST, read_manifest
+from nrtune.orchestrator.state.recipes import RECIPES
+from nrtune.orchestrator.state.settings import RunSettings, Settings
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.training.config import PRESETS, TrialConfig, preset
 from nrtune.trainables.training.training_data import TrainingData
@@ -14,15 +17,17 @@ DEFAULT_ENCODER = "dream_rnn"
 
 
 class Recipe(NamedTuple):
-    """A preset, epochs of every trial, and the precision of their training."""
+    """A preset, epochs of every trial, the precision of their training, and parameters unless a family has them."""
 
     preset: str
     epochs: int
     precision: str
+    options: Mapping[str, bool] = MappingProxyType({})
 
     def config(self, parameters: Mapping[str, Any], seed: int) -> TrialConfig:
         """The trial of a family's parameters. Raises UserError where it can't be built."""
-        flat = {**preset(self.preset, str(parameters.get("encoder", DEFAULT_ENCODER))), **parameters}
+        encoder = str(parameters.get("encoder", DEFAULT_ENCODER))
+        flat = {**preset(self.preset, encoder), **self.options, **parameters}
         flat |= {"epochs": self.epochs, "seed": seed, "precision": self.precision}
         return TrialConfig.from_flat(flat)
 
@@ -40,11 +45,23 @@ def recipe_of(settings: RunSettings) -> Recipe:
         raise UserError(f"unknown preset {settings.preset!r}{suggest(settings.preset, PRESETS)}")
     usual = settings.epochs_of.get(settings.preset) or PRESETS[settings.preset]["epochs"]
     epochs = int(settings.epochs or usual or 1)
-    return Recipe(settings.preset, epochs, settings.precision)
+    return Recipe(settings.preset, epochs, settings.precision, _options(settings))
 
 
-def check_noise(data: TrainingData, family: str, config: TrialConfig) -> None:
+def _options(settings: RunSettings) -> Mapping[str, bool]:
+    """The recipe that a search is asked for, else what its campaign began with; a study has the study's."""
+    if not isinstance(settings, Settings):
+        return RECIPES["study"]
+    folder = settings.out
+    if "recipe" not in settings.model_fields_set and folder is not None and (folder / MANIFEST).exists():
+        identity = read_manifest(folder)["identity"]
+        return {name: identity.get(name, before) for name, before in RECIPES["study"].items()}
+    return RECIPES[settings.recipe]
+
+
+def check_data(data: TrainingData, family: str, config: TrialConfig) -> None:
     """See whether the data have what a family's trial needs. Raises UserError."""
+    data.check_recipe(config)
     try:
         data.check_noise(config)
     except UserError as error:

@@ -22,7 +22,7 @@ from nrtune.orchestrator.campaign.checks import (
 from nrtune.orchestrator.campaign.confirmation import Confirmation, plan_of, share_of, trainings, why_not
 from nrtune.orchestrator.campaign.families import family_of, find_centre, searched_families, whole
 from nrtune.orchestrator.campaign.plan import Plan
-from nrtune.orchestrator.campaign.recipe import check_noise, recipe_of
+from nrtune.orchestrator.campaign.recipe import check_data, recipe_of
 from nrtune.orchestrator.lifecycle.rules import RULES, EarlyStopping, default_grace
 from nrtune.orchestrator.search.allocation import Adaptive, Allocation
 from nrtune.orchestrator.search.family_study import FamilyStudy
@@ -118,7 +118,7 @@ class Search(Plan):
             "sampler": self.settings.sampler,
             "objective": list(map(str, self.objectives)),
         }
-        return super().identity() | chosen | how | {"optuna_storage": self.optuna_storage}
+        return super().identity() | dict(self.recipe.options) | chosen | how | {"optuna_storage": self.optuna_storage}
 
     def notes(self) -> list[str]:
         """What a user should know of the data, of encoders and grids, of what is trained, and what that is too little for."""
@@ -177,7 +177,7 @@ def prepare_search(settings: Settings) -> Search:
     select_on = choose_selection(settings, data)
     objectives = checked_objectives(settings.objective, data, select_on)
     for name, config in configs:
-        check_noise(data, name, config)
+        check_data(data, name, config)
     check_tracking_uri(settings, uri)
     if storage is not None:
         open_storage(folder, storage)

@@ -10,7 +10,7 @@ from nrtune.analysis.selection.pareto import default_objectives
 from nrtune.analysis.store.records import Proposal
 from nrtune.orchestrator.campaign.checks import check_places, check_tracking_uri, choose_selection, read_data
 from nrtune.orchestrator.campaign.plan import Plan
-from nrtune.orchestrator.campaign.recipe import Recipe, check_noise, recipe_of
+from nrtune.orchestrator.campaign.recipe import Recipe, check_data, recipe_of
 from nrtune.orchestrator.search.proposals import FixedProposals, Proposer
 from nrtune.orchestrator.state.ledger import Ledger
 from nrtune.orchestrator.state.locations import absolute
@@ -58,7 +58,7 @@ def prepare_study(settings: StudySettings) -> Study:
     data = read_data(settings)
     select_on = choose_selection(settings, data)
     for name in names:
-        check_noise(data, *configs[name])
+        check_data(data, *configs[name])
     check_tracking_uri(settings, uri)
     proposals = _proposals(configs, data)
     chosen = {fingerprint: p for fingerprint, p in proposals.items() if names & {p.name, *p.aliases}}

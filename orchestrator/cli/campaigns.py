@@ -69,6 +69,7 @@ def search(
     ] = None,
     epochs: options.Epochs = None,
     preset: options.Preset = None,
+    recipe: options.Recipe = None,
     precision: options.Precision = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random choice. [default: 0]")] = None,
     set: Annotated[

@@ -68,7 +68,13 @@ def predict(
             " [default: NAME.nrtune.vcf.gz or NAME.nrtune.csv]"
         ),
     ] = None,
-    both_strands: Annotated[bool, typer.Option("--both-strands", help="Mean of both strands' predictions.")] = False,
+    both_strands: Annotated[
+        bool | None,
+        typer.Option(
+            "--both-strands/--one-strand",
+            help="Mean of both strands' predictions, or that of the strand given. [default: as the model was scored]",
+        ),
+    ] = None,
     raw: Annotated[
         bool,
         typer.Option("--raw", help="The model's own output, on the scale that its loss gave it, not log2(RNA/DNA)."),

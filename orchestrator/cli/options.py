@@ -16,6 +16,7 @@ INTERRUPTED = 130
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "preset": ("small", "study"),
+    "recipe": ("field", "study"),
     "precision": ("auto", "float32", "bf16"),
     "select_on": ("release", "val", "challenge"),
     "noise": ("auto", "orientation", "replicates", "none"),
@@ -128,6 +129,14 @@ Epochs = Annotated[
 Preset = Annotated[
     str | None,
     typer.Option(help="Model size and budget: small or study. [default: small]", autocompletion=completing("preset")),
+]
+Recipe = Annotated[
+    str | None,
+    typer.Option(
+        help="field: both strands are trained on and averaged in predictions, labels standardised, no weight decay on biases"
+        " and norms; study: none of that, as the study. --set both_strands=false changes one of them. [default: field]",
+        autocompletion=completing("recipe"),
+    ),
 ]
 Precision = Annotated[
     str | None, typer.Option(help="auto, float32 or bf16. [default: auto]", autocompletion=completing("precision"))

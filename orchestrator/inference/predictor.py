@@ -21,7 +21,6 @@ from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.wording import not_kept
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.files import BEST
-from nrtune.trainables.data.sequences import reverse_complement
 from nrtune.trainables.evaluation.calibration import why_unusable
 from nrtune.trainables.inference import SequenceModel, load_model
 
@@ -40,15 +39,16 @@ class Means(NamedTuple):
 class Predictor:
     """One model or several: `trials` names them, `what` says in words how they were chosen, `length` bases are shown them.
 
-    both_strands: a prediction is the mean of a sequence's and its reverse complement's. raw: predictions are the models' own
-    output, not log2(RNA/DNA). ensemble: where its members come from, as their file says; empty for what is of no such file.
+    both_strands: whether a prediction is the mean of a sequence's and its reverse complement's; None: as each model was
+    scored. raw: predictions are the models' own output, not log2(RNA/DNA). ensemble: where its members come from, as their file
+    says; empty for what is of no such file.
     """
 
     campaign: str
     what: str
     trials: tuple[str, ...]
     models: tuple[SequenceModel, ...]
-    both_strands: bool = False
+    both_strands: bool | None = None
     raw: bool = False
     ensemble: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -63,10 +63,27 @@ class Predictor:
         return "raw model output" if self.raw else "log2(RNA/DNA)"
 
     @property
+    def on_both_strands(self) -> tuple[bool, ...]:
+        """Of each model whether its predictions are means of both strands'."""
+        asked = self.both_strands
+        return tuple(model.config.both_strands if asked is None else asked for model in self.models)
+
+    @property
+    def strands(self) -> str:
+        """What the predictions are of, in words: one strand, both, or of how many models both."""
+        both = sum(self.on_both_strands)
+        if 0 < both < len(self.models):
+            return f"both strands with {both} of {len(self.models)} models"
+        return "both strands" if both else "one strand"
+
+    @property
     def about(self) -> dict[str, Any]:
-        """Where the predictions come from, for the files that hold them; a calibration is (slope, intercept)."""
+        """Where the predictions come from, for the files that hold them.
+
+        both_strands and calibrations, (slope, intercept), have one entry a model.
+        """
         return {"campaign": self.campaign, "what": self.what, "trials": self.trials, "level": LEVEL,
-                "both_strands": self.both_strands, "scale": self.scale,
+                "both_strands": self.on_both_strands, "scale": self.scale,
                 "calibrations": [model.calibration for model in self.models],
                 "version": importlib.metadata.version("nrtune"),
                 **({"ensemble": self.ensemble} if self.ensemble else {})}  # fmt: skip
@@ -79,11 +96,8 @@ class Predictor:
 
     def predict(self, tokens: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Predictions of each model, (models, n), for tokens (n, length)."""
-        found = self._of_strand(tokens)
-        return (found + self._of_strand(reverse_complement(tokens))) / 2 if self.both_strands else found
-
-    def _of_strand(self, tokens: NDArray[np.uint8]) -> NDArray[np.float64]:
-        means = [model.predict_tokens(tokens, raw=self.raw).mean for model in self.models]
+        found = [model.predict_tokens(tokens, raw=self.raw, both_strands=self.both_strands) for model in self.models]
+        means = [predicted.mean for predicted in found]
         return np.stack(means).astype(np.float64)
 
 
@@ -107,7 +121,7 @@ def predictor_of(
     ensemble: int | None = None,
     select_on: str | None = None,
     use_cases: Mapping[str, UseCase] = USE_CASES,
-    both_strands: bool = False,
+    both_strands: bool | None = None,
     raw: bool = False,
     device: str | None = None,
 ) -> Predictor:
@@ -115,8 +129,8 @@ def predictor_of(
 
     Its winner, as `nrtune best` names it: the mean of the trainings that its values there are means over. Each model is
     calibrated to log2(RNA/DNA), then they are averaged. trial: that trial's own training instead; ensemble: the mean of so
-    many of the best trials instead; raw: the models' own output. device: a torch device, by default a GPU if there is one.
-    A file is one of `nrtune ensemble --save`, or a trial's best.pt, and nothing is left to choose.
+    many of the best trials instead; both_strands, raw: as in `Predictor`. device: a torch device, by default a GPU if there
+    is one. A file is one of `nrtune ensemble --save`, or a trial's best.pt, and nothing is left to choose.
 
     Raises UserError where there is no winner, no such trial, or no checkpoint and, unless raw, for a model without a
     calibration or with a falling one.

@@ -128,8 +128,7 @@ def _described(header: Sequence[bytes], predictor: Predictor) -> bytes:
     ours.append(f'##INFO=<ID={_SKIPPED},Number=A,Type=String,Description="{why}">')
     campaign = f"campaign {predictor.campaign}, " if predictor.campaign else ""
     what = f"nrtune {importlib.metadata.version('nrtune')}, {campaign}{predictor.what}"
-    strands = ", both strands" if predictor.both_strands else ""
-    ours.append(f"##nrtune_predict={what} ({' '.join(predictor.trials)}){strands}, {predictor.scale}")
+    ours.append(f"##nrtune_predict={what} ({' '.join(predictor.trials)}), {predictor.strands}, {predictor.scale}")
     if predictor.ensemble:
         ours.append(f"##nrtune_ensemble={json.dumps(predictor.ensemble)}")
     before = (b"##INFO=<ID=NRTUNE_", b"##nrtune_predict=", b"##nrtune_ensemble=")

@@ -9,6 +9,7 @@ from typing import Any
 
 from nrtune.analysis.selection.pareto import default_objectives
 from nrtune.orchestrator.state.locations import MLFLOW
+from nrtune.orchestrator.state.recipes import RECIPES
 from nrtune.trainables.core.errors import UserError
 
 
@@ -43,6 +44,7 @@ def _assumed(manifest: Mapping[str, Any]) -> dict[str, Any]:
         return assumed
     return assumed | {
         "encoders": [],
+        **RECIPES["study"],
         "scheduler": "asha",
         "grace_epochs": settings.get("grace_epochs"),
         "reduction_factor": settings.get("reduction_factor", 3.0),

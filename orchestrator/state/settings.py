@@ -84,7 +84,8 @@ class Settings(RunSettings):
     """Everything a search is told.
 
     encoders: what each family's trials have, but of families that are about an encoder of their own; study or none: those that
-    the study had each on.
+    the study had each on. recipe: how all trials are trained and predict, one of `RECIPES`, unless `set` says otherwise; not
+    given, a campaign that has begun keeps its own, and one that began before there were any the study's.
     trials: of each family; with adaptive allocation so many a family on average, and `min_trials` of each at least.
     set: flat parameters of every trial, which the search then leaves alone. around: the configuration that the family
     ablation moves away from, a published name or DIR/TRIAL. objective: METRIC:max or METRIC:min, one or several; none: the
@@ -98,6 +99,7 @@ class Settings(RunSettings):
 
     families: tuple[str, ...] = ("baseline", "rank_stability", "distributional")
     encoders: tuple[str, ...] = ("motif_cnn",)
+    recipe: Literal["field", "study"] = "field"
     trials: PositiveInt = 10
     allocation: Literal["even", "adaptive"] = "adaptive"
     min_trials: PositiveInt = 3

@@ -16,7 +16,8 @@ from mlflow.pyfunc import PythonModel
 class ActivityModel(PythonModel):
     """From a column `sequence` to `prediction`, log2(RNA/DNA), and where the model has one `log_variance`.
 
-    With params={"raw": True} `prediction` is the model's own output.
+    Both are means over both strands where the trial was scored so. With params={"raw": True} `prediction` is the model's own
+    output.
     """
 
     def load_context(self, context: Any) -> None:

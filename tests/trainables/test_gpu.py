@@ -70,13 +70,21 @@ def test_a_training_resumes_on_the_device(simulated_data: TrainingData, tmp_path
 def test_nothing_in_an_epoch_waits_for_the_device(loss, simulated_data: TrainingData, monkeypatch):
     """Between the draw of its rows and its sums. What reads a tensor of the device, or waits for a copy, raises."""
     head = "dual" if LOSSES.get(loss).needs_log_variance else "point"
-    training = Training(config(loss=loss, head=head, reverse_complement=True), simulated_data)
+    asked = {
+        "reverse_complement": True,
+        "max_shift": 15,
+        "mutation_rate": 0.05,
+        "standardise": True,
+        "decay_norms": False,
+    }
+    training = Training(config(loss=loss, head=head, ema=0.9, **asked), simulated_data)
     training.run_epoch()  # the first use of a kernel may wait
     step = training._step
 
     def watched(*arguments):
         torch.cuda.set_sync_debug_mode("error")
         try:
+            training.average.update(1)
             return step(*arguments)
         finally:
             torch.cuda.set_sync_debug_mode("default")

@@ -78,9 +78,20 @@ class Dataset:
         return np.flatnonzero(self.split == SPLITS.index(split))
 
     @functools.cached_property
+    def flanks(self) -> tuple[int, int]:
+        """Bases at the left and at the right end that all sequences share, such as the adapters around inserts."""
+        return shared_ends(self.tokens)
+
+    @functools.cached_property
     def digest(self) -> str:
         """16 hex digits of everything a trial learns from; the name, clusters and notes do not count."""
         return array_digest(self.tokens, self.activity, self.aleatoric_std, self.split)
+
+
+def shared_ends(tokens: NDArray[np.uint8]) -> tuple[int, int]:
+    """How many places of tokens (N, length) at the left and at the right end are the same in all rows; 0, 0 if all are."""
+    differs = (tokens != tokens[0]).any(axis=0)
+    return int(differs.argmax()), int(differs[::-1].argmax())
 
 
 def array_digest(*arrays: NDArray[np.generic] | None) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nrtune.trainables.data.dataset import shared_ends
 from nrtune.trainables.data.sequences import reverse_complement
 
 COORDINATES = (("chrom", "chr"), ("start",), ("end", "stop"))
@@ -17,10 +18,8 @@ def orientation_pairs(tokens: NDArray[np.uint8]) -> tuple[NDArray[np.int64], lis
 
     One orientation's insert is the reverse complement of the other's, between adapters that all sequences share.
     """
-    differs = (tokens != tokens[0]).any(axis=0)
     # Adapters shared by chance with a few bases of the inserts would hide pairs: the two must be of equal length.
-    left, right = int(differs.argmax()), int(differs[::-1].argmax())
-    margin = min(left, right)
+    margin = min(shared_ends(tokens))
     inner = tokens[:, margin : tokens.shape[1] - margin]
     forward = [row.tobytes() for row in np.ascontiguousarray(inner)]
     reverse = [row.tobytes() for row in reverse_complement(inner)]

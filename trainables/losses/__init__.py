@@ -14,7 +14,10 @@ from nrtune.trainables.models.prediction import Prediction
 
 
 class Target(NamedTuple):
-    """What was measured for a batch of n rows: log2(RNA/DNA) and, where it was measured, its standard deviation."""
+    """What was measured for a batch of n rows: log2(RNA/DNA) and, where it was measured, its standard deviation.
+
+    Of a trial that standardises labels both are in units of the training labels' standard deviation.
+    """
 
     activity: Float[Tensor, " n"]
     aleatoric_std: Float[Tensor, " n"] | None

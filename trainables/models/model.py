@@ -1,4 +1,4 @@
-"""A model is encoder × head: tokens in, a prediction out."""
+"""A model is encoder × head: tokens in, a prediction out; and the other strand of tokens."""
 
 from __future__ import annotations
 
@@ -14,22 +14,38 @@ ONE_HOT_OF_TOKEN = ((1.0, 0, 0, 0), (0, 1.0, 0, 0), (0, 0, 1.0, 0), (0, 0, 0, 1.
 """A C G T as 0 to 3, N as 4: a quarter of each."""
 
 
+def other_strand(tokens: UInt8[Tensor, "n length"]) -> UInt8[Tensor, "n length"]:
+    """The reverse complement of tokens, on their device; N stays N."""
+    reverse = tokens.flip(1)
+    return torch.where(reverse < 4, 3 - reverse, reverse)
+
+
 class Model(nn.Module):
-    """An encoder and the head of a name, over sequences stored one byte a base."""
+    """An encoder and the head of a name, over sequences stored one byte a base.
+
+    standardised: it learns labels with a mean of 0 and a standard deviation of 1; `activity_scale` (2,) holds the mean and
+    the standard deviation that they had, log2(RNA/DNA).
+    """
 
     one_hot_of_token: Tensor
+    activity_scale: Tensor | None
 
-    def __init__(self, encoder: EncoderModule, head: str) -> None:
+    def __init__(self, encoder: EncoderModule, head: str, *, standardised: bool = False) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = HEADS[head](encoder.embedding_size)
         self.register_buffer("one_hot_of_token", torch.tensor(ONE_HOT_OF_TOKEN), persistent=False)
+        self.register_buffer("activity_scale", torch.tensor([0.0, 1.0]) if standardised else None)
 
-    def forward(self, tokens: UInt8[Tensor, "n length"]) -> Prediction:
-        """Return the prediction of every sequence."""
+    def forward(self, tokens: UInt8[Tensor, "n length"], *, as_learned: bool = False) -> Prediction:
+        """Return the prediction of every sequence; as_learned: on the scale of the labels, which may be standardised."""
         one_hot = self.one_hot_of_token[tokens.int()].transpose(1, 2)
         encoded = self.encoder(one_hot)
         with torch.autocast(tokens.device.type, enabled=False):  # the encoder may run in bf16, what it is judged by not
             embedding = encoded.embedding.float()
             mean, log_variance = self.head(embedding)
+            if self.activity_scale is not None and not as_learned:
+                centre, spread = self.activity_scale
+                mean = centre + spread * mean
+                log_variance = None if log_variance is None else log_variance + 2 * spread.log()
         return Prediction(mean, log_variance, embedding, encoded.auxiliary)

@@ -13,7 +13,7 @@ class Prediction(NamedTuple):
     """What a model says of n sequences.
 
     mean (n,), on the scale that the loss gives it; log_variance (n,), None for a point head; embedding (n, D); auxiliary
-    losses of the encoder by name.
+    losses of the encoder by name. A loss sees mean and log_variance in the units of its target.
     """
 
     mean: Float[Tensor, " n"]

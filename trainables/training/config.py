@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from nrtune.trainables.core.component import Value, check_fields, omitted, param
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.registry import ClassRegistry
@@ -26,6 +28,8 @@ PRESETS: Mapping[str, Mapping[str, Value]] = {
 """What a preset sets beside the encoder's size, which each encoder states itself."""
 
 PRECISIONS = ("auto", "float32", "bf16")
+LONGEST_MEMORY = 0.99999
+"""The largest decay of an average of weights: one of 1 would keep the first weights for ever."""
 _REGISTRIES: Mapping[str, ClassRegistry[Any]] = {"encoder": ENCODERS, "loss": LOSSES, "sampler": SAMPLERS}
 _DEFAULTS = {"encoder": DreamRNN.name(), "loss": MeanSquaredError.name(), "sampler": Uniform.name()}
 
@@ -35,9 +39,16 @@ class TrialConfig:
     """Encoder × head × loss × sampler, optimiser, budget and seed of one trial.
 
     `lr` is the one-cycle schedule's highest learning rate; `precision` auto means training under bf16 autocast on a
-    CUDA device that has it, float32 elsewhere; predictions are float32 always. With `reverse_complement`, each sequence
-    that is trained on is the other strand's by even chance. `compile` trains through torch.compile, which takes a
-    quarter of a minute on a GPU and won 4 % of each epoch there: a long training gets its time back.
+    CUDA device that has it, float32 elsewhere; predictions are float32 always. `compile` trains through torch.compile,
+    which takes a quarter of a minute on a GPU and won 4 % of each epoch there: a long training gets its time back.
+
+    What each sequence that is trained on becomes, anew in each epoch: with `reverse_complement` the other strand's by even
+    chance; with `max_shift` it moves by a whole number of bases drawn evenly from -max_shift to max_shift, N behind it;
+    with `mutation_rate` each base, N apart, is by that chance one of the other three. `standardise` trains on labels less
+    the training split's mean, divided by its standard deviation, as is the replicate standard deviation that losses see;
+    predictions stay log2(RNA/DNA). With `ema` above 0 what is validated, scored and kept is an exponential moving average
+    of the weights with that decay. Without `decay_norms` biases and norms have no weight decay. With `both_strands` each
+    prediction is the mean of both strands', of the mean and of the log-variance.
     """
 
     encoder: Encoder = dataclasses.field(default_factory=DreamRNN)
@@ -50,6 +61,12 @@ class TrialConfig:
     epochs: int = param(80, low=1)
     precision: str = "auto"
     reverse_complement: bool = False
+    max_shift: int = param(0, low=0, omitted_at_default=True)
+    mutation_rate: float = param(0.0, low=0, high=1, omitted_at_default=True)
+    standardise: bool = param(False, omitted_at_default=True)
+    ema: float = param(0.0, low=0, high=LONGEST_MEMORY, omitted_at_default=True)
+    decay_norms: bool = param(True, omitted_at_default=True)
+    both_strands: bool = param(False, omitted_at_default=True)
     compile: bool = False
     seed: int = param(0, low=0)
 
@@ -73,9 +90,15 @@ class TrialConfig:
         """Whether the data must have a measured aleatoric_std."""
         return self.loss.needs_noise or self.sampler.needs_noise
 
+    def in_bf16(self, device: torch.device) -> bool:
+        """Whether it trains in bf16 on a device."""
+        if self.precision == "auto":
+            return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return self.precision == "bf16"
+
     def build_model(self) -> Model:
         """Build the untrained model, its weights drawn from torch's current generator."""
-        return Model(self.encoder.module(), self.head)
+        return Model(self.encoder.module(), self.head, standardised=self.standardise)
 
     @classmethod
     def from_flat(cls, flat: Mapping[str, Any]) -> TrialConfig:

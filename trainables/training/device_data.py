@@ -11,21 +11,25 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from nrtune.trainables.data.dataset import Dataset
-from nrtune.trainables.data.sequences import COMPLEMENT
 from nrtune.trainables.losses import Target
+from nrtune.trainables.models.model import other_strand
+from nrtune.trainables.training.training_data import ActivityScale
 
 
 class ResidentData:
     """tokens (N, length), activity (N,) and, where measured, aleatoric_std (N,) on a device.
 
-    On a CPU they share the memory of the data set's arrays, so nothing may write to them.
+    With a `scale` activity and aleatoric_std are standardised by it. On a CPU the others share the memory of the data
+    set's arrays, so nothing may write to them.
     """
 
-    def __init__(self, dataset: Dataset, device: torch.device) -> None:
+    def __init__(self, dataset: Dataset, device: torch.device, scale: ActivityScale | None = None) -> None:
         self.tokens = _resident(dataset.tokens, device)
         self.activity = _resident(dataset.activity, device)
         self.std = None if dataset.aleatoric_std is None else _resident(dataset.aleatoric_std, device)
-        self.complement = torch.from_numpy(COMPLEMENT).to(device)
+        if scale is not None:
+            self.activity = (self.activity - scale.mean) / scale.std
+            self.std = None if self.std is None else self.std / scale.std
 
     def batch(self, rows: Int64[Tensor, " n"]) -> tuple[UInt8[Tensor, "n length"], Target]:
         """Return the tokens of n rows, and what was measured."""
@@ -35,8 +39,7 @@ class ResidentData:
         """Return the same, where ~row stands for the other strand of a row's sequence."""
         is_other = rows < 0
         tokens, target = self.batch(torch.where(is_other, ~rows, rows))
-        other = self.complement[tokens.flip(1).int()]
-        return torch.where(is_other[:, None], other, tokens), target
+        return torch.where(is_other[:, None], other_strand(tokens), tokens), target
 
 
 def _resident(array: np.ndarray[Any, Any], device: torch.device) -> Tensor:

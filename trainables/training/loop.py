@@ -24,17 +24,14 @@ from nrtune.trainables.losses import Progress
 from nrtune.trainables.models.model import Model
 from nrtune.trainables.samplers import TrainRows
 from nrtune.trainables.training import checkpoint
+from nrtune.trainables.training.augmentation import Augmentation
 from nrtune.trainables.training.config import TrialConfig
 from nrtune.trainables.training.device_data import ResidentData
-from nrtune.trainables.training.optimiser import AdamW
+from nrtune.trainables.training.divergence import Diverged as Diverged
+from nrtune.trainables.training.divergence import check_loss, check_predictions
+from nrtune.trainables.training.optimiser import optimiser_of
 from nrtune.trainables.training.training_data import TrainingData
-
-COLLAPSED = 1e-6
-"""Validation predictions that spread less than this, relative to their size, are a constant in float32."""
-
-
-class Diverged(RuntimeError):
-    """The loss is not finite, or every sequence is predicted alike."""
+from nrtune.trainables.training.weight_average import average_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,11 +71,12 @@ class Training:
         micro_batches: int = 1,
     ) -> None:
         data.check_noise(config)
+        data.check_recipe(config)
         self.config, self.data, self.folder, self.score_at = config, data, folder, frozenset(score_at)
         self.micro_batches = micro_batches
         self.fingerprint = data.fingerprint_of(config)
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.bf16 = _use_bf16(config.precision, self.device)
+        self.bf16 = config.in_bf16(self.device)
         self.epoch = 0
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Tensor] = {}
@@ -127,6 +125,8 @@ class Training:
         self.best, self.best_epoch = content["best"], content["best_epoch"]
         self.best_spearman = content["best_spearman"]
         self.model.load_state_dict(content["model"])
+        if self.average:
+            self.average.model.load_state_dict(content["average"])
         self.optimiser.load_state_dict(content["optimiser"])
         self.schedule.load_state_dict(content["schedule"])
         self._keep_history(path.parent)  # a kill between the two files left it an epoch short
@@ -135,7 +135,8 @@ class Training:
         """Score the best validation epoch; the model keeps its weights if the training is done."""
         current = None if self.done else _copy(self.model)
         self.model.load_state_dict(self.best)
-        found = score(self.model, self.data.dataset, self.resident.tokens, self.data.benchmarks)
+        dataset, both_strands = self.data.dataset, self.config.both_strands
+        found = score(self.model, dataset, self.resident.tokens, self.data.benchmarks, both_strands=both_strands)
         if current is not None:
             self.model.load_state_dict(current)
         found.metrics["best_epoch"] = float(self.best_epoch)
@@ -145,7 +146,9 @@ class Training:
 
     def _prepare_data(self) -> None:
         dataset = self.data.dataset
-        self.resident = ResidentData(dataset, self.device)
+        self.scale = self.data.activity_scale if self.config.standardise else None
+        self.resident = ResidentData(dataset, self.device, self.scale)
+        self.augmented = Augmentation(self.config, self.device)
         self.train_rows, self.val_rows = dataset.rows("train"), dataset.rows("val")
         std = dataset.aleatoric_std
         self.sampled = TrainRows(dataset.activity[self.train_rows], None if std is None else std[self.train_rows])
@@ -156,8 +159,11 @@ class Training:
         with torch.random.fork_rng(devices=self._cuda_devices()):
             torch.manual_seed(derive_seed(config.seed, "weights"))
             self.model = config.build_model().to(self.device)
+            if self.scale is not None:
+                self.model.activity_scale = torch.tensor(self.scale, device=self.device)
+            self.average = average_of(self.model, config)
         self.trained = torch.compile(self.model) if config.compile else self.model
-        self.optimiser = AdamW(self.model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
+        self.optimiser = optimiser_of(self.model, config)
         steps = config.epochs * math.ceil(len(self.train_rows) / config.batch_size)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimiser, max_lr=config.lr, total_steps=steps)
 
@@ -169,13 +175,10 @@ class Training:
             torch.manual_seed(derive_seed(self.config.seed, "epoch", self.epoch))
             found = self._train()
         seconds = time.perf_counter() - started
-        if not math.isfinite(found["train/loss"]):
-            raise Diverged(f"the training loss is {found['train/loss']} in epoch {self.epoch + 1}")
-        mean = predict(self.model, self.val_tokens).mean
-        if not np.isfinite(mean).all():
-            raise Diverged(f"validation predictions are not finite in epoch {self.epoch + 1}")
-        if mean.max() - mean.min() <= COLLAPSED * max(1.0, float(np.abs(mean).max())):
-            raise Diverged(f"every validation sequence is predicted alike in epoch {self.epoch + 1}")
+        check_loss(found["train/loss"], self.epoch + 1)
+        validated = self.average.model if self.average else self.model
+        mean = predict(validated, self.val_tokens, both_strands=self.config.both_strands).mean
+        check_predictions(mean, self.epoch + 1)
         self.epoch += 1
         of_val = metrics.in_distribution(mean, self.data.dataset.activity[self.val_rows])
         found |= {f"val/{name}": value for name, value in of_val.items()}
@@ -184,7 +187,7 @@ class Training:
         self.history.append(found)
         if found["val/spearman"] > self.best_spearman or not self.best:
             self.best_spearman, self.best_epoch = found["val/spearman"], self.epoch
-            self.best = _copy(self.model)
+            self.best = _copy(validated)
         if self.folder is not None:
             self._keep(self.folder)
 
@@ -193,11 +196,14 @@ class Training:
         order = torch.from_numpy(self._epoch_rows()).to(self.device)
         progress = Progress(self.epoch, self.config.epochs)
         totals: dict[str, Tensor] = {}
+        self.augmented.begin(self.epoch)
         self.model.train()
         for chosen in order.split(self.config.batch_size):
             for name, value in self._step(chosen, progress).items():
                 totals[name] = totals.get(name, 0) + value
             self.schedule.step()
+            if self.average:
+                self.average.update(self.schedule.last_epoch)
         return {name: float(total) / len(order) for name, total in totals.items()}
 
     def _epoch_rows(self) -> NDArray[np.int64]:
@@ -224,7 +230,7 @@ class Training:
         gather = self.resident.batch_of_strands if self.config.reverse_complement else self.resident.batch
         tokens, target = gather(rows)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            prediction = self.trained(tokens)
+            prediction = self.trained(self.augmented(tokens), as_learned=True)
         terms = {"train/loss": self.config.loss(prediction, target, progress)}
         terms |= {f"train/{name}": value for name, value in prediction.auxiliary.items()}
         total = torch.stack(list(terms.values())).sum()
@@ -240,6 +246,7 @@ class Training:
             "model": self.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
+            "average": self.average.model.state_dict() if self.average else None,
         }
         checkpoint.save(folder / LAST, content | best)
         self._keep_history(folder)
@@ -266,12 +273,6 @@ class Training:
 
 def _copy(model: Model) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
-
-
-def _use_bf16(precision: str, device: torch.device) -> bool:
-    if precision == "auto":
-        return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return precision == "bf16"
 
 
 def open_training(

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.benchmarks import VariantSet
 from nrtune.trainables.data.dataset import Dataset
 from nrtune.trainables.training.config import TrialConfig
+
+
+class ActivityScale(NamedTuple):
+    """Mean and standard deviation of the training split's activity, log2(RNA/DNA)."""
+
+    mean: float
+    std: float
 
 
 class TrainingData(NamedTuple):
@@ -36,6 +45,26 @@ class TrainingData(NamedTuple):
         digests = self.digests
         placed = [digests.pop(name, "none") for name in ("cagi5", "satmut")]
         return config.fingerprint(self.dataset.digest, *placed, *(f"{n}:{digests[n]}" for n in sorted(digests)))
+
+    @property
+    def activity_scale(self) -> ActivityScale:
+        """What labels are standardised by."""
+        activity = self.dataset.activity[self.dataset.rows("train")].astype(np.float64)
+        return ActivityScale(float(activity.mean()), float(activity.std()))
+
+    def check_recipe(self, config: TrialConfig) -> None:
+        """Raise UserError where the configuration shifts what was measured out of a sequence, or can't scale the labels."""
+        if config.max_shift and config.max_shift > min(self.dataset.flanks):
+            left, right = self.dataset.flanks
+            raise UserError(
+                f"{self.dataset.name}: max_shift {config.max_shift} would cut off bases that differ between sequences:"
+                f" all share {left} at the left end and {right} at the right; give {min(left, right)} or less"
+            )
+        if config.standardise and not self.activity_scale.std > 0:
+            raise UserError(
+                f"{self.dataset.name}: every training sequence has one activity, so it can't be standardised;"
+                " set standardise to false"
+            )
 
     def check_noise(self, config: TrialConfig) -> None:
         """Raise UserError where the configuration needs noise that was not measured."""

@@ -197,6 +197,32 @@ def test_both_strands_are_averaged():
         assert one.predict(to_tokens(["GTACGGTTCA"], "here"))[0, 0] == pytest.approx(of, abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("scored", "asked", "both"), [(True, None, True), (False, None, False), (True, False, False), (False, True, True)]
+)
+def test_strands_are_averaged_as_a_model_was_scored_unless_asked_otherwise(scored, asked, both, tmp_path, fasta):
+    model = Weighted()
+    config = TrialConfig.from_flat({**preset("small"), "both_strands": scored})
+    loaded = SequenceModel(config, "f", LENGTH, model, AS_IT_IS)  # type: ignore[arg-type]
+    one = Predictor(campaign="c", what="a test", trials=("RS-001",), models=(loaded,), both_strands=asked)
+    forward, reverse = model.of("GTACGGTTCA"), model.of("TGAACCGTAC")
+    expected = (forward + reverse) / 2 if both else forward
+    assert one.predict(to_tokens(["GTACGGTTCA"], "here"))[0, 0] == pytest.approx(expected, abs=1e-5)
+    assert one.about["both_strands"] == (both,)
+    predict_vcf(vcf_of(tmp_path / "in.vcf", line("chr1", 8, "G", "T")), fasta, tmp_path / "out.vcf", one)
+    assert f"(RS-001), {'both strands' if both else 'one strand'}, " in (tmp_path / "out.vcf").read_text()
+    assert pd.read_parquet(tmp_path / "out.parquet")["ref_prediction"][0] == pytest.approx(expected, abs=1e-4)
+
+
+def test_models_that_were_scored_otherwise_are_said(tmp_path):
+    two = predictor(Weighted(), Weighted(1))
+    both = TrialConfig.from_flat({**preset("small"), "both_strands": True})
+    two.models[1].config = both
+    assert Predictor(campaign="c", what="a test", trials=two.trials, models=two.models).strands == (
+        "both strands with 1 of 2 models"
+    )
+
+
 def test_each_model_is_calibrated_then_they_are_averaged(tmp_path, fasta):
     """The mean of raw outputs would be that of the model whose scale is the widest."""
     models, calibrations = [Weighted(seed) for seed in range(3)], [(0.01, 3.0), (1.0, 0.0), (25.0, -40.0)]
