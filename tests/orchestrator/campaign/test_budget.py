@@ -103,6 +103,7 @@ def test_both_are_said_before_training(simulated_folder, tmp_path):
         "cagi5": simulated_folder / "cagi5",
         "out": tmp_path / "out",
         "confirm": 0,
+        "allocation": "even",
     }
     small = prepare(load_settings(None, {**given, "families": ("baseline", "rank_stability"), "trials": 6}, Settings))
     assert small.notes()[-1] == sampler_note(small.settings, {"rank_stability": 3, "baseline": 1})
