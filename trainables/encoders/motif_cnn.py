@@ -20,7 +20,7 @@ LATER_KERNEL = 7
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MotifCNN(Encoder):
-    """Filters that match motifs, and what stands near them; small, and the most accurate here for its minutes (docs/LOG.md).
+    """Filters that match motifs, and what stands near them: the quickest encoder here (docs/LOG.md).
 
     `channels` filters over `kernel` bases, the maximum of every `pool` positions, batch norm, `first_activation`; then
     `depth` convolutions of 7 positions to `embedding` channels, each with batch norm and ReLU; the mean over positions.
