@@ -44,7 +44,7 @@ class LegNet(Encoder):
 
     mpralegnet is that of Agarwal et al., Nature 2025, doi:10.1038/s41586-024-08430-9, for lentiMPRA: four blocks, wider
     ones, each with depthwise convolutions and a max-pooling of 2; batch norm, a 1×1 convolution to twice the channels, the
-    mean over positions, a hidden layer. With 64 `channels` and a point head it has its authors' 1,322,465 parameters.
+    mean over positions, a hidden layer. With 64 `channels` and a point head it has 1,322,465 parameters.
 
     `channels` are those of the first layer; blocks have theirs in the paper's proportion. The maximum of every `pool`
     positions follows the first convolution (1: none, as in both papers), then batch norm and `first_activation` (silu in
