@@ -105,7 +105,7 @@ def test_both_are_said_before_training(simulated_folder, tmp_path):
         "confirm": 0,
         "allocation": "even",
     }
-    small = prepare(load_settings(None, {**given, "families": ("baseline", "rank_stability"), "trials": 6}, Settings))
+    small = prepare(load_settings(None, {**given, "families": ("baseline", "rank_stability"), "trials": 5}, Settings))
     assert small.notes()[-1] == sampler_note(small.settings, {"rank_stability": 3, "baseline": 1})
     short = prepare(load_settings(None, {**given, "families": ("baseline",), "epochs": 1}, Settings))
     assert short.notes()[-1] == stopping_note(short.settings, 1, EarlyStopping(2, 3), {"baseline": 1})
