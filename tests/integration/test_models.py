@@ -172,10 +172,9 @@ def test_a_checkpoint_that_was_not_kept_is_trained_again(campaign, sequences, tm
     best, search, put_back = err.strip().partition("this trains it again: ")[2].split(" && ")
     command, _, file = best.partition(" > ")
     Path(file).write_text(run(*command.split()[1:]))
-    settings = load_settings(
-        Path(search.split()[2]), {"out": Path(search.split()[-1]), "confirm": "none", "max_concurrent": 1}
-    )
-    assert search.split()[3:6] == ["--confirm", "none", "--out"]
+    _, _, again, *options, out = search.split()
+    assert (again, options) == (file, ["--confirm", "none", "--out"])
+    settings = load_settings(Path(file), {"out": Path(out), "confirm": "none", "max_concurrent": 1}, Settings)
     assert run_campaign(prepare(settings)).state == "finished"
     subprocess.run(put_back, shell=True, check=True)
     assert load_model(path).predict(sequences).mean.tolist() == before.tolist()
