@@ -14,6 +14,7 @@ from nrtune.analysis.report.headline import NO_IMPROVEMENT, NOTHING_TESTED
 from nrtune.analysis.report.html import html_page
 from nrtune.analysis.report.markdown import markdown
 from nrtune.analysis.report.report import make_report, write_report
+from nrtune.analysis.report.winners import _differs
 from nrtune.analysis.selection.use_cases import UseCase
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.sources.trials import RecordedTrials
@@ -235,3 +236,12 @@ def test_intervals_in_winners_json_are_those_of_the_comparison(tmp_path):
     assert interval["p_holm"] == pytest.approx(row["p_holm"])
     assert math.isfinite(interval["low"])
     assert f"{row['low']:.3f} to {row['high']:.3f}" in markdown(report)
+
+
+def test_a_parameter_that_came_after_the_baseline_is_no_difference_from_it():
+    """A campaign that is gone on with by a later version has trials that list more parameters than its first ones did."""
+    baseline = {"loss": "mse", "lr": 0.01}
+    assert _differs("lr", 0.02, baseline)
+    assert _differs("loss.k", 1.0, baseline)  # of a loss that the baseline has not
+    assert not _differs("ema", 0.0, baseline)
+    assert _differs("ema", 0.0, {})  # there is no baseline: all parameters are told
