@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nrtune.analysis.uncertainty import across_loci, block_length, intervals, student
+from nrtune.analysis.uncertainty import across_loci, block_length, intervals, non_neural, student
 from nrtune.orchestrator.search.encoders import encoder_space
 from nrtune.search_spaces import FAMILIES, SWITCH, Choice, Family, Parameter
 from nrtune.trainables.core.component import Range
@@ -16,10 +16,21 @@ from nrtune.trainables.data import related
 from nrtune.trainables.data.loci import loci_of
 from nrtune.trainables.encoders import ENCODERS
 from nrtune.trainables.evaluation.metrics import mean_over_elements
+from nrtune.trainables.evaluation.spectrum_ridge import spectrum_ridge
 from nrtune.trainables.losses import LOSSES
 from nrtune.trainables.samplers import SAMPLERS
 
-STATISTICS = (mean_over_elements, loci_of, related, intervals, block_length, across_loci, student)
+STATISTICS = (
+    mean_over_elements,
+    loci_of,
+    related,
+    intervals,
+    block_length,
+    across_loci,
+    student,
+    spectrum_ridge,
+    non_neural,
+)
 """Functions and modules whose docstrings say how numbers are made of predictions."""
 
 PAGE = Path(__file__).with_suffix(".md")

@@ -41,7 +41,7 @@ class FigureData:
 
     title: the campaign's name. trials: a table as of `nrtune.analysis.store.table.table_of`. select_on: what
     winners are selected on. intervals: 95 % intervals, columns name, metric, low, high; may be empty. references: lines
-    such as `constant` and `kmer_ridge`, each with metrics by their full names; may be empty. use_cases: those of the
+    such as `constant` and `spectrum_ridge`, each with metrics by their full names; may be empty. use_cases: those of the
     summary. verdicts: of a use case, what is claimed of its winner; may be empty.
     """
 

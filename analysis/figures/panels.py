@@ -22,7 +22,7 @@ from nrtune.analysis.wording import label, number
 PITCH = 0.128
 """Height of a row of a chart, in inches: a line of small type and some air."""
 
-REFERENCES: Mapping[str, str] = {"constant": "constant", "kmer_ridge": "6-mer ridge"}
+REFERENCES: Mapping[str, str] = {"constant": "constant", "spectrum_ridge": "k-mer ridge", "kmer_ridge": "6-mer ridge"}
 STRATUM_MARKERS: Mapping[str, str] = {"all": "o", "hc": "^", "lc": "v"}
 _STRATUM_WORDS = {"all": "all variants", "hc": "high confidence (HC)", "lc": "low confidence (LC)"}
 

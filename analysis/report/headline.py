@@ -43,6 +43,9 @@ def headline(comparisons: Comparisons) -> str:
     below = [use_case_name(name) for name, one in verdicts.items() if one.against_non_neural == WORSE]
     if below:
         said.append(f"In {listed(below)} a non-neural baseline is significantly better than the winner.")
+    above = [use_case_name(name) for name, one in verdicts.items() if one.against_non_neural == BETTER]
+    if above:
+        said.append(f"In {listed(above)} the winner is significantly better than the best non-neural baseline.")
     if untested:
         said.append(f"Not tested: {'; '.join(f'{listed(names)} ({why})' for why, names in untested.items())}.")
     return " ".join(said)

@@ -10,13 +10,17 @@ from typing import Any, NamedTuple
 from nrtune.analysis.selection.candidates import MIN_SEEDS
 from nrtune.analysis.selection.use_cases import selection_metric
 from nrtune.analysis.selection.winners import Winner
-from nrtune.analysis.uncertainty.compared import Comparison
+from nrtune.analysis.uncertainty.compared import AgainstNonNeural, Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.verdict import verdict_of
-from nrtune.analysis.wording import count, listed, number, phrase
+from nrtune.analysis.wording import count, listed, number, p_value, phrase
 
-REFERENCE_NAMES = {"constant": "constant predictor", "kmer_ridge": "6-mer ridge regression"}
-"""Non-neural baselines by their names in a campaign's records."""
+REFERENCE_NAMES = {
+    "constant": "constant predictor",
+    "spectrum_ridge": "k-mer ridge regression",
+    "kmer_ridge": "6-mer ridge regression",
+}
+"""Non-neural baselines by their names in a campaign's records; the last one is in those of before alone."""
 
 
 def below_references(comparisons: Comparisons, comparison: Comparison) -> list[str]:
@@ -26,12 +30,31 @@ def below_references(comparisons: Comparisons, comparison: Comparison) -> list[s
         return []
     ((metric, direction),) = rule.metrics.items()
     value, below = rule.oriented(metric, winner.reported[metric]), "below" if direction == "max" else "worse than"
-    lines = {line: metrics[metric] for line, metrics in comparisons.source.references().items() if metric in metrics}
+    lines = {line: metrics[metric] for line, metrics in comparisons.non_neural.metrics.items() if metric in metrics}
     return [
-        f"{winner.trial} is {below} the {REFERENCE_NAMES.get(line, line)} ({number(at)})"
+        f"{winner.trial} is {below} the {REFERENCE_NAMES.get(line, line)} ({_with_interval(at, interval)})"
         for line, at in lines.items()
         if value < rule.oriented(metric, at)
+        for interval in [comparisons.non_neural.interval(line, metric)]
     ]
+
+
+def non_neural_sentence(against: AgainstNonNeural) -> str:
+    """A winner against the best non-neural baseline in a metric: that one's value, the improvement over it, and the verdict."""
+    interval = None if against.low is None or against.high is None else (against.low, against.high)
+    line = REFERENCE_NAMES.get(against.baseline, against.baseline)
+    said = f"{phrase(against.metric)}, {line} {_with_interval(against.value, interval)}: {against.verdict}"
+    if against.improvement is None or against.p_adjusted is None:
+        return said
+    improved = (against.improvement, against.improvement_low, against.improvement_high)
+    shown, low, high = (number(value, signed=True) for value in improved if value is not None)
+    return f"{said} by {shown} ({low} to {high}), adjusted p {p_value(against.p_adjusted)}"
+
+
+def _with_interval(value: float, interval: tuple[float, float] | None) -> str:
+    if interval is None:
+        return number(value)
+    return f"{number(value)}, 95 % interval {number(interval[0])} to {number(interval[1])}"
 
 
 def blocks_sentence(blocks: tuple[int, int]) -> str:

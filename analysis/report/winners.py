@@ -21,8 +21,8 @@ from nrtune.analysis.report.document import (
     p_cell,
     text_cell,
 )
+from nrtune.analysis.report.non_neural import non_neural_part
 from nrtune.analysis.report.summaries import (
-    REFERENCE_NAMES,
     barred_sentence,
     baseline_sentence,
     below_references,
@@ -50,7 +50,7 @@ def winners_part(comparisons: Comparisons, verdict: str) -> Iterator[Block]:
     yield from _winners(comparisons, found, missing)
     yield from _configurations(comparisons, found)
     yield from _robustness(comparisons, found)
-    yield from _reference_lines(comparisons, found)
+    yield from non_neural_part(comparisons, found)
     yield from _selection(comparisons, found)
 
 
@@ -247,29 +247,6 @@ def _power_row(name: str, verdict: Verdict) -> Iterator[Cell]:
         yield number_cell(math.nan if value is None else value, signed=signed)
     for seeds in (verdict.seeds["winner"], verdict.seeds_needed):
         yield Cell("–" if seeds is None else str(seeds), seeds)
-
-
-def _reference_lines(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Iterator[Block]:
-    yield Heading("Non-neural baselines")
-    lines = comparisons.source.references()
-    if not lines:
-        yield Paragraph("No non-neural baselines, such as a constant predictor, are stored with these trials.")
-        return
-    metrics = list(dict.fromkeys(m for name in found for m in comparisons.use_cases[name].metrics
-                                 if any(m in line for line in lines.values())))  # fmt: skip
-    names = {line: REFERENCE_NAMES.get(line, line) for line in lines}
-    rows = tuple(
-        (text_cell(label(metric)), *(number_cell(line.get(metric, math.nan)) for line in lines.values()))
-        for metric in metrics
-    )
-    columns = (Column("Metric"), *(Column(name[:1].upper() + name[1:], True) for name in names.values()))
-    yield Table("What needs no network, scored on the same data.", columns, rows)
-    below = [
-        f"{_capital(use_case_name(name))}: {sentence}."
-        for name, one in found.items()
-        for sentence in below_references(comparisons, one)
-    ]
-    yield Bullets(tuple(below)) if below else Paragraph("No winner is below a non-neural baseline.")
 
 
 def _selection(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Iterator[Block]:

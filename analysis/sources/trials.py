@@ -73,7 +73,7 @@ class Trials:
         raise NotImplementedError
 
     def references(self) -> dict[str, dict[str, float]]:
-        """Metrics of the non-neural baselines, such as a 6-mer ridge regression, by their names; empty where there are none."""
+        """Metrics of the non-neural baselines, such as a k-mer ridge regression, by their names; empty where there are none."""
         return {}
 
     def reference_predictions(self, name: str) -> Predictions:

@@ -24,6 +24,28 @@ def word_for(improvement: float, p: float) -> str:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class AgainstNonNeural:
+    """A use case's winner against the non-neural baseline that has the best value of a metric; what is unknown is None.
+
+    value, low, high: the non-neural baseline's, with its interval. improvement: of the winner over it, + is better, with
+    its interval, p and p_adjusted (for the number of candidates, Holm), where it was tested. verdict: BETTER, SAME, WORSE, or
+    "not tested: " and why.
+    """
+
+    metric: str
+    baseline: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    improvement: float | None = None
+    improvement_low: float | None = None
+    improvement_high: float | None = None
+    p: float | None = None
+    p_adjusted: float | None = None
+    verdict: str = NOT_TESTED
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Comparison:
     """A use case's winner among all that it was picked from.
 
@@ -40,7 +62,7 @@ class Comparison:
     power: what the test of the winner against the baseline could have found; None where there was none.
     left_out: the winner when an element is left out of the selection. why_not: why there are no intervals, or "".
     not_tested: why the winner was not tested against the baseline, or "". against_non_neural: BETTER, SAME or WORSE than the
-    best non-neural baseline, or "not tested" and why.
+    best non-neural baseline in the use case's metric, or "not tested" and why; non_neural: that, and the same of test metrics.
     """
 
     winner: Winner
@@ -50,6 +72,7 @@ class Comparison:
     why_not: str
     not_tested: str
     against_non_neural: str
+    non_neural: tuple[AgainstNonNeural, ...]
     blocks: tuple[int, int] | None
 
     def against_winner(self, verdict: str) -> tuple[str, ...]:

@@ -3,36 +3,35 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
 
-from nrtune.analysis.selection.candidates import MIN_SEEDS, SEED, configurations, field_of
+from nrtune.analysis.selection.candidates import SEED, Field, configurations, field_of
 from nrtune.analysis.selection.seed_variance import SeedVariance
 from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, asked_of, fitted
 from nrtune.analysis.selection.winners import Winner, find_winner, winner_of
 from nrtune.analysis.sources.trials import BestTrial, CampaignFolder, Trials
 from nrtune.analysis.store.records import TrialRecord
 from nrtune.analysis.store.table import table_of
-from nrtune.analysis.uncertainty.compared import NOT_TESTED, Comparison, word_for
+from nrtune.analysis.uncertainty.compared import NOT_TESTED, AgainstNonNeural, Comparison
 from nrtune.analysis.uncertainty.intervals import Configuration, Resampler, Resampling
 from nrtune.analysis.uncertainty.kept import keep, kept_in, read_kept
 from nrtune.analysis.uncertainty.left_out import left_out
+from nrtune.analysis.uncertainty.non_neural import NonNeuralBaselines, against_non_neural
 from nrtune.analysis.uncertainty.tested import (
     OF_SEVERAL,
-    OTHERS_LACK_SEEDS,
-    SELECTED_ON_IT,
     fill_in,
     not_tested_because,
     plain_table,
-    selected_on_it,
-    too_few,
     values_of,
 )
 from nrtune.search_spaces import FAMILIES, keeps_encoder
 from nrtune.trainables.core.errors import UserError
+
+_Trainings = tuple[tuple[str, str, tuple[str, ...]], ...]
+"""Configurations: name, family, and the names of their trainings."""
 
 
 class Comparisons:
@@ -90,10 +89,10 @@ class Comparisons:
             why_not = f"stored predictions do not tell {', '.join(field.rule.metrics)}"
         same = self._is_encoder_asked_for(winner)
         not_tested = why_not or not_tested_because(found, winner, field.rule, same_encoder=same)
-        power, non_neural = None, f"{NOT_TESTED}: {why_not}"
+        power = None
         if resampler is not None and values is not None:
             power = fill_in(found, resampler, values, winner, tested=not not_tested)
-            non_neural = self._against_non_neural(resampler, winner, field.rule)
+        non_neural = () if resampler is None else self._against_non_neural(winner, field)
         best_first = (
             -found["value"]
             if field.rule.composite
@@ -107,7 +106,8 @@ class Comparisons:
             left_out=others,
             why_not=why_not,
             not_tested=not_tested,
-            against_non_neural=non_neural,
+            against_non_neural=_in_own_metric(non_neural, field.rule, why_not),
+            non_neural=non_neural,
             blocks=None if values is None else values.blocks,
         )
 
@@ -116,26 +116,16 @@ class Comparisons:
         family = self._by_name[winner.trial].family
         return bool(self.source.encoders) and not (family in FAMILIES and keeps_encoder(FAMILIES.get(family)))
 
-    def _against_non_neural(self, resampler: Resampler, winner: Winner, rule: UseCase) -> str:
-        """BETTER, SAME or WORSE than the best non-neural baseline on the reported data; or that it was not tested, and why."""
-        ((metric, _),) = rule.metrics.items()
-        lines = {name: of[metric] for name, of in self.source.references().items() if metric in of}
-        lines = {name: value for name, value in lines.items() if math.isfinite(value)}
-        if not lines:
-            return f"{NOT_TESTED}: no non-neural baseline has {metric}"
-        best = max(lines, key=lambda name: rule.oriented(metric, lines[name]))
-        if selected_on_it(rule, winner.select_on):
-            return f"{NOT_TESTED}: {SELECTED_ON_IT}"
-        if not winner.confirmed:
-            few = winner.replicates < MIN_SEEDS
-            return f"{NOT_TESTED}: {too_few([winner.trial]) if few else OTHERS_LACK_SEEDS}"
-        own = next(one for one in resampler.configurations if one.name == winner.trial)
-        line = Configuration(best, (0,), (self.source.reference_predictions(best),))
-        both = Resampler([own, line], self.source.matched, self.how)
-        if (resampled := both.metric(metric)) is None:
-            return f"{NOT_TESTED}: no predictions of {best} are stored"
-        against = both.differences(resampled.map(functools.partial(rule.oriented, metric)), 1)
-        return word_for(float(against.estimate[0]), float(against.p[0]))
+    @functools.cached_property
+    def non_neural(self) -> NonNeuralBaselines:
+        """The non-neural baselines that the trials are scored beside."""
+        return NonNeuralBaselines(self.source, self.how)
+
+    def _against_non_neural(self, winner: Winner, field: Field) -> tuple[AgainstNonNeural, ...]:
+        candidates = _trainings(field.candidates)
+        return against_non_neural(
+            self.non_neural, winner, field.rule, lambda name: self._resampler_of(candidates, beside=name)
+        )
 
     def configuration(self, winner: Winner) -> Configuration | None:
         """A winner's trainings with their predictions; None where none are stored."""
@@ -181,21 +171,18 @@ class Comparisons:
         resampler = None if own is None else self._resampler(own, all_of_them=False)
         for metric in metrics if resampler is not None else ():
             assert resampler is not None
-            if (resampled := resampler.metric(metric)) is not None:
-                interval = resampler.interval(resampled)
+            if (interval := resampler.values(metric)) is not None:
                 names = [configuration.name for configuration in resampler.configurations]
                 rows.append(pd.DataFrame({"name": names, "metric": metric, "low": interval.low, "high": interval.high}))
         return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=["name", "metric", "low", "high"])
 
     def _resampler(self, compared: pd.DataFrame, *, all_of_them: bool = True) -> Resampler | None:
         """Of rows of `configurations`; None unless all of them, or one at least, have stored predictions."""
-        columns = (compared[name] for name in ("name", "family", "trainings"))
-        return self._resampler_of(tuple(zip(*columns, strict=True)), all_of_them)
+        return self._resampler_of(_trainings(compared), all_of_them)
 
-    @functools.lru_cache(maxsize=2)  # noqa: B019 - lives as long as the comparisons do
-    def _resampler_of(
-        self, rows: tuple[tuple[str, str, tuple[str, ...]], ...], all_of_them: bool = True
-    ) -> Resampler | None:
+    @functools.lru_cache(maxsize=4)  # noqa: B019 - lives as long as the comparisons do
+    def _resampler_of(self, rows: _Trainings, all_of_them: bool = True, beside: str | None = None) -> Resampler | None:
+        """beside: the non-neural baseline that is the last configuration."""
         found = []
         for name, family, trainings in rows:
             members = [self._by_name[training] for training in trainings]
@@ -206,6 +193,8 @@ class Comparisons:
                 continue
             seeds = tuple(int(member.config.get(SEED, 0)) for member in members)
             found.append(Configuration(name, seeds, predictions, family))
+        if found and beside is not None:
+            found.append(self.non_neural.configuration(beside))
         return Resampler(found, self.source.matched, self.how, self.seed_variance) if found else None
 
     @functools.cached_property
@@ -217,3 +206,19 @@ class Comparisons:
         if not isinstance(self.source, CampaignFolder):
             return None
         return kept_in(self.source, self.select_on, self.use_cases, self.how, self.records)
+
+
+def _trainings(compared: pd.DataFrame) -> _Trainings:
+    """Of rows of `configurations`, in their order."""
+    return tuple(zip(*(compared[name] for name in ("name", "family", "trainings")), strict=True))
+
+
+def _in_own_metric(non_neural: tuple[AgainstNonNeural, ...], rule: UseCase, why_not: str) -> str:
+    """The verdict in the use case's one metric."""
+    if why_not:
+        return f"{NOT_TESTED}: {why_not}"
+    ((metric, _),) = rule.metrics.items()
+    return next(
+        (row.verdict for row in non_neural if row.metric == metric),
+        f"{NOT_TESTED}: no non-neural baseline has {metric}",
+    )

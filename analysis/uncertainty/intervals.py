@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nrtune.analysis.selection.seed_variance import UNKNOWN, Pooled, SeedVariance
-from nrtune.analysis.uncertainty.bootstrap import Floats, draw_counts
+from nrtune.analysis.uncertainty.bootstrap import Floats, Ints, draw_counts
 from nrtune.analysis.uncertainty.scored_rows import Configuration as Configuration
 from nrtune.analysis.uncertainty.scored_rows import Part, parts_of, rows_of_all
 from nrtune.analysis.uncertainty.statistics import Combination, statistic_of
@@ -79,6 +79,14 @@ class Resampler:
             self._found[name] = None if statistic is None else self._resampled(name, statistic)
         return self._found[name]
 
+    def values(self, name: str) -> Interval | None:
+        """The interval of each configuration's own value of a metric, for which nothing is drawn; None as `metric`."""
+        statistic = statistic_of(name, self._tests, self._parts)
+        if statistic is None:
+            return None
+        length = self.how.block or statistic.block_lengths(self._members())[0]
+        return own_intervals(self._of_values(name, statistic, length), self.how.level)
+
     def interval(self, resampled: Resampled) -> Interval:
         """The interval of each configuration's own value."""
         return own_intervals(resampled, self.how.level)
@@ -87,28 +95,38 @@ class Resampler:
         """The interval of each configuration's value less that of the one at index `reference`, paired."""
         return paired_differences(resampled, reference, self.how.level)
 
-    def _resampled(self, name: str, statistic: Combination) -> Resampled:
-        seeds = [configuration.seeds for configuration in self.configurations]
-        members = np.repeat(np.arange(len(seeds)), list(map(len, seeds)))
-        estimate = statistic.estimate()
-        of_locus = statistic.of_loci()
-        given = self.how.block
-        of_value, of_difference = (given, given) if given else statistic.block_lengths(members)
-        value_variance, value_freedom = statistic.jackknife(self._without(statistic, of_value), members)
-        samples, freedom = self._drawn(statistic, of_difference, centred=len(estimate) > 1)
-        split = [np.flatnonzero(members == number) for number in range(len(seeds))]
+    def _members(self) -> Ints:
+        """The configuration of each training."""
+        return np.repeat(np.arange(len(self.configurations)), [len(of.seeds) for of in self.configurations])
+
+    def _of_values(self, name: str, statistic: Combination, length: int) -> Resampled:
+        """A metric with the variance of its values, by blocks of a length; without samples."""
+        estimate, members = statistic.estimate(), self._members()
+        variance, freedom = statistic.jackknife(self._without(statistic, length), members)
+        split = [np.flatnonzero(members == number) for number in range(len(self.configurations))]
         return Resampled(
             estimate=np.array([estimate[rows].mean() for rows in split]),
-            samples=self._over_seeds(samples),
+            samples=np.empty((len(split), 0)),
             of_seed=tuple(estimate[rows] for rows in split),
-            seeds=tuple(seeds),
+            seeds=tuple(configuration.seeds for configuration in self.configurations),
             block_freedom=freedom,
             bound=statistic.bound,
             seed_variance=np.array([self._seed_variance(name, of) for of in self.configurations], np.float64),
+            value_variance=variance,
+            value_freedom=freedom,
+        )
+
+    def _resampled(self, name: str, statistic: Combination) -> Resampled:
+        members, of_locus, given = self._members(), statistic.of_loci(), self.how.block
+        of_value, of_difference = (given, given) if given else statistic.block_lengths(members)
+        samples, freedom = self._drawn(statistic, of_difference, centred=len(members) > 1)
+        split = [np.flatnonzero(members == number) for number in range(len(self.configurations))]
+        return dataclasses.replace(
+            self._of_values(name, statistic, of_value),
+            samples=self._over_seeds(samples),
+            block_freedom=freedom,
             of_blocks=np.stack([samples[rows].mean(axis=0) for rows in split]),
             apart=tuple(_apart(samples[rows]) for rows in split),
-            value_variance=value_variance,
-            value_freedom=value_freedom,
             of_locus=None if of_locus is None else tuple(of_locus[rows] for rows in split),
             blocks=(of_value, of_difference) if statistic.has_positions else None,
         )

@@ -14,7 +14,7 @@ from nrtune.analysis.selection.use_cases import UseCase
 from nrtune.analysis.selection.winners import Winner
 from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.store.records import TrialRecord
-from nrtune.analysis.uncertainty.compared import Comparison
+from nrtune.analysis.uncertainty.compared import AgainstNonNeural, Comparison
 from nrtune.analysis.uncertainty.intervals import Resampling
 from nrtune.analysis.uncertainty.power import Power
 from nrtune.trainables.core.files import write_atomically
@@ -56,6 +56,7 @@ def read_kept(path: Path) -> tuple[dict[str, Comparison], dict[str, str]] | None
         winner = fields["winner"] | {key: tuple(fields["winner"][key]) for key in ("aliases", "trainings", "barred")}
         read = {"winner": Winner(**winner), "table": pd.DataFrame(fields["table"])}
         read["blocks"] = fields["blocks"] and tuple(fields["blocks"])
+        read["non_neural"] = tuple(AgainstNonNeural(**row) for row in fields["non_neural"])
         power = None if fields["power"] is None else Power(**fields["power"])
         found[name] = Comparison(**fields | read | {"power": power})
     return found, stored["missing"]
@@ -68,7 +69,9 @@ def keep(path: Path, found: Mapping[str, Comparison], missing: Mapping[str, str]
         table = comparison.table.to_dict("records")
         fields = {field.name: getattr(comparison, field.name) for field in dataclasses.fields(comparison)}
         power = None if comparison.power is None else dataclasses.asdict(comparison.power)
-        stored[name] = fields | {"winner": dataclasses.asdict(comparison.winner), "table": table, "power": power}
+        non_neural = [dataclasses.asdict(row) for row in comparison.non_neural]
+        winner = dataclasses.asdict(comparison.winner)
+        stored[name] = fields | {"winner": winner, "table": table, "power": power, "non_neural": non_neural}
     text = json.dumps({"found": stored, "missing": missing})
     try:
         write_atomically(path, lambda temporary: temporary.write_text(text))

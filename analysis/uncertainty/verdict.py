@@ -12,7 +12,7 @@ import pandas as pd
 
 from nrtune.analysis.selection.candidates import MIN_SEEDS
 from nrtune.analysis.sources.trials import CampaignFolder
-from nrtune.analysis.uncertainty.compared import BETTER, NOT_TESTED, SAME, WORSE, Comparison, word_for
+from nrtune.analysis.uncertainty.compared import BETTER, NOT_TESTED, SAME, WORSE, AgainstNonNeural, Comparison, word_for
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.tested import OTHERS_LACK_SEEDS, lacking_seeds, no_baseline_on, too_few
 from nrtune.analysis.wording import listed, p_value, replicate_command
@@ -24,6 +24,7 @@ class Verdict:
     """A use case's winner against the baseline, a non-neural baseline and its rivals; what is not known is None.
 
     against_baseline, against_non_neural: "better", "not significantly different", "worse", or "not tested: " and why.
+    non_neural: the last of these in the use case's metric and in test Spearman and Pearson, each with its numbers.
     seeds: how many trainings winner and baseline are means of. improvement: over the baseline, + is better; interval: its ends.
     interval_across_elements: those of the interval that holds for elements like the `elements` loci of the metric's mean.
     p_adjusted: for the number of candidates (Holm). significantly_worse, not_significantly_different, significantly_better:
@@ -38,6 +39,7 @@ class Verdict:
     baseline: str | None
     against_baseline: str
     against_non_neural: str
+    non_neural: tuple[AgainstNonNeural, ...]
     seeds: dict[str, int]
     improvement: float | None
     interval: tuple[float, float] | None
@@ -101,6 +103,7 @@ def verdict_of(comparisons: Comparisons, comparison: Comparison) -> Verdict:
         baseline=winner.baseline,
         against_baseline=against,
         against_non_neural=comparison.against_non_neural,
+        non_neural=comparison.non_neural,
         seeds=seeds,
         improvement=_known(row["improvement"]),
         interval=_ends(row, "improvement"),

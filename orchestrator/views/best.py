@@ -15,6 +15,7 @@ from nrtune.analysis.report.summaries import (
     below_references,
     blocks_sentence,
     failed_sentence,
+    non_neural_sentence,
     selection_sentence,
     shown_of,
     the_baseline,
@@ -24,7 +25,7 @@ from nrtune.analysis.report.summaries import (
 )
 from nrtune.analysis.selection.use_cases import UseCase
 from nrtune.analysis.sources.open import open_folder
-from nrtune.analysis.uncertainty.compared import SAME, Comparison
+from nrtune.analysis.uncertainty.compared import BETTER, SAME, Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.early_stopping import agreements
 from nrtune.analysis.uncertainty.ensemble import COVERS, Ensemble, EnsembleComparison
@@ -82,7 +83,10 @@ def _answer(verdict: Verdict) -> str:
     improved = ""
     if verdict.improvement is not None and verdict.interval is not None:
         improved = f", {_signed(verdict.improvement)} ({' to '.join(map(_signed, verdict.interval))})"
-    return f"{verdict.recommendation}: {verdict.winner} is {verdict.sentence()}{improved}"
+    also = (
+        "; and significantly better than the best non-neural baseline" if verdict.against_non_neural == BETTER else ""
+    )
+    return f"{verdict.recommendation}: {verdict.winner} is {verdict.sentence()}{improved}{also}"
 
 
 def _recommendation(verdict: Verdict) -> str:
@@ -193,6 +197,7 @@ def _uncertainty(comparisons: Comparisons, comparison: Comparison) -> list[str]:
     verdict = verdict_of(comparisons, comparison)
     lines.append(f"against the baseline: {verdict.sentence()}")
     lines.append(f"against the best non-neural baseline: {verdict.against_non_neural}")
+    lines += [f"  {non_neural_sentence(against)}" for against in verdict.non_neural]
     if verdict.is_tested:
         row = comparison.of(winner.trial)
         if math.isfinite(row["rank"]) and winner.candidates > 1:

@@ -139,7 +139,7 @@ def test_a_benchmark_of_ones_own_is_scored_kept_and_compared(promoters, document
         stored = pd.read_parquet(promoters / "trials" / record.fingerprint / "predictions_promoters.parquet")
         expected = spearman(stored["variant_effect"], variants.value)
         assert record.metrics[METRIC] == record.metrics["promoters/spearman/all/P1"] == expected
-    assert METRIC in campaign.references()["kmer_ridge"]
+    assert METRIC in campaign.references()["spectrum_ridge"]
     best = campaign.best("promoters")
     assert best.interval.low < best.metrics[METRIC] < best.interval.high
     assert set(best.predictions) == {"test", "promoters"}

@@ -116,10 +116,10 @@ def test_predictions_give_the_metrics_again(campaign):
 def test_reference_lines_are_scored_like_trials_and_on_the_campaigns_run(campaign):
     _, folder = campaign
     references = read_references(folder)
-    assert references.keys() == {"constant", "kmer_ridge"}
+    assert references.keys() == {"constant", "spectrum_ridge"}
     trial = next(r for r in open_campaign(folder).records() if r.family == "baseline")
-    assert references["kmer_ridge"].keys() == trial.metrics.keys() - {"best_epoch"}
-    assert references["constant"].keys() < references["kmer_ridge"].keys()
+    assert references["spectrum_ridge"].keys() == trial.metrics.keys() - {"best_epoch"}
+    assert references["constant"].keys() < references["spectrum_ridge"].keys()
     # What is the same for every model of these data is the same for them.
     for name in ("noise/corr_constant", "cagi5/challenge/n/hc/SIM2"):
         assert {of[name] for of in references.values()} == {trial.metrics[name]}
@@ -171,7 +171,7 @@ def test_the_same_again_trains_nothing(campaign):
     assert (folder / "trials.jsonl").read_bytes() == before
     assert {path: path.stat().st_mtime_ns for path in folder.glob("references/*/*")} == scored
     (parent,), _ = mlflow_runs(folder)
-    assert steps(folder, parent, "reference/kmer_ridge/test/spearman") == [0]
+    assert steps(folder, parent, "reference/spectrum_ridge/test/spearman") == [0]
     check_agreement(folder, FAMILY_NAMES, 2)
 
 

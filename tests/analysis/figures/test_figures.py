@@ -82,7 +82,7 @@ UNCERTAIN = pd.DataFrame(
     [(row["name"], metric, row[metric] - 0.05, row[metric] + 0.05) for row in NINE for metric in METRICS],
     columns=list(NO_INTERVALS),
 )
-LINES = {"constant": {"noise/corr": 0.117}, "kmer_ridge": {"test/spearman": 0.4, SPEARMAN: 0.2, "noise/corr": 0.1}}
+LINES = {"constant": {"noise/corr": 0.117}, "spectrum_ridge": {"test/spearman": 0.4, SPEARMAN: 0.2, "noise/corr": 0.1}}
 
 TABLES = {
     "nine trials": data(*NINE, TWIN, REPLICATE, intervals=UNCERTAIN, references=LINES),
@@ -307,8 +307,8 @@ def test_trials_that_are_not_drawn_are_counted():
 def test_intervals_replicates_and_reference_lines_are_drawn():
     plain = draw("fig03_rank_stability", data(*NINE))
     full = draw("fig03_rank_stability", TABLES["nine trials"])
-    assert "6-mer ridge" not in {text.get_text() for text in texts(plain.figure)}
-    assert {"6-mer ridge", "constant"} <= {text.get_text() for text in texts(full.figure)}
+    assert "k-mer ridge" not in {text.get_text() for text in texts(plain.figure)}
+    assert {"k-mer ridge", "constant"} <= {text.get_text() for text in texts(full.figure)}
     ranking = full.figure.axes[0]
     spans = [list(line.get_xdata()) for line in ranking.lines]
     value = NINE[1][SPEARMAN]
