@@ -68,10 +68,13 @@ def field_of(
     field = _field(use_case, rule, searched, select_on)
     again = _field(use_case, rule, configurations(trials, pooled=not literal), select_on)
     if rule.floor and not literal and not field.baselines.empty:
-        floor, seeds = selection_metric(rule.floor, select_on), SeedVariance(trials, searched)
+        floor = selection_metric(rule.floor, select_on)
         if floor not in trials:
             raise UserError(f"use case {use_case}: no finished trial has its floor {floor}")
-        field, again = (_above_floor(one, floor, seeds) for one in (field, again))
+        # As the search's finalists were picked, which no seeds that they got since may change.
+        known = SeedVariance(without_fresh_candidates(trials), searched)
+        field = _above_floor(field, floor, known)
+        again = _above_floor(again, floor, SeedVariance(trials, searched))
     enough = again.candidates["replicates"] >= MIN_SEEDS
     leader = ranked(field, select_on)["name"].iloc[0]
     retrained = again.scored.loc[again.scored["name"] == leader, "fresh"].iloc[0] > 0
@@ -80,6 +83,13 @@ def field_of(
     return dataclasses.replace(
         again, candidates=again.candidates[enough], baselines=_with_seeds(again.baselines), confirmed=True
     )
+
+
+def without_fresh_candidates(trials: pd.DataFrame) -> pd.DataFrame:
+    """A table without the candidates' trainings with fresh seeds; the baseline's are as old as the search."""
+    if "replicate_of" not in trials:
+        return trials
+    return trials[trials["replicate_of"].isna() | (trials["family"] == BASELINE)]
 
 
 def _with_seeds(baselines: pd.DataFrame) -> pd.DataFrame:

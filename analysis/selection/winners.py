@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from nrtune.analysis.selection.baselines import best_baselines, compared_to, encoders_in
-from nrtune.analysis.selection.candidates import Field, field_of, ranked, selection_values
+from nrtune.analysis.selection.candidates import Field, field_of, ranked, selection_values, without_fresh_candidates
 from nrtune.analysis.selection.use_cases import USE_CASES, UseCase
 
 
@@ -114,5 +114,5 @@ def finalists(
 
     Raises UserError where `find_winner` does.
     """
-    own = trials[trials["replicate_of"].isna()] if "replicate_of" in trials else trials
-    return [str(name) for name in ranked(field_of(own, use_case, select_on, use_cases), select_on)["name"].iloc[:top]]
+    field = field_of(without_fresh_candidates(trials), use_case, select_on, use_cases)
+    return [str(name) for name in ranked(field, select_on)["name"].iloc[:top]]

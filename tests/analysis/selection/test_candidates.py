@@ -123,6 +123,19 @@ def test_seeds_explain_a_little_below_the_floor():
     assert (winner.trial, winner.barred) == ("near", ("far",))
 
 
+def test_seeds_of_a_finalist_change_nobody_who_was_barred_from_the_search():
+    """Its own seeds scatter so widely that "far" would be within two standard errors of the baseline, and would lead."""
+    of_baseline = [floored(f"B/s{seed}", 0.2, at, seed=seed, loss="B", replicate_of="B")
+                   for seed, at in ((1, 0.49), (2, 0.5), (3, 0.51))]  # fmt: skip
+    records = [floored("B", 0.2, 0.5), floored("far", 0.95, 0.3), floored("fair", 0.9, 0.6), *of_baseline]
+    assert finalists(table_of(records), "overall", "release", 5, FLOORED) == ["fair"]
+    records += [floored(f"fair/s{seed}", 0.8, at, seed=seed, loss="fair", replicate_of="fair")
+                for seed, at in ((1, 0.3), (2, 0.6), (3, 0.9))]  # fmt: skip
+    assert finalists(table_of(records), "overall", "release", 5, FLOORED) == ["fair"]
+    winner = find_winner(table_of(records), "overall", "release", FLOORED)
+    assert (winner.trial, winner.confirmed) == ("fair", True)
+
+
 def test_where_all_are_below_the_floor_the_baseline_is_left():
     records = [floored("B", 0.2, 0.5), floored("bad", 0.9, 0.4)]
     winner = find_winner(table_of(records), "overall", "release", FLOORED)
