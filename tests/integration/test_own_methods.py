@@ -68,7 +68,9 @@ def test_a_parameter_that_reaches_nothing_is_warned_of(shared_ray, plugins, sett
     (plugins / "search_spaces").mkdir()
     (plugins / "search_spaces" / "huber.py").write_text(FAMILY)
     monkeypatch.setenv(PLUGIN_VARIABLE, str(plugins))
-    run_campaign(prepare(settings.model_copy(update={"families": ("huber",), "trials": 2, "epochs": 1})))
+    fixed = {"encoder.embedding_dropout": 0.0}  # which is searched of the family's encoder, and does reach the training
+    chosen = settings.model_copy(update={"families": ("huber",), "trials": 2, "epochs": 1, "set": fixed})
+    run_campaign(prepare(chosen))
     (warning,) = status.remarks(Path(str(settings.out)))
     assert "HUB-001, HUB-002: bitwise the same metrics although they differ in loss.delta (" in warning
     assert warning in status.status_text(Path(str(settings.out)))
