@@ -48,7 +48,7 @@ def non_neural_sentence(against: AgainstNonNeural) -> str:
         return said
     improved = (against.improvement, against.improvement_low, against.improvement_high)
     shown, low, high = (number(value, signed=True) for value in improved if value is not None)
-    return f"{said} by {shown} ({low} to {high}), adjusted p {p_value(against.p_adjusted)}"
+    return f"{said}, {shown} ({low} to {high}), adjusted p {p_value(against.p_adjusted)}"
 
 
 def _with_interval(value: float, interval: tuple[float, float] | None) -> str:

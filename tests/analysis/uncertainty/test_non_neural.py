@@ -112,13 +112,13 @@ def test_it_is_the_paired_test_of_all_candidates_over_pairs_and_seeds():
     assert (row.improvement, row.p_adjusted) == pytest.approx((estimate[at], corrected[at]))
     assert row.p_adjusted > row.p
     _, alone, _ = over_ridge(cluster=np.arange(2 * PAIRS))
-    assert error[at] > 1.15 * alone[at]
+    assert error[at] > 1.05 * alone[at]
 
 
 def test_single_seeds_have_values_with_intervals_and_no_test():
     comparisons = Comparisons(Campaign(NOISE, predicted(0.9, 999), seeds=0), how=HOW)
     found = comparisons.compare("in_distribution")
-    assert found.against_non_neural.startswith("not tested: good has fewer than 3 seeds")
+    assert found.against_non_neural.startswith(f"not tested: {found.winner.trial} has fewer than 3 seeds")
     for row in found.non_neural:
         assert row.verdict == found.against_non_neural
         assert row.low < row.value < row.high
