@@ -83,7 +83,9 @@ def identical(design: Design, variants: VariantSet, noise: Noise, number: int, f
     campaign = Campaign(folder, world, design.baselines)
     campaign.search(design.configurations, store=not design.seeds)
     if design.seeds:
-        campaign.replicate(chosen(campaign, design.finalists), design.seeds)
+        first = campaign.records[0].name  # a search trains it with fresh seeds from the start
+        campaign.replicate({first}, design.seeds)
+        campaign.replicate(chosen(campaign, design.finalists) - {first}, design.seeds)
     return campaign
 
 
