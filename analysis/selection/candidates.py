@@ -81,7 +81,11 @@ def field_of(
     if again.note or not (enough.all() or (enough.any() and retrained)):
         return field
     return dataclasses.replace(
-        again, candidates=again.candidates[enough], baselines=_with_seeds(again.baselines), confirmed=True
+        again,
+        candidates=again.candidates[enough],
+        baselines=_with_seeds(again.baselines),
+        barred=again.barred[again.barred["replicates"] >= MIN_SEEDS],
+        confirmed=True,
     )
 
 
