@@ -37,6 +37,8 @@ from nrtune.trainables.training.config import TrialConfig, preset
 from nrtune.trainables.training.fit import fit
 from nrtune.trainables.training.training_data import TrainingData
 
+pytestmark = pytest.mark.end_to_end
+
 FAMILIES = {
     "RS-001": ("rank_stability", {"loss": "rank_stability"}),
     "DH-001": ("distributional", {"loss": "distributional", "head": "distributional"}),
