@@ -31,7 +31,7 @@ COMMANDS = (
     "nrtune data simulate --out data",
     "nrtune search --families baseline,rank_stability,distributional"
     " --data data/lentiMPRA_simulated_activity_and_aleatoric_data.h5 --cagi5 data/cagi5"
-    " --trials 4 --epochs 5 --confirm none --out campaign",
+    " --encoders study --recipe study --trials 4 --epochs 5 --confirm none --out campaign",
     "nrtune replicate campaign --use-case low_confidence --top 2 --seeds 3",
 )
 """The tutorial's campaign."""

@@ -15,7 +15,7 @@ TITLES: Mapping[SamplerName, str] = {"tpe": "TPE", "nsga2": "NSGA-II"}
 
 def most_trials(settings: Settings) -> int:
     """The most trials that one of the families can get: with adaptive allocation all but the others' minimum."""
-    if settings.allocation == "even":
+    if not settings.is_adaptive:
         return settings.trials
     others = len(settings.families) - 1
     return settings.trials + others * max(0, settings.trials - settings.min_trials)
@@ -41,7 +41,7 @@ def sampler_note(settings: Settings, starting_points: Mapping[str, int]) -> str 
         "starting points" if all(starting_points[name] >= most for name in small) else "starting points and random ones"
     )
     given = f"--trials {settings.trials}"
-    if settings.allocation == "adaptive":
+    if settings.is_adaptive:
         given += f" (adaptive: at most {most} of a family)"
     finished = ", finished ones alone counting" if settings.sampler == "nsga2" else ""
     return (

@@ -62,7 +62,7 @@ class Search(Plan):
 
     def allocation(self, ledger: Ledger) -> Allocation:
         """As many trials for each family, or more for those that promise more."""
-        if self.settings.allocation == "even":
+        if not self.settings.is_adaptive:
             return super().allocation(ledger)
         wanted, points = self.wanted(ledger), {BASELINE: len(self.settings.encoders_asked)}  # the first trial on each
         return Adaptive(wanted, self.settings.min_trials, self.ended(ledger), self._first_objective, points)

@@ -60,7 +60,8 @@ def search(
     allocation: Annotated[
         str | None,
         typer.Option(
-            help="even: as many trials a family; adaptive: more for those that promise more. [default: adaptive]",
+            help="even: as many trials a family; adaptive: more for those that promise more; auto: adaptive from 10 trials a"
+            " family on. [default: auto]",
             autocompletion=options.completing("allocation"),
         ),
     ] = None,

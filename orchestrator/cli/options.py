@@ -20,7 +20,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "precision": ("auto", "float32", "bf16"),
     "select_on": ("release", "val", "challenge"),
     "noise": ("auto", "orientation", "replicates", "none"),
-    "allocation": ("even", "adaptive"),
+    "allocation": ("auto", "even", "adaptive"),
     "sampler": ("tpe", "nsga2", "random", "grid"),
     "cell_line": ("K562", "HepG2", "simulated"),
     "use_case": (

@@ -80,13 +80,18 @@ class RunSettings(BaseModel):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
 
 
+ADAPTIVE_FROM = 10
+"""Trials a family, the default, from which on families share theirs: of fewer, most are the minimum of each anyway."""
+
+
 class Settings(RunSettings):
     """Everything a search is told.
 
     encoders: what each family's trials have, but of families that are about an encoder of their own; study or none: those that
     the study had each on. recipe: how all trials are trained and predict, one of `RECIPES`, unless `set` says otherwise; not
     given, a campaign that has begun keeps its own, and one that began before there were any the study's.
-    trials: of each family; with adaptive allocation so many a family on average, and `min_trials` of each at least.
+    trials: of each family; with adaptive allocation so many a family on average, and `min_trials` of each at least. auto is
+    adaptive from ADAPTIVE_FROM trials a family on, but for a grid.
     set: flat parameters of every trial, which the search then leaves alone. around: the configuration that the family
     ablation moves away from, a published name or DIR/TRIAL. objective: METRIC:max or METRIC:min, one or several; none: the
     CAGI5 Spearman of what winners are selected on. confirm: the share of all trainings that go to fresh seeds of the baseline
@@ -101,7 +106,7 @@ class Settings(RunSettings):
     encoders: tuple[str, ...] = ("motif_cnn",)
     recipe: Literal["field", "study"] = "field"
     trials: PositiveInt = 10
-    allocation: Literal["even", "adaptive"] = "adaptive"
+    allocation: Literal["auto", "even", "adaptive"] = "auto"
     min_trials: PositiveInt = 3
     set: dict[str, str | int | float | bool] = {}
     around: str | None = None
@@ -126,6 +131,12 @@ class Settings(RunSettings):
     @classmethod
     def _study_is_none_of_them(cls, value: Any) -> Any:
         return () if value == STUDY or (isinstance(value, list | tuple) and list(value) == [STUDY]) else value
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether families that promise more get more of the trials."""
+        large = self.trials >= ADAPTIVE_FROM and self.sampler != "grid"
+        return self.allocation == "adaptive" or (self.allocation == "auto" and large)
 
     @field_validator("confirm", mode="before")
     @classmethod

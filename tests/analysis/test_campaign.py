@@ -17,8 +17,8 @@ from nrtune.analysis.sources.trials import RecordedTrials
 from nrtune.analysis.store.predictions import Predictions
 from nrtune.analysis.store.records import TrialRecord
 from nrtune.analysis.uncertainty.comparison import Comparisons
+from nrtune.orchestrator.campaign.families import searched_families
 from nrtune.orchestrator.campaign.recipe import recipe_of
-from nrtune.orchestrator.campaign.search import _searched
 from nrtune.orchestrator.state.settings import Settings, load_settings
 from nrtune.search_spaces import FAMILIES, published_by_name
 from nrtune.trainables.evaluation.metrics import spearman
@@ -158,7 +158,7 @@ def test_the_settings_of_a_winner_build_it_again(name, tmp_path):
     path = tmp_path / "settings.yaml"
     path.write_text(FlatConfig(family, config.to_flat()).to_yaml())
     settings = load_settings(path, {}, Settings)
-    (searched,) = _searched(settings, None).values()
+    (searched,) = searched_families(settings, None).values()
     built = {recipe_of(settings).config(searched.flat(v), settings.seed) for v in searched.representatives()}
     assert built == {config}
     assert yaml.safe_load(path.read_text())["set"]["loss"] == config.to_flat()["loss"]

@@ -263,6 +263,7 @@ def test_the_summary_names_the_winners_of_the_use_cases():
 def verdict(use_case: str, against: str) -> Verdict:
     return Verdict(
         use_case=use_case, winner="T-002", baseline="T-001", against_baseline=against, against_non_neural=SAME,
+        non_neural=(),
         seeds={"winner": 3, "baseline": 3}, improvement=0.03, interval=(0.01, 0.05), p=0.01, p_adjusted=0.02,
         interval_across_elements=None, elements=None,
         significantly_worse=(), not_significantly_different=(), significantly_better=(),
