@@ -119,6 +119,8 @@ class _Krylov:
 
     def _within(self, penalty: float) -> Floats:
         """The solution's coordinates in the basis: those of a tridiagonal system."""
+        if len(self.diagonal) == 1:  # of which LAPACK's solver for two diagonals wants none
+            return np.array([self.norm / (self.diagonal[0] + penalty)])
         banded = np.stack([np.array([0.0, *self.below[:-1]]), np.array(self.diagonal) + penalty])
         right = np.zeros(len(self.diagonal))
         right[0] = self.norm

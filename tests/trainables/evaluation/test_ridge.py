@@ -90,6 +90,13 @@ def test_a_small_penalty_that_nobody_asks_for_costs_nothing():
     assert 0 < first < passes
 
 
+def test_two_rows_leave_one_direction():
+    """Of rows 0 and 2 of a feature, about their mean: (1 + 1) w + penalty w = 1 · 1 + 1 · 1 of targets −1 and 1."""
+    (one,) = ridge_path(in_parts(np.array([[0.0], [2.0]]), np.ones(2)), np.array([-1.0, 1.0]), (3.0,))
+    assert one.weights == pytest.approx([2 / (2 + 3)])
+    assert one.intercept == pytest.approx(-2 / 5)
+
+
 def test_nothing_to_explain():
     counts, _, weight = problem(20, 10)
     for target in (np.full(20, 0.25), np.zeros(20)):
