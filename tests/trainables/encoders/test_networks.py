@@ -223,12 +223,21 @@ def test_a_full_size_network_has_its_authors_parameters(name, options, published
 
 @pytest.mark.parametrize("name", ["dream_rnn", "factorized"])
 def test_a_trial_of_before_keeps_its_fingerprint(name):
-    """The first activation came later: at its default a trial is named as if there were none."""
+    """The first activation and the options of recipes came later: at its default a trial is named as if there were none."""
     flat = preset("small", name)
-    before = {k: v for k, v in TrialConfig.from_flat(flat).to_flat().items() if k != "encoder.first_activation"}
+    later = {
+        "encoder.first_activation",
+        "both_strands",
+        "standardise",
+        "max_shift",
+        "mutation_rate",
+        "ema",
+        "decay_norms",
+    }
+    before = {k: v for k, v in TrialConfig.from_flat(flat).to_flat().items() if k not in later}
     assert TrialConfig.from_flat(flat).fingerprint("a") == fingerprint(before, ("a",))
-    later = TrialConfig.from_flat({**flat, "encoder.first_activation": "exp"})
-    assert later.fingerprint("a") != fingerprint(before, ("a",))
+    other = TrialConfig.from_flat({**flat, "encoder.first_activation": "exp"})
+    assert other.fingerprint("a") != fingerprint(before, ("a",))
 
 
 @pytest.mark.parametrize(
