@@ -40,6 +40,10 @@ def headline(comparisons: Comparisons) -> str:
         each = "; ".join(f"{trial} in {listed(names)}" for trial, names in better.items())
         said = [f"Significantly better than the baseline (Holm, α = {SIGNIFICANT:g}): {each}."]
         said += [f"No significant improvement for {listed(rest)}."] if rest else []
+    unsure = [use_case_name(name) for name in verdicts
+              if verdicts[name].against_baseline == BETTER and found[name].winner.better_baseline is not None]  # fmt: skip
+    if unsure:
+        said.append(f"In {listed(unsure)} the search has a better baseline by selection data, which lacks seeds.")
     below = [use_case_name(name) for name, one in verdicts.items() if one.against_non_neural == WORSE]
     if below:
         said.append(f"In {listed(below)} a non-neural baseline is significantly better than the winner.")

@@ -147,6 +147,8 @@ def _recommended(
         return f"none: {comparison.not_tested}{_going_on(comparisons)}", None
     if against.startswith(NOT_TESTED):
         return f"none: {against.partition(': ')[2]}", None
+    if against == BETTER and winner.better_baseline is not None:  # than one that the search has bettered itself
+        return replicate_first(comparisons, [winner.use_case]), None
     trial = winner.trial if against == BETTER else winner.baseline
     said = f"use {trial}" if against == BETTER else f"keep the baseline {trial}"
     if better:

@@ -23,7 +23,7 @@ from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.intervals import Resampling
 from nrtune.analysis.uncertainty.left_out import left_out
 from nrtune.analysis.uncertainty.tested import SELECTED_ON_IT
-from nrtune.analysis.uncertainty.verdict import verdict_of
+from nrtune.analysis.uncertainty.verdict import replicate_first, verdict_of
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.evaluation.metrics import spearman
 
@@ -473,3 +473,15 @@ def test_mistakes_in_use_cases(tmp_path, text, sentence):
 def test_no_file_of_use_cases(tmp_path):
     with pytest.raises(UserError, match="no such file of use cases"):
         load_use_cases(tmp_path / "none.yaml")
+
+
+def test_nothing_is_recommended_over_a_baseline_that_the_search_has_bettered():
+    """BASE2 is better by its own training, and has no fresh seeds: what is significantly better than BASE may not be so of it."""
+    source = stored()
+    comparisons = Comparisons(source, how=HOW)
+    before = verdict_of(comparisons, comparisons.compare("overall"))
+    assert (before.against_baseline, before.recommended_trial) == (BETTER, before.winner)
+    again = Comparisons(Stored(source.of, [*source.records(), record("BASE2", OF["also good"])]), how=HOW)
+    after = verdict_of(again, again.compare("overall"))
+    assert (after.winner, after.baseline, after.against_baseline) == (before.winner, "BASE", BETTER)
+    assert (after.recommendation, after.recommended_trial) == (replicate_first(again, ["overall"]), None)
