@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from nrtune.analysis.selection.candidates import MIN_SEEDS
 from nrtune.analysis.selection.use_cases import selection_metric
 from nrtune.analysis.selection.winners import Winner
-from nrtune.analysis.uncertainty.compared import AgainstNonNeural, Comparison
+from nrtune.analysis.uncertainty.compared import BETTER, AgainstNonNeural, Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.verdict import verdict_of
 from nrtune.analysis.wording import count, listed, number, p_value, phrase
@@ -39,9 +39,24 @@ def below_references(comparisons: Comparisons, comparison: Comparison) -> list[s
     ]
 
 
+def above_references(comparisons: Comparisons, comparison: Comparison) -> list[str]:
+    """That a winner is significantly better than the best non-neural baseline in its use case's metric, in a sentence."""
+    winner, rule = comparison.winner, comparisons.use_cases[comparison.winner.use_case]
+    better = [one for one in comparison.non_neural if one.metric in rule.metrics and one.verdict == BETTER]
+    return [
+        f"{winner.trial} is significantly better than the {REFERENCE_NAMES.get(one.baseline, one.baseline)}"
+        f" ({_with_interval(one.value, _interval_of(one))})"
+        for one in (better if not rule.composite else ())
+    ]
+
+
+def _interval_of(against: AgainstNonNeural) -> tuple[float, float] | None:
+    return None if against.low is None or against.high is None else (against.low, against.high)
+
+
 def non_neural_sentence(against: AgainstNonNeural) -> str:
     """A winner against the best non-neural baseline in a metric: that one's value, the improvement over it, and the verdict."""
-    interval = None if against.low is None or against.high is None else (against.low, against.high)
+    interval = _interval_of(against)
     line = REFERENCE_NAMES.get(against.baseline, against.baseline)
     said = f"{phrase(against.metric)}, {line} {_with_interval(against.value, interval)}: {against.verdict}"
     if against.improvement is None or against.p_adjusted is None:

@@ -31,7 +31,7 @@ def demo(
     if not (data / HDF5_NAME).exists():  # written last
         typer.echo(f"simulating lentiMPRA data into {data}", err=True)
         write_simulated(simulate(4000), data)
-    settings = Settings(data=data / HDF5_NAME, cagi5=data / "cagi5", out=out / "campaign", trials=trials)
+    settings = Settings(data=data / HDF5_NAME, cagi5=data / "cagi5", out=out / "campaign", trials=trials, epochs=6)
     _run(settings, answer=False)
     query.print_best(str(out / "campaign"), "all", as_json=False)
 

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from nrtune.analysis.campaign import FlatConfig
 from nrtune.analysis.report.summaries import (
+    above_references,
     barred_sentence,
     baseline_sentence,
     below_references,
@@ -141,7 +142,7 @@ def _percent(improvement: float, baseline: float, rule: UseCase) -> str:
 
 
 def _sentences(name: str, comparison: Comparison, comparisons: Comparisons) -> list[str]:
-    """What the table has no room for: a composite's value, aliases, non-neural baselines above the winner, who was left out."""
+    """What the table has no room for: a composite's value, aliases, who was left out, non-neural baselines below and above."""
     winner, rule = comparison.winner, comparisons.use_cases[name]
     found = []
     if rule.composite:
@@ -152,7 +153,8 @@ def _sentences(name: str, comparison: Comparison, comparisons: Comparisons) -> l
     said = (barred_sentence(comparisons, comparison), failed_sentence(comparison), baseline_sentence(comparison))
     for sentence in said:
         found += [f"{name}: {sentence}"] if sentence else []
-    return found + [f"{name}: {sentence}" for sentence in below_references(comparisons, comparison)]
+    beside = [*above_references(comparisons, comparison), *below_references(comparisons, comparison)]
+    return found + [f"{name}: {sentence}" for sentence in beside]
 
 
 def best_text(comparisons: Comparisons, use_case: str) -> str:
