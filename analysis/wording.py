@@ -122,3 +122,8 @@ def count(n: int, noun: str) -> str:
 def use_case_name(use_case: str) -> str:
     """A use case's name in a sentence."""
     return "HC–LC gap" if use_case == "hc_lc_gap" else use_case.replace("_", " ")
+
+
+def capital(text: str) -> str:
+    """A sentence's beginning: the first letter is a capital, the others stay."""
+    return text[:1].upper() + text[1:]

@@ -18,11 +18,11 @@ from nrtune.analysis.report.document import (
     p_cell,
     text_cell,
 )
-from nrtune.analysis.report.summaries import REFERENCE_NAMES, below_references
+from nrtune.analysis.report.summaries import below_references, reference_name
 from nrtune.analysis.uncertainty.compared import AgainstNonNeural, Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.non_neural import NonNeuralBaselines
-from nrtune.analysis.wording import label, use_case_name
+from nrtune.analysis.wording import capital, label, use_case_name
 
 
 def non_neural_part(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Iterator[Block]:
@@ -41,7 +41,7 @@ def non_neural_part(comparisons: Comparisons, found: Mapping[str, Comparison]) -
     yield Table("What needs no network, scored on the same data.", tuple(columns), rows)
     yield from _tests(found)
     below = [
-        f"{_capital(use_case_name(name))}: {sentence}."
+        f"{capital(use_case_name(name))}: {sentence}."
         for name, one in found.items()
         for sentence in below_references(comparisons, one)
     ]
@@ -93,8 +93,4 @@ def _test_row(trial: str, against: AgainstNonNeural) -> Iterator[Cell]:
 
 
 def _named(line: str) -> str:
-    return _capital(REFERENCE_NAMES.get(line, line))
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    return capital(reference_name(line))

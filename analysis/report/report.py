@@ -44,7 +44,7 @@ from nrtune.analysis.store.records import SCORED, benchmarks_of
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.early_stopping import agreements
 from nrtune.analysis.uncertainty.verdict import verdict_of
-from nrtune.analysis.wording import label
+from nrtune.analysis.wording import capital, label
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.core.files import write_atomically
 from nrtune.trainables.data.benchmarks import BENCHMARKS, reported_prefix
@@ -203,7 +203,7 @@ def _how(comparisons: Comparisons) -> Iterator[Block]:
     yield Heading("How it was run")
     for agreement in agreements(comparisons.source):
         said = agreement.sentence()
-        yield Paragraph(f"{said[:1].upper()}{said[1:]}.")
+        yield Paragraph(f"{capital(said)}.")
     facts: dict[str, Any] = {"campaign": comparisons.source.name}
     source = comparisons.source
     if isinstance(source, CampaignFolder):

@@ -23,6 +23,11 @@ REFERENCE_NAMES = {
 """Non-neural baselines by their names in a campaign's records; the last one is in those of before alone."""
 
 
+def reference_name(line: str) -> str:
+    """A non-neural baseline in words."""
+    return REFERENCE_NAMES.get(line, line)
+
+
 def below_references(comparisons: Comparisons, comparison: Comparison) -> list[str]:
     """A sentence for each non-neural baseline that a winner is below; none for a use case of several metrics."""
     winner, rule = comparison.winner, comparisons.use_cases[comparison.winner.use_case]
@@ -32,7 +37,7 @@ def below_references(comparisons: Comparisons, comparison: Comparison) -> list[s
     value, below = rule.oriented(metric, winner.reported[metric]), "below" if direction == "max" else "worse than"
     lines = {line: metrics[metric] for line, metrics in comparisons.non_neural.metrics.items() if metric in metrics}
     return [
-        f"{winner.trial} is {below} the {REFERENCE_NAMES.get(line, line)} ({_with_interval(at, interval)})"
+        f"{winner.trial} is {below} the {reference_name(line)} ({_with_interval(at, interval)})"
         for line, at in lines.items()
         if value < rule.oriented(metric, at)
         for interval in [comparisons.non_neural.interval(line, metric)]
@@ -42,11 +47,13 @@ def below_references(comparisons: Comparisons, comparison: Comparison) -> list[s
 def above_references(comparisons: Comparisons, comparison: Comparison) -> list[str]:
     """That a winner is significantly better than the best non-neural baseline in its use case's metric, in a sentence."""
     winner, rule = comparison.winner, comparisons.use_cases[comparison.winner.use_case]
-    better = [one for one in comparison.non_neural if one.metric in rule.metrics and one.verdict == BETTER]
+    if rule.composite:
+        return []
     return [
-        f"{winner.trial} is significantly better than the {REFERENCE_NAMES.get(one.baseline, one.baseline)}"
+        f"{winner.trial} is significantly better than the {reference_name(one.baseline)}"
         f" ({_with_interval(one.value, _interval_of(one))})"
-        for one in (better if not rule.composite else ())
+        for one in comparison.non_neural
+        if one.metric in rule.metrics and one.verdict == BETTER
     ]
 
 
@@ -56,9 +63,8 @@ def _interval_of(against: AgainstNonNeural) -> tuple[float, float] | None:
 
 def non_neural_sentence(against: AgainstNonNeural) -> str:
     """A winner against the best non-neural baseline in a metric: that one's value, the improvement over it, and the verdict."""
-    interval = _interval_of(against)
-    line = REFERENCE_NAMES.get(against.baseline, against.baseline)
-    said = f"{phrase(against.metric)}, {line} {_with_interval(against.value, interval)}: {against.verdict}"
+    at = _with_interval(against.value, _interval_of(against))
+    said = f"{phrase(against.metric)}, {reference_name(against.baseline)} {at}: {against.verdict}"
     if against.improvement is None or against.p_adjusted is None:
         return said
     improved = (against.improvement, against.improvement_low, against.improvement_high)

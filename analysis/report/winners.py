@@ -36,7 +36,7 @@ from nrtune.analysis.store.records import STATUSES, benchmarks_of
 from nrtune.analysis.uncertainty.compared import SAME, Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.verdict import Verdict, verdict_of
-from nrtune.analysis.wording import count, label, listed, number, phrase, use_case_name
+from nrtune.analysis.wording import capital, count, label, listed, number, phrase, use_case_name
 from nrtune.trainables.data.benchmarks import BENCHMARKS
 from nrtune.trainables.evaluation.covered import NOT_STRATA, uneven_means
 
@@ -149,7 +149,7 @@ def _notes(comparisons: Comparisons, found: Mapping[str, Comparison], missing: M
     """What a row of the winners has no room for."""
     for name, one in found.items():
         rule, winner = comparisons.use_cases[name], one.winner
-        said = f"{_capital(use_case_name(name))}: {rule.title}"
+        said = f"{capital(use_case_name(name))}: {rule.title}"
         if rule.composite:
             said += f" ({listed([f'{phrase(m)} {number(v)}' for m, v in winner.reported.items()])})"
         else:
@@ -158,7 +158,7 @@ def _notes(comparisons: Comparisons, found: Mapping[str, Comparison], missing: M
             said += f"; the {wanted} {phrase(metric)}"
         said += f". {winner.note.capitalize()}." if winner.note else "."
         verdict = verdict_of(comparisons, one)
-        said += f" {_capital(verdict.sentence())}."
+        said += f" {capital(verdict.sentence())}."
         for word, names in (("better than", verdict.significantly_better), ("worse than", verdict.significantly_worse)):
             said += f" Significantly {word} {winner.trial} on the reported data: {listed(names)}." if names else ""
         if verdict.interval_across_elements is not None:
@@ -168,10 +168,10 @@ def _notes(comparisons: Comparisons, found: Mapping[str, Comparison], missing: M
         if verdict.not_significantly_different:
             said += f" Not significantly different from {winner.trial}: {listed(verdict.not_significantly_different)}."
         for sentence in (barred_sentence(comparisons, one), failed_sentence(one), baseline_sentence(one)):
-            said += f" {_capital(sentence)}." if sentence else ""
-        said += f" {_capital(verdict.recommendation)}."
+            said += f" {capital(sentence)}." if sentence else ""
+        said += f" {capital(verdict.recommendation)}."
         yield said
-    yield from (f"{reason[:1].upper()}{reason[1:]}." for reason in missing.values())
+    yield from (f"{capital(reason)}." for reason in missing.values())
 
 
 def _configurations(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Iterator[Block]:
@@ -267,7 +267,3 @@ def _selection(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Ite
         "challenge": "Winners are selected on the very data that they are reported on: the values are too good.",
     }[comparisons.select_on]
     yield Table(caption, (Column("Use case"), Column("Selected by"), Column("Reported")), tuple(rows))
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

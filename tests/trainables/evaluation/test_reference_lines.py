@@ -7,24 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from random_data import random_dataset
 
 from nrtune.trainables.data.benchmarks.cagi5 import read_cagi5
-from nrtune.trainables.data.dataset import Dataset
 from nrtune.trainables.data.lentimpra import read_dataset
 from nrtune.trainables.evaluation.reference_lines import REFERENCES, score_reference
 from nrtune.trainables.training.training_data import TrainingData
-
-
-def random_dataset(n: int, length: int, seed: int = 0) -> Dataset:
-    """Random bases, of which 1 in 50 is N, and random activity; half of the rows train, a quarter each validate and test."""
-    generator = np.random.default_rng(seed)
-    return Dataset(
-        name="random",
-        tokens=generator.choice(5, (n, length), p=[0.245] * 4 + [0.02]).astype(np.uint8),
-        activity=generator.normal(size=n).astype(np.float32),
-        aleatoric_std=generator.gamma(2, 0.2, size=n).astype(np.float32),
-        split=generator.permutation(np.arange(n) % 4 - 1).clip(0).astype(np.uint8),
-    )
 
 
 def test_constant_is_the_mean_training_activity(simulated_data):

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from random_data import random_dataset
 
 from nrtune.trainables.data.dataset import Dataset
 from nrtune.trainables.data.sequences import N_TOKEN, reverse_complement, to_text, to_tokens
@@ -15,18 +16,6 @@ from nrtune.trainables.evaluation.kmers import canonical_kmers, count_kmers
 from nrtune.trainables.evaluation.metrics import spearman
 from nrtune.trainables.evaluation.reference_lines import score_reference
 from nrtune.trainables.evaluation.spectrum_ridge import LENGTHS, PENALTIES, spectrum_ridge
-
-
-def random_dataset(n: int, length: int, seed: int = 0) -> Dataset:
-    """Random bases, of which 1 in 50 is N, and random activity; half of the rows train, a quarter each validate and test."""
-    generator = np.random.default_rng(seed)
-    return Dataset(
-        name="random",
-        tokens=generator.choice(5, (n, length), p=[0.245] * 4 + [0.02]).astype(np.uint8),
-        activity=generator.normal(size=n).astype(np.float32),
-        aleatoric_std=generator.gamma(2, 0.2, size=n).astype(np.float32),
-        split=generator.permutation(np.arange(n) % 4 - 1).clip(0).astype(np.uint8),
-    )
 
 
 def with_pairs(elements: int) -> Dataset:
