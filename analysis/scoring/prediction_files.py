@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import re
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +14,7 @@ from numpy.typing import NDArray
 from nrtune.analysis.uncertainty.bootstrap import Floats
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.data.benchmarks import VariantSet
+from nrtune.trainables.data.tables import read_table
 from nrtune.trainables.evaluation import metrics
 
 VARIANT_COLUMNS = ("element", "pos", "ref", "alt", "variant_effect")
@@ -25,7 +22,6 @@ TEST_COLUMNS = ("prediction", "activity")
 
 _KEY = ["element", "pos", "ref", "alt"]
 _SITE = ("element", "pos", "alt")
-_FORMATS = "give CSV, TSV (plain or .gz) or Parquet"
 
 
 class ReadEffects(NamedTuple):
@@ -165,7 +161,7 @@ def _named(variant: pd.Series[Any]) -> str:
 
 def _read_table(path: Path, needed: Sequence[str], optional: Sequence[str]) -> pd.DataFrame:
     """The columns wanted of a table, named in lower case; of a text file all are texts."""
-    table = _parse(path)
+    table = read_table(path, "a file of predictions")
     lowered = [str(name).strip().lower() for name in table.columns]
     missing = [name for name in needed if name not in lowered]
     if missing:
@@ -181,55 +177,6 @@ def _read_table(path: Path, needed: Sequence[str], optional: Sequence[str]) -> p
         raise UserError(f"{path}: holds no rows; write the predictions below its header")
     found = table.iloc[:, [lowered.index(name) for name in wanted]]
     return found.set_axis(wanted, axis=1)
-
-
-def _parse(path: Path) -> pd.DataFrame:
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder; give a file of predictions in it")
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; give a file of predictions") from error
-    except OSError as error:
-        raise UserError(f"{path}: can't be read ({error.strerror}); give a file of predictions") from error
-    if content.startswith(b"PAR1"):
-        return _parse_parquet(path, content)
-    try:
-        if content.startswith(b"\x1f\x8b"):
-            content = gzip.decompress(content)
-        text = content.decode("utf-8-sig")
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path}: is a damaged .gz file; write or fetch it again") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: is no table that nrtune reads; {_FORMATS}") from error
-    return _parse_text(path, text)
-
-
-def _parse_parquet(path: Path, content: bytes) -> pd.DataFrame:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table: pd.DataFrame = pq.read_table(io.BytesIO(content)).to_pandas(ignore_metadata=True)
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path}: is a damaged Parquet file; write or fetch it again") from error
-    return table
-
-
-def _parse_text(path: Path, text: str) -> pd.DataFrame:
-    """A text's table; lines that start with ## are comments, and a # before the header does not count."""
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("##")]
-    if not lines:
-        raise UserError(f"{path}: is empty; {_FORMATS}")
-    header = lines[0].lstrip("#")
-    try:
-        names, *rows = csv.reader([header, *lines[1:]], delimiter="\t" if "\t" in header else ",")
-    except csv.Error as error:
-        raise UserError(f"{path}: is no table that nrtune reads ({error}); {_FORMATS}") from error
-    for number, row in enumerate(rows, start=1):
-        if len(row) != len(names):
-            raise UserError(f"{path}: row {number} has {len(row)} columns, its header {len(names)}; mend the row")
-    return pd.DataFrame(rows, columns=names, dtype=object)
 
 
 def _numbers(path: Path, table: pd.DataFrame, column: str) -> NDArray[np.floating]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.data.findings import Finding
 
 SPLITS = ("train", "val", "test")
 
@@ -22,7 +23,8 @@ class Dataset:
     the standard deviation over replicates, or None where no noise was measured. split: (N,) uint8, an index into
     SPLITS. noise_free: (N,) float32, the true activity, known for simulated data only. cluster: (N,) int64, rows of one
     number are not independent, such as the two orientations of an element; None where nothing is known of it. notes:
-    sentences about what the reader did (rows left out, splits made).
+    sentences about what the reader did (rows left out, splits made). findings: what the reader alone could find out, for the
+    audit.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Dataset:
     noise_free: NDArray[np.float32] | None = None
     cluster: NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     def __post_init__(self) -> None:
         """Check shapes and values. Raises UserError."""

@@ -192,7 +192,7 @@ def test_bad_tables_are_one_sentence(name, dump, variants, tmp_path):
         (None, "no such file"),
         (b"", "is empty; give CSV"),
         (b"\n \n", "is empty; give CSV"),
-        (b"\xff\xfe\x00\x01", "is no table that nrtune reads"),
+        (b"\xff\xfe\x00\x01", "is no text; give CSV"),
         (b"PAR1 but not really", "is a damaged Parquet file"),
         (gzip.compress(b"element,pos" * 99, mtime=0)[:-9], "is a damaged .gz file"),
         (b"element,pos,ref,alt,variant_effect\nSIM1,1,A\n", "row 1 has 3 columns, its header 5"),

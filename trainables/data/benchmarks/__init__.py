@@ -20,6 +20,7 @@ from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.registry import ObjectRegistry
 from nrtune.trainables.data.benchmarks._windows import distinct_windows, sequence_windows
 from nrtune.trainables.data.dataset import array_digest
+from nrtune.trainables.data.findings import Finding
 from nrtune.trainables.data.loci import loci_of
 
 REF, ALT = "REF", "ALT"
@@ -47,7 +48,8 @@ class VariantSet:
     block: (V,) int64, variants of one number are drawn together in a bootstrap; None: those of neighbouring positions.
     ref_mismatch: (V,) bool, ref differs from the reference sequence. windows: (W, length) uint8 tokens, each distinct
     window once; ref_window, alt_window: (V,) int64, rows of `windows`. columns: further columns (V,) of its table, by name.
-    notes: what the reader did, and what a user should know. digest: 16 hex digits of all that a score depends on.
+    notes: what the reader did, and what a user should know. findings: what the reader alone could find out, for the audit.
+    digest: 16 hex digits of all that a score depends on.
     """
 
     benchmark: str
@@ -76,6 +78,7 @@ class VariantSet:
     alt_window: NDArray[np.int64]
     columns: Mapping[str, NDArray[np.generic]] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
     digest: str
 
     def __len__(self) -> int:

@@ -1,0 +1,108 @@
+"""Files and folders that users give, read in one place: packed or not, as text, as a table of texts, or as a list of files.
+
+Whatever is wrong with one is a UserError of one sentence: a missing file, a folder in its place, a broken link, no permission.
+"""
+
+from __future__ import annotations
+
+import bz2
+import csv
+import gzip
+import io
+import zlib
+from pathlib import Path
+
+import pandas as pd
+
+from nrtune.trainables.core.errors import UserError
+
+FORMATS = "CSV or TSV, plain, .gz or .bz2, or Parquet"
+_SEPARATORS = "\t,;"
+
+
+def read_bytes(path: Path, what: str) -> bytes:
+    """A file's content, unpacked where it is packed with gzip or bzip2, whatever its name.
+
+    what: what should be there, for errors.
+    """
+    if path.is_symlink() and not path.exists():
+        raise UserError(f"{path}: is a link to {path.readlink()}, which is not there; give {what}")
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; give {what}")
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; give {what}") from error
+    except OSError as error:
+        raise UserError(f"{path}: can't be read ({error.strerror}); give {what}") from error
+    try:
+        if content.startswith(b"\x1f\x8b"):
+            return gzip.decompress(content)
+        return bz2.decompress(content) if content.startswith(b"BZh") else content
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        packed = ".gz" if content.startswith(b"\x1f\x8b") else ".bz2"
+        raise UserError(f"{path}: is a damaged {packed} file; write or fetch it again") from error
+
+
+def read_text(path: Path, what: str) -> str:
+    """A text file's content without a byte-order mark, unpacked where it is packed."""
+    return _decoded(path, read_bytes(path, what), f"give {what}")
+
+
+def read_table(path: Path, what: str) -> pd.DataFrame:
+    """A table with a header, its cells as texts; of Parquet as they are stored.
+
+    What separates the columns, a tab, a comma or a semicolon, is what the header has most of. Lines that are blank or start with
+    ## are no rows, and a # before the header does not count.
+    """
+    content = read_bytes(path, what)
+    if content.startswith(b"PAR1"):
+        return _parquet(path, content)
+    text = _decoded(path, content, f"give {FORMATS}")
+    lines = [line for line in io.StringIO(text, newline=None) if line.strip() and not line.startswith("##")]
+    if not lines:
+        raise UserError(f"{path}: is empty; give {FORMATS}")
+    header = lines[0].lstrip("#")
+    try:
+        names, *rows = csv.reader([header, *lines[1:]], delimiter=max(_SEPARATORS, key=header.count))
+    except csv.Error as error:
+        raise UserError(f"{path}: is no table that nrtune reads ({error}); give {FORMATS}") from error
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(names):
+            raise UserError(f"{path}: row {number} has {len(row)} columns, its header {len(names)}; mend the row")
+    return pd.DataFrame(rows, columns=names, dtype=object)
+
+
+def list_files(folder: Path, what: str) -> list[Path]:
+    """What lies in a folder, sorted by name. what: what the folder should hold, for errors."""
+    if folder.is_symlink() and not folder.exists():
+        raise UserError(f"{folder}: is a link to {folder.readlink()}, which is not there; give {what}")
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError as error:
+        raise UserError(f"{folder}: no such folder; give {what}") from error
+    except NotADirectoryError as error:
+        raise UserError(f"{folder}: is a file; give {what}") from error
+    except OSError as error:
+        raise UserError(f"{folder}: can't be read ({error.strerror}); give {what}") from error
+
+
+def _decoded(path: Path, content: bytes, advice: str) -> str:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: is no text; {advice}") from error
+    if "\0" in text:
+        raise UserError(f"{path}: is no text; {advice}")
+    return text
+
+
+def _parquet(path: Path, content: bytes) -> pd.DataFrame:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table: pd.DataFrame = pq.read_table(io.BytesIO(content)).to_pandas(ignore_metadata=True)
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{path}: is a damaged Parquet file; write or fetch it again") from error
+    return table
