@@ -42,7 +42,8 @@ class FigureData:
     title: the campaign's name. trials: a table as of `nrtune.analysis.store.table.table_of`. select_on: what
     winners are selected on. intervals: 95 % intervals, columns name, metric, low, high; may be empty. references: lines
     such as `constant` and `spectrum_ridge`, each with metrics by their full names; may be empty. use_cases: those of the
-    summary. verdicts: of a use case, what is claimed of its winner; may be empty.
+    summary. verdicts: of a use case, what is claimed of its winner; may be empty. in_training: of an element, how many training
+    sequences overlap it.
     """
 
     title: str
@@ -52,6 +53,7 @@ class FigureData:
     references: Mapping[str, Mapping[str, float]]
     use_cases: Mapping[str, UseCase] = dataclasses.field(default_factory=lambda: USE_CASES)
     verdicts: Mapping[str, Verdict] = dataclasses.field(default_factory=dict)
+    in_training: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def ended(self) -> pd.DataFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -53,7 +55,14 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
         else:
             share_rows(ax, first_ax)
         values = rows[names].astype(float).to_numpy()
-        image = _heat_map(ax, values, [name.rpartition("/")[2] for name in names])
+        image = _heat_map(
+            ax,
+            values,
+            [
+                f"{element} †" if data.in_training.get(element) else element
+                for element in (name.rpartition("/")[2] for name in names)
+            ],
+        )
         figure.colorbar(
             image,
             ax=ax,
@@ -74,8 +83,15 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
     shown = f"The best {len(rows)} of {len(scored)} trials by mean Spearman. " if len(rows) < len(scored) else ""
     return figure, sentences(
         f"{shown}Median over {len(rows)} trials, best to worst element: {'; '.join(said)}.",
+        overlap_sentence(data.in_training, [name.rpartition("/")[2] for names in metrics.values() for name in names]),
         data.without(None, f"{first[0].rpartition('/')[0]}/mean"),
     )
+
+
+def overlap_sentence(in_training: Mapping[str, int], elements: Collection[str]) -> str:
+    """Which of the elements training sequences overlap; "" where none does."""
+    overlapped = [f"{name} {in_training[name]}" for name in dict.fromkeys(elements) if in_training.get(name)]
+    return f"† Training sequences overlap it, so many: {', '.join(overlapped)}." if overlapped else ""
 
 
 def _mark_families(ax: Axes, rows: pd.DataFrame) -> None:

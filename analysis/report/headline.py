@@ -15,7 +15,11 @@ NOTHING_TESTED = "No winner was tested against the baseline"
 
 
 def headline(comparisons: Comparisons) -> str:
-    """Which methods are significantly better than the baseline, in a sentence or two."""
+    """What was accepted of the data, and which methods are significantly better than the baseline, in a sentence or two."""
+    return " ".join(filter(None, (comparisons.source.audit.accepted_sentence(), _of_winners(comparisons))))
+
+
+def _of_winners(comparisons: Comparisons) -> str:
     found, _ = comparisons.compare_all()
     if not found:
         return "There is no winner: no finished trial has a use case's metrics."

@@ -48,6 +48,7 @@ from nrtune.analysis.wording import capital, label
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.core.files import write_atomically
 from nrtune.trainables.data.benchmarks import BENCHMARKS, reported_prefix
+from nrtune.trainables.data.findings import ELEMENT_IN_TRAINING
 
 PAGE, TEXT, WINNERS, FIGURES = "report.html", "report.md", "winners.json", "figures"
 
@@ -121,6 +122,9 @@ def figure_data(comparisons: Comparisons) -> FigureData:
         intervals=comparisons.value_intervals(metrics),
         references=comparisons.source.references(),
         use_cases=comparisons.use_cases,
+        in_training={
+            one.element: one.count or 0 for one in comparisons.source.audit.findings if one.id == ELEMENT_IN_TRAINING
+        },
         verdicts={name: verdict_of(comparisons, one) for name, one in comparisons.compare_all()[0].items()},
     )
 
@@ -233,6 +237,10 @@ def _how(comparisons: Comparisons) -> Iterator[Block]:
     }
     rows = tuple((text_cell(str(key)), text_cell(_value(value))) for key, value in facts.items() if value is not None)
     yield Table("Settings, data and versions.", (Column("What"), Column("Value")), rows)
+    if findings := source.audit.findings:
+        columns = (Column("Severity"), Column("Finding"), Column("What"))
+        found = tuple(tuple(map(text_cell, (one.severity, one.id, str(one)))) for one in findings)
+        yield Table("What the audit of the data found before anything was trained.", columns, found)
 
 
 def _value(value: Any) -> str:

@@ -80,6 +80,8 @@ def _summary(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Itera
 def _data(comparisons: Comparisons) -> Iterator[str]:
     """What was trained on, and what it was scored on, as far as the source knows."""
     source = comparisons.source
+    for finding in source.audit.warnings:
+        yield f"Audit of the data, {finding.id}: {finding}."
     if not isinstance(source, CampaignFolder):
         return
     data, cagi5 = source.manifest.get("data") or {}, source.manifest.get("cagi5") or {}

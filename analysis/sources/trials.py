@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from nrtune.analysis.selection.winners import Winner
+from nrtune.analysis.store.audit import Audit, findings_of
 from nrtune.analysis.store.predictions import Predictions, read_predictions
 from nrtune.analysis.store.records import (
     REFERENCE_LINES,
@@ -67,6 +68,11 @@ class Trials:
     def benchmarks(self) -> tuple[str, ...]:
         """The names of the benchmarks that its trials may have been scored on."""
         return BENCHMARKS.names()
+
+    @property
+    def audit(self) -> Audit:
+        """What was found in its data; empty where nobody looked."""
+        return Audit()
 
     def records(self) -> list[TrialRecord]:
         """Every trial that ended, in that order."""
@@ -138,6 +144,11 @@ class CampaignFolder(Trials):
     def benchmarks(self) -> tuple[str, ...]:
         """Those that the campaign was made with."""
         return benchmarks_of(self.manifest)
+
+    @property
+    def audit(self) -> Audit:
+        """As the manifest tells."""
+        return findings_of(self.manifest)
 
     def records(self) -> list[TrialRecord]:
         """As of now: a search may be going on."""

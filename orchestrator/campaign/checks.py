@@ -7,11 +7,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, load_use_cases
+from nrtune.analysis.store.audit import findings_of
+from nrtune.analysis.store.records import MANIFEST, read_manifest
 from nrtune.orchestrator.state.settings import RunSettings
 from nrtune.orchestrator.tracking.tracker import TRACKERS
 from nrtune.trainables.core.errors import UserError, suggest
+from nrtune.trainables.data.audit import AUDIT_VERSION, audit
 from nrtune.trainables.data.benchmarks import BENCHMARKS, VariantSet
 from nrtune.trainables.data.benchmarks.cagi5 import cell_line_of
+from nrtune.trainables.data.findings import Finding, refuse_errors
 from nrtune.trainables.data.lentimpra import read_dataset
 from nrtune.trainables.evaluation.metrics import MIN_STRATUM
 from nrtune.trainables.training.training_data import TrainingData
@@ -55,6 +59,27 @@ def read_data(settings: RunSettings) -> TrainingData:
                 f"benchmark {name}: its reader calls it {benchmarks[-1].benchmark!r}; both must be the file's name"
             )
     return TrainingData(dataset, tuple(benchmarks))
+
+
+def audited(settings: RunSettings, data: TrainingData) -> tuple[Finding, ...]:
+    """What the audit finds in the data; of a campaign that has begun on the same data, what it found then.
+
+    Raises UserError for an error that is not accepted.
+    """
+    found = _found_before(settings, data)
+    findings = tuple(audit(data.dataset, data.benchmarks)) if found is None else found
+    refuse_errors(findings, settings.accept)
+    return findings
+
+
+def _found_before(settings: RunSettings, data: TrainingData) -> tuple[Finding, ...] | None:
+    if settings.out is None or not (settings.out / MANIFEST).exists():
+        return None
+    manifest = read_manifest(settings.out)
+    digests = {"data": data.dataset.digest, **data.digests}
+    same = all(manifest["identity"].get(name) == digest for name, digest in digests.items())
+    found = findings_of(manifest)
+    return found.findings if same and found.version == AUDIT_VERSION else None
 
 
 def choose_selection(settings: RunSettings, data: TrainingData) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from nrtune.analysis.selection.pareto import Objective
 from nrtune.analysis.selection.use_cases import USE_CASES, UseCase
+from nrtune.analysis.store.audit import audit_record
 from nrtune.analysis.store.records import Proposal, TrialRecord
 from nrtune.orchestrator.campaign.checks import absolute_paths
 from nrtune.orchestrator.campaign.confirmation import Confirmation
@@ -18,7 +19,9 @@ from nrtune.orchestrator.search.allocation import Allocation, Even
 from nrtune.orchestrator.search.objectives import objective_values
 from nrtune.orchestrator.search.proposals import ObjectiveValues, Proposer
 from nrtune.orchestrator.state.ledger import Ledger
+from nrtune.trainables.data.audit import AUDIT_VERSION
 from nrtune.trainables.data.benchmarks import BENCHMARKS
+from nrtune.trainables.data.findings import Finding
 from nrtune.trainables.evaluation.covered import uneven_means
 from nrtune.trainables.training.fingerprint import RECIPE_VERSION
 
@@ -28,13 +31,15 @@ class Plan(Job, ABC):
     """A job and what it proposes; what that is, is up to `Search`, `Study` and `Replication`.
 
     recipe: what all its trials have. select_on: what winners are selected on. objectives: what the search makes large or
-    small. tracking_uri: None for a store in the folder. use_cases: what winners may be picked for, a user's own among them.
+    small. tracking_uri: None for a store in the folder. findings: of the audit of the data. use_cases: what winners may be
+    picked for, a user's own among them.
     """
 
     recipe: Recipe
     select_on: str
     objectives: tuple[Objective, ...]
     tracking_uri: str | None
+    findings: tuple[Finding, ...]
     use_cases: Mapping[str, UseCase] = dataclasses.field(default_factory=lambda: USE_CASES)
 
     @property
@@ -91,6 +96,7 @@ class Plan(Job, ABC):
             "settings": self.stored_settings(),
             "data": {"name": dataset.name, "path": str(self.settings.data), "length": dataset.length, **splits,
                      "noise_measured": dataset.aleatoric_std is not None, "notes": list(dataset.notes)},
+            "audit": audit_record(self.findings, self.settings.accept, AUDIT_VERSION),
             "benchmarks": [variants.benchmark for variants in benchmarks],
             **{
                 variants.benchmark: {
@@ -117,7 +123,7 @@ class Plan(Job, ABC):
                 f"{variants.name}: {note}"
                 for note in (means, *uneven_means(variants.counts(), variants.strata), *variants.notes)
             ]
-        return notes
+        return [*notes, *(f"{one.severity} {one.id}: {one}" for one in self.findings if one.severity != "note")]
 
     def stored_settings(self) -> dict[str, Any]:
         """What --resume goes on with, from whatever folder it is called."""

@@ -18,6 +18,7 @@ from nrtune.analysis.store.records import Proposal, TrialRecord, benchmarks_of
 from nrtune.analysis.store.table import table_of
 from nrtune.analysis.wording import count
 from nrtune.orchestrator.campaign.checks import (
+    audited,
     check_places,
     check_tracking_uri,
     check_use_cases,
@@ -144,6 +145,7 @@ def prepare_replication(settings: ReplicateSettings) -> Replication:
         select_on=select_on,
         objectives=objectives_of(campaign.objectives, campaign.select_on),
         tracking_uri=uri,
+        findings=audited(settings, data),
         use_cases=known_use_cases(settings.use_cases),
         manifest=manifest,
         trials=trials,

@@ -12,6 +12,7 @@ from nrtune.analysis.store.records import TrialRecord
 from nrtune.analysis.wording import listed
 from nrtune.orchestrator.campaign.budget import sampler_note, stopping_note
 from nrtune.orchestrator.campaign.checks import (
+    audited,
     check_places,
     check_tracking_uri,
     check_use_cases,
@@ -174,6 +175,7 @@ def prepare_search(settings: Settings) -> Search:
     assert settings.out is not None
     folder, storage, uri = settings.out.resolve(), absolute(settings.optuna_storage), absolute(settings.tracking_uri)
     data = read_data(settings)
+    findings = audited(settings, data)
     select_on = choose_selection(settings, data)
     objectives = checked_objectives(settings.objective, data, select_on)
     for name, config in configs:
@@ -192,6 +194,7 @@ def prepare_search(settings: Settings) -> Search:
         select_on=select_on,
         objectives=objectives,
         tracking_uri=uri,
+        findings=findings,
         centre=centre,
         searched=searched,
         use_cases=use_cases,

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from nrtune.analysis.selection.pareto import default_objectives
 from nrtune.analysis.store.records import Proposal
-from nrtune.orchestrator.campaign.checks import check_places, check_tracking_uri, choose_selection, read_data
+from nrtune.orchestrator.campaign.checks import audited, check_places, check_tracking_uri, choose_selection, read_data
 from nrtune.orchestrator.campaign.plan import Plan
 from nrtune.orchestrator.campaign.recipe import Recipe, check_data, recipe_of
 from nrtune.orchestrator.search.proposals import FixedProposals, Proposer
@@ -56,6 +56,7 @@ def prepare_study(settings: StudySettings) -> Study:
     assert settings.out is not None
     folder, uri = settings.out.resolve(), absolute(settings.tracking_uri)
     data = read_data(settings)
+    findings = audited(settings, data)
     select_on = choose_selection(settings, data)
     for name in names:
         check_data(data, *configs[name])
@@ -72,6 +73,7 @@ def prepare_study(settings: StudySettings) -> Study:
         select_on=select_on,
         objectives=default_objectives(select_on),
         tracking_uri=uri,
+        findings=findings,
         chosen=chosen,
     )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from nrtune.orchestrator.cli import options
 from nrtune.orchestrator.cli.options import INTERRUPTED
 
 app = typer.Typer(help="Check data files, fetch or simulate some.", no_args_is_help=True, rich_markup_mode=None)
@@ -14,14 +16,25 @@ app = typer.Typer(help="Check data files, fetch or simulate some.", no_args_is_h
 
 @app.command()
 def check(
-    path: Annotated[Path, typer.Argument(help="A lentiMPRA file, or a folder of CAGI5 files.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH...",
+            help="A lentiMPRA file, or a folder or file of variants; or data with the variants that they will be scored on.",
+        ),
+    ],
     cell_line: Annotated[str | None, typer.Option(help="Cell line of a CAGI5 folder. [default: K562]")] = None,
+    accept: options.Accept = None,
+    json: Annotated[bool, typer.Option("--json", help="Digests, sizes and findings, for programs.")] = False,
 ) -> None:
-    """Say what a file or folder holds, and what is wrong with it."""
-    from nrtune.orchestrator.views.data_check import check_text
+    """Say what a file or folder holds, and what the audit of a search would find in it; an error leaves with code 2."""
+    from nrtune.orchestrator.views.data_check import check as checked
     from nrtune.orchestrator.views.tables import fitted
+    from nrtune.trainables.data.findings import refuse_errors
 
-    typer.echo(fitted(check_text(path, cell_line)))
+    found = checked(paths, cell_line)
+    typer.echo(dumps(found.as_json(), indent=1) if json else fitted(found.text))
+    refuse_errors(found.findings, options.all_of(accept) or ())
 
 
 @app.command("fetch")

@@ -162,6 +162,12 @@ Noise = Annotated[
         autocompletion=completing("noise"),
     ),
 ]
+Accept = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ID", help="An error of the data's audit that does not refuse; it is said beside every result."
+    ),
+]
 Name = Annotated[str | None, typer.Option(help="The campaign's name. [default: the folder's]")]
 MaxConcurrent = Annotated[int | None, typer.Option(help="Trials at a time. [default: as many as fit]")]
 CpusPerTrial = Annotated[
@@ -230,6 +236,8 @@ def given(options: Mapping[str, Any], **parsed: Any) -> dict[str, Any]:
     flags = {name: value for name, value in options.items() if name not in ("settings", "print_settings", "folder")}
     if "benchmark" in flags:
         flags["benchmark"] = paths_of(flags["benchmark"])
+    if "accept" in flags:
+        flags["accept"] = all_of(flags["accept"])
     return flags | parsed
 
 

@@ -26,7 +26,8 @@ class RunSettings(BaseModel):
     cpus_per_trial, gpus_per_trial: auto packs as many trials on a GPU, or on a node without any, as measured to pay.
     benchmark: folders or files by the benchmark's name, beside those of CAGI5 and of the saturation mutagenesis table, which
     have names of their own here. prices: of an hour of a CPU and of a GPU, in any currency, which make costs of what trials
-    held. keep_top, keep: once it is finished, checkpoints stay of so many trials a use case, and of these trials, or all.
+    held. accept: the ids of errors that the audit of the data finds, which then do not refuse. keep_top, keep: once it is
+    finished, checkpoints stay of so many trials a use case, and of these trials, or all.
     """
 
     command: ClassVar[str]
@@ -48,6 +49,7 @@ class RunSettings(BaseModel):
     folds: dict[Literal["val", "test"], tuple[int, ...]] | None = None
     noise: Literal["auto", "orientation", "replicates", "none"] = "auto"
     replicate_columns: tuple[str, ...] = ()
+    accept: tuple[str, ...] = ()
 
     # Where to, and as what
     out: Path | None = None

@@ -48,6 +48,8 @@ def best_table(comparisons: Comparisons) -> None:
         headings = ["use case", "winner", "value", "baseline", "Δ", "in %"]
     print_table(headings, rows, 2)
     out = Console(highlight=False)
+    if accepted := comparisons.source.audit.accepted_sentence():
+        out.print(accepted)
     if found:
         out.print(winners_sentence(comparisons, found))
         reasons = {comparison.why_not for comparison in found.values() if comparison.why_not}
@@ -74,7 +76,11 @@ def best_table(comparisons: Comparisons) -> None:
 def answers(comparisons: Comparisons, use_cases: Sequence[str]) -> list[str]:
     """What a campaign says of each of these use cases, a line each; those that say the same share one."""
     found, _ = comparisons.compare_all()
-    return _advice(comparisons, {name: found[name] for name in use_cases if name in found}, _answer)
+    accepted = comparisons.source.audit.accepted_sentence()
+    return [
+        *filter(None, [accepted]),
+        *_advice(comparisons, {name: found[name] for name in use_cases if name in found}, _answer),
+    ]
 
 
 def _answer(verdict: Verdict) -> str:

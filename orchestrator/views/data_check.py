@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nrtune.orchestrator.views.tables import aligned
+from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.data.audit import audit
 from nrtune.trainables.data.benchmarks import BENCHMARKS, VariantSet
+from nrtune.trainables.data.dataset import Dataset
+from nrtune.trainables.data.findings import Finding
 from nrtune.trainables.data.lentimpra import read_dataset
 from nrtune.trainables.evaluation.covered import uneven_means
 
@@ -15,12 +21,42 @@ LENGTH = 230
 """Bases of the windows of a lentiMPRA's models."""
 
 
-def check_text(path: Path, cell_line: str | None) -> str:
-    """What a data file, or the variants of a benchmark, hold. Raises UserError for what is wrong with them."""
-    name = next((name for name in BENCHMARKS if BENCHMARKS.get(name).recognises(path)), None)
-    if name is None and not path.is_dir():
-        return _check_dataset(path)
-    return _check_variants(path, read_variants(name or "cagi5", path, cell_line))
+class Checked(NamedTuple):
+    """What was read: data, or none, and benchmarks; what the audit found in them; and all of it for people."""
+
+    dataset: Dataset | None
+    benchmarks: tuple[VariantSet, ...]
+    findings: tuple[Finding, ...]
+    text: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Digests, sizes and findings, for programs."""
+        known = () if self.dataset is None else (self.dataset,)
+        read = [{"name": one.name, "rows": len(one), "digest": one.digest, "notes": list(one.notes)}
+                for one in (*known, *self.benchmarks)]  # fmt: skip
+        return {"read": read, "findings": [finding.as_json() for finding in self.findings]}
+
+
+def check(paths: Sequence[Path], cell_line: str | None) -> Checked:
+    """Read and audit a data file, variants of benchmarks, or a data file with the benchmarks that it will be scored on.
+
+    Raises UserError for what can't be read, and for two data files.
+    """
+    datasets, benchmarks, texts = [], [], []
+    for path in paths:
+        name = next((name for name in BENCHMARKS if BENCHMARKS.get(name).recognises(path)), None)
+        if name is None and not path.is_dir():
+            datasets.append(read_dataset(path))
+            texts.append(_dataset_text(datasets[-1]))
+        else:
+            benchmarks.append(read_variants(name or "cagi5", path, cell_line))
+            texts.append(_variants_text(path, benchmarks[-1]))
+    if len(datasets) > 1:
+        raise UserError(f"{paths[1]}: is a second data file; check one at a time, beside the benchmarks that it is for")
+    dataset = datasets[0] if datasets else None
+    findings = tuple(audit(dataset, benchmarks))
+    said = [f"{finding.severity} {finding.id}: {finding}" for finding in findings]
+    return Checked(dataset, tuple(benchmarks), findings, "\n".join([*texts, *(said or ["the audit found nothing"])]))
 
 
 def read_variants(name: str, path: Path, cell_line: str | None) -> VariantSet:
@@ -29,8 +65,7 @@ def read_variants(name: str, path: Path, cell_line: str | None) -> VariantSet:
     return benchmark.read(path, length=LENGTH, cell_line=cell_line or benchmark.cell_line_of(path))
 
 
-def _check_dataset(path: Path) -> str:
-    dataset = read_dataset(path)
+def _dataset_text(dataset: Dataset) -> str:
     lines = [f"{dataset.name}: {len(dataset)} sequences of {dataset.length} bases"]
     for split in ("train", "val", "test"):
         rows = dataset.rows(split)
@@ -42,13 +77,10 @@ def _check_dataset(path: Path) -> str:
             line += f", {int((std == 0).sum())} of them 0" if (std == 0).any() else ""
         lines.append(line)
     lines += [f"  note: {note}" for note in dataset.notes]
-    unknown = int((dataset.tokens == 4).any(axis=1).sum())
-    if unknown:
-        lines.append(f"  note: {unknown} sequences hold N")
     return "\n".join([*lines, f"  digest {dataset.digest}"])
 
 
-def _check_variants(path: Path, variants: VariantSet) -> str:
+def _variants_text(path: Path, variants: VariantSet) -> str:
     on = f" of {variants.assembly}" if variants.assembly else ""
     windows = f"{len(variants.windows)} distinct windows of {LENGTH} bases"
     lines = [f"{path}: {variants.title}, {len(variants)} variants{on}, {windows}"]

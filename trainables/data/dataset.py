@@ -91,6 +91,23 @@ class Dataset:
         return array_digest(self.tokens, self.activity, self.aleatoric_std, self.split)
 
 
+def without_constant_noise(dataset: Dataset) -> Dataset:
+    """The data without a noise that is the same in every row, such as 0: that is none that was measured, and is found so."""
+    std = dataset.aleatoric_std
+    if std is None or std.min() != std.max():
+        return dataset
+    finding = Finding(
+        id="noise-constant",
+        severity="warning",
+        what=f"the noise is {std[0]:g} in every row, no measurement: it is left out, and methods that need it are refused",
+        where=dataset.name,
+        count=len(std),
+        of=len(std),
+        advice="give the standard deviation over replicates, or --noise none",
+    )
+    return dataclasses.replace(dataset, aleatoric_std=None, findings=(*dataset.findings, finding))
+
+
 def shared_ends(tokens: NDArray[np.uint8]) -> tuple[int, int]:
     """How many places of tokens (N, length) at the left and at the right end are the same in all rows; 0, 0 if all are."""
     differs = (tokens != tokens[0]).any(axis=0)

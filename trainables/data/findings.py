@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 from nrtune.trainables.core.errors import UserError, suggest
 
+ELEMENT_IN_TRAINING = "element-in-training"
+"""The id of findings that count the training sequences that overlap an element."""
+
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: Sequence[Severity] = ("error", "warning", "note")
 """From the gravest on: an error refuses unless it is accepted, a warning is to be looked at, a note says what was done."""
@@ -20,6 +23,7 @@ class Finding:
     id: of its kind, such as ref-disagrees, which `--accept` takes. what: a clause without a full stop. where: the file, folder or
     split, and the element or column, in words; "" where the data as a whole are meant. count: rows, variants or sequences that it
     is about, of so many in all (`of`); None where nothing is counted. example: one of them, or "". advice: what to do, or "".
+    element: of a benchmark, whose score it is about, or "".
     """
 
     id: str
@@ -30,6 +34,7 @@ class Finding:
     of: int | None = None
     example: str = ""
     advice: str = ""
+    element: str = ""
 
     def __str__(self) -> str:
         """One line: where, what, how many, an example, what to do."""

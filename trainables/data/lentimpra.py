@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nrtune.trainables.core.errors import UserError, one_line
-from nrtune.trainables.data.dataset import SPLITS, Dataset
+from nrtune.trainables.data.dataset import SPLITS, Dataset, without_constant_noise
 from nrtune.trainables.data.related import orientation_pairs, related_rows
 from nrtune.trainables.data.sequences import N_TOKEN, to_tokens
 
@@ -47,9 +47,9 @@ def read_dataset(
             raise UserError(
                 f"{path}: folds, noise and replicate columns are options of tables; HDF5 files hold their own"
             )
-        return read_hdf5(path, with_noise=noise != "none")
+        return without_constant_noise(read_hdf5(path, with_noise=noise != "none"))
     if name.endswith(TSV_SUFFIXES):
-        return read_tsv(path, folds=folds, noise=noise, replicate_columns=replicate_columns)
+        return without_constant_noise(read_tsv(path, folds=folds, noise=noise, replicate_columns=replicate_columns))
     raise UserError(f"{path}: unknown kind of file; known: .h5, .hdf5, {', '.join(TSV_SUFFIXES)}")
 
 

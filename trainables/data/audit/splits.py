@@ -1,0 +1,101 @@
+"""Whether what is held out was held out: sequences that stand in two splits, or several times in one."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nrtune.trainables.data.audit.copies import IDENTITY, SHARED, common_ends, find_copies
+from nrtune.trainables.data.dataset import SPLITS, Dataset
+from nrtune.trainables.data.findings import Finding
+
+MANY = 0.05
+"""Near copies are a warning from this share of a split on: elements of a genome that overlap have some."""
+
+_AGAINST = ((("train",), ("val", "test")), (("val",), ("test",)))
+_USED = {"train": "trained on", "val": "selected on"}
+
+
+def audit_splits(dataset: Dataset) -> list[Finding]:
+    """Copies of sequences across splits and within one, exact ones and near ones, on either strand, with and without adapters."""
+    ends = common_ends(dataset.tokens)
+    found = [
+        finding
+        for references, held_out in _AGAINST
+        for finding in _across(dataset, _rows(dataset, references), _rows(dataset, held_out), references[0], ends)
+    ]
+    return [*found, *(finding for split in SPLITS for finding in _within(dataset, split))]
+
+
+def _rows(dataset: Dataset, splits: tuple[str, ...]) -> NDArray[np.int64]:
+    return np.concatenate([dataset.rows(split) for split in splits])
+
+
+def _across(
+    dataset: Dataset, of: NDArray[np.int64], asked: NDArray[np.int64], reference: str, ends: tuple[int, int]
+) -> list[Finding]:
+    """Which of the rows asked have a copy among others, those of the reference split."""
+    copies = find_copies(dataset.tokens[of], dataset.tokens[asked], ends)
+    found = []
+    for code in np.unique(dataset.split[asked]):
+        here = dataset.split[asked] == code
+        exact, near = here & (copies.same >= 0), here & (copies.same < 0) & (copies.near >= 0)
+        split, total = SPLITS[code], int(here.sum())
+        if exact.any():
+            row = int(exact.argmax())
+            found.append(
+                Finding(
+                    id="duplicates-across-splits",
+                    severity="error",
+                    what=f"sequences stand in {reference} too, on one strand or the other: they were {_USED[reference]}",
+                    where=split,
+                    count=int(exact.sum()),
+                    of=total,
+                    example=_both(asked[row], of[copies.same[row]]),
+                    advice="keep all copies of a sequence in one split",
+                )
+            )
+        if near.any():
+            row = int(near.argmax())
+            found.append(
+                Finding(
+                    id="near-copies-across-splits",
+                    severity="warning" if near.sum() >= MANY * total else "note",
+                    what=f"sequences have {SHARED} bases in a row in common with one in {reference}, or are"
+                    f" {IDENTITY * 100:g} % identical with it",
+                    where=split,
+                    count=int(near.sum()),
+                    of=total,
+                    example=_both(asked[row], of[copies.near[row]]),
+                    advice="split by chromosome, or keep overlapping elements in one split",
+                )
+            )
+    return found
+
+
+def _within(dataset: Dataset, split: str) -> list[Finding]:
+    """Rows of a split whose whole sequence another row of it has, on the same strand."""
+    rows = dataset.rows(split)
+    first: dict[bytes, int] = {}
+    again = [(row, first.setdefault(dataset.tokens[row].tobytes(), row)) for row in rows.tolist()]
+    again = [(row, before) for row, before in again if row != before]
+    if not again:
+        return []
+    copied = all(dataset.activity[row] == dataset.activity[before] for row, before in again)
+    return [
+        Finding(
+            id="duplicate-rows",
+            severity="warning",
+            what="rows have the sequence of one above"
+            + (" and its activity, as copies have: it counts as often as it stands there" if copied else ""),
+            where=split,
+            count=len(again),
+            of=len(rows),
+            example=_both(*again[0]),
+            advice="keep one row of each" if copied else "average them, unless they are measurements of their own",
+        )
+    ]
+
+
+def _both(row: int, other: int) -> str:
+    return f"rows {int(row) + 1} and {int(other) + 1} of the data"

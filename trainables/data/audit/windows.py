@@ -1,0 +1,56 @@
+"""Whether sequences hold bases: those that are N for the larger part, and those beyond what is known."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nrtune.trainables.data.benchmarks import VariantSet
+from nrtune.trainables.data.dataset import Dataset
+from nrtune.trainables.data.findings import Finding
+from nrtune.trainables.data.sequences import N_TOKEN
+
+MOSTLY = 0.5
+"""A sequence of so many N tells a model little."""
+
+
+def audit_sequences(dataset: Dataset) -> list[Finding]:
+    """What of a data set's sequences is N."""
+    return _unknown(dataset.tokens, "sequences", dataset.name, "row")
+
+
+def audit_windows(variants: VariantSet) -> list[Finding]:
+    """What of the windows of a benchmark's variants is N: masked, or beyond the reference's ends."""
+    return _unknown(variants.windows[variants.ref_window], "variants' windows", variants.title, "variant")
+
+
+def _unknown(tokens: NDArray[np.uint8], what: str, where: str, each: str) -> list[Finding]:
+    share = (tokens == N_TOKEN).mean(axis=1) if tokens.size else np.zeros(len(tokens))
+    mostly, some = share >= MOSTLY, (share > 0) & (share < MOSTLY)
+    found = []
+    if mostly.any():
+        found.append(
+            Finding(
+                id="mostly-n",
+                severity="warning",
+                what=f"{what} are N for {MOSTLY * 100:g} % or more",
+                where=where,
+                count=int(mostly.sum()),
+                of=len(tokens),
+                example=f"{each} {int(mostly.argmax()) + 1}",
+                advice="leave them out, or see whether the sequences are masked",
+            )
+        )
+    if some.any():
+        found.append(
+            Finding(
+                id="holds-n",
+                severity="note",
+                what=f"{what} hold N",
+                where=where,
+                count=int(some.sum()),
+                of=len(tokens),
+                example=f"{each} {int(some.argmax()) + 1}",
+            )
+        )
+    return found
