@@ -1,0 +1,98 @@
+"""What an audit finds refuses a campaign, or is said wherever its results are."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import h5py
+import pytest
+from in_process import run
+
+from nrtune.analysis.report.headline import headline
+from nrtune.analysis.sources.open import open_folder
+from nrtune.analysis.uncertainty.comparison import Comparisons
+from nrtune.orchestrator.campaign import checks
+from nrtune.orchestrator.campaign.prepare import prepare
+from nrtune.orchestrator.state.ledger import open_ledger
+from nrtune.orchestrator.state.settings import Settings
+from nrtune.orchestrator.views.best import answers
+from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.data.simulate import HDF5_NAME
+
+DUPLICATES = "duplicates-across-splits"
+
+
+@pytest.fixture
+def leaking(simulated_folder, tmp_path):
+    """Data of which three test sequences are trained on."""
+    path = tmp_path / HDF5_NAME
+    shutil.copy(simulated_folder / HDF5_NAME, path)
+    with h5py.File(path, "r+") as file:
+        file["Test"]["X"][:3] = file["Train"]["X"][:3]
+    return path
+
+
+def settings(path, folder, **fields):
+    return Settings(data=path, out=folder / "out", families=("baseline",), trials=1, **fields)
+
+
+def test_an_error_refuses_before_anything_is_written(leaking, tmp_path):
+    with pytest.raises(
+        UserError, match=rf"^test: sequences stand in train too.* \(3 of \d+\).*or --accept {DUPLICATES}"
+    ):
+        prepare(settings(leaking, tmp_path))
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(UserError, match="--accept ref-disagrees: no finding is called so"):
+        prepare(settings(leaking, tmp_path, accept=(DUPLICATES, "ref-disagrees")))
+
+
+def test_an_accepted_error_is_in_the_books_and_said_first(leaking, tmp_path):
+    plan = prepare(settings(leaking, tmp_path, accept=(DUPLICATES,)))
+    assert any(note.startswith(f"error {DUPLICATES}: test: ") for note in plan.notes())
+    open_ledger(plan.folder, "out", plan.identity(), plan.about(), must_exist=False).close()
+    campaign = open_folder(plan.folder)
+    assert (campaign.audit.findings, campaign.audit.accepted) == (plan.findings, (DUPLICATES,))
+    comparisons = Comparisons(campaign)
+    said = campaign.audit.accepted_sentence()
+    assert said.startswith(f"An error in the data was accepted ({DUPLICATES}): test: sequences stand in train too")
+    assert headline(comparisons).startswith(said)
+    assert answers(comparisons, ["overall"])[0] == said
+
+
+def test_what_nobody_harmed_is_read_without_a_word(simulated_folder, tmp_path):
+    plan = prepare(settings(simulated_folder / HDF5_NAME, tmp_path))
+    assert not any(note.startswith(("error ", "warning ")) for note in plan.notes())
+    open_ledger(plan.folder, "out", plan.identity(), plan.about(), must_exist=False).close()
+    campaign = open_folder(plan.folder)
+    assert campaign.audit.accepted_sentence() == ""
+    assert headline(Comparisons(campaign)).startswith("There is no winner")
+
+
+def test_the_same_data_are_audited_once(leaking, tmp_path, monkeypatch):
+    plan = prepare(settings(leaking, tmp_path, accept=(DUPLICATES,)))
+    open_ledger(plan.folder, "out", plan.identity(), plan.about(), must_exist=False).close()
+    monkeypatch.setattr(checks, "audit", lambda *_: pytest.fail("audited again"))
+    assert prepare(settings(leaking, tmp_path, accept=(DUPLICATES,))).findings == plan.findings
+    with pytest.raises(UserError, match=f"or --accept {DUPLICATES}"):
+        prepare(settings(leaking, tmp_path))
+    monkeypatch.setattr(checks, "audit", lambda *_: [])
+    with h5py.File(leaking, "r+") as file:
+        file["Test"]["y"][0, 0] += 1
+    assert prepare(settings(leaking, tmp_path)).findings == ()
+
+
+def test_data_check_finds_the_same_and_leaves_with_2(leaking, simulated_folder, monkeypatch, capsys):
+    code, out, err = run(monkeypatch, capsys, "data", "check", leaking)
+    assert code == 2
+    assert f"error {DUPLICATES}: test: sequences stand in train too" in out
+    assert err.startswith("nrtune: test: sequences stand in train too")
+    assert run(monkeypatch, capsys, "data", "check", leaking, "--accept", DUPLICATES)[0] == 0
+    code, out, _ = run(monkeypatch, capsys, "data", "check", leaking, "--json", "--accept", DUPLICATES)
+    found = [one for one in json.loads(out)["findings"] if one["severity"] == "error"]
+    assert [(one["id"], one["where"], one["count"]) for one in found] == [(DUPLICATES, "test", 3)]
+    code, out, _ = run(monkeypatch, capsys, "data", "check", simulated_folder / HDF5_NAME, simulated_folder / "cagi5")
+    assert (code, out.splitlines()[-1]) == (0, "the audit found nothing")
+    code, _, err = run(monkeypatch, capsys, "data", "check", leaking, simulated_folder / HDF5_NAME)
+    assert code == 2
+    assert "is a second data file" in err
