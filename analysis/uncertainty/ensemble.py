@@ -18,8 +18,11 @@ from nrtune.analysis.sources.trials import CampaignFolder, Trials
 from nrtune.analysis.store.predictions import CALIBRATED, Predictions, same_rows
 from nrtune.analysis.store.records import FINISHED, SCORED
 from nrtune.analysis.uncertainty.bootstrap import Floats
+from nrtune.analysis.uncertainty.compared import AgainstNonNeural
 from nrtune.analysis.uncertainty.intervals import Configuration, Resampler, Resampling
-from nrtune.analysis.uncertainty.student import Interval
+from nrtune.analysis.uncertainty.non_neural import ALWAYS, NonNeuralBaselines, against, with_p
+from nrtune.analysis.uncertainty.student import Interval, holm
+from nrtune.analysis.uncertainty.tested import SELECTED_ON_IT
 from nrtune.analysis.wording import replicate_command
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.files import TEST, predictions_file, write_atomically
@@ -31,7 +34,7 @@ WAYS = (MEAN, RANKS)
 
 COVERS = (
     "Intervals are over variants and test sequences: what these very networks would do on others."
-    " They hold no variance over seeds: another ensemble of this kind, of other seeds, may do otherwise. Nothing is tested."
+    " They hold no variance over seeds: another ensemble of this kind, of other seeds, may do otherwise."
 )
 """What the intervals of an ensemble say: it is one predictor, and has no replicates of its own."""
 
@@ -101,6 +104,7 @@ class EnsembleComparison:
         self.rules = {name: fitted(rule, table) for name, rule in asked_of(table, use_cases).items()}
         self.metric = next(iter(self.rules[use_case].metrics))
         self.combined = {way: combine([stored[name] for name in self.members], way) for way in WAYS}
+        self._non_neural, self._matched = NonNeuralBaselines(source, how or Resampling()), source.matched
         trials = [Configuration(self.best, (0,), (stored[self.best],))]
         trials += [Configuration(way, (0,), (one,)) for way, one in self.combined.items()]
         self._of_both = Resampler(trials, source.matched, how)
@@ -133,6 +137,26 @@ class EnsembleComparison:
         found = [self.of(metric, turned) for metric, turned in oriented.items()]
         found += [self.of(tie) for tie in dict.fromkeys(ties) if tie not in oriented]
         return [ways[0] for ways in found if ways and math.isfinite(ways[0].value)]
+
+    def against_non_neural(self) -> tuple[AgainstNonNeural, ...]:
+        """The mean against the best non-neural baseline, in the use case's metrics and in test Spearman and Pearson.
+
+        These networks were chosen by selection data and are one predictor: p, paired over variants or clusters of test sequences,
+        is corrected for the number of metrics alone (Holm). What a further ensemble, of other seeds, would be is not asked.
+        """
+        metrics = self.rules[self.use_case].metrics
+        rule = dataclasses.replace(self.rules[self.use_case], metrics=dict.fromkeys(ALWAYS, "max") | dict(metrics))
+        mean = Configuration(MEAN, (0,), (self.combined[MEAN],))
+        found = []
+        for metric in dict.fromkeys([*metrics, *ALWAYS]):
+            if (name := self._non_neural.best(rule, metric)) is None:
+                continue
+            one = Resampler([mean, self._non_neural.configuration(name)], self._matched, self._non_neural.how)
+            why_not = SELECTED_ON_IT if metric in rule.selection(self.select_on) else ""
+            found.append(against(self._non_neural, name, metric, MEAN, rule, None if why_not else one, why_not))
+        tested = [one for one in found if one.p is not None]
+        corrected = dict(zip(map(id, tested), holm(np.array([one.p for one in tested])), strict=True))
+        return tuple(with_p(one, float(corrected[id(one)])) if id(one) in corrected else one for one in found)
 
     def _trainings(self, source: Trials, table: pd.DataFrame, winner: str) -> list[str]:
         """All scored trainings of the winner's configuration: its own first, then those with fresh seeds, by these."""

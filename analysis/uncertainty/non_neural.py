@@ -76,16 +76,37 @@ def against_non_neural(
         if (name := baselines.best(asked, metric)) is None:
             continue
         why_not = SELECTED_ON_IT if metric in rule.selection(winner.select_on) else _lacks_seeds(winner)
-        resampler = None if why_not else beside(name)
-        if not why_not and (resampler is None or resampler.metric(metric) is None):
-            why_not = f"no predictions of {name} are stored"
-        value, interval = baselines.metrics[name][metric], baselines.interval(name, metric) or (None, None)
-        row = AgainstNonNeural(
-            metric=metric, baseline=name, value=value, low=interval[0], high=interval[1],
-            verdict=f"{NOT_TESTED}: {why_not}" if why_not else "",
-        )  # fmt: skip
-        found.append(row if resampler is None or why_not else _tested(row, resampler, winner.trial, asked))
+        found.append(against(baselines, name, metric, winner.trial, asked, None if why_not else beside(name), why_not))
     return tuple(found)
+
+
+def against(
+    baselines: NonNeuralBaselines,
+    name: str,
+    metric: str,
+    candidate: str,
+    rule: UseCase,
+    resampler: Resampler | None,
+    why_not: str = "",
+) -> AgainstNonNeural:
+    """A candidate of a resampler against the non-neural baseline of a name, which is its last configuration.
+
+    why_not: why they are not tested, "" where they are. rule: a use case that has the metric, which tells what is better.
+    """
+    if not why_not and (resampler is None or resampler.metric(metric) is None):
+        why_not = f"no predictions of {name} are stored"
+    value, interval = baselines.metrics[name][metric], baselines.interval(name, metric) or (None, None)
+    row = AgainstNonNeural(
+        metric=metric, baseline=name, value=value, low=interval[0], high=interval[1],
+        verdict=f"{NOT_TESTED}: {why_not}" if why_not else "",
+    )  # fmt: skip
+    return row if resampler is None or why_not else _tested(row, resampler, candidate, rule)
+
+
+def with_p(row: AgainstNonNeural, adjusted: float) -> AgainstNonNeural:
+    """The same with another correction of its p-value, and what that makes of the verdict."""
+    assert row.improvement is not None
+    return dataclasses.replace(row, p_adjusted=adjusted, verdict=word_for(row.improvement, adjusted))
 
 
 def _lacks_seeds(winner: Winner) -> str:

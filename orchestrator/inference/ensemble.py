@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import json
 import math
@@ -87,6 +88,7 @@ def _about(comparison: EnsembleComparison, campaign: CampaignFolder) -> dict[str
         "members": members,
         "best_single_trial": comparison.best,
         "metrics": {one.metric: _metric(one) for one in comparison.of_all()},
+        "against_non_neural": [dataclasses.asdict(one) for one in comparison.against_non_neural()],
         "intervals": COVERS,
         "nrtune": importlib.metadata.version("nrtune"),
     }

@@ -25,6 +25,8 @@ from nrtune.trainables.evaluation.calibration import why_unusable
 from nrtune.trainables.inference import SequenceModel, load_model
 
 LEVEL = 0.95
+NOT_OF_PREDICTIONS = ("metrics", "against_non_neural", "intervals")
+"""What an ensemble's file tells of itself that its predictions need not repeat."""
 
 
 class Means(NamedTuple):
@@ -161,7 +163,7 @@ def _of_file(path: Path, device: str) -> Predictor:
     if isinstance(model, SequenceModel):
         names, campaign, what, about = [model.fingerprint], "", f"checkpoint {path.name}", {}
     else:
-        about = {key: value for key, value in model.about.items() if key not in ("metrics", "intervals")}
+        about = {key: value for key, value in model.about.items() if key not in NOT_OF_PREDICTIONS}
         campaign = about["campaign"]
         names, what = [member["name"] for member in about["members"]], f"{path.name}, {about['what']}"
     return Predictor(campaign=campaign, what=what, trials=tuple(names), models=model.members, ensemble=about)

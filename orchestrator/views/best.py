@@ -264,6 +264,8 @@ def ensemble_table(comparison: EnsembleComparison, *, everything: bool) -> None:
     out = Console(highlight=False)
     out.print(f"{phrase(first.metric)}; Δ: over {first.best}, the best single trial by selection data (+ is better).")
     out.print(f"Members, {comparison.what}, selected on {selected_on(comparison)}: {listed(first.members)}.")
+    for against in comparison.against_non_neural():
+        out.print(f"The mean against {non_neural_sentence(against)}.")
     out.print(COVERS)
 
 

@@ -15,6 +15,7 @@ from nrtune.analysis.store.predictions import Predictions
 from nrtune.analysis.store.records import TrialRecord
 from nrtune.analysis.uncertainty.compared import BETTER, SAME, WORSE
 from nrtune.analysis.uncertainty.comparison import Comparisons
+from nrtune.analysis.uncertainty.ensemble import EnsembleComparison
 from nrtune.analysis.uncertainty.intervals import Configuration, Resampler, Resampling
 from nrtune.analysis.uncertainty.non_neural import ALWAYS
 from nrtune.analysis.uncertainty.student import holm
@@ -147,3 +148,25 @@ def test_a_value_s_interval_is_that_of_the_resampled_metric():
         for one, other in zip(found, expected, strict=True):
             assert (one == other).all()
     assert resampler.values("noise/corr") is None
+
+
+@pytest.mark.parametrize(("noise", "word"), [(0.1, WORSE), (0.35, SAME), (2.0, BETTER)])
+def test_an_ensemble_is_tested_as_the_one_predictor_that_it_is(noise, word):
+    """Of four trainings of the winner: paired over orientation pairs, corrected for the two metrics alone."""
+    campaign = Campaign(NOISE, predicted(noise, 999))
+    compared = EnsembleComparison(campaign, "in_distribution", replicates=True, how=HOW)
+    found = compared.against_non_neural()
+    assert [row.metric for row in found] == list(ALWAYS)
+    assert {row.verdict for row in found} == {word}
+    both = Resampler(
+        [
+            Configuration("mean", (0,), (compared.combined["mean"],)),
+            Configuration("ridge", (0,), (campaign.reference_predictions("spectrum_ridge"),)),
+        ],
+        (),
+        HOW,
+    )
+    alone = [both.differences(both.metric(metric), 1) for metric in ALWAYS]
+    assert [row.improvement for row in found] == [pytest.approx(float(one.estimate[0])) for one in alone]
+    assert [row.p for row in found] == [float(one.p[0]) for one in alone]
+    assert [row.p_adjusted for row in found] == list(holm(np.array([one.p[0] for one in alone])))

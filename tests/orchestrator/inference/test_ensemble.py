@@ -16,10 +16,13 @@ from elsewhere import predict_elsewhere
 from in_process import run
 from mlflow import MlflowClient
 
+from nrtune.analysis.report.summaries import non_neural_sentence
 from nrtune.analysis.sources.open import open_folder
 from nrtune.analysis.sources.trials import RecordedTrials
 from nrtune.analysis.store.records import TrialRecord
+from nrtune.analysis.uncertainty.compared import AgainstNonNeural
 from nrtune.analysis.uncertainty.ensemble import COVERS, EnsembleComparison
+from nrtune.orchestrator.campaign.reference_lines import add_references
 from nrtune.orchestrator.inference.ensemble import check_place, save_ensemble
 from nrtune.orchestrator.inference.predictor import predictor_of
 from nrtune.orchestrator.state.ledger import Ledger, open_ledger
@@ -90,6 +93,7 @@ def saved(learnable_folder, tmp_path_factory) -> Saved:
     for seed in (1, 2):
         trained(ledger, data, f"{winner}/s{seed}", seed)
     ledger.close()
+    add_references(folder, data, lambda said: None)
     campaign = open_folder(folder)
     paths = {}
     for name, replicates in (("best", False), ("replicates", True)):
@@ -168,6 +172,10 @@ def test_the_command_says_what_it_compared_and_where_it_is(saved, tmp_path, monk
     assert out.endswith(f"{path}\n{path.with_suffix('.json')}\n")
     assert f"the 3 trainings of {saved.winner}, the winner for in_distribution, selected on validation data" in said
     assert COVERS in said
+    against = load_model(path).about["against_non_neural"]
+    assert [one["metric"] for one in against] == ["test/spearman", "test/pearson"]
+    for one in against:
+        assert f"The mean against {non_neural_sentence(AgainstNonNeural(**one))}." in said
     assert checkpoint.load(path)["about"] == checkpoint.load(saved.replicates)["about"]
     value = load_model(path).about["metrics"][METRIC]["value"]
     assert f"{METRIC} " in out
