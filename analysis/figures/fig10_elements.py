@@ -19,6 +19,8 @@ from nrtune.trainables.data.benchmarks import BENCHMARKS, reported_prefix
 
 TITLE = "Benchmarks by element"
 _MOST = 50
+ABREAST = 4
+"""Names of so many elements have room beside one another under a panel; those of more are turned."""
 _COLOURS = matplotlib.colormaps["cividis"].with_extremes(bad=PALE)
 
 
@@ -116,6 +118,9 @@ def _heat_map(ax: Axes, values: np.ndarray, elements: list[str]) -> AxesImage:
     """Coloured cells with their value, in a type that can be read on the colour."""
     image = ax.imshow(np.ma.masked_invalid(values), aspect="auto", cmap=_COLOURS, interpolation="nearest")
     ax.set_xticks(np.arange(len(elements)), elements)
+    if len(elements) > ABREAST:
+        for text in ax.get_xticklabels():
+            text.set_rotation(90)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
     low, high = image.get_clim()

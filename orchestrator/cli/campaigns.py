@@ -185,6 +185,7 @@ def replicate(
     use_case: options.AskedUseCases = None,
     use_cases: options.UseCases = None,
     select_on: options.CampaignSelectOn = None,
+    accept: options.Accept = None,
     max_concurrent: options.MaxConcurrent = None,
     cpus_per_trial: options.CpusPerTrial = None,
     gpus_per_trial: options.GpusPerTrial = None,

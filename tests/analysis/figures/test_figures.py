@@ -193,6 +193,19 @@ def test_what_only_cagi5_can_show_is_none_without_it():
     assert "Of 1 trial T-002 has the highest test Spearman, " in ranking.caption
 
 
+def test_elements_that_training_sequences_overlap_are_marked_and_counted():
+    elements = ("F9", "GP1BB", "HBB", "HBG1", "LDLR", "PKLR", "SORT1")
+    metrics = {f"cagi5/challenge/{kind}/all/{name}": 0.1 for kind in ("spearman", "pearson") for name in elements}
+    rows = [trial(number, "rank_stability", **metrics) for number in (1, 2)]
+    drawn = draw("fig10_elements", data(*rows, in_training={"LDLR": 2}))
+    assert "† Training sequences overlap it, so many: LDLR 2." in drawn.caption
+    said = [text.get_text() for text in texts(drawn.figure)]
+    assert said.count("LDLR †") == 2
+    assert said.count("PKLR") == 2
+    check(drawn)
+    assert "†" not in draw("fig10_elements", data(*rows)).caption
+
+
 def test_both_files_are_written_and_the_svg_is_text_and_the_same_again(nine, tmp_path):
     drawn = next(drawn for drawn in nine if drawn.name == "fig03_rank_stability")
     png, svg = save(drawn, tmp_path / "new")
