@@ -42,6 +42,7 @@ SMALL = (
     ("verdicts", "--campaigns 4 --commands 1"),
     ("power", "--campaigns 8"),
     ("simulated_truth", "--seeds 2 --epochs 2"),
+    ("audit", ""),
     ("recipes", "--rows 1000 --epochs 2 --seeds 2 --ways study,field,all,bf16"),
     ("regret", "--seeds 4"),
     ("checks", "--times 1"),

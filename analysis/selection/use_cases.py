@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pandas as pd
-import yaml
 
-from nrtune.trainables.core.errors import UserError, one_line, suggest
+from nrtune.trainables.core.errors import UserError, suggest
+from nrtune.trainables.core.yaml_file import read_yaml
 from nrtune.trainables.data.benchmarks import BENCHMARKS, reported_prefix
 
 SELECT_ON = ("release", "val", "challenge")
@@ -145,12 +145,7 @@ def load_use_cases(path: Path) -> dict[str, UseCase]:
 
     They come beside the known ones, and replace those of the same name. Raises UserError for a wrong file.
     """
-    try:
-        content = yaml.safe_load(path.read_text())
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file of use cases") from error
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise UserError(f"{path}: is not YAML ({one_line(error, 500)})") from error
+    content = read_yaml(path, "a file of use cases")
     if not isinstance(content, dict) or not content:
         raise UserError(f"{path}: must map names of use cases to their rules")
     return {**USE_CASES, **{str(name): _use_case(path, str(name), rule) for name, rule in content.items()}}

@@ -9,7 +9,7 @@ from pathlib import Path
 from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, load_use_cases
 from nrtune.analysis.store.audit import findings_of
 from nrtune.analysis.store.records import MANIFEST, read_manifest
-from nrtune.orchestrator.state.settings import RunSettings
+from nrtune.orchestrator.state.settings import PATHS, RunSettings
 from nrtune.orchestrator.tracking.tracker import TRACKERS
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.data.audit import AUDIT_VERSION, audit
@@ -126,8 +126,7 @@ def _check_address(address: str) -> None:
 
 def absolute_paths(stored: dict[str, object]) -> dict[str, object]:
     """Settings whose paths can be read in whatever folder a command is called."""
-    paths = ("data", "cagi5", "satmut", "out", "use_cases")
-    found = stored | {key: str(Path(str(stored[key])).resolve()) for key in paths if key in stored}
+    found = stored | {key: str(Path(str(stored[key])).resolve()) for key in PATHS if key in stored}
     if isinstance(benchmark := stored.get("benchmark"), dict):
         found["benchmark"] = {name: str(Path(path).resolve()) for name, path in benchmark.items()}
     return found

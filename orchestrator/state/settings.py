@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from nrtune.analysis.store.records import MANIFEST, read_manifest
-from nrtune.trainables.core.errors import UserError, one_line, suggest
+from nrtune.trainables.core.errors import UserError, suggest
+from nrtune.trainables.core.yaml_file import read_yaml
 
 PositiveInt = Annotated[int, Field(ge=1)]
 KEEP_ALL, AUTO, NONE, STUDY = "all", "auto", "none", "study"
@@ -18,6 +19,10 @@ KEEP_ALL, AUTO, NONE, STUDY = "all", "auto", "none", "study"
 
 ON_WHAT = ("data", "cagi5", "satmut", "benchmark", "cell_line", "folds", "noise", "replicate_columns")
 """The settings that say what trials are trained and scored on."""
+
+
+PATHS = ("data", "cagi5", "satmut", "out", "use_cases")
+"""The settings that are paths, beside those of `benchmark`."""
 
 
 class RunSettings(BaseModel):
@@ -68,6 +73,24 @@ class RunSettings(BaseModel):
     keep_top: PositiveInt = 5
     keep: tuple[str, ...] = ()
     resume: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_people_write_it(cls, values: Any) -> Any:
+        """A list may be a text with commas, as flags are; ~ is the home folder."""
+        if not isinstance(values, Mapping):
+            return values
+        read = dict(values)
+        for name, field in cls.model_fields.items():
+            if get_origin(field.annotation) is tuple and isinstance(given := read.get(name), str) and given != STUDY:
+                read[name] = tuple(part.strip() for part in given.split(",") if part.strip())
+            elif name in PATHS and isinstance(read.get(name), str | Path):
+                read[name] = Path(read[name]).expanduser()
+        if isinstance(paths := read.get("benchmark"), Mapping):
+            read["benchmark"] = {
+                of: Path(at).expanduser() if isinstance(at, str | Path) else at for of, at in paths.items()
+            }
+        return read
 
     def benchmarks(self) -> dict[str, Path]:
         """The folder or file of each benchmark, by its name. Raises UserError for one that is named twice."""
@@ -230,12 +253,7 @@ def _build(
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise UserError(f"{path}: no such settings file")
-    try:
-        values = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: is not YAML ({one_line(error, 500)})") from error
+    values = read_yaml(path, "a settings file")
     if values is None:
         return {}
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):

@@ -471,7 +471,7 @@ def test_mistakes_in_use_cases(tmp_path, text, sentence):
 
 
 def test_no_file_of_use_cases(tmp_path):
-    with pytest.raises(UserError, match="no such file of use cases"):
+    with pytest.raises(UserError, match="no such file; give a file of use cases"):
         load_use_cases(tmp_path / "none.yaml")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -298,6 +299,8 @@ def test_an_out_that_holds_something_else_is_left_alone(good, monkeypatch, capsy
         ("- a\n", "must map names to values"),
         ("trials: [\n", "is not YAML"),
         ("folds: {train: [1]}\n", "folds"),
+        ("trials: 3\nseed: 1\ntrials: 4\n", "s.yaml: trials stands in lines 1 and 3; keep one"),
+        ("set: {lr: 0.1,\n  lr: 0.2}\n", "s.yaml: lr stands in lines 1 and 2; keep one"),
     ],
 )
 def test_bad_settings_files(text, message, monkeypatch, capsys, tmp_path):
@@ -306,6 +309,31 @@ def test_bad_settings_files(text, message, monkeypatch, capsys, tmp_path):
     assert code == 2
     assert message in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_a_settings_file_is_read_as_people_write_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = tmp_path / "s.yaml"
+    path.write_text(
+        "\ufefffamilies: baseline, rank_stability\nuse_case: overall,pearson\nencoders: study\nkeep: all\n"
+        "set: {lr: 1e-3, weight_decay: .5E-2}\ntime_budget: 1e1\n"
+        "data: ~/data/a.h5\nout: ~/out\nbenchmark: {table: ~/variants.tsv}\n"
+    )
+    read = load_settings(path, {}, Settings)
+    assert read.families == ("baseline", "rank_stability")
+    assert (read.use_case, read.encoders, read.keep) == (("overall", "pearson"), (), ("all",))
+    assert (read.set, read.time_budget) == ({"lr": 0.001, "weight_decay": 0.005}, 10.0)
+    assert (read.data, read.out) == (tmp_path / "data" / "a.h5", tmp_path / "out")
+    assert read.benchmark == {"table": tmp_path / "variants.tsv"}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_a_settings_file_without_permission(tmp_path):
+    path = tmp_path / "s.yaml"
+    path.write_text("trials: 3\n")
+    path.chmod(0)
+    with pytest.raises(UserError, match="can't be read"):
+        load_settings(path, {}, Settings)
 
 
 def test_flags_override_the_file_and_print_settings_shows_the_result(monkeypatch, capsys, tmp_path):
@@ -340,6 +368,7 @@ def test_every_setting_of_a_replication_is_a_flag_or_the_campaigns():
         "trial_time_limit",
         "address",
         "select_on",
+        "accept",
     }
     of_its_own = set(ReplicateSettings.model_fields) - set(RunSettings.model_fields)
     assert of_its_own | run_flags == set(campaigns.replicate.__annotations__) - {"folder", "return"}
@@ -600,5 +629,5 @@ def test_real_data_are_checked(real_data, monkeypatch, capsys):
 
 
 def test_wrong_values_are_user_errors():
-    with pytest.raises(UserError, match="no such settings file"):
+    with pytest.raises(UserError, match="no such file; give a settings file"):
         load_settings(Path("none.yaml"), {}, Settings)
