@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.files import BEST
-from nrtune.trainables.data.sequences import to_tokens
+from nrtune.trainables.data.adapters import Adapters
+from nrtune.trainables.data.sequences import taken, to_tokens
 from nrtune.trainables.evaluation.calibration import Calibration, why_unusable
 from nrtune.trainables.evaluation.predictions import Predicted
 from nrtune.trainables.evaluation.scoring import predict
@@ -26,12 +28,19 @@ ENSEMBLE = "ensemble"
 
 
 class _OfSequences:
-    """What predicts for sequences of `length` bases."""
+    """What predicts for sequences of `length` bases.
+
+    adapters: what all training sequences shared at their ends; None for models of before that was kept.
+    """
 
     length: int
+    adapters: Adapters | None
 
     def predict(self, sequences: Sequence[str], *, raw: bool = False, both_strands: bool | None = None) -> Predicted:
         """Predict log2(RNA/DNA) for n sequences of `length` bases (ACGTN, either case).
+
+        Inserts alone, shorter by both adapters that the model was trained with, are put between them. U is taken for T and the
+        letters of IUPAC that stand for several bases for N, with a warning.
 
         Returned are `mean` (n,) and `log_variance` (n,), that of the noise, None for a point head. raw: the mean is the
         model's own output, on the scale that its loss gave it. both_strands: whether predictions are the mean of both strands';
@@ -41,12 +50,29 @@ class _OfSequences:
         Raises UserError for another length or letter and, unless raw, for a model without a calibration or with a falling
         one.
         """
-        tokens = to_tokens(sequences, "sequences")
-        if len(tokens) and tokens.shape[1] != self.length:
-            raise UserError(
-                f"sequences have {tokens.shape[1]} bases and the model was trained on {self.length}; pad them with N"
-            )
+        letters = [taken(sequence) for sequence in sequences]
+        for count, what in (
+            (sum(one.uracils > 0 for one in letters), "U, which was taken for T"),
+            (sum(one.ambiguous > 0 for one in letters), "letters other than A C G T, which were taken for N"),
+        ):
+            if count:
+                warnings.warn(f"{count} of {len(letters)} sequences have {what}", stacklevel=2)
+        tokens = to_tokens([self._whole(one.text) for one in letters], "sequences")
         return self.predict_tokens(tokens.reshape(-1, self.length), raw=raw, both_strands=both_strands)
+
+    def _whole(self, sequence: str) -> str:
+        """A sequence of the model's length: as it is, or an insert between its adapters. Raises UserError."""
+        if len(sequence) == self.length:
+            return sequence
+        missing = self.length - len(sequence)
+        whole = self.adapters.around(sequence, self.length) if self.adapters and missing > 0 else None
+        if whole is None:
+            insert = self.adapters.insert(self.length) if self.adapters else self.length
+            other = f", or give inserts of {insert}, which go between its adapters" if insert < self.length else ""
+            raise UserError(
+                f"sequences have {len(sequence)} bases and the model was trained on {self.length}; pad them with N{other}"
+            )
+        return whole
 
     def predict_tokens(
         self, tokens: NDArray[np.uint8], *, raw: bool = False, both_strands: bool | None = None
@@ -69,20 +95,27 @@ class _OfSequences:
 
 
 class SequenceModel(_OfSequences):
-    """A trained model: `config`, `fingerprint`, the `length` of the sequences it was trained on, the torch `model`.
+    """A trained model: `config`, `fingerprint`, the `length` and `adapters` of what it was trained on, the torch `model`.
 
     `calibration` is from the output of `model` to log2(RNA/DNA), None where its checkpoint has none; with slope 0, for a
     model that gave every validation sequence one value, all sequences are predicted alike and all effects are 0.
     """
 
     def __init__(
-        self, config: TrialConfig, fingerprint: str, length: int, model: Model, calibration: Calibration | None
+        self,
+        config: TrialConfig,
+        fingerprint: str,
+        length: int,
+        model: Model,
+        calibration: Calibration | None,
+        adapters: Adapters | None = None,
     ) -> None:
         self.config = config
         self.fingerprint = fingerprint
         self.length = length
         self.model = model
         self.calibration = calibration
+        self.adapters = adapters
 
     def __repr__(self) -> str:
         scale = "not calibrated" if self.calibration is None else str(self.calibration)
@@ -117,12 +150,14 @@ class SequenceEnsemble(_OfSequences):
     members' own outputs, whatever their scales; the log_variance is what it was. length: bases of a sequence. about: where the
     members come from, as `nrtune ensemble --save` wrote it.
 
-    Raises UserError for fewer than two members, members of other lengths, and one without a calibration or with a falling one.
+    Raises UserError for fewer than two members, members of other lengths or adapters, and one without a calibration or with a
+    falling one.
     """
 
     def __init__(self, members: Sequence[SequenceModel], about: Mapping[str, Any]) -> None:
         check_members([(member.fingerprint, member.length, member.calibration) for member in members])
         self.members, self.about, self.length = tuple(members), about, members[0].length
+        self.adapters = common_adapters(members)
 
     def __repr__(self) -> str:
         names = ", ".join(member.fingerprint for member in self.members)
@@ -191,6 +226,17 @@ def check_members(members: Sequence[tuple[str, int, Calibration | None]]) -> Non
             raise UserError(f"{name} can be no member of an ensemble: {why}")
 
 
+def common_adapters(models: Sequence[SequenceModel]) -> Adapters | None:
+    """The adapters that models were trained with; None where no checkpoint says it. Raises UserError where they differ."""
+    known = {model.adapters: model.fingerprint for model in models if model.adapters is not None}
+    if len(known) > 1:
+        (first, one), (other, another) = list(known.items())[:2]
+        raise UserError(
+            f"{another} was trained with adapters {other} and {one} with {first}: no sequence can be shown to both"
+        )
+    return next(iter(known), None)
+
+
 def _check_trained(path: Path, content: Mapping[str, Any]) -> None:
     if "state" not in content:
         what = "an ensemble" if content.get("kind") == ENSEMBLE else "a training checkpoint, not a trained model"
@@ -207,4 +253,5 @@ def _model_of(content: Mapping[str, Any], device: str) -> SequenceModel:
     model = config.build_model().to(device)
     model.load_state_dict(content["state"])
     model.eval()
-    return SequenceModel(config, content["fingerprint"], content["length"], model, _calibration_of(content))
+    adapters = Adapters(*content["adapters"]) if "adapters" in content else None  # none in older files
+    return SequenceModel(config, content["fingerprint"], content["length"], model, _calibration_of(content), adapters)

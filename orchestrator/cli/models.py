@@ -56,7 +56,7 @@ def predict(
     use_case: Annotated[
         str | None, options.use_case_option("The use case whose winner predicts. [default: overall]")
     ] = None,
-    vcf: Annotated[Path | None, typer.Option(help="Variants: a VCF, plain or bgzipped.")] = None,
+    vcf: Annotated[Path | None, typer.Option(help="Variants: a VCF, plain or packed.")] = None,
     fasta: Annotated[Path | None, typer.Option(help="The genome that they are on: FASTA, plain or bgzipped.")] = None,
     fasta_sequences: Annotated[
         Path | None, typer.Option(help="Plain sequences instead: FASTA, a record a sequence.")
@@ -84,13 +84,18 @@ def predict(
         int | None, typer.Option(min=2, help="Mean of so many of the use case's best trials, by selection data.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda. [default: a GPU if there is one]")] = None,
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FINDING-ID", help="Go on in spite of this error in the VCF, such as ref-disagrees."),
+    ] = None,
     select_on: options.CampaignSelectOn = None,
     use_cases: options.UseCases = None,
 ) -> None:
     """Predict effects of the variants of a VCF, or the activity of sequences, with a use case's winner or a file's model.
 
     An effect is log2(RNA/DNA) with the alternative less that with the reference, each in a window with the variant in the
-    middle. A model's own output is brought to that scale by the affine map that fits its validation data. After
+    middle, insertions and deletions left-aligned. Inserts are put between the adapters that the model was trained with. A
+    model's own output is brought to that scale by the affine map that fits its validation data. After
     `nrtune replicate` an effect is the mean over the winner's replicates, with a 95 % interval of their spread; so with
     --ensemble over the trials, and of a file of `nrtune ensemble --save` over its members. Alleles that can't be
     predicted are counted, by reason.
@@ -98,7 +103,7 @@ def predict(
     from nrtune.orchestrator.inference.predict import check_options, run_sequences, run_vcf
     from nrtune.orchestrator.inference.predictor import predictor_of
 
-    check_options(vcf, fasta, fasta_sequences, out)
+    check_options(vcf, fasta, fasta_sequences, out, accept)
     predictor = predictor_of(
         source,
         use_case,
@@ -111,7 +116,7 @@ def predict(
         device=device,
     )
     if vcf is not None and fasta is not None:
-        run_vcf(vcf, fasta, out, predictor)
+        run_vcf(vcf, fasta, out, predictor, accept or ())
     elif fasta_sequences is not None:
         run_sequences(fasta_sequences, out, predictor)
 

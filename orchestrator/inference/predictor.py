@@ -21,8 +21,9 @@ from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.wording import not_kept
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.files import BEST
+from nrtune.trainables.data.adapters import Adapters
 from nrtune.trainables.evaluation.calibration import why_unusable
-from nrtune.trainables.inference import SequenceModel, load_model
+from nrtune.trainables.inference import SequenceModel, common_adapters, load_model
 
 LEVEL = 0.95
 NOT_OF_PREDICTIONS = ("metrics", "against_non_neural", "intervals")
@@ -58,6 +59,11 @@ class Predictor:
     def length(self) -> int:
         """Bases of a sequence."""
         return self.models[0].length
+
+    @property
+    def adapters(self) -> Adapters | None:
+        """What all training sequences shared at their ends; None for models of before that was kept."""
+        return common_adapters(self.models)
 
     @property
     def scale(self) -> str:

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pysam
 from pysam.utils import SamtoolsError
 
 from nrtune.trainables.core.errors import UserError, one_line
+from nrtune.trainables.data.streams import check_file
+
+_WHAT = "the genome that the variants are on, as a FASTA file, plain or bgzipped"
+_MITOCHONDRIAL = ("chrM", "MT", "chrMT", "M")
 
 
 class Genome:
     """Contigs of an indexed FASTA file, plain or bgzipped; `open_genome` opens one.
 
     file: the open file, whose index may lie in `folder`, which is removed in the end. `renamed` has contigs that were found under
-    another name, with or without chr.
+    another name: with or without chr, and MT for chrM. set_aside: the index beside the file that was not taken, and why; "" for
+    none.
     """
 
-    def __init__(self, path: Path, file: pysam.FastaFile, folder: tempfile.TemporaryDirectory[str]) -> None:
-        self.path, self._file, self._folder = path, file, folder
+    def __init__(
+        self, path: Path, file: pysam.FastaFile, folder: tempfile.TemporaryDirectory[str], set_aside: str = ""
+    ) -> None:
+        self.path, self._file, self._folder, self.set_aside = path, file, folder, set_aside
         self._lengths = dict(zip(file.references, file.lengths, strict=True))
         self.renamed: dict[str, str] = {}
 
@@ -46,7 +55,7 @@ class Genome:
             if len(bases) != end - start:
                 raise UserError(
                     f"{self.path}: lacks bases {start + 1} to {end} of {name}, which its index has; get the file anew,"
-                    f" or delete {_indices(self.path)[0]}"
+                    " or index a copy of it"
                 )
             return bases
 
@@ -60,62 +69,82 @@ class Genome:
     def _name(self, contig: str) -> str | None:
         if contig in self._lengths:
             return contig
-        other = contig.removeprefix("chr") if contig.startswith("chr") else f"chr{contig}"
-        if other in self._lengths:
-            self.renamed[contig] = other
-            return other
-        return None
+        if contig not in self.renamed:
+            bare = re.sub("^chr", "", contig, flags=re.IGNORECASE)
+            others = _MITOCHONDRIAL if bare in ("M", "MT") else (f"chr{bare}", bare)
+            if (there := next((name for name in others if name in self._lengths), None)) is None:
+                return None
+            self.renamed[contig] = there
+        return self.renamed[contig]
 
 
 def open_genome(path: Path) -> Genome:
-    """Open a FASTA file; an index is made beside it, or elsewhere where that can't be.
+    """Open a FASTA file with the index beside it. Where there is none it is made there, or elsewhere where that can't be.
 
-    Raises UserError for what is no such file, and for an index that is older than its file.
+    An index that is older than its file, or that can't be read, is left as it is, and one is made elsewhere. Raises UserError for
+    what is no such file.
     """
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; --fasta takes the genome that the VCF is on")
-    indices = _indices(path)
-    for index in indices:
-        if index.exists() and index.stat().st_mtime < path.stat().st_mtime:
-            raise UserError(f"{index}: is older than the FASTA file that it is of; delete it, and it is made anew")
-    folder = tempfile.TemporaryDirectory()
+    check_file(path, _WHAT)
+    folder: tempfile.TemporaryDirectory[str] | None = None
     try:
-        file = _open(path, Path(folder.name))
+        folder = tempfile.TemporaryDirectory()
+        file, set_aside = _open(path, Path(folder.name))
         if not file.references:
-            raise UserError(f"{path}: holds no sequence; --fasta takes the genome that the VCF is on")
+            raise UserError(f"{path}: holds no sequence; give {_WHAT}")
     except (OSError, ValueError, SamtoolsError) as error:
-        folder.cleanup()
+        if folder is not None:
+            folder.cleanup()
         if isinstance(error, UserError):
             raise
-        why = one_line(error, 100)
         if isinstance(error, SamtoolsError):  # which says no more than that it failed
-            why = "no index can be made: it is torn, gzipped, or the lines of a contig differ in length"
-        elif any(index.exists() for index in indices):
-            why += f"; or delete {indices[0]}, and it is made anew"
-        raise UserError(f"{path}: can't be read as a FASTA file, plain or bgzipped ({why})") from error
-    return Genome(path, file, folder)
+            raise UserError(f"{path}: can't be read as a FASTA file, plain or bgzipped ({_why_none(path)})") from error
+        raise UserError(f"{path}: can't be read as a FASTA file, plain or bgzipped ({one_line(error, 100)})") from error
+    return Genome(path, file, folder, set_aside)
 
 
-def _indices(path: Path) -> list[Path]:
-    return [path.with_name(path.name + end) for end in (".fai", ".gzi")]
-
-
-def _open(path: Path, elsewhere: Path) -> pysam.FastaFile:
-    """Open a FASTA file with its index, made now if there is none: beside it or, where that can't be, in another folder."""
+def _open(path: Path, elsewhere: Path) -> tuple[pysam.FastaFile, str]:
+    """Open a FASTA file; and which index beside it was not taken, and why."""
     indices = _indices(path)
-    if indices[0].exists():
-        return pysam.FastaFile(str(path))
     there_before = [index for index in indices if index.exists()]
-    try:
-        pysam.faidx(str(path))
-        return pysam.FastaFile(str(path))
-    except (OSError, SamtoolsError):
-        if indices[0].exists():
-            raise
-        for index in indices:  # what a file that turns out to be torn leaves
-            if index not in there_before:
+    old = [index for index in there_before if index.stat().st_mtime < path.stat().st_mtime]
+    if set_aside := f"{old[0]} is older than {path.name}" if old else "":
+        return _open_elsewhere(path, elsewhere), set_aside
+    if len(there_before) == len(indices):
+        with suppress(OSError, ValueError):
+            file = pysam.FastaFile(str(path))
+            if file.references:
+                return file, ""
+            file.close()
+        return _open_elsewhere(path, elsewhere), f"{indices[0]} can't be read"
+    if not there_before:
+        try:
+            pysam.faidx(str(path))
+            return pysam.FastaFile(str(path)), ""
+        except (OSError, SamtoolsError):
+            for index in indices:  # what a file that turns out to be torn leaves
                 index.unlink(missing_ok=True)
+    return _open_elsewhere(path, elsewhere), ""
+
+
+def _open_elsewhere(path: Path, elsewhere: Path) -> pysam.FastaFile:
+    """Open a FASTA file with an index that is made in another folder."""
     there = {name: str(elsewhere / f"index.{name}") for name in ("fai", "gzi")}
     pysam.faidx(str(path), "--fai-idx", there["fai"], "--gzi-idx", there["gzi"])
     compressed = there["gzi"] if Path(there["gzi"]).exists() else None
     return pysam.FastaFile(str(path), filepath_index=there["fai"], filepath_index_compressed=compressed)
+
+
+def _indices(path: Path) -> list[Path]:
+    """The indices of a FASTA file: a packed one has two."""
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    return [path.with_name(path.name + end) for end in ((".fai", ".gzi") if packed else (".fai",))]
+
+
+def _why_none(path: Path) -> str:
+    """Why no index can be made of a file."""
+    with path.open("rb") as file:
+        start = file.read(14)
+    if start[:2] == b"\x1f\x8b" and not (start[3] & 4 and start[12:14] == b"BC"):
+        return "it is gzipped, not bgzipped: gunzip it, or pack it with bgzip"
+    return "no index can be made: it is torn, or the lines of a contig differ in length"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,11 @@ _INVALID = 255
 _TOKEN_OF_BYTE = np.full(256, _INVALID, np.uint8)
 for _token, _base in enumerate(BASES):
     _TOKEN_OF_BYTE[[ord(_base), ord(_base.lower())]] = _token
+
+_AMBIGUOUS = "RYSWKMBDHV"
+"""IUPAC's letters for one of several bases."""
+
+_TAKEN = str.maketrans("U" + _AMBIGUOUS, "T" + "N" * len(_AMBIGUOUS))
 
 COMPLEMENT = np.array([3, 2, 1, 0, 4], np.uint8)
 """The token of the base opposite each token's."""
@@ -46,6 +52,24 @@ def to_tokens(sequences: Sequence[str], where: str) -> NDArray[np.uint8]:
         letter = sequences[row][position]
         raise UserError(f"{where}: row {row + 1} has {letter!r} at position {position + 1}; only A C G T N are bases")
     return tokens
+
+
+class Letters(NamedTuple):
+    """A sequence in upper case, of how many U that were taken for T and of ambiguous letters that were taken for N."""
+
+    text: str
+    uracils: int
+    ambiguous: int
+
+
+def taken(sequence: str) -> Letters:
+    """Take U for T and the letters of IUPAC that stand for several bases for N; others stay, and `to_tokens` refuses them."""
+    upper = sequence.upper()
+    text = upper.translate(_TAKEN)
+    if text == upper:
+        return Letters(text, 0, 0)
+    uracils = upper.count("U")
+    return Letters(text, uracils, sum(map(upper.count, _AMBIGUOUS)))
 
 
 def to_text(tokens: NDArray[np.uint8]) -> str:

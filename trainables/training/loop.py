@@ -17,6 +17,7 @@ from torch import Tensor
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.files import BEST, HISTORY, LAST, write_atomically
 from nrtune.trainables.core.randomness import derive_generator, derive_seed
+from nrtune.trainables.data.adapters import adapters_of
 from nrtune.trainables.evaluation import metrics
 from nrtune.trainables.evaluation.predictions import Score, store_predictions
 from nrtune.trainables.evaluation.scoring import predict, score
@@ -260,6 +261,7 @@ class Training:
             "config": self.config.to_flat(),
             "fingerprint": self.fingerprint,
             "length": self.data.dataset.length,
+            "adapters": list(adapters_of(self.data.dataset)),
             "epoch": self.best_epoch,
             "state": {name: value.cpu() for name, value in self.best.items()},
             "calibration": found.calibration._asdict(),  # of these weights, in one file with them

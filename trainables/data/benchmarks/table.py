@@ -18,7 +18,7 @@ from nrtune.trainables.data.benchmarks import ALT, MOST_NAMES, REF, Benchmark, V
 from nrtune.trainables.data.benchmarks._windows import distinct_windows, sequence_windows
 from nrtune.trainables.data.dataset import array_digest
 from nrtune.trainables.data.genome import open_genome
-from nrtune.trainables.data.variant_windows import LONGEST, allele_windows, trim
+from nrtune.trainables.data.variant_windows import LONGEST, bases, trim, variant_windows
 
 BY_COORDINATES, BY_SEQUENCES = ("chrom", "pos", "ref", "alt"), ("ref_seq", "alt_seq")
 SELECT, REPORT = "select", "report"
@@ -39,8 +39,11 @@ def read_table(path: str | os.PathLike[str], *, length: int = 230, cell_line: st
     may look at (`table/select/…`), or report; standard_error of the value, which is kept beside the predictions.
 
     A window is `length` bases, a single base at index length // 2, N beyond what is known; in the alt window what lies behind
-    a deletion moves up. cell_line: None for every one in the table. Raises UserError for a file that is no such table, an
-    allele that is longer than LONGEST, a position outside the genome, and where no variant is of the cell line.
+    a deletion moves up. By coordinates, indels are left-aligned first: a row's windows are those of the same variant of a VCF,
+    wherever in a repeat either is written. cell_line: None for every one in the table.
+
+    Raises UserError for a file that is no such table, an allele that is longer than LONGEST, a position outside the genome, and
+    where no variant is of the cell line.
     """
     path = Path(path)
     table = _read_columns(path)
@@ -206,8 +209,8 @@ def _from_genome(
             if at != np.rint(at) or not 1 <= at <= size - len(ref) + 1:
                 raise UserError(f"{where}: position {at:g} lies outside {chrom} ({size} bases); positions are 1-based")
             start, fetch = int(at) - 1, genome.fetcher(chrom)
-            mismatch[row] = fetch(start, start + len(ref)).upper() != ref
-            both[row] = allele_windows(fetch, size, start, ref, alt, length)
+            mismatch[row] = bases(fetch(start, start + len(ref))) != ref
+            both[row] = variant_windows(fetch, size, start, ref, alt, length)[:2]
     finally:
         genome.close()
     return both, mismatch, pos.astype(np.int64)

@@ -1,0 +1,93 @@
+"""Text files that users give and that may be too large to be held: read a line at a time, packed or not, whatever their names."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from nrtune.trainables.core.errors import UserError
+
+_BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+"""The empty block that ends a bgzipped file: without it the file is torn, though every block that is there is whole."""
+
+
+def check_file(path: Path, what: str) -> None:
+    """See that a file is there and may be read. Raises UserError otherwise. what: what should be there, for errors."""
+    if os.path.islink(path) and not os.path.exists(path):
+        raise UserError(f"{path}: is a link to {os.readlink(path)}, which is not there; give {what}")
+    if os.path.isdir(path):
+        raise UserError(f"{path}: is a folder; give {what}")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise UserError(f"{path}: is no regular file, and it is read twice; give {what}")
+    try:
+        path.open("rb").close()
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; give {what}") from error
+    except OSError as error:
+        raise UserError(f"{path}: can't be read ({error.strerror}); give {what}") from error
+
+
+def text_lines(path: Path, what: str) -> Iterator[str]:
+    """The lines of a text file, without their ends (of Unix, Windows or an old Mac) and a byte-order mark.
+
+    It may be gzipped, bgzipped or bzip2ed. Bytes that are no UTF-8 become lone surrogates, as os.fsencode takes them. Raises
+    UserError for what `check_file` refuses, what is no text, and a packed file that is torn.
+    """
+    check_file(path, what)
+    try:
+        _check_end(path)
+        with (
+            unpacked(path) as content,
+            io.TextIOWrapper(content, encoding="utf-8-sig", errors="surrogateescape") as text,
+        ):
+            for line in text:
+                if "\0" in line:
+                    raise UserError(f"{path}: is no text, or text in UTF-16; give {what}, as UTF-8")
+                yield line.removesuffix("\n")
+    except (OSError, EOFError, zlib.error) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else "it is torn or damaged"
+        raise UserError(f"{path}: can't be read to its end ({why}); write or fetch it again") from error
+
+
+def begins_with(path: Path, magic: bytes) -> bool:
+    """Whether a file's content, unpacked where it is packed, begins with some bytes."""
+    try:
+        with unpacked(path) as content:
+            return content.read(len(magic)) == magic
+    except (OSError, EOFError, zlib.error):
+        return False
+
+
+def unpacked(path: Path) -> BinaryIO:
+    """A file's content, unpacked where it is packed."""
+    with path.open("rb") as file:
+        magic = file.read(3)
+    if magic.startswith(b"\x1f\x8b"):
+        return cast(BinaryIO, gzip.open(path))
+    return cast(BinaryIO, bz2.open(path)) if magic == b"BZh" else path.open("rb")
+
+
+def readable(text: str) -> str:
+    """A text of `text_lines` as it may be shown: bytes that are no UTF-8 are taken for Latin-1."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogateescape").decode("latin-1")
+    return text
+
+
+def _check_end(path: Path) -> None:
+    with path.open("rb") as file:
+        start = file.read(18)
+        if start[:4] != b"\x1f\x8b\x08\x04" or start[12:14] != b"BC":
+            return
+        file.seek(0, os.SEEK_END)
+        file.seek(max(file.tell() - len(_BGZF_END), 0))
+        if file.read() != _BGZF_END:
+            raise UserError(f"{path}: is torn, as the block that ends a bgzipped file is missing; fetch it again")
