@@ -50,16 +50,23 @@ def predict(
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="DIR|FILE", help="The campaign's folder; or a file of nrtune ensemble --save, or a trial's best.pt."
+            metavar="DIR|FILE",
+            readable=False,  # what can't be read is said as all else that is wrong with files
+            help="The campaign's folder; or a file of nrtune ensemble --save, or a trial's best.pt.",
         ),
     ],
     use_case: Annotated[
         str | None, options.use_case_option("The use case whose winner predicts. [default: overall]")
     ] = None,
-    vcf: Annotated[Path | None, typer.Option(help="Variants: a VCF, plain or packed.")] = None,
-    fasta: Annotated[Path | None, typer.Option(help="The genome that they are on: FASTA, plain or bgzipped.")] = None,
+    vcf: Annotated[Path | None, typer.Option(readable=False, help="Variants: a VCF, plain or packed.")] = None,
+    fasta: Annotated[
+        Path | None, typer.Option(readable=False, help="The genome that they are on: FASTA, plain or bgzipped.")
+    ] = None,
     fasta_sequences: Annotated[
-        Path | None, typer.Option(help="Plain sequences instead: FASTA, a record a sequence.")
+        Path | None,
+        typer.Option(
+            readable=False, help="Plain sequences instead: FASTA, a record a sequence, whole or inserts alone."
+        ),
     ] = None,
     out: Annotated[
         Path | None,

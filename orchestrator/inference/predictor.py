@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,8 @@ from nrtune.analysis.wording import not_kept
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.files import BEST
 from nrtune.trainables.data.adapters import Adapters
+from nrtune.trainables.data.streams import check_file
+from nrtune.trainables.data.tables import list_files
 from nrtune.trainables.evaluation.calibration import why_unusable
 from nrtune.trainables.inference import SequenceModel, common_adapters, load_model
 
@@ -148,6 +151,7 @@ def predictor_of(
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: no GPU is to be had here; leave it out, or give cpu")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    _check_source(source)
     if source.is_file():
         own = None if use_cases is USE_CASES else use_cases
         options = {"--use-case": use_case, "--trial": trial, "--ensemble": ensemble, "--select-on": select_on,
@@ -162,6 +166,21 @@ def predictor_of(
         if not raw and (why := why_unusable(model.calibration)):
             raise UserError(f"{name}: {why}; --raw gives its own output{elsewhere}")
     return dataclasses.replace(found, both_strands=both_strands, raw=raw)
+
+
+def _check_source(source: Path) -> None:
+    """Raise UserError for what is there and can't be read; what is not there is said where it is opened."""
+    what = "a campaign's folder, or the file of an ensemble or a trial's best.pt"
+    if os.path.isdir(source):
+        list_files(source, what)
+        return
+    try:
+        os.lstat(source)
+    except FileNotFoundError:
+        return
+    except OSError:
+        pass
+    check_file(source, what)
 
 
 def _of_file(path: Path, device: str) -> Predictor:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
 
 from nrtune.orchestrator.inference.alleles import Allele
 from nrtune.orchestrator.inference.reference_check import REF_DISAGREES
 from nrtune.orchestrator.inference.variant_file import Variant
 from nrtune.trainables.data.findings import Finding, Severity
 from nrtune.trainables.data.streams import readable
+
+Kind = tuple[str, Severity, str, str, str]
+"""A finding's id and severity, the name that it is counted by, what is said, with words of _FORMS in braces, and advice."""
+
+_FORMS = {
+    True: {"s": "", "v": "s", "es": "es", "are": "is", "were": "was", "have": "has", "its": "its", "it": "it"},
+    False: {"s": "s", "v": "", "es": "", "are": "are", "were": "were", "have": "have", "its": "their", "it": "them"},
+}
 
 
 class Seen:
@@ -54,20 +63,26 @@ class Seen:
         elif mismatched:
             what = f"most REFs are not those of {self._fasta}: is the VCF on another assembly?"
             found.append(Finding(id=REF_DISAGREES, severity="warning", what=what, where=self._vcf))
-        some = self._count["mostly_n"]
-        kinds: tuple[tuple[str, Severity, str, str, str], ...] = (
-            ("ref-alt-swapped", "warning", "swapped", f"alleles: {self._fasta} has ALT and not REF", ""),
-            ("windows-mostly-n", "warning", "mostly_n", "windows are N in more than half, and their alleles are left out",
-             "if the genome is hard-masked, give it unmasked or soft-masked"),
-            ("windows-with-n", "note", "n", f"windows hold N{f', {some} of them more than half' if some else ''}", ""),
-            ("windows-beyond-contig", "note", "padded", "windows reach beyond a contig's ends, N there", ""),
-            ("windows-soft-masked", "note", "soft", "windows are lower case in more than half; they count as bases", ""),
-            ("indels-left-aligned", "note", "moved", "insertions and deletions were left-aligned", ""),
-            ("u-for-t", "note", "rna", "alleles or windows have U, taken for T", ""),
+        most = self._count["mostly_n"]
+        left_out = f", {most} of them more than half: left out" if most else ""
+        kinds: tuple[Kind, ...] = (
+            ("ref-alt-swapped", "warning", "swapped", "allele{s}: the FASTA file has ALT and not REF", ""),
+            ("windows-with-n", "warning" if most else "note", "n", f"window{{s}} hold{{v}} N{left_out}",
+             "if the genome is hard-masked, give it unmasked or soft-masked" if most else ""),
+            ("windows-beyond-contig", "note", "padded", "window{s} reach{es} beyond a contig's ends, N there", ""),
+            ("windows-soft-masked", "note", "soft",
+             "window{s} {are} lower case (soft-masked) in more than half, taken as bases", ""),
+            ("indels-left-aligned", "note", "moved", "insertion{s} or deletion{s} {were} left-aligned", ""),
+            ("u-for-t", "note", "rna", "allele{s} or {its} window{s} {have} U, taken for T", ""),
         )  # fmt: skip
-        found += [
-            Finding(id=id_, severity=severity, what=what, where=self._vcf, count=self._count[name], of=self._windows,
-                    example=self._example[name], advice=advice)
-            for id_, severity, name, what, advice in kinds if self._count[name]
-        ]  # fmt: skip
-        return tuple(found)
+        return (*found, *counted(kinds, self._count, self._example, self._vcf, self._windows))
+
+
+def counted(
+    kinds: Iterable[Kind], count: Mapping[str, int], example: Mapping[str, str], where: str, of: int
+) -> Iterator[Finding]:
+    """The findings of kinds that were counted, their words in agreement with the number."""
+    for id_, severity, name, what, advice in kinds:
+        if number := count.get(name, 0):
+            yield Finding(id=id_, severity=severity, what=what.format(**_FORMS[number == 1]), where=where, count=number, of=of,
+                          example=example[name], advice=advice)  # fmt: skip

@@ -10,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nrtune.orchestrator.inference.seen import Kind, counted
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.adapters import Adapters
-from nrtune.trainables.data.findings import Finding, Severity
+from nrtune.trainables.data.findings import Finding
 from nrtune.trainables.data.sequences import N_TOKEN, taken, to_tokens
 from nrtune.trainables.data.streams import readable, text_lines
 
@@ -56,29 +57,24 @@ class SequenceFile:
         """What the sequences had that is to be said."""
         shortest, longest = min(self._lengths, default=0), max(self._lengths, default=0)
         lengths = str(longest) if shortest == longest else f"{shortest} to {longest}"
-        padded = f"sequences of {lengths} bases have N around them, as the model takes {self._length}"
-        cut = ""
+        padded = f"sequence{{s}} of {lengths} bases {{have}} N around {{it}}, as the model takes {self._length}"
+        advice = ""
         if self._adapters is not None and (insert := self._adapters.insert(self._length)) < self._length:
             padded += f", or {insert} between its adapters"
-            cut = "give inserts, or what is around them in the construct as well"
-        kinds: tuple[tuple[str, Severity, str, str, str], ...] = (
-            ("sequences-mostly-n", "warning", "mostly_n", "sequences are N in more than half, as the model is shown them", ""),
-            ("sequences-padded", "warning" if cut else "note", "padded", padded, cut),
+            advice = "give inserts, or what is around them in the construct as well"
+        trained = f"the adapters that the model was trained with ({self._adapters})"
+        kinds: tuple[Kind, ...] = (
+            ("sequences-mostly-n", "warning", "mostly_n", "sequence{s} {are} more than half N, as the model is shown {it}", ""),
+            ("sequences-padded", "warning" if advice else "note", "padded", padded, advice),
             ("adapters-missing", "warning", "other_ends",
-             f"sequences of {self._length} bases do not have the adapters that the model was trained with at their ends"
-             f" ({self._adapters})", "give the inserts alone if they are no whole constructs"),
-            ("between-adapters", "note", "between",
-             f"sequences were put between the adapters that the model was trained with ({self._adapters})", ""),
-            ("sequences-with-n", "note", "n", "sequences hold N", ""),
-            ("ambiguous-letters", "note", "ambiguous", "sequences have letters other than A C G T, taken for N", ""),
-            ("u-for-t", "note", "rna", "sequences have U, taken for T", ""),
-            ("names-twice", "warning", "twice", "sequences have the name of one before them", "rows are in the file's order"),
+             f"sequence{{s}} of {self._length} bases lack{{v}} {trained} at the ends", "give inserts alone if these are no constructs"),
+            ("between-adapters", "note", "between", f"sequence{{s}} {{were}} put between {trained}", ""),
+            ("sequences-with-n", "note", "n", "sequence{s} hold{v} N", ""),
+            ("ambiguous-letters", "note", "ambiguous", "sequence{s} {have} letters for several bases, taken for N", ""),
+            ("u-for-t", "note", "rna", "sequence{s} {have} U, taken for T", ""),
+            ("names-twice", "warning", "twice", "sequence{s} {have} the name of one before {it}", "rows are in the file's order"),
         )  # fmt: skip
-        return tuple(
-            Finding(id=id_, severity=severity, what=what, where=self._path.name, count=self._count[name], of=self._records,
-                    example=self._example[name], advice=advice)
-            for id_, severity, name, what, advice in kinds if self._count[name]
-        )  # fmt: skip
+        return tuple(counted(kinds, self._count, self._example, self._path.name, self._records))
 
     def _read(self) -> Iterator[tuple[int, str, str]]:
         """Line, name and sequence of each record; its whole header is the name."""

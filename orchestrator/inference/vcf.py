@@ -6,6 +6,7 @@ import collections
 import importlib.metadata
 import json
 import math
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -90,7 +91,7 @@ def predict_vcf(
     if vcf.resolve() in (out.resolve(), table.resolve()):
         raise UserError(f"--out {out}: is the VCF itself; give another name")
     for path in (out, table):
-        if path.is_dir():
+        if os.path.isdir(path):
             raise UserError(f"--out {out}: {path} is a folder; give another name")
     pysam.set_verbosity(0)  # htslib's own messages: what matters is said here
     survey = _survey(vcf)
@@ -98,7 +99,7 @@ def predict_vcf(
     try:
         wrong = check_references(survey.sample, genome)
         refuse_errors([wrong] if wrong else [], accept)
-        blank = f", and {survey.blank} empty lines, which are left out" if survey.blank else ""
+        blank = f" ({survey.blank} empty line{'s' * (survey.blank > 1)} left out)" if survey.blank else ""
         say(f"{vcf}: {survey.records} records{blank}")
         if genome.set_aside:
             say(f"  {genome.set_aside}: an index was made elsewhere")

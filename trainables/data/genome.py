@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pysam
 from pysam.utils import SamtoolsError
 
 from nrtune.trainables.core.errors import UserError, one_line
-from nrtune.trainables.data.streams import check_file
+from nrtune.trainables.data.streams import begins_with, check_file
 
 _WHAT = "the genome that the variants are on, as a FASTA file, plain or bgzipped"
 _MITOCHONDRIAL = ("chrM", "MT", "chrMT", "M")
@@ -116,7 +117,7 @@ def _open(path: Path, elsewhere: Path) -> tuple[pysam.FastaFile, str]:
                 return file, ""
             file.close()
         return _open_elsewhere(path, elsewhere), f"{indices[0]} can't be read"
-    if not there_before:
+    if not any(map(os.path.lexists, indices)):
         try:
             pysam.faidx(str(path))
             return pysam.FastaFile(str(path)), ""
@@ -143,6 +144,8 @@ def _indices(path: Path) -> list[Path]:
 
 def _why_none(path: Path) -> str:
     """Why no index can be made of a file."""
+    if not begins_with(path, b">"):
+        return "it does not begin with >"
     with path.open("rb") as file:
         start = file.read(14)
     if start[:2] == b"\x1f\x8b" and not (start[3] & 4 and start[12:14] == b"BC"):
