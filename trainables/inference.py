@@ -53,7 +53,7 @@ class _OfSequences:
         letters = [taken(sequence) for sequence in sequences]
         for count, what in (
             (sum(one.uracils > 0 for one in letters), "U, which was taken for T"),
-            (sum(one.ambiguous > 0 for one in letters), "letters other than A C G T, which were taken for N"),
+            (sum(one.ambiguous > 0 for one in letters), "letters for several bases, which were taken for N"),
         ):
             if count:
                 warnings.warn(f"{count} of {len(letters)} sequences have {what}", stacklevel=2)

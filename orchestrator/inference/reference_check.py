@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from nrtune.orchestrator.inference.variant_file import Variant
+from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.findings import Finding
 from nrtune.trainables.data.genome import Genome
 from nrtune.trainables.data.variant_windows import bases
@@ -106,7 +107,10 @@ def _places(sample: Sequence[Variant], genome: Genome) -> list[_Place]:
         alt = bases(record.alts[0]) if record.alts else ""
         first = record.start - _FARTHEST_SHIFT
         last = record.start + max(len(ref), len(alt)) + _FARTHEST_SHIFT
-        letters = genome.fetcher(record.contig)(max(first, 0), min(last, size))
+        try:
+            letters = genome.fetcher(record.contig)(max(first, 0), min(last, size))
+        except UserError:  # a torn file, which is said where a window needs what is missing
+            continue
         around = " " * max(-first, 0) + bases(letters)
         found[record.contig, record.start, ref] = _Place(ref, alt, around)
     return list(found.values())

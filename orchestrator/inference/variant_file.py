@@ -79,6 +79,8 @@ class VariantFile:
             return tabs
         if spaces[0].upper() == "#CHROM" and len(spaces) > len(tabs):
             raise UserError(f"{where}: has spaces between columns; a VCF has tabs there")
+        if not line.replace("\t", "").isprintable():
+            raise UserError(f"{self._path}: is no text; give {_WHAT}")
         if line.startswith("#"):
             raise UserError(
                 f"{where}: begins with {line[:40]!r}; the line that names a VCF's columns is {' '.join(COLUMNS)}, with tabs"

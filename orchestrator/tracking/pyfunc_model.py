@@ -27,7 +27,10 @@ class ActivityModel(PythonModel):
         self.model = load_model(context.artifacts["checkpoint"])
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Predict n sequences of the trained length (ACGTN, either case). Raises UserError as `SequenceModel.predict`."""
+        """Predict n sequences of the trained length, or inserts that stand between the adapters of the training.
+
+        Letters, and what raises UserError: as in `SequenceModel.predict`.
+        """
         found = self.model.predict(model_input["sequence"].tolist(), raw=bool((params or {}).get("raw", False)))
         columns: dict[str, Any] = {"prediction": found.mean.astype(np.float64)}
         if found.log_variance is not None:

@@ -8,6 +8,7 @@ import torch
 
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.files import BEST
+from nrtune.trainables.data.adapters import Adapters
 from nrtune.trainables.evaluation.calibration import Calibration
 from nrtune.trainables.inference import SequenceEnsemble, SequenceModel, ensemble_content, load_model
 from nrtune.trainables.models.prediction import Prediction
@@ -32,10 +33,15 @@ class CountG(torch.nn.Module):
 
 
 def member(
-    times: float, variance: float | None = None, *, to: Calibration | None = None, length: int = 4
+    times: float,
+    variance: float | None = None,
+    *,
+    to: Calibration | None = None,
+    length: int = 4,
+    adapters: Adapters | None = None,
 ) -> SequenceModel:
     to = to or Calibration(1.0, 0.0)
-    return SequenceModel(CONFIG, f"f{times:g}", length, CountG(times, variance), to)  # type: ignore[arg-type]
+    return SequenceModel(CONFIG, f"f{times:g}", length, CountG(times, variance), to, adapters)  # type: ignore[arg-type]
 
 
 def test_an_ensemble_predicts_the_mean_of_calibrated_members():
@@ -64,12 +70,44 @@ def test_its_variance_is_that_of_the_mixture():
     [
         ([], "an ensemble has two members or more, not 1"),
         ([member(2.0, length=5)], "f2 was trained on sequences of 5 bases and f1 on 4: they make no ensemble"),
+        (
+            [member(2.0, adapters=Adapters("A", "C")), member(3.0, adapters=Adapters("A", "G"))],
+            "f3 was trained with adapters A … G and f2 with A … C: no sequence can be shown to both",
+        ),
         ([member(2.0, to=Calibration(-0.5, 0.0))], "f2 can be no member of an ensemble: its output falls"),
     ],
 )
 def test_what_makes_no_ensemble(others, message):
     with pytest.raises(UserError, match=message):
         SequenceEnsemble([member(1.0), *others], {})
+
+
+def test_inserts_are_put_between_the_adapters_of_the_training():
+    one = member(1.0, adapters=Adapters("G", "G"))
+    old = member(1.0)
+    for model in (one, SequenceEnsemble([one, old], {})):  # that of a checkpoint of before is not known
+        assert model.adapters == ("G", "G")
+        assert model.predict(["AA", "GAAG", "ga", "AAAA"]).mean.tolist() == pytest.approx([2, 2, 3, 0], abs=1e-6)
+        assert model.variant_effect(["AA"], ["GA"]).tolist() == pytest.approx([1], abs=1e-6)
+        with pytest.raises(
+            UserError, match=r"sequences have 1 bases .* pad them with N, or give inserts of 2, which go between"
+        ):
+            model.predict(["A"])
+    for model in (old, member(1.0, adapters=Adapters("", ""))):
+        with pytest.raises(UserError, match=r"sequences have 2 bases and the model was trained on 4; pad them with N$"):
+            model.predict(["AA"])
+
+
+def test_letters_that_are_taken_for_others_are_said():
+    with pytest.warns(UserWarning, match="taken for") as said:
+        found = member(1.0).predict(["GGUU", "guRa", "GGAA"]).mean
+    assert found.tolist() == pytest.approx([2, 1, 2], abs=1e-6)
+    assert [str(one.message) for one in said] == [
+        "2 of 3 sequences have U, which was taken for T",
+        "1 of 3 sequences have letters for several bases, which were taken for N",
+    ]
+    with pytest.raises(UserError, match="row 1 has 'E' at position 4"):
+        member(1.0).predict(["ACGE"])
 
 
 def test_a_file_holds_its_members_whole(tmp_path):

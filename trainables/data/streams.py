@@ -16,6 +16,8 @@ from nrtune.trainables.core.errors import UserError
 _BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 """The empty block that ends a bgzipped file: without it the file is torn, though every block that is there is whole."""
 
+_START = 1 << 16
+
 
 def check_file(path: Path, what: str) -> None:
     """See that a file is there and may be read. Raises UserError otherwise. what: what should be there, for errors."""
@@ -42,6 +44,9 @@ def text_lines(path: Path, what: str) -> Iterator[str]:
     check_file(path, what)
     try:
         _check_end(path)
+        with unpacked(path) as content:
+            if b"\0" in content.read(_START):  # else a binary file is read on to its first end of a line
+                raise UserError(f"{path}: is no text, or text in UTF-16; give {what}, as UTF-8")
         with (
             unpacked(path) as content,
             io.TextIOWrapper(content, encoding="utf-8-sig", errors="surrogateescape") as text,

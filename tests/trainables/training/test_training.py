@@ -14,7 +14,7 @@ import torch
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.files import BEST, HISTORY, LAST, predictions_file, write_atomically
 from nrtune.trainables.data.sequences import reverse_complement, to_text
-from nrtune.trainables.data.simulate import simulate
+from nrtune.trainables.data.simulate import ADAPTERS, simulate
 from nrtune.trainables.encoders import ENCODERS
 from nrtune.trainables.evaluation.calibration import Calibration
 from nrtune.trainables.evaluation.metrics import affine_fit
@@ -332,6 +332,22 @@ def test_a_model_of_before_gives_its_own_output_where_that_is_asked_for(simulate
         with pytest.raises(UserError, match=r"before models were calibrated: train it again .*raw=True gives its own"):
             ask(sequences)
     assert (model.predict(sequences, raw=True).mean == result.test["prediction"].to_numpy()).all()
+
+
+def test_a_stored_model_knows_the_adapters_that_it_was_trained_with(simulated_data, tmp_path):
+    fit(config(epochs=1), simulated_data, folder=tmp_path)
+    model, sequences = load_model(tmp_path), sequences_of(simulated_data, "test")[:5]
+    assert model.adapters == ADAPTERS
+    inserts = [sequence[len(ADAPTERS[0]) : -len(ADAPTERS[1])] for sequence in sequences]
+    assert (model.predict(inserts, raw=True).mean == model.predict(sequences, raw=True).mean).all()
+    content = checkpoint.load(tmp_path / BEST)
+    del content["adapters"]  # as before they were kept
+    checkpoint.save(tmp_path / BEST, content)
+    old = load_model(tmp_path)
+    assert old.adapters is None
+    assert (old.predict(sequences, raw=True).mean == model.predict(sequences, raw=True).mean).all()
+    with pytest.raises(UserError, match=r"have 200 bases and the model was trained on 230; pad them with N$"):
+        old.predict(inserts, raw=True)
 
 
 def test_a_constant_has_effects_of_0_and_what_falls_predicts_nothing(simulated_data):

@@ -16,6 +16,7 @@ from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.benchmarks import BENCHMARKS
 from nrtune.trainables.data.benchmarks.table import read_table
 from nrtune.trainables.data.sequences import to_text
+from nrtune.trainables.data.variant_windows import variant_windows
 from nrtune.trainables.evaluation.metrics import spearman
 from nrtune.trainables.evaluation.predictions import variant_metrics
 
@@ -65,6 +66,24 @@ def test_windows_of_coordinates_are_cut_from_the_genome(tmp_path):
     assert not variants.ref_mismatch.any()
     assert variants.block is None
     assert variants.pos.tolist() == [1, 200, 400, SHARED + 1, SHARED + 1]
+
+
+def test_one_indel_has_one_pair_of_windows_wherever_it_is_written(tmp_path):
+    """Those of the same variant of a VCF."""
+    path = write(
+        tmp_path,
+        {"chrom": ["chr1"] * 4, "pos": [10, 13, 10, 15], "ref": ["GA", "AA", "G", "AC"], "alt": ["G", "A", "GA", "AAC"],
+         "value": [0.1, 0.2, 0.3, 0.4]},
+    )  # fmt: skip
+    contig = "TGTCATTACGAAAAACGGTCATTGCAGTCTTA"
+    (tmp_path / "genome.fa").write_text(f">chr1\n{contig}\n")
+    variants = read_table(path, length=LENGTH)
+    assert variants.ref_window[0] == variants.ref_window[1]
+    assert variants.alt_window[0] == variants.alt_window[1] != variants.alt_window[2]
+    assert variants.alt_window[2] == variants.alt_window[3]
+    expected = variant_windows(lambda a, b: contig[a:b], len(contig), 12, "AA", "A", LENGTH)
+    assert (variants.windows[variants.ref_window[0]] == expected.ref).all()
+    assert (variants.windows[variants.alt_window[0]] == expected.alt).all()
 
 
 def test_sequences_are_padded_and_independent(tmp_path):

@@ -1,0 +1,102 @@
+"""VCFs whose REFs are not the genome's: what else they are is found out, and what would be predicted by chance is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nrtune.orchestrator.inference.reference_check import SAMPLE, check_references
+from nrtune.orchestrator.inference.variant_file import Variant
+from nrtune.trainables.data.genome import open_genome
+
+SIZE = 5000
+BASES = "".join(np.random.default_rng(0).choice(list("ACGT"), SIZE))
+OTHER = "".join(np.random.default_rng(1).choice(list("ACGT"), SIZE))
+OPPOSITE = dict(zip("ACGT", "TGCA", strict=True))
+
+
+@pytest.fixture
+def genome(tmp_path: Path):
+    path = tmp_path / "genome.fa"
+    path.write_text(f">chr1\n{BASES}\n>chr2\n{'N' * SIZE}\n")
+    opened = open_genome(path)
+    yield opened
+    opened.close()
+
+
+def variants(count: int, seed: int, *, contig: str = "chr1", of: str = BASES) -> list[Variant]:
+    """Single bases and, a fifth, deletions."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for start in rng.choice(np.arange(30, SIZE - 40), count, replace=False):
+        ref = of[start : start + (1 if rng.random() < 0.8 else 3)]
+        alt = "ACGT"["ACGT".index(ref[0]) - 1] if len(ref) == 1 else ref[0]
+        found.append(Variant(contig, int(start), None, ref, (alt,), ""))
+    return found
+
+
+@pytest.mark.parametrize("shift", [*range(-20, 0), *range(1, 21)])
+def test_a_shift_is_found_and_refused(genome, shift):
+    found = check_references([v._replace(start=v.start + shift) for v in variants(200, seed=shift + 50)], genome)
+    assert found is not None
+    assert (found.id, found.severity) == ("ref-disagrees", "error")
+    assert found.what == (
+        f"most REFs are not those of genome.fa: positions are {abs(shift)} too {'high' if shift > 0 else 'low'},"
+        " which agrees with 200 of 200"
+    )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_alleles_of_the_other_strand_are_found_and_refused(genome, seed):
+    flipped = [
+        v._replace(ref="".join(map(OPPOSITE.get, v.ref)), alts=tuple("".join(map(OPPOSITE.get, a)) for a in v.alts))
+        for v in variants(100, seed)
+    ]
+    found = check_references(flipped, genome)
+    assert found is not None
+    assert found.severity == "error"
+    assert "REF and ALT are of the other strand, which agrees with 100 of 100" in found.what
+
+
+def test_what_predicts_nothing_wrong_is_a_warning(genome):
+    swapped = [v._replace(ref=v.alts[0], alts=(v.ref,)) for v in variants(100, 0) if len(v.ref) == 1]
+    masked = [v._replace(contig="chr2") for v in variants(100, 0)]
+    for sample, what in (
+        (swapped, "REF and ALT are swapped, which agrees"),
+        (masked, "it has N there, as a hard-masked genome has, which agrees with 100 of 100"),
+        (variants(100, 0, of=OTHER), "is the VCF on another assembly?"),
+    ):
+        found = check_references(sample, genome)
+        assert found is not None
+        assert found.severity == "warning"
+        assert what in found.what
+
+
+def test_a_few_records_are_diagnosed_with_care(genome):
+    off = [v._replace(start=v.start + 1) for v in variants(60, 3)]
+    wrong = [v for v in off if BASES[v.start : v.start + len(v.ref)] != v.ref]
+    found = check_references(wrong[:4], genome)
+    assert found is not None
+    assert (found.severity, "positions are 1 too high, which agrees with 4 of 4" in found.what) == ("warning", True)
+    found = check_references(wrong[:2], genome)
+    assert found is not None
+    assert found.what.endswith("is the VCF on another assembly?")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_good_variants_have_no_finding(genome, seed):
+    good = variants(SAMPLE, seed)
+    assert check_references(good, genome) is None
+    some_wrong = [v._replace(ref="ACGT"["ACGT".index(v.ref[0]) - 2]) if i % 3 == 0 else v for i, v in enumerate(good)]
+    assert check_references(some_wrong, genome) is None
+
+
+def test_what_can_not_be_compared_is_not(genome):
+    beyond = [Variant("chr9", 3, None, "A", ("C",), ""), Variant("chr1", SIZE, None, "A", ("C",), ""),
+              Variant("chr1", -1, None, "A", ("C",), ""), Variant("chr1", 3, None, "N", (), "")]  # fmt: skip
+    assert check_references(beyond, genome) is None
+    assert check_references([], genome) is None
+    edges = [Variant("chr1", 0, None, BASES[0], (), ""), Variant("chr1", SIZE - 1, None, BASES[-1], ("A",), "")]
+    assert check_references(edges, genome) is None

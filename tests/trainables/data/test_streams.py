@@ -1,0 +1,77 @@
+"""Text files, a line at a time: however they are packed, ended and encoded, and whatever is wrong with them."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import os
+from pathlib import Path
+
+import pysam
+import pytest
+
+from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.data.streams import check_file, readable, text_lines
+
+LINES = ["one", "", "zwei Zürich", "three"]
+
+
+def bgzipped(content: bytes, folder: Path) -> bytes:
+    (folder / "plain").write_bytes(content)
+    pysam.tabix_compress(str(folder / "plain"), str(folder / "packed"), force=True)
+    return (folder / "packed").read_bytes()
+
+
+@pytest.mark.parametrize("pack", ["plain", "gzip", "bgzip", "bzip2"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("last", [True, False])
+def test_lines_are_those_of_the_text(tmp_path, pack, end, mark, last):
+    content = (mark + end.join(LINES) + end * last).encode()
+    packs = {"plain": bytes, "gzip": gzip.compress, "bzip2": bz2.compress, "bgzip": lambda of: bgzipped(of, tmp_path)}
+    (tmp_path / "some.txt").write_bytes(packs[pack](content))
+    assert list(text_lines(tmp_path / "some.txt", "a text")) == LINES
+
+
+def test_bytes_that_are_no_utf8_come_back(tmp_path):
+    (tmp_path / "some.txt").write_bytes("Zürich\n".encode("latin-1"))
+    (line,) = text_lines(tmp_path / "some.txt", "a text")
+    assert line.encode("utf-8", "surrogateescape") == "Zürich".encode("latin-1")
+    assert readable(line) == "Zürich" == readable("Zürich")
+
+
+def test_what_is_torn_or_no_text_is_said(tmp_path):
+    path = tmp_path / "some.txt"
+    content = "\n".join(map(str, range(50_000))).encode()
+    packed = bgzipped(content, tmp_path)
+    for torn, message in (
+        (gzip.compress(content)[:-2000], "can't be read to its end"),
+        (bz2.compress(content)[:-2000], "can't be read to its end"),
+        (packed[:2000], "the block that ends a bgzipped file is missing"),
+        (packed[:-28], "the block that ends a bgzipped file is missing"),
+        (packed + b"more", "the block that ends a bgzipped file is missing"),
+        (gzip.compress(content) + b"more", "can't be read to its end"),
+        (os.urandom(100) + b"\0", "is no text"),
+        ("one\n".encode("utf-16"), "is no text, or text in UTF-16"),
+    ):
+        path.write_bytes(torn)
+        with pytest.raises(UserError, match=rf"^{path}: .*{message}"):
+            list(text_lines(path, "a text"))
+
+
+def test_what_is_no_file_is_said(tmp_path):
+    (tmp_path / "link").symlink_to("nowhere")
+    (tmp_path / "round").symlink_to("round")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").touch()
+    for name, message in (
+        ("no", "no such file; give a text"),
+        ("", "is a folder; give a text"),
+        ("link", "is a link to nowhere, which is not there; give a text"),
+        ("round", "is a link to round, which is not there"),
+        ("pipe", "is no regular file, and it is read twice; give a text"),
+        ("file/below", r"can't be read \(Not a directory\); give a text"),
+        ("x" * 300, r"can't be read \(File name too long\)"),
+    ):
+        with pytest.raises(UserError, match=message):
+            check_file(tmp_path / name, "a text")
