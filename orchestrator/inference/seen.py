@@ -41,7 +41,8 @@ class Seen:
             self._windows += 1
             has |= {
                 "n": windows.n_bases > 0,
-                "mostly_n": windows.mostly_n,
+                "mostly_n": windows.mostly_n and windows.n_bases > 0,
+                "mostly_beyond": windows.mostly_n and windows.n_bases == 0,
                 "padded": windows.padded > 0,
                 "moved": windows.left_aligned > 0,
                 "soft": 2 * windows.lower_case > len(windows.ref),
@@ -63,13 +64,15 @@ class Seen:
         elif mismatched:
             what = f"most REFs are not those of {self._fasta}: is the VCF on another assembly?"
             found.append(Finding(id=REF_DISAGREES, severity="warning", what=what, where=self._vcf))
-        most = self._count["mostly_n"]
-        left_out = f", {most} of them more than half: left out" if most else ""
+        most, beyond = self._count["mostly_n"], self._count["mostly_beyond"]
+        left_out = [f", {count} of them more than half: left out" if count else "" for count in (most, beyond)]
         kinds: tuple[Kind, ...] = (
             ("ref-alt-swapped", "warning", "swapped", "allele{s}: the FASTA file has ALT and not REF", ""),
-            ("windows-with-n", "warning" if most else "note", "n", f"window{{s}} hold{{v}} N{left_out}",
+            ("windows-with-n", "warning" if most else "note", "n", f"window{{s}} hold{{v}} N{left_out[0]}",
              "if the genome is hard-masked, give it unmasked or soft-masked" if most else ""),
-            ("windows-beyond-contig", "note", "padded", "window{s} reach{es} beyond a contig's ends, N there", ""),
+            ("windows-beyond-contig", "warning" if beyond else "note", "padded",
+             f"window{{s}} reach{{es}} beyond a contig's ends, N there{left_out[1]}",
+             "give the genome, not a part of it" if beyond else ""),
             ("windows-soft-masked", "note", "soft",
              "window{s} {are} lower case (soft-masked) in more than half, taken as bases", ""),
             ("indels-left-aligned", "note", "moved", "insertion{s} or deletion{s} {were} left-aligned", ""),

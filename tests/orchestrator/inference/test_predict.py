@@ -567,6 +567,15 @@ def test_a_window_that_is_mostly_n_has_no_effect(tmp_path, fasta):
     assert counts.findings[0].severity == "warning"
 
 
+def test_a_contig_that_is_shorter_than_half_a_window_gives_no_effects(tmp_path, fasta):
+    fasta.write_text(">chr1\nACGT\n")
+    counts, _, _ = predicted(vcf_of(tmp_path / "in.vcf", line("chr1", 2, "C", "T"), line("chr1", 4, "T", "A")), fasta)
+    assert (counts.predicted, counts.skipped) == (0, {"mostly_n": 2})
+    assert findings_of(counts) == {
+        "windows-beyond-contig": "2 windows reach beyond a contig's ends, N there, 2 of them more than half: left out"
+    }
+
+
 def test_what_stands_beside_an_effect(tmp_path, fasta):
     fasta.write_text(f">chr1\n{CHR1.lower()}\n>chr2\n{CHR1.replace('T', 'U')}\n")
     records = [line("chr1", 2, "C", "A"), line("chr1", 8, "T", "G"), line("chr1", 8, "A", "T"), line("chr2", 8, "G", "U"),
