@@ -109,7 +109,9 @@ def variant_windows(
         left_aligned=max(start - max(at - 1, 0), 0) if indel else 0,
         n_bases=max(_unknown(window) - beyond for window, beyond in zip(windows, padded, strict=True)),
         padded=max(padded),
-        lower_case=sum(map(str.islower, letters[:length])),
+        lower_case=int(
+            np.count_nonzero(np.frombuffer(letters[:length].encode("ascii", "replace"), np.uint8) >= ord("a"))
+        ),
         uracils=letters.count("U") + letters.count("u"),
     )
 
