@@ -91,10 +91,7 @@ def predict(
         int | None, typer.Option(min=2, help="Mean of so many of the use case's best trials, by selection data.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda. [default: a GPU if there is one]")] = None,
-    accept: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FINDING-ID", help="Go on in spite of this error in the VCF, such as ref-disagrees."),
-    ] = None,
+    accept: options.Accept = None,
     select_on: options.CampaignSelectOn = None,
     use_cases: options.UseCases = None,
 ) -> None:
@@ -110,7 +107,8 @@ def predict(
     from nrtune.orchestrator.inference.predict import check_options, run_sequences, run_vcf
     from nrtune.orchestrator.inference.predictor import predictor_of
 
-    check_options(vcf, fasta, fasta_sequences, out, accept)
+    accepted = options.all_of(accept) or ()
+    check_options(vcf, fasta, fasta_sequences, out, accepted)
     predictor = predictor_of(
         source,
         use_case,
@@ -123,7 +121,7 @@ def predict(
         device=device,
     )
     if vcf is not None and fasta is not None:
-        run_vcf(vcf, fasta, out, predictor, accept or ())
+        run_vcf(vcf, fasta, out, predictor, accepted)
     elif fasta_sequences is not None:
         run_sequences(fasta_sequences, out, predictor)
 

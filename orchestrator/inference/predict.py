@@ -28,7 +28,7 @@ SCHEMA = pa.schema(
 
 
 def check_options(
-    vcf: Path | None, fasta: Path | None, sequences: Path | None, out: Path | None, accept: Collection[str] | None
+    vcf: Path | None, fasta: Path | None, sequences: Path | None, out: Path | None, accept: Collection[str] = ()
 ) -> None:
     """Refuse options that do not go together. Raises UserError."""
     if (vcf is None) == (sequences is None):
