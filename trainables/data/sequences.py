@@ -72,6 +72,20 @@ def taken(sequence: str) -> Letters:
     return Letters(text, uracils, sum(map(upper.count, _AMBIGUOUS)))
 
 
+def padded_tokens(sequences: Sequence[str], length: int, where: str) -> NDArray[np.uint8]:
+    """Return (n, length) tokens of sequences that are no longer: shorter ones stand in the middle of N.
+
+    Raises UserError, with `where` and the row, for another letter.
+    """
+    if all(len(sequence) == length for sequence in sequences):
+        return to_tokens(sequences, where)
+    padded = [sequence.rjust((length + len(sequence)) // 2, "N").ljust(length, "N") for sequence in sequences]
+    wrong = next((row for row, sequence in enumerate(sequences) if set(sequence.upper()) - set(BASES)), None)
+    if wrong is not None:
+        to_tokens([*padded[:wrong], sequences[wrong].ljust(length, "N")], where)  # whose position is the sequence's own
+    return to_tokens(padded, where)
+
+
 def to_text(tokens: NDArray[np.uint8]) -> str:
     """Return the bases of one sequence's tokens (length,)."""
     return _BYTE_OF_TOKEN[tokens].tobytes().decode()

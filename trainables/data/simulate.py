@@ -16,7 +16,7 @@ from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.randomness import derive_generator
 from nrtune.trainables.data.benchmarks.cagi5 import ELEMENTS_OF_CELL_LINE
 from nrtune.trainables.data.dataset import SPLITS, Dataset
-from nrtune.trainables.data.lentimpra import GROUPS
+from nrtune.trainables.data.hdf5 import GROUPS
 from nrtune.trainables.data.sequences import BASES, reverse_complement, to_text, to_tokens
 
 HDF5_NAME = "lentiMPRA_simulated_activity_and_aleatoric_data.h5"

@@ -6,9 +6,11 @@ Whatever is wrong with one is a UserError of one sentence: a missing file, a fol
 from __future__ import annotations
 
 import bz2
+import codecs
 import csv
 import gzip
 import io
+import stat
 import zlib
 from pathlib import Path
 
@@ -20,19 +22,30 @@ FORMATS = "CSV or TSV, plain, .gz or .bz2, or Parquet"
 _SEPARATORS = "\t,;"
 
 
+def check_file(path: Path, what: str) -> None:
+    """See that a path is a regular file, as a pipe could keep a reader waiting. Raises UserError."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if path.is_symlink():
+            raise UserError(f"{path}: is a link to {path.readlink()}, which is not there; give {what}") from error
+        raise UserError(f"{path}: no such file; give {what}") from error
+    except (OSError, ValueError) as error:  # no permission, a circle of links, a name that no file can have
+        raise UserError(f"{path}: can't be read ({getattr(error, 'strerror', error)}); give {what}") from error
+    if stat.S_ISDIR(mode):
+        raise UserError(f"{path}: is a folder; give {what}")
+    if not stat.S_ISREG(mode):
+        raise UserError(f"{path}: is a pipe or a device; write it to a file, and give {what}")
+
+
 def read_bytes(path: Path, what: str) -> bytes:
     """A file's content, unpacked where it is packed with gzip or bzip2, whatever its name.
 
     what: what should be there, for errors.
     """
-    if path.is_symlink() and not path.exists():
-        raise UserError(f"{path}: is a link to {path.readlink()}, which is not there; give {what}")
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder; give {what}")
+    check_file(path, what)
     try:
         content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; give {what}") from error
     except OSError as error:
         raise UserError(f"{path}: can't be read ({error.strerror}); give {what}") from error
     try:
@@ -88,8 +101,9 @@ def list_files(folder: Path, what: str) -> list[Path]:
 
 
 def _decoded(path: Path, content: bytes, advice: str) -> str:
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: is no text; {advice}") from error
     if "\0" in text:

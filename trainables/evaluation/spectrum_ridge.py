@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from nrtune.trainables.data.dataset import Dataset
-from nrtune.trainables.data.related import orientation_pairs
+from nrtune.trainables.data.orientation import orientation_pairs
 from nrtune.trainables.evaluation.kmers import count_kmers
 from nrtune.trainables.evaluation.metrics import spearman
 from nrtune.trainables.evaluation.ridge import Linear, Rows, ridge_path
@@ -102,7 +102,7 @@ class _Elements:
     """Sequences (n, length) whose two orientations are one element; of all others each is one. size: (elements,), 2 or 1."""
 
     def __init__(self, tokens: NDArray[np.uint8]) -> None:
-        partner, _ = orientation_pairs(tokens)
+        partner = orientation_pairs(tokens).partner
         rows = np.arange(len(tokens))
         element = np.unique(np.minimum(rows, np.where(partner < 0, rows, partner)), return_inverse=True)[1]
         self._order = np.argsort(element, kind="stable")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.benchmarks.cagi5 import read_cagi5
-from nrtune.trainables.data.lentimpra import read_dataset, read_tsv
+from nrtune.trainables.data.lentimpra import read_dataset
 from nrtune.trainables.data.sequences import reverse_complement, to_text, to_tokens
 from nrtune.trainables.data.simulate import HDF5_NAME, noise_free_activity, simulate
 
@@ -161,19 +161,27 @@ def test_a_wrong_hdf5_is_refused_in_one_sentence(tmp_path, change, message):
     [
         ("missing.h5", None, "no such file"),
         ("bad.h5", "no HDF5", "not a readable HDF5 file"),
-        ("data.xlsx", "", "unknown kind of file"),
-        ("empty.tsv", "", "cannot be read as a table"),
-        ("a.tsv", "seq_id\tseq\n", "has no column mean_value"),
+        ("data.xlsx", "PK\x03\x04", "is a spreadsheet or an archive; save it as CSV"),
+        ("empty.tsv", "", "is empty; give CSV or TSV"),
+        (
+            "a.tsv",
+            "seq_id\tseq\n",
+            "has no column mean_value; it has seq_id, seq; name it with --columns activity=NAME",
+        ),
         ("b.tsv", "seq\tmean_value\n", "has no rows"),
-        ("c.tsv", "seq\tmean_value\nACGT\tx\nACGT\t1\n", "not a number"),
+        ("c.tsv", "seq\tmean_value\nACGT\tx\nACGT\t1\n", "mean_value is 'x' in row 1, which is not a number"),
         ("d.tsv", "seq\tmean_value\nACGT\t\n", "mean_value is empty in row 1"),
         ("e.tsv", "seq\tmean_value\nACXT\t1\n", "row 1 has 'X' at position 3; only A C G T N are bases"),
-        ("f.tsv", "seq\tmean_value\nACGT\t1\nACG\t1\n", "row 2 has 3 bases and the first 4"),
+        ("f.tsv", "seq\tmean_value\nACGTA\t1\nACX\t1\n", "row 2 has 'X' at position 3"),
         ("g.tsv", "seq\tmean_value\nACÉT\t1\n", "letter outside ACGTN"),
         ("h.tsv", "seq\tmean_value\nACGT\tinf\n" * 9, "not a number"),
         ("j.tsv", "seq\tmean_value\tfold\nACGT\t1\t1\nACGA\t1\t2\nACGC\t1\t3\nACGG\t1\t\n", "fold is empty in row 4"),
-        ("k.tsv", "seq\tmean_value\tfold\nACGT\t1\ta\nACGA\t1\tb\nACGC\t1\tc\n", "fold holds something that is not"),
-        ("l.tsv", "seq\tmean_value\taleatoric_std\nACGT\t1\tx\n", "aleatoric_std holds something that is not a number"),
+        (
+            "k.tsv",
+            "seq\tmean_value\tfold\nACGT\t1\ta\nACGA\t1\tb\nACGC\t1\tc\n",
+            "fold is 'a' in row 1, and 2 more rows, which is not",
+        ),
+        ("l.tsv", "seq\tmean_value\taleatoric_std\nACGT\t1\tx\n", "aleatoric_std is 'x' in row 1"),
         ("i.tsv", "seq\tmean_value\nACGT\t1\n", "the train split has fewer than 2 rows"),
     ],
 )
@@ -202,20 +210,20 @@ def prix_fixe(n=60, folds=10, seed=0):
 def test_tsv_splits_by_fold(tmp_path):
     table = prix_fixe()
     table.to_csv(tmp_path / "a.tsv", sep="\t", index=False)
-    dataset = read_tsv(tmp_path / "a.tsv", noise="none")
+    dataset = read_dataset(tmp_path / "a.tsv", noise="none")
     assert set(table["fold"][dataset.rows("test")]) == {10}
     assert set(table["fold"][dataset.rows("val")]) == {9}
-    dataset = read_tsv(tmp_path / "a.tsv", noise="none", folds={"val": [1], "test": [2, 3]})
+    dataset = read_dataset(tmp_path / "a.tsv", noise="none", folds={"val": [1], "test": [2, 3]})
     assert set(table["fold"][dataset.rows("test")]) == {2, 3}
     assert set(table["fold"][dataset.rows("train")]) == {4, 5, 6, 7, 8, 9, 10}
     with pytest.raises(UserError, match="has no fold 12"):
-        read_tsv(tmp_path / "a.tsv", folds={"test": [12]})
+        read_dataset(tmp_path / "a.tsv", folds={"test": [12]})
 
 
 def test_tsv_noise_from_orientations(tmp_path):
     table = prix_fixe().drop(index=[3])  # the partner of row 2 is gone
     table.to_csv(tmp_path / "a.tsv", sep="\t", index=False)
-    dataset = read_tsv(tmp_path / "a.tsv")
+    dataset = read_dataset(tmp_path / "a.tsv")
     assert len(dataset) == len(table) - 1
     assert "1 rows without a partner left out" in dataset.notes[0]
     a, b = table["mean_value"].iloc[:2]
@@ -225,18 +233,18 @@ def test_tsv_noise_from_orientations(tmp_path):
 def test_tsv_noise_from_replicates(tmp_path):
     table = prix_fixe()
     table.to_csv(tmp_path / "a.tsv", sep="\t", index=False)
-    dataset = read_tsv(tmp_path / "a.tsv", replicate_columns=["rep1", "rep2"])
+    dataset = read_dataset(tmp_path / "a.tsv", columns={"replicates": "rep1+rep2"})
     # the standard deviation of two numbers is their distance over √2
     assert dataset.aleatoric_std == pytest.approx(
         np.abs(table["rep1"] - table["rep2"]).to_numpy() / np.sqrt(2), rel=1e-5
     )
-    with pytest.raises(UserError, match="has no replicate column 'rep3'"):
-        read_tsv(tmp_path / "a.tsv", replicate_columns=["rep1", "rep3"])
+    with pytest.raises(UserError, match=r"has no column 'rep3' for replicates; it has .*; did you mean 'rep2'"):
+        read_dataset(tmp_path / "a.tsv", columns={"replicates": ["rep1", "rep3"]})
 
 
 def test_tsv_of_two_folds_keeps_orientation_pairs_together(tmp_path):
     prix_fixe(folds=2).to_csv(tmp_path / "a.tsv", sep="\t", index=False)
-    dataset = read_tsv(tmp_path / "a.tsv")
+    dataset = read_dataset(tmp_path / "a.tsv")
     assert (dataset.split[::2] == dataset.split[1::2]).all()
     assert set(dataset.split) == {0, 1, 2}
 

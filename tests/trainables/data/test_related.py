@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nrtune.trainables.data.lentimpra import read_dataset, read_tsv
+from nrtune.trainables.data.lentimpra import read_dataset
 from nrtune.trainables.data.loci import loci_of, locus_weights
+from nrtune.trainables.data.orientation import Orientations
 from nrtune.trainables.data.related import related_rows
 from nrtune.trainables.data.sequences import reverse_complement, to_text
 
@@ -45,9 +46,9 @@ def test_overlapping_elements_are_one_cluster_with_their_other_orientations():
         "start.hg38": [500, 100, 150, 250, 90, 0, 100],
         "stop.hg38": [600, 200, 250, 350, 110, 0, 200],
     })  # fmt: skip
-    partner = np.array([4, -1, -1, -1, 0, -1, -1])
-    assert related_rows(partner, table).tolist() == [0, 0, 0, 3, 0, 5, 6]
-    assert related_rows(partner).tolist() == [0, 1, 2, 3, 0, 5, 6]
+    orientations = Orientations(np.array([4, -1, -1, -1, 0, -1, -1]), [b"a", b"b", b"c", b"d", b"a", b"e", b"f"])
+    assert related_rows(orientations, table).tolist() == [0, 0, 0, 3, 0, 5, 6]
+    assert related_rows(orientations).tolist() == [0, 1, 2, 3, 0, 5, 6]
 
 
 def test_both_orientations_are_one_cluster_in_the_order_of_the_file(tmp_path):
@@ -59,7 +60,7 @@ def test_both_orientations_are_one_cluster_in_the_order_of_the_file(tmp_path):
         {"seq": sequences, "mean_value": generator.normal(size=60), "fold": np.tile(np.arange(30) % 3, 2)}
     )
     table.to_csv(tmp_path / "some.tsv", sep="\t", index=False)
-    dataset = read_tsv(tmp_path / "some.tsv")
+    dataset = read_dataset(tmp_path / "some.tsv")
     assert dataset.cluster is not None
     assert dataset.cluster.tolist() == [*range(30), *range(30)]
 

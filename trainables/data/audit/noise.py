@@ -6,7 +6,7 @@ import numpy as np
 
 from nrtune.trainables.data.dataset import Dataset
 from nrtune.trainables.data.findings import Finding
-from nrtune.trainables.data.related import orientation_pairs
+from nrtune.trainables.data.orientation import orientation_pairs
 
 MANY = 0.1
 """The share of rows from which on zeros are not a coincidence, and of pairs from which on equal values are none."""
@@ -43,7 +43,7 @@ def audit_noise(dataset: Dataset) -> list[Finding]:
 
 
 def _equal_pairs(dataset: Dataset) -> list[Finding]:
-    partner, _ = orientation_pairs(dataset.tokens)
+    partner = orientation_pairs(dataset.tokens).partner
     first = np.flatnonzero(partner > np.arange(len(partner)))
     equal = dataset.activity[first] == dataset.activity[partner[first]]
     if not len(first) or equal.mean() < MANY:

@@ -1,0 +1,70 @@
+"""Reverse complements that were computed are told from orientations that were measured."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nrtune.trainables.data.lentimpra import read_dataset
+from nrtune.trainables.data.sequences import reverse_complement, to_text
+
+N = 30
+
+
+def augmented(tmp_path, value=lambda activity: activity, rev=None, adapters=("ACGTAGG", "TTGCA"), order=None):
+    """A table of N sequences, each with its reverse complement from end to end below it."""
+    generator = np.random.default_rng(1)
+    inserts = generator.integers(0, 4, (N, 40)).astype(np.uint8)
+    sequences = [f"{adapters[0]}{to_text(row)}{adapters[1]}" for row in inserts]
+    tokens = [np.array(["ACGT".index(base) for base in sequence], np.uint8) for sequence in sequences]
+    activity = generator.normal(size=N).round(3)
+    rows = []
+    for row in range(N):
+        rows += [
+            (sequences[row], activity[row], row % 10),
+            (to_text(reverse_complement(tokens[row])), value(activity[row]), row % 10),
+        ]
+    table = pd.DataFrame(rows, columns=["seq", "mean_value", "fold"])
+    if rev is not None:
+        table["rev"] = np.tile(rev, N)
+    if order is not None:
+        table = table.iloc[order]
+    table.to_csv(tmp_path / "a.tsv", sep="\t", index=False)
+    return table, read_dataset(tmp_path / "a.tsv")
+
+
+@pytest.mark.parametrize("rev", [None, (0, 1), ("false", "True"), ("", "1")])
+@pytest.mark.parametrize("adapters", [("ACGTAGG", "TTGCA"), ("", "")])
+def test_copies_are_left_out_and_counted(tmp_path, rev, adapters):
+    table, dataset = augmented(tmp_path, rev=rev, adapters=adapters)
+    assert [to_text(row) for row in dataset.tokens] == table["seq"].tolist()[::2]
+    assert dataset.aleatoric_std is None
+    (finding,) = dataset.findings
+    assert (finding.id, finding.count, finding.of) == ("computed-copies", N, 2 * N)
+    assert ("as rev says" in finding.what) == (rev is not None)
+
+
+def test_the_marked_row_goes_even_where_it_comes_first(tmp_path):
+    order = [row ^ 1 for row in range(2 * N)]
+    table, dataset = augmented(tmp_path, rev=(0, 1), order=order)
+    assert [to_text(row) for row in dataset.tokens] == table["seq"].tolist()[1::2]
+
+
+def test_a_marked_copy_may_be_rounded(tmp_path):
+    _, dataset = augmented(tmp_path, value=lambda activity: round(activity, 2), rev=(0, 1))
+    assert len(dataset) == N
+
+
+@pytest.mark.parametrize("rev", [None, (0, 1)])
+def test_measured_orientations_stay(tmp_path, rev):
+    _, dataset = augmented(tmp_path, value=lambda activity: activity + 0.4, rev=rev)
+    assert len(dataset) == 2 * N
+    assert dataset.findings == () or all(finding.id != "computed-copies" for finding in dataset.findings)
+
+
+def test_a_few_measurements_that_agree_by_chance_stay(tmp_path):
+    signs = iter([0.0] * 5 + [0.3, -0.6] * N)
+    _, dataset = augmented(tmp_path, value=lambda activity: activity + next(signs))
+    assert len(dataset) == 2 * N
+    assert (dataset.aleatoric_std == 0).sum() == 10

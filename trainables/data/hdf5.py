@@ -1,0 +1,127 @@
+"""Reader of the published lentiMPRA layout: groups Train, Val and Test with one-hot sequences."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from nrtune.trainables.core.errors import UserError, one_line
+from nrtune.trainables.data.computed_copies import computed_copies, finding_of
+from nrtune.trainables.data.dataset import SPLITS, Dataset
+from nrtune.trainables.data.orientation import orientation_pairs
+from nrtune.trainables.data.related import related_rows
+from nrtune.trainables.data.sequences import N_TOKEN
+from nrtune.trainables.data.tables import check_file
+
+GROUPS = {"train": "Train", "val": "Val", "test": "Test"}
+CHUNK_ROWS = 4096
+"""Rows read at a time: 4096 × 230 × 4 float32 are 15 MB, whatever the file's size."""
+
+
+def read_hdf5(path: str | os.PathLike[str], *, with_noise: bool = True) -> Dataset:
+    """Read the published layout: groups Train, Val, Test with X (N, length, 4) one-hot and y (N, 2) or (N, 1).
+
+    y's columns are activity and aleatoric std; with one column no noise was measured, and aleatoric_std is None.
+    A position whose four entries are equal is N. Rows that are another's computed reverse complement are left out. Read in
+    chunks: the one-hot form is never in memory as a whole.
+    """
+    path = Path(path)
+    parts: dict[str, list[NDArray[np.generic]]] = {"tokens": [], "y": [], "split": [], "noise_free": []}
+    check_file(path, "the path of a lentiMPRA HDF5 file")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise UserError(f"{path}: is not a readable HDF5 file ({str(error).splitlines()[0]})") from error
+    with file:
+        for code, split in enumerate(SPLITS):
+            group = _group(file, path, GROUPS[split])
+            try:
+                tokens, y = _read_group(group, f"{path}: {GROUPS[split]}")
+                truth = np.asarray(group["noise_free"], np.float32) if "noise_free" in group else None
+            except (OSError, TypeError) as error:  # a chunk that can't be unpacked, an object where numbers belong
+                raise UserError(
+                    f"{path}: {GROUPS[split]} can't be read ({one_line(error)}); fetch the file again"
+                ) from error
+            parts["tokens"].append(tokens)
+            parts["y"].append(y)
+            parts["split"].append(np.full(len(y), code, np.uint8))
+            if truth is not None:
+                parts["noise_free"].append(truth)
+    lengths = {split: part.shape[1] for split, part in zip(SPLITS, parts["tokens"], strict=True)}
+    if len(set(lengths.values())) > 1:
+        raise UserError(f"{path}: sequences differ in length between the splits ({lengths}); they must share one")
+    columns = {split: part.shape[1] for split, part in zip(SPLITS, parts["y"], strict=True)}
+    if len(set(columns.values())) > 1:
+        raise UserError(f"{path}: y has different columns in the splits ({columns}); give each (N, 2) or each (N, 1)")
+    y_all = np.concatenate(parts["y"]).astype(np.float32)
+    measured = y_all.shape[1] == 2
+    notes = () if measured else ("y has one column: no noise was measured, so methods that need it are refused",)
+    tokens = np.concatenate(parts["tokens"]).astype(np.uint8)
+    copies = computed_copies(tokens, y_all[:, 0])
+    findings = finding_of(copies, path.name)
+    keep, tokens = ~copies, tokens[~copies]
+    noise_free = np.concatenate(parts["noise_free"]).astype(np.float32) if len(parts["noise_free"]) == 3 else None
+    return Dataset(
+        name=path.name,
+        tokens=tokens,
+        activity=np.ascontiguousarray(y_all[keep, 0]),
+        aleatoric_std=np.ascontiguousarray(y_all[keep, 1]) if measured and with_noise else None,
+        split=np.concatenate(parts["split"]).astype(np.uint8)[keep],
+        noise_free=None if noise_free is None else noise_free[keep],
+        cluster=related_rows(orientation_pairs(tokens)),
+        notes=notes,
+        findings=findings,
+    )
+
+
+def _group(file: h5py.File, path: Path, name: str) -> h5py.Group:
+    group = file.get(name)
+    if not isinstance(group, h5py.Group):
+        there = ", ".join(sorted(file)) or "nothing"
+        raise UserError(
+            f"{path}: has no group {name} (it has {there}); the layout is Train, Val and Test, each with X and y"
+        )
+    for dataset in ("X", "y"):
+        if not isinstance(group.get(dataset), h5py.Dataset):
+            raise UserError(
+                f"{path}: group {name} has no data set {dataset}; the layout is Train, Val and Test, each with X and y"
+            )
+    return group
+
+
+def _read_group(group: h5py.Group, where: str) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    x, y = group["X"], group["y"]
+    if x.ndim != 3 or x.shape[2] != 4 or x.shape[1] == 0:
+        raise UserError(f"{where}/X has shape {x.shape}; it must be (N, length, 4), one-hot in the order A C G T")
+    if not ((x.dtype == bool or np.issubdtype(x.dtype, np.number)) and np.issubdtype(y.dtype, np.number)):
+        raise UserError(f"{where}: X and y must be numbers, not {x.dtype} and {y.dtype}")
+    values = np.asarray(y, np.float32)
+    if values.ndim == 1:
+        values = values[:, None]
+    if values.ndim != 2 or values.shape[1] not in (1, 2) or len(values) != x.shape[0]:
+        raise UserError(
+            f"{where}/y has shape {y.shape} for X of shape {x.shape}; it must be (N, 2): activity, replicate standard deviation"
+        )
+    tokens = np.empty(x.shape[:2], np.uint8)
+    for start in range(0, x.shape[0], CHUNK_ROWS):
+        chunk = np.asarray(x[start : start + CHUNK_ROWS], np.float32)
+        tokens[start : start + len(chunk)] = _tokens_of_one_hot(chunk, start, where)
+    return tokens, values
+
+
+def _tokens_of_one_hot(chunk: NDArray[np.float32], start: int, where: str) -> NDArray[np.uint8]:
+    high, low, total = chunk.max(axis=2), chunk.min(axis=2), chunk.sum(axis=2)
+    unknown = high == low
+    one_hot = (high == 1) & (low == 0) & (total == 1)
+    wrong = np.argwhere(~(one_hot | unknown))
+    if len(wrong):
+        row, position = (int(i) for i in wrong[0])
+        raise UserError(
+            f"{where}/X is not one-hot in row {start + row + 1}, position {position + 1} "
+            f"({chunk[row, position].tolist()}); write 1 for the base, or four equal numbers for N"
+        )
+    return np.where(unknown, N_TOKEN, chunk.argmax(axis=2)).astype(np.uint8)
