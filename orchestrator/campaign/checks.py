@@ -42,14 +42,8 @@ def check_tracking_uri(settings: RunSettings, uri: str | None) -> None:
 
 def read_data(settings: RunSettings) -> TrainingData:
     """Read what the trials are trained and scored on. Raises UserError."""
-    assert settings.data is not None
-    dataset = read_dataset(
-        settings.data,
-        folds=None if settings.folds is None else {str(name): folds for name, folds in settings.folds.items()},
-        noise=settings.noise,
-        replicate_columns=settings.replicate_columns,
-    )
-    cell_line = settings.cell_line or cell_line_of(settings.data.name)
+    dataset = read_dataset(settings.data_files(), **settings.reading())
+    cell_line = settings.cell_line or cell_line_of(dataset.name)
     paths = settings.benchmarks()
     benchmarks = []
     for name in (name for name in BENCHMARKS if name in paths):
@@ -126,7 +120,10 @@ def _check_address(address: str) -> None:
 
 def absolute_paths(stored: dict[str, object]) -> dict[str, object]:
     """Settings whose paths can be read in whatever folder a command is called."""
-    found = stored | {key: str(Path(str(stored[key])).resolve()) for key in PATHS if key in stored}
+    paths = (*PATHS, "data") if isinstance(stored.get("data"), str) else PATHS
+    found = stored | {key: str(Path(str(stored[key])).resolve()) for key in paths if key in stored}
+    if isinstance(splits := stored.get("data"), list | tuple):
+        found["data"] = [str(Path(path).resolve()) for path in splits]
     if isinstance(benchmark := stored.get("benchmark"), dict):
         found["benchmark"] = {name: str(Path(path).resolve()) for name, path in benchmark.items()}
     return found

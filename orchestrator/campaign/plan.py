@@ -94,7 +94,8 @@ class Plan(Job, ABC):
         paths = self.settings.benchmarks()
         return {
             "settings": self.stored_settings(),
-            "data": {"name": dataset.name, "path": str(self.settings.data), "length": dataset.length, **splits,
+            "data": {"name": dataset.name, "path": ",".join(map(str, self.settings.data_files())),
+                     "length": dataset.length, **splits,
                      "noise_measured": dataset.aleatoric_std is not None, "notes": list(dataset.notes)},
             "audit": audit_record(self.findings, self.settings.accept, AUDIT_VERSION),
             "benchmarks": [variants.benchmark for variants in benchmarks],

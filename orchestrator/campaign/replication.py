@@ -161,7 +161,7 @@ def _same_data(settings: ReplicateSettings, manifest: Mapping[str, Any]) -> Trai
     """Read the campaign's data again. Raises UserError where they have changed."""
     data, identity = read_data(settings), manifest["identity"]
     digests = {"data": data.dataset.digest, **{name: data.digests.get(name) for name in benchmarks_of(manifest)}}
-    paths = {"data": settings.data, **settings.benchmarks()}
+    paths = {"data": ",".join(map(str, settings.data_files())), **settings.benchmarks()}
     for name, digest in digests.items():
         if digest != identity.get(name):
             raise UserError(

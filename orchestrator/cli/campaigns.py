@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nrtune.orchestrator.cli import options, query
+from nrtune.orchestrator.cli import options, query, table_options
 from nrtune.orchestrator.cli.options import INTERRUPTED
 from nrtune.trainables.core.errors import UserError
 
@@ -52,6 +52,10 @@ def search(
         ),
     ] = None,
     data: options.Data = None,
+    columns: table_options.Columns = None,
+    split_by: table_options.SplitBy = None,
+    val_chroms: table_options.ValChroms = None,
+    test_chroms: table_options.TestChroms = None,
     cagi5: options.Cagi5 = None,
     satmut: options.Satmut = None,
     benchmark: options.Benchmark = None,
@@ -139,6 +143,10 @@ def study(
         str | None, typer.Option(help="Names such as RS3, families or their codes, separated by commas. [default: all]")
     ] = None,
     data: options.Data = None,
+    columns: table_options.Columns = None,
+    split_by: table_options.SplitBy = None,
+    val_chroms: table_options.ValChroms = None,
+    test_chroms: table_options.TestChroms = None,
     cagi5: options.Cagi5 = None,
     satmut: options.Satmut = None,
     benchmark: options.Benchmark = None,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nrtune.orchestrator.cli import options
+from nrtune.orchestrator.cli import options, table_options
 from nrtune.orchestrator.cli.options import INTERRUPTED
 
 app = typer.Typer(help="Check data files, fetch or simulate some.", no_args_is_help=True, rich_markup_mode=None)
@@ -23,16 +23,30 @@ def check(
             help="A lentiMPRA file, or a folder or file of variants; or data with the variants that they will be scored on.",
         ),
     ],
+    columns: table_options.Columns = None,
+    split_by: table_options.SplitBy = None,
+    val_chroms: table_options.ValChroms = None,
+    test_chroms: table_options.TestChroms = None,
+    noise: options.Noise = None,
     cell_line: Annotated[str | None, typer.Option(help="Cell line of a CAGI5 folder. [default: K562]")] = None,
     accept: options.Accept = None,
     json: Annotated[bool, typer.Option("--json", help="Digests, sizes and findings, for programs.")] = False,
 ) -> None:
     """Say what a file or folder holds, and what the audit of a search would find in it; an error leaves with code 2."""
+    from nrtune.orchestrator.state.settings import StudySettings, load_settings
     from nrtune.orchestrator.views.data_check import check as checked
     from nrtune.orchestrator.views.tables import fitted
     from nrtune.trainables.data.findings import refuse_errors
 
-    found = checked(paths, cell_line)
+    flags = {
+        "columns": columns,
+        "split_by": split_by,
+        "val_chroms": val_chroms,
+        "test_chroms": test_chroms,
+        "noise": noise,
+    }
+    reading = load_settings(None, options.given(flags), StudySettings).reading()
+    found = checked(paths, cell_line, reading)
     typer.echo(dumps(found.as_json(), indent=1) if json else fitted(found.text))
     refuse_errors(found.findings, options.all_of(accept) or ())
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nrtune.orchestrator.cli.table_options import columns_of
 from nrtune.trainables.core.errors import UserError
 
 INTERRUPTED = 130
@@ -107,7 +108,13 @@ Confirm = Annotated[
         help="Share of all trainings that go to fresh seeds of the baseline and of the best trials. [default: 0.4]",
     ),
 ]
-Data = Annotated[Path | None, typer.Option(help="lentiMPRA data: .h5, or a Prix Fixe .tsv.")]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE|TRAIN,VAL,TEST",
+        help="lentiMPRA data: .h5, or a table of sequences and activity (CSV, TSV, .gz, .bz2, Parquet); or a table a split.",
+    ),
+]
 Cagi5 = Annotated[Path | None, typer.Option(help="Folder of CAGI5 files and references.json.")]
 Satmut = Annotated[
     Path | None,
@@ -236,6 +243,9 @@ def given(options: Mapping[str, Any], **parsed: Any) -> dict[str, Any]:
     flags = {name: value for name, value in options.items() if name not in ("settings", "print_settings", "folder")}
     if "benchmark" in flags:
         flags["benchmark"] = paths_of(flags["benchmark"])
+    for name, parse in (("columns", columns_of), ("val_chroms", comma_separated), ("test_chroms", comma_separated)):
+        if name in flags:
+            flags[name] = parse(flags[name])
     if "accept" in flags:
         flags["accept"] = all_of(flags["accept"])
     return flags | parsed

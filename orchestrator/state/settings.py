@@ -12,22 +12,27 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from nrtune.analysis.store.records import MANIFEST, read_manifest
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.yaml_file import read_yaml
+from nrtune.trainables.data.paths import Role, split_paths
 
 PositiveInt = Annotated[int, Field(ge=1)]
 KEEP_ALL, AUTO, NONE, STUDY = "all", "auto", "none", "study"
 
 
-ON_WHAT = ("data", "cagi5", "satmut", "benchmark", "cell_line", "folds", "noise", "replicate_columns")
+ON_WHAT = ("data", "columns", "folds", "split_by", "val_chroms", "test_chroms", "noise", "replicate_columns", "cagi5", "satmut",
+           "benchmark", "cell_line")  # fmt: skip
 """The settings that say what trials are trained and scored on."""
 
 
-PATHS = ("data", "cagi5", "satmut", "out", "use_cases")
-"""The settings that are paths, beside those of `benchmark`."""
+PATHS = ("cagi5", "satmut", "out", "use_cases")
+"""The settings that are one path each; `data` may be three, and `benchmark` names several."""
 
 
 class RunSettings(BaseModel):
     """What every campaign is told. Paths are relative to the folder that the command runs in.
 
+    data: one file, or a table for each of train, val and test. columns: of tables, by their roles, replicates as a list or with
+    + between; `replicate_columns` is the older way to name those. split_by chrom: chromosomes that are none of val_chroms
+    and test_chroms train.
     cpus_per_trial, gpus_per_trial: auto packs as many trials on a GPU, or on a node without any, as measured to pay.
     benchmark: folders or files by the benchmark's name, beside those of CAGI5 and of the saturation mutagenesis table, which
     have names of their own here. prices: of an hour of a CPU and of a GPU, in any currency, which make costs of what trials
@@ -46,12 +51,16 @@ class RunSettings(BaseModel):
     select_on: Literal["release", "val", "challenge"] | None = None
 
     # On what
-    data: Path | None = None
+    data: Path | tuple[Path, Path, Path] | None = None
+    columns: dict[Role, str | tuple[str, ...]] = {}
     cagi5: Path | None = None
     satmut: Path | None = None
     benchmark: dict[str, Path] = {}
     cell_line: str | None = None
-    folds: dict[Literal["val", "test"], tuple[int, ...]] | None = None
+    folds: dict[Literal["val", "test"], tuple[int | str, ...]] | None = None
+    split_by: Literal["chrom"] | None = None
+    val_chroms: tuple[str, ...] = ()
+    test_chroms: tuple[str, ...] = ()
     noise: Literal["auto", "orientation", "replicates", "none"] = "auto"
     replicate_columns: tuple[str, ...] = ()
     accept: tuple[str, ...] = ()
@@ -91,6 +100,38 @@ class RunSettings(BaseModel):
                 of: Path(at).expanduser() if isinstance(at, str | Path) else at for of, at in paths.items()
             }
         return read
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _one_or_three(cls, value: Any) -> Any:
+        if not isinstance(value, str | Path | list | tuple):
+            return value
+        paths = tuple(path.expanduser() for path in split_paths(value))
+        return paths[0] if len(paths) == 1 else paths
+
+    def data_files(self) -> tuple[Path, ...]:
+        """The file of the data, or the three of its splits; none where none are given."""
+        return () if self.data is None else split_paths(self.data)
+
+    def reading(self) -> dict[str, Any]:
+        """How `read_dataset` is to read the data. Raises UserError for what is said twice, or by half."""
+        columns: dict[str, str | tuple[str, ...]] = {str(role): names for role, names in self.columns.items()}
+        if (
+            self.replicate_columns
+            and columns.setdefault("replicates", self.replicate_columns) != self.replicate_columns
+        ):
+            raise UserError("replicate_columns and the replicates of --columns both name columns; give one of them")
+        chroms = {"val": self.val_chroms, "test": self.test_chroms}
+        if self.split_by is None and (given := next((name for name in chroms if chroms[name]), None)) is not None:
+            raise UserError(
+                f"--{given}-chroms {','.join(chroms[given])}: says nothing without --split-by chrom; give both"
+            )
+        return {
+            "columns": columns,
+            "folds": None if self.folds is None else {str(name): folds for name, folds in self.folds.items()},
+            "chroms": None if self.split_by is None else chroms,
+            "noise": self.noise,
+        }
 
     def benchmarks(self) -> dict[str, Path]:
         """The folder or file of each benchmark, by its name. Raises UserError for one that is named twice."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,16 +37,17 @@ class Checked(NamedTuple):
         return {"read": read, "findings": [finding.as_json() for finding in self.findings]}
 
 
-def check(paths: Sequence[Path], cell_line: str | None) -> Checked:
+def check(paths: Sequence[Path], cell_line: str | None, reading: Mapping[str, Any] | None = None) -> Checked:
     """Read and audit a data file, variants of benchmarks, or a data file with the benchmarks that it will be scored on.
 
-    Raises UserError for what can't be read, and for two data files.
+    reading: how a data file is read, by the keywords of `read_dataset`. Raises UserError for what can't be read, and for two data
+    files.
     """
     datasets, benchmarks, texts = [], [], []
     for path in paths:
         name = next((name for name in BENCHMARKS if BENCHMARKS.get(name).recognises(path)), None)
         if name is None and not path.is_dir():
-            datasets.append(read_dataset(path))
+            datasets.append(read_dataset(path, **(reading or {})))
             texts.append(_dataset_text(datasets[-1]))
         else:
             benchmarks.append(read_variants(name or "cagi5", path, cell_line))

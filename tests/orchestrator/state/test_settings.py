@@ -9,11 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from in_process import run
 
 from nrtune.analysis.store.records import FORMAT, TrialRecord
+from nrtune.orchestrator.campaign.checks import absolute_paths
 from nrtune.orchestrator.campaign.plan import Plan
 from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.campaign.recipe import recipe_of
@@ -30,6 +32,7 @@ from nrtune.orchestrator.state.settings import (
 )
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.registry import PLUGIN_VARIABLE
+from nrtune.trainables.data.sequences import to_text
 from nrtune.trainables.training.config import PRESETS, TrialConfig, preset
 
 
@@ -619,6 +622,84 @@ def test_data_check_and_simulate(monkeypatch, capsys, tmp_path):
     code, _, err = run(monkeypatch, capsys, "data", "simulate", "--out", tmp_path / "s")
     assert code == 2
     assert "exists already" in err
+
+
+OF_TABLES = ["--columns", "seq=oligo,activity=log2FC,replicates=rep1+rep2,split=",
+             "--split-by", "chrom", "--val-chroms", "chr8,chr9", "--test-chroms", "chr10"]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ["search", "study"])
+def test_how_a_table_is_read_is_a_setting(command, monkeypatch, capsys, tmp_path):
+    model = {"search": Settings, "study": StudySettings}[command]
+    code, out, _ = run(monkeypatch, capsys, command, "--data", "a.tsv,b.tsv,c.tsv", *OF_TABLES, "--print-settings")
+    assert code == 0
+    (tmp_path / "s.yaml").write_text(out)
+    settings = load_settings(tmp_path / "s.yaml", {}, model)
+    assert settings.data_files() == (Path("a.tsv"), Path("b.tsv"), Path("c.tsv"))
+    columns = {"seq": "oligo", "activity": "log2FC", "replicates": "rep1+rep2", "split": ""}
+    chroms = {"val": ("chr8", "chr9"), "test": ("chr10",)}
+    assert settings.reading() == {"columns": columns, "folds": None, "chroms": chroms, "noise": "auto"}
+
+
+def test_replicate_columns_are_the_replicates(tmp_path):
+    (tmp_path / "s.yaml").write_text(
+        "replicate_columns: [a, b]\ncolumns: {seq: oligo}\nfolds: {val: [1], test: [chr2]}\n"
+    )
+    reading = load_settings(tmp_path / "s.yaml", {}, Settings).reading()
+    assert reading["columns"] == {"seq": "oligo", "replicates": ("a", "b")}
+    assert reading["folds"] == {"val": (1,), "test": ("chr2",)}
+    (tmp_path / "s.yaml").write_text("replicate_columns: [a, b]\ncolumns: {replicates: [b, c]}\n")
+    with pytest.raises(UserError, match="both name columns; give one of them"):
+        load_settings(tmp_path / "s.yaml", {}, Settings).reading()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--columns", "oligo"], "--columns oligo: give ROLE=NAME,ROLE=NAME"),
+        (["--columns", "seq=a,seq=b"], "--columns seq=a,seq=b: names seq twice"),
+        (["--columns", "sequence=a"], "--columns: input should be 'seq', 'activity'"),
+        (["--split-by", "fold"], "--split-by: input should be 'chrom'"),
+        (["--val-chroms", "chr8"], "--val-chroms chr8: says nothing without --split-by chrom; give both"),
+        (["--split-by", "chrom"], "--split-by chrom needs --val-chroms and --test-chroms"),
+        (["--columns", "activity=lfc"], "has no column 'lfc' for activity; it has seq, mean_value, chrom"),
+    ],
+)
+def test_wrong_options_of_tables_are_one_sentence(options, message, monkeypatch, capsys, tmp_path):
+    (tmp_path / "a.tsv").write_text("seq\tmean_value\tchrom\n" + "ACGT\t1\tchr1\nACGA\t2\tchr2\n" * 5)
+    for command in (
+        ["search", "--data", tmp_path / "a.tsv", "--out", tmp_path / "out"],
+        ["data", "check", tmp_path / "a.tsv"],
+    ):
+        code, _, err = run(monkeypatch, capsys, *command, *options)
+        assert code == 2
+        assert message in err.strip().splitlines()[-1]
+
+
+def test_data_check_reads_tables_as_a_search_does(monkeypatch, capsys, tmp_path):
+    names = [tmp_path / f"{split}.tsv" for split in ("train", "val", "test")]
+    for number, name in enumerate(names):
+        tokens = np.random.default_rng(number).integers(0, 4, (4, 60)).astype(np.uint8)
+        rows = [f"{to_text(sequence)}\t{row / 7}" for row, sequence in enumerate(tokens)]
+        name.write_text("\n".join(["oligo\tlfc", *rows]))
+    columns = ["--columns", "seq=oligo,activity=lfc"]
+    code, out, _ = run(monkeypatch, capsys, "data", "check", ",".join(map(str, names)), *columns)
+    assert code == 0
+    assert "train.tsv,val.tsv,test.tsv: 12 sequences of 60 bases" in out
+
+
+def test_paths_are_kept_whole_whether_one_or_three(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    kept = {"data": ["a.tsv", "b.tsv", "c.tsv"]}
+    for data in ("a.tsv,b.tsv,c.tsv", ["a.tsv", "b.tsv", "c.tsv"]):
+        stored = absolute_paths(Settings(data=data).model_dump(mode="json", exclude_none=True))
+        assert stored["data"] == [str(tmp_path / name) for name in kept["data"]]
+        assert Settings(**stored).data_files() == tuple(tmp_path / name for name in kept["data"])
+    (tmp_path / "a,b,c.tsv").write_text("")
+    for data in ("a,b,c.tsv", "a.tsv"):
+        stored = absolute_paths(Settings(data=data).model_dump(mode="json", exclude_none=True))
+        assert stored["data"] == str(tmp_path / data)
+        assert Settings(**stored).data == tmp_path / data
 
 
 def test_real_data_are_checked(real_data, monkeypatch, capsys):
