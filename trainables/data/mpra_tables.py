@@ -90,9 +90,8 @@ def read_mpra_table(
     else:
         notes.append("no noise was measured, so methods that need it are refused")
     rows = kept[measured]
-    frame = (
-        pd.concat([part.table.table for part in parts], ignore_index=True) if len(parts) > 1 else parts[0].table.table
-    )
+    frames = [table.table.loc[:, ~table.table.columns.duplicated()] for table in tables]  # concat takes no name twice
+    frame = pd.concat(frames, ignore_index=True)
     return Dataset(
         name=where,
         tokens=tokens[rows],
@@ -131,17 +130,15 @@ def _check_order(paths: Sequence[Path]) -> None:
 
 
 def _read(path: Path, columns: Columns) -> _Part:
-    content = read_table(path, FORMATS)
-    table = MpraTable(path, content, columns)
-    sequences, numbers = (
-        (table.required("seq"), table.numbers("activity", required=True)) if len(content) else ([], None)
-    )
-    if numbers is None:
-        table.required("seq"), table.required("activity")
+    table = MpraTable(path, read_table(path, FORMATS), columns)
+    sequences = table.required("seq")
+    numbers = table.numbers("activity", required=True)
+    if not len(table) or numbers is None:
         raise UserError(f"{path}: has no rows")
     marks = table.texts("rev") or [""] * len(table)
     marked = np.array([mark.lower() in _MARKS for mark in marks], bool)
-    return _Part(table, sequences, numbers.astype(np.float32), marked)
+    with np.errstate(over="ignore"):  # what float32 does not hold is found not to be finite
+        return _Part(table, sequences, numbers.astype(np.float32), marked)
 
 
 def _tokens(parts: Sequence[_Part]) -> NDArray[np.uint8]:
