@@ -34,6 +34,8 @@ _FIRST_OF_SEVERAL: Sequence[Role] = ("name", "rev", "chrom")
 
 NOTHING = frozenset({"", "na", "n/a", "nan", "-nan", "null", "none", "<na>", "#n/a"})
 """Cells, in lower case, that hold nothing."""
+LARGEST = float(np.finfo(np.float32).max)
+"""What is larger is no measurement, and would not be finite in a data set."""
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
@@ -140,7 +142,7 @@ class MpraTable:
         column = self.table.iloc[:, place]
         if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
             values = column.to_numpy(np.float64, na_value=np.nan)
-            wrong = np.flatnonzero(np.isinf(values))
+            wrong = np.flatnonzero(np.abs(values) > LARGEST)
         else:
             texts = [_text(cell) for cell in column]
             is_number = np.array([_NUMBER.fullmatch(text) is not None for text in texts], bool)
@@ -148,7 +150,7 @@ class MpraTable:
             values = np.array(
                 [float(text) if known else np.nan for text, known in zip(texts, is_number, strict=True)], np.float64
             )
-            wrong = wrong if len(wrong) else np.flatnonzero(np.isinf(values))
+            wrong = wrong if len(wrong) else np.flatnonzero(np.abs(values) > LARGEST)
         if len(wrong):
             cell = column.iloc[int(wrong[0])]
             more = f", and {len(wrong) - 1} more rows" if len(wrong) > 1 else ""

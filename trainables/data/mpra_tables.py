@@ -137,8 +137,7 @@ def _read(path: Path, columns: Columns) -> _Part:
         raise UserError(f"{path}: has no rows")
     marks = table.texts("rev") or [""] * len(table)
     marked = np.array([mark.lower() in _MARKS for mark in marks], bool)
-    with np.errstate(over="ignore"):  # what float32 does not hold is found not to be finite
-        return _Part(table, sequences, numbers.astype(np.float32), marked)
+    return _Part(table, sequences, numbers.astype(np.float32), marked)
 
 
 def _tokens(parts: Sequence[_Part]) -> NDArray[np.uint8]:

@@ -104,6 +104,7 @@ def test_two_columns_of_one_name_are_refused_only_where_they_are_used(tmp_path):
         "Infinity",
         "0x1F",
         "1e999",
+        "1e39",
         "١",
         "−0.5",
         "50%",
