@@ -19,7 +19,7 @@ from nrtune.orchestrator.lifecycle.rules import RULES
 from nrtune.orchestrator.state.recipes import RECIPES
 from nrtune.orchestrator.state.settings import Settings
 from nrtune.search_spaces import FAMILIES
-from nrtune.trainables.data.benchmarks.cagi5 import ELEMENTS_OF_CELL_LINE
+from nrtune.trainables.data.cell_lines import ELEMENTS_OF_CELL_LINE
 from nrtune.trainables.encoders import ENCODERS
 from nrtune.trainables.training.config import PRECISIONS, PRESETS
 

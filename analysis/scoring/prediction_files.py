@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nrtune.analysis.scoring.matching import rows_elsewhere
 from nrtune.analysis.uncertainty.bootstrap import Floats
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.data.benchmarks import VariantSet
+from nrtune.trainables.data.findings import Finding
 from nrtune.trainables.data.tables import read_table
 from nrtune.trainables.evaluation import metrics
 
@@ -27,13 +29,15 @@ _SITE = ("element", "pos", "alt")
 class ReadEffects(NamedTuple):
     """One file's predicted effects, laid on a folder's variants: (V,), NaN where the file has none.
 
-    left_out: how many of its variants the folder does not hold. first_left_out: one of them, or "".
+    left_out: how many of its variants the folder does not hold. first_left_out: one of them, or "". findings: what looks like
+    predictions, but means something else.
     """
 
     path: Path
     effect: Floats
     left_out: int = 0
     first_left_out: str = ""
+    findings: tuple[Finding, ...] = ()
 
     @property
     def there(self) -> NDArray[np.bool_]:
@@ -42,13 +46,17 @@ class ReadEffects(NamedTuple):
 
 
 class ReadTest(NamedTuple):
-    """One file's test predictions, as stored: (n,) each; aleatoric_std, and cluster, are None where the file has none."""
+    """One file's test predictions, as stored: (n,) each; aleatoric_std, and cluster, are None where the file has none.
+
+    findings: what looks like predictions, but means something else.
+    """
 
     path: Path
     prediction: NDArray[np.floating]
     activity: NDArray[np.floating]
     aleatoric_std: NDArray[np.floating] | None
     cluster: NDArray[np.int64] | None = None
+    findings: tuple[Finding, ...] = ()
 
 
 def read_effects(path: Path, variants: VariantSet) -> ReadEffects:
@@ -80,6 +88,7 @@ def read_effects(path: Path, variants: VariantSet) -> ReadEffects:
         found["chrom"] = [_bare(chrom) for chrom in _texts(path, table, "chrom")]
     known = table_of_folder[key]
     found["ref"] = _ref_of_folder(found, table_of_folder)
+    findings = list(rows_elsewhere(path.name, found, known))
     unknown = ~pd.MultiIndex.from_frame(found[key]).isin(pd.MultiIndex.from_frame(known))
     if unknown.all():
         element = str(found["element"].iloc[0])
@@ -87,9 +96,12 @@ def read_effects(path: Path, variants: VariantSet) -> ReadEffects:
             raise UserError(
                 f"{path}: element {element!r} is not in {variants.name}{suggest(element, variants.elements)}"
             )
+        usual = (
+            f"positions are 1-based{f', on {variants.assembly}' if variants.assembly else ''}, alleles as in the folder"
+        )
         raise UserError(
             f"{path}: none of {len(found)} variants is in {variants.name}, first {_named(found.iloc[0])} in row 1;"
-            f" positions are 1-based{f', on {variants.assembly}' if variants.assembly else ''}, alleles as in the folder"
+            f" {findings[0].what if findings else usual}"
         )
     if "chrom" in table and not variants.scattered and (variants.chrom != "").all():
         chrom = np.array(_texts(path, table, "chrom"), object)
@@ -105,7 +117,27 @@ def read_effects(path: Path, variants: VariantSet) -> ReadEffects:
         )
     laid = known.merge(found, on=key, how="left", validate="many_to_one")
     first = _named(left_out.iloc[0]) if len(left_out) else ""
-    return ReadEffects(path, laid["variant_effect"].to_numpy(np.float64), len(left_out), first)
+    effect = laid["variant_effect"].to_numpy(np.float64)
+    there = np.isfinite(effect)
+    findings += _no_predictions(path, effect[there], variants.value[there], "effects")
+    return ReadEffects(path, effect, len(left_out), first, tuple(findings))
+
+
+def _no_predictions(
+    path: Path, predicted: NDArray[np.floating], measured: NDArray[np.floating], what: str
+) -> list[Finding]:
+    """What is found where (n,) predictions are all the same, or what was measured."""
+    if len(predicted) < 2:
+        return []
+    if (predicted == predicted[0]).all():
+        id, said, advice = "predictions-constant", f"all {what} are {predicted[0]:g}, and have no correlation", ""
+    elif np.array_equal(predicted, measured):
+        id, said = "predictions-are-measured", f"the {what} are the measured values themselves"
+        advice = "give what a model predicts"
+    else:
+        return []
+    n = len(predicted)
+    return [Finding(id=id, severity="warning", what=said, where=path.name, count=n, of=n, advice=advice)]
 
 
 def _ref_of_folder(found: pd.DataFrame, known: pd.DataFrame) -> list[str]:
@@ -129,7 +161,9 @@ def read_test(path: Path) -> ReadTest:
         )
     # Of clusters nothing but which rows have the same one counts: names will do as well.
     cluster = pd.factorize(table["cluster"].astype(str))[0].astype(np.int64) if "cluster" in table else None
-    return ReadTest(path, _numbers(path, table, "prediction"), _numbers(path, table, "activity"), std, cluster)
+    prediction, activity = _numbers(path, table, "prediction"), _numbers(path, table, "activity")
+    findings = _no_predictions(path, prediction, activity, "predictions")
+    return ReadTest(path, prediction, activity, std, cluster, tuple(findings))
 
 
 def _check_chrom(
@@ -199,7 +233,9 @@ def _numbers(path: Path, table: pd.DataFrame, column: str) -> NDArray[np.floatin
 
 
 def _number(value: object) -> float:
-    """A number, NaN for what is none."""
+    """A number, NaN for what is none: neither is True, nor 1_0, which Python reads as 10."""
+    if isinstance(value, bool | np.bool_) or (isinstance(value, str) and "_" in value):
+        return np.nan
     try:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):

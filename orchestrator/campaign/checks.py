@@ -14,7 +14,7 @@ from nrtune.orchestrator.tracking.tracker import TRACKERS
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.data.audit import AUDIT_VERSION, audit
 from nrtune.trainables.data.benchmarks import BENCHMARKS, VariantSet
-from nrtune.trainables.data.benchmarks.cagi5 import cell_line_of
+from nrtune.trainables.data.cell_lines import asked_or_usual, cell_line_of
 from nrtune.trainables.data.findings import Finding, refuse_errors
 from nrtune.trainables.data.lentimpra import read_dataset
 from nrtune.trainables.evaluation.metrics import MIN_STRATUM
@@ -43,7 +43,7 @@ def check_tracking_uri(settings: RunSettings, uri: str | None) -> None:
 def read_data(settings: RunSettings) -> TrainingData:
     """Read what the trials are trained and scored on. Raises UserError."""
     dataset = read_dataset(settings.data_files(), **settings.reading())
-    cell_line = settings.cell_line or cell_line_of(dataset.name)
+    cell_line = asked_or_usual(settings.cell_line, cell_line_of(dataset.name))
     paths = settings.benchmarks()
     benchmarks = []
     for name in (name for name in BENCHMARKS if name in paths):

@@ -149,8 +149,13 @@ def score(
     benchmark: options.Benchmark = None,
     test: Annotated[bool, typer.Option("--test", help="Score a table of test predictions instead.")] = False,
     cell_line: Annotated[
-        str | None, typer.Option(help="Cell line whose elements are averaged. [default: as the folder says, else K562]")
+        str | None,
+        typer.Option(
+            metavar="NAME|ELEMENT=NAME,…",
+            help="Cell line whose elements are averaged, or elements' cell lines. [default: as the folder says, else K562]",
+        ),
     ] = None,
+    accept: options.Accept = None,
     resamples: Annotated[int, typer.Option(help="Resamples an interval is made from.")] = 10_000,
     block: Annotated[
         int | None,
@@ -173,12 +178,13 @@ def score(
         raise UserError(f"--{min(twice)} and --benchmark {min(twice)}=… name it twice; give one of them")
     benchmarks = {**short, **named}
     check_options(benchmarks, test, cell_line)
+    accepted = options.all_of(accept) or ()
     how = Resampling(resamples=resamples, block=block)
     paths = [predictions] if other is None else [predictions, other]
     for name, path in benchmarks.items():
-        typer.echo(score_text(paths, read_variants(name, path, cell_line), path, how, as_json=json))
+        typer.echo(score_text(paths, read_variants(name, path, cell_line), path, how, as_json=json, accept=accepted))
     if test:
-        typer.echo(score_tests(paths, how, as_json=json))
+        typer.echo(score_tests(paths, how, as_json=json, accept=accepted))
 
 
 @app.command()

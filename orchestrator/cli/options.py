@@ -158,7 +158,9 @@ SelectOn = Annotated[
 CellLine = Annotated[
     str | None,
     typer.Option(
-        help="K562, HepG2 or simulated. [default: as the data file's name says, else K562]",
+        metavar="NAME|ELEMENT=NAME,…",
+        help="Cell line whose elements are averaged, such as K562 or HepG2, or elements' cell lines. [default: as the data file's"
+        " name says, else K562]",
         autocompletion=completing("cell_line"),
     ),
 ]

@@ -12,6 +12,7 @@ from nrtune.orchestrator.views.tables import aligned
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.audit import audit
 from nrtune.trainables.data.benchmarks import BENCHMARKS, VariantSet
+from nrtune.trainables.data.cell_lines import asked_or_usual
 from nrtune.trainables.data.dataset import Dataset
 from nrtune.trainables.data.findings import Finding
 from nrtune.trainables.data.lentimpra import read_dataset
@@ -63,7 +64,7 @@ def check(paths: Sequence[Path], cell_line: str | None, reading: Mapping[str, An
 def read_variants(name: str, path: Path, cell_line: str | None) -> VariantSet:
     """A benchmark's variants; the cell line is the one given, else the one that the folder tells of itself. Raises UserError."""
     benchmark = BENCHMARKS.get(name)
-    return benchmark.read(path, length=LENGTH, cell_line=cell_line or benchmark.cell_line_of(path))
+    return benchmark.read(path, length=LENGTH, cell_line=asked_or_usual(cell_line, benchmark.cell_line_of(path)))
 
 
 def _dataset_text(dataset: Dataset) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from nrtune.analysis.uncertainty.intervals import Resampling
 from nrtune.analysis.wording import count, listed, p_value
 from nrtune.orchestrator.views.tables import aligned
 from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.data.audit import audit
 from nrtune.trainables.data.benchmarks import VariantSet
+from nrtune.trainables.data.findings import Finding, by_severity, refuse_errors
 
 WIDTH = 80
 
@@ -47,18 +49,36 @@ TEST_WORDS = {
 }
 
 
-def score_tests(paths: Sequence[Path], how: Resampling, *, as_json: bool) -> str:
-    """Scores of one file or two on test rows. Raises UserError."""
-    test = score_test([read_test(path) for path in paths], how)
-    return _json(test, _common(test)) if as_json else "\n".join(_test_lines(test))
+def score_tests(paths: Sequence[Path], how: Resampling, *, as_json: bool, accept: Collection[str] = ()) -> str:
+    """Scores of one file or two on test rows; accept: as of `refuse_errors`. Raises UserError."""
+    read = [read_test(path) for path in paths]
+    findings = by_severity([finding for file in read for finding in file.findings])
+    refuse_errors(findings, accept)
+    test = score_test(read, how)
+    if as_json:
+        return _json(test, _common(test) | _audit(findings, accept))
+    return "\n".join(_said_around(_test_lines(test), findings))
 
 
-def score_text(paths: Sequence[Path], variants: VariantSet, folder: Path, how: Resampling, *, as_json: bool) -> str:
-    """Scores of one file or two on the variants of a folder. Raises UserError."""
+def score_text(
+    paths: Sequence[Path],
+    variants: VariantSet,
+    folder: Path,
+    how: Resampling,
+    *,
+    as_json: bool,
+    accept: Collection[str] = (),
+) -> str:
+    """Scores of one file or two on the variants of a folder, which are audited; accept: as of `refuse_errors`.
+
+    Raises UserError.
+    """
     effects = [read_effects(path, variants) for path in paths]
+    findings = by_severity([*audit(None, [variants]), *(finding for file in effects for finding in file.findings)])
+    refuse_errors(findings, accept)
     found = score_variants(effects, variants, how, resample=_everything if as_json or len(paths) > 1 else _means)
     if not as_json:
-        return "\n".join(_variant_lines(found))
+        return "\n".join(_said_around(_variant_lines(found), findings))
     more = {
         variants.benchmark: str(folder),
         "cell_line": found.cell_line,
@@ -68,7 +88,26 @@ def score_text(paths: Sequence[Path], variants: VariantSet, folder: Path, how: R
         "left_out": {str(path): n for path, (n, _) in zip(found.paths, found.left_out, strict=True)},
         "coverage": found.coverage.to_dict("records"),
     }
-    return _json(found, _common(found) | more)
+    return _json(found, _common(found) | more | _audit(findings, accept))
+
+
+def _audit(findings: Sequence[Finding], accept: Collection[str]) -> dict[str, Any]:
+    return {"accepted": sorted(accept), "findings": [finding.as_json() for finding in findings]}
+
+
+def _said_around(lines: Sequence[str], findings: Sequence[Finding]) -> list[str]:
+    """A table's lines, below the errors that were accepted, with which it may mean something else, and above the warnings."""
+    said = {
+        severity: [
+            line
+            for finding in findings
+            if finding.severity == severity
+            for line in _wrapped(f"{severity.capitalize()}: {finding.id}: {finding}.")
+        ]
+        for severity in ("error", "warning")
+    }
+    accepted = ["Accepted, and the scores may mean something else:", *said["error"], ""] if said["error"] else []
+    return [*accepted, *lines, *([""] if said["warning"] else []), *said["warning"]]
 
 
 def _everything(metric: str) -> bool:
@@ -124,7 +163,8 @@ def _test_lines(found: Scores) -> list[str]:
 
 
 def _variant_lines(found: VariantScores) -> list[str]:
-    lines = [_cut(f"{path}: {count(n, 'variant')}") for path, n in _held(found)]
+    total = int(found.coverage["n"].sum()) // len(found.paths)
+    lines = [_cut(f"{path}: {n} of {count(total, 'variant')}") for path, n in _held(found)]
     if len(found.paths) == 2 and any(n != found.rows for _, n in _held(found)):
         lines.append(f"Both are scored on the {count(found.rows, 'variant')} that both hold.")
     for (n, first), (path, _) in zip(found.left_out, _held(found), strict=True):

@@ -19,7 +19,7 @@ from satmut_files import from_cagi5
 from nrtune.orchestrator.cli import main as cli
 from nrtune.trainables.core.registry import PLUGIN_VARIABLE
 from nrtune.trainables.data.benchmarks._windows import REFERENCES
-from nrtune.trainables.data.benchmarks.cagi5 import ELEMENTS_OF_CELL_LINE
+from nrtune.trainables.data.cell_lines import ELEMENTS_OF_CELL_LINE
 from nrtune.trainables.data.simulate import HDF5_NAME
 
 DOCUMENTS = ["README.md", "docs/tutorial.md", "docs/extending.md", "docs/guide.md"]

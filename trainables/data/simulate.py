@@ -14,7 +14,7 @@ from scipy.special import ndtr
 
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.randomness import derive_generator
-from nrtune.trainables.data.benchmarks.cagi5 import ELEMENTS_OF_CELL_LINE
+from nrtune.trainables.data.cell_lines import ELEMENTS_OF_CELL_LINE
 from nrtune.trainables.data.dataset import SPLITS, Dataset
 from nrtune.trainables.data.hdf5 import GROUPS
 from nrtune.trainables.data.sequences import BASES, reverse_complement, to_text, to_tokens

@@ -6,6 +6,8 @@ import dataclasses
 import gzip
 import io
 import json
+import re
+import shutil
 import warnings
 from pathlib import Path
 
@@ -22,9 +24,11 @@ from nrtune.analysis.uncertainty.bootstrap import pearson_samples
 from nrtune.analysis.uncertainty.intervals import Resampling
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.files import predictions_file
+from nrtune.trainables.data.alleles import shift_words
 from nrtune.trainables.data.benchmarks import VariantSet
 from nrtune.trainables.data.benchmarks.cagi5 import HIGH_CONFIDENCE, read_cagi5
 from nrtune.trainables.data.benchmarks.satmut import read_satmut
+from nrtune.trainables.data.findings import refuse_errors
 from nrtune.trainables.evaluation.predictions import variant_metrics
 from nrtune.trainables.training.config import TrialConfig, preset
 from nrtune.trainables.training.fit import fit
@@ -136,6 +140,12 @@ BAD = {
         "variant_effect, row 4: nothing",
     ),
     "infinite": (lambda t: t.assign(variant_effect=np.inf), "row 1 (and"),
+    "underscore": (
+        lambda t: t.assign(variant_effect=t["variant_effect"].astype(str).where(t.index != 1, "1_0")),
+        "row 2: '1_0' is not a finite number",
+    ),
+    "decimal comma": (lambda t: t.assign(variant_effect="1,5"), "'1,5' is not a finite number"),
+    "truth": (lambda t: t.assign(variant_effect=True), "'True' is not a finite number"),
     "words": (lambda t: t.assign(variant_effect="high"), "'high' is not a finite number"),
     "no column": (lambda t: t.drop(columns=["alt", "pos"]), "lacks column pos, alt; give element, pos, ref, alt"),
     "two columns": (lambda t: t.assign(POS=1), "has column pos 2 times"),
@@ -173,6 +183,116 @@ def test_a_variant_whose_ref_is_not_the_genomes_may_have_either(dump, variants, 
     found = read_effects(path, dataclasses.replace(variants, ref_mismatch=mismatch))
     assert found.left_out == 0
     assert np.array_equal(found.effect, read_effects(csv_of(dump, tmp_path / "plain.csv"), variants).effect)
+
+
+OTHER_STRAND = str.maketrans("ACGT", "TGCA")
+MISPLACED = {
+    **{
+        f"shifted by {by}": (lambda t, by=by: t.assign(pos=t["pos"] + by), shift_words(-by))
+        for by in (1, -1, 2, -7, 13, -20, 20, 5000, -(10**6))
+    },
+    "other strand": (
+        lambda t: t.assign(ref=t["ref"].str.translate(OTHER_STRAND), alt=t["alt"].str.translate(OTHER_STRAND)),
+        "Ref and Alt are the other strand's",
+    ),
+    "swapped": (lambda t: t.assign(ref=t["alt"], alt=t["ref"]), "Ref and Alt are swapped"),
+    "swapped and shifted": (
+        lambda t: t.assign(ref=t["alt"], alt=t["ref"], pos=t["pos"] - 1),
+        f"Ref and Alt are swapped, and {shift_words(1)}",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISPLACED)
+@pytest.mark.parametrize("only", ["", "SIM2"])
+def test_rows_that_match_only_once_they_are_mended_are_told_and_refused(name, only, dump, variants, tmp_path):
+    """In all elements, or in one, among rows of other places."""
+    change, words = MISPLACED[name]
+    harmed = dump["element"] == only if only else np.ones(len(dump), bool)
+    table = pd.concat([dump[~harmed], change(dump[harmed])]).sample(frac=1, random_state=0)
+    path = csv_of(table, tmp_path / "harmed.csv")
+    if only or name not in ("shifted by 5000", "shifted by -1000000", "other strand", "swapped"):
+        findings = read_effects(path, variants).findings
+        with pytest.raises(UserError, match="--accept rows-elsewhere"):
+            refuse_errors(findings)
+        refuse_errors(findings, ["rows-elsewhere"])
+        assert [found.where for found in findings] == [
+            f"harmed.csv, {element}" for element in ([only] if only else variants.elements)
+        ]
+        assert all(words in found.what for found in findings)
+    else:  # and none matches as given
+        with pytest.raises(UserError, match=f"is in cagi5, first .*{re.escape(words)}"):
+            read_effects(path, variants)
+
+
+def test_rows_of_few_or_other_places_are_no_shift(dump, variants, tmp_path):
+    """Few rows that are as given; and rows of places that the folder lacks, all alleles of a stretch on either side."""
+    few = read_effects(csv_of(dump.iloc[:4], tmp_path / "few.csv"), variants)
+    assert few.findings == ()
+    generator = np.random.default_rng(0)
+    beyond = [
+        {"element": name, "chrom": "chrS", "pos": pos, "ref": ref, "alt": alt, "variant_effect": 0.5}
+        for name, of in dump.groupby("element")
+        for start in (of["pos"].min() - 60, of["pos"].max() + 1)
+        for pos in range(start, start + 60)
+        for ref in generator.choice(list("ACGT"), 1)
+        for alt in "ACGT"
+        if alt != ref
+    ]
+    found = read_effects(csv_of(pd.concat([dump, pd.DataFrame(beyond)]), tmp_path / "more.csv"), variants)
+    assert (found.findings, found.left_out) == ((), len(beyond))
+    edge = dump.sort_values("pos").groupby("element").head(3)
+    assert read_effects(csv_of(pd.concat([edge, pd.DataFrame(beyond)]), tmp_path / "edge.csv"), variants).findings == ()
+
+
+def test_sequences_that_are_numbered_from_nought_are_told(tmp_path):
+    chance = np.random.default_rng(0)
+    ref = ["".join(chance.choice(list("ACGT"), 20)) for _ in range(30)]
+    alt = [f"{sequence[:10]}{'ACGT'['CGTA'.index(sequence[10])]}{sequence[11:]}" for sequence in ref]
+    variants = VariantSet.from_sequences(
+        benchmark="table", title="Table", name="mine", length=30, ref=ref, alt=alt, value=chance.normal(size=30)
+    )
+    table = variants.table()[["element", "pos", "ref", "alt"]].assign(variant_effect=chance.normal(size=30))
+    assert read_effects(csv_of(table, tmp_path / "good.csv"), variants).findings == ()
+    assert read_effects(csv_of(table.iloc[5:9], tmp_path / "some.csv"), variants).findings == ()
+    (found,) = read_effects(csv_of(table.assign(pos=table["pos"] - 1), tmp_path / "nought.csv"), variants).findings
+    assert (found.id, found.severity, found.example) == ("rows-elsewhere", "error", "0")
+    assert "1 too low" in found.what
+
+
+def test_what_is_no_prediction_is_said(dump, variants, tmp_path):
+    measured = dump.merge(variants.table()[["element", "pos", "ref", "alt", "value"]])
+    for name, effect in (("constant", 0.5), ("are-measured", measured["value"])):
+        path = csv_of(measured.assign(variant_effect=effect).drop(columns="value"), tmp_path / f"{name}.csv")
+        (found,) = read_effects(path, variants).findings
+        assert (found.id, found.severity, found.count) == (f"predictions-{name}", "warning", len(dump))
+        table = pd.DataFrame({"activity": measured["value"], "prediction": effect})
+        (found,) = read_test(csv_of(table, tmp_path / "test.csv")).findings
+        assert found.id == f"predictions-{name}"
+
+
+def test_score_audits_the_variants_and_takes_what_is_accepted(dump, simulated_folder, tmp_path, monkeypatch, capsys):
+    folder = Path(shutil.copytree(simulated_folder / "cagi5", tmp_path / "cagi5"))
+    file = folder / "challenge_SIM1.tsv"
+    *lines, last = file.read_text().splitlines()
+    cells = last.split("\t")
+    file.write_text("\n".join([*lines, last, "\t".join([*cells[:4], "9.5", cells[5]])]))
+    path = csv_of(dump, tmp_path / "dump.csv")
+    arguments = ("score", path, "--cagi5", folder, "--resamples", 100)
+    code, out, err = run(monkeypatch, capsys, *arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "a variant has two values or more" in err
+    assert "--accept variant-twice" in err
+    code, out, _ = run(monkeypatch, capsys, *arguments, "--accept", "variant-twice")
+    assert code == 0
+    assert out.startswith("Accepted, and the scores may mean something else:\nError: variant-twice: ")
+    code, out, _ = run(monkeypatch, capsys, *arguments, "--accept", "variant-twice", "--json")
+    found = json.loads(out)
+    assert found["accepted"] == ["variant-twice"]
+    assert {"id": "variant-twice", "severity": "error"}.items() <= found["findings"][0].items()
+    code, _, err = run(monkeypatch, capsys, *arguments, "--accept", "variants-twice")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "did you mean 'variant-twice'" in err
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -418,7 +538,7 @@ def test_one_target_at_a_time(tmp_path, monkeypatch, capsys):
     for flags, message in (
         (("--cagi5", "a", "--satmut", "b"), "--cagi5 and --satmut are two questions"),
         (("--test", "--satmut", "b"), "--test and --satmut are two questions"),
-        (("--satmut", tmp_path / "nowhere"), "nrtune data fetch satmut downloads it"),
+        (("--satmut", tmp_path / "nowhere"), "which nrtune data fetch satmut downloads"),
         ((), "--cagi5 is missing: give the folder of CAGI5 files, --satmut"),
     ):
         code, _, err = run(monkeypatch, capsys, "score", tmp_path / "a.csv", *flags)

@@ -313,13 +313,20 @@ def test_windows_by_hand(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"element": "ELSE"}, "holds no element of K562"),
+        ({"element": "a(b)"}, "'a(b)' can't be a name here"),
         ({"header": "#Chrom\tPos"}, "its header must be"),
         ({"rows": ["11\t103\tG\tA\t0.1"]}, "variant 1 has 5 columns"),
         ({"rows": ["11\t103\tG\tAT\t0.1\t0.2"]}, "alleles 'G' and 'AT'"),
-        ({"rows": ["11\t103\tG\tA\tx\t0.2"]}, "column Value holds something that is not a number"),
-        ({"rows": ["11\t103\tG\tA\tnan\t0.2"]}, "not finite"),
-        ({"rows": ["11\t100\tG\tA\t1\t0.2"]}, "position 100 lies outside its reference (101 to 108)"),
+        ({"rows": ["11\t103\tG\tA\tx\t0.2"]}, "column Value, row 1: 'x' is not a finite number"),
+        ({"rows": ["11\t103\tG\tA\tnan\t0.2"]}, "column Value, row 1: 'nan' is not a finite number"),
+        ({"rows": ["11\t1_03\tG\tA\t0\t0.2"]}, "column Pos, row 1: '1_03' is not a finite number"),
+        ({"rows": ["11\t103.5\tG\tA\t0\t0.2"]}, "column Pos, row 1: '103.5' is not a whole number"),
+        ({"rows": ["11\t103\tG\tA\t0,5\t0.2"]}, "column Value, row 1: '0,5' is not a finite number"),
+        ({"rows": ["11\t103\tG\tA\tTrue\t0.2"]}, "column Value, row 1: 'True' is not a finite number"),
+        (
+            {"rows": ["11\t100\tG\tA\t1\t0.2"]},
+            "no variant is left; c, HBB challenge: positions lie outside the reference",
+        ),
         ({"sequence": "ACGXACGT"}, "has 'X' at position 4"),
         ({"rows": []}, "holds no variants"),
         ({"start": "abc"}, "must map each element to chrom, start and sequence"),
@@ -331,11 +338,69 @@ def test_a_wrong_cagi5_folder_is_refused_in_one_sentence(tmp_path, arguments, me
     assert message in str(error.value)
 
 
-def test_a_compressed_cagi5_file_is_refused(tmp_path):
+CAGI5_FORMS = {
+    "lower": lambda text: text.replace("G\tA", "g\ta").replace("#Chrom", "#chrom"),
+    "windows": lambda text: text.replace("\n", "\r\n"),
+    "mark": lambda text: "\ufeff" + text,
+    "blank": lambda text: "\n" + text.replace("\n", "\n\n") + "  \n\n",
+    "spaces": lambda text: text.replace("\t", " \t ").replace("\n", "  \n"),
+    "aligned": lambda text: text.replace("\t", "   "),
+    "more": lambda text: "\n".join(f"{line}\tx" if "\t" in line else line for line in text.split("\n")),
+    "whole": lambda text: text.replace("\t103\t", "\t103.0\t"),
+}
+
+
+@pytest.mark.parametrize("form", [*CAGI5_FORMS, "packed", "packed as it was"])
+def test_cagi5_files_are_read_as_people_have_them(form, tmp_path):
     folder = write_cagi5(tmp_path / "c")
-    (folder / "challenge_HBB.tsv").write_bytes(gzip.compress(b"#Chrom"))
-    with pytest.raises(UserError, match="is not a text file"):
+    expected = read_cagi5(folder)
+    file = folder / "challenge_HBB.tsv"
+    if form in CAGI5_FORMS:
+        file.write_text(CAGI5_FORMS[form](file.read_text()), newline="")
+    else:
+        packed = gzip.compress(file.read_bytes())
+        file.unlink()
+        (file if form == "packed as it was" else folder / f"{file.name}.gz").write_bytes(packed)
+    assert read_cagi5(folder).digest == expected.digest
+
+
+@pytest.mark.parametrize("name", ["release_HBB.tsv", "references.json"])
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: path.symlink_to("no-such-file"), "is a link to no-such-file, which is not there"),
+        (lambda path: path.mkdir(), "is a folder"),
+        (lambda path: path.write_bytes(b""), "must"),
+        (lambda path: path.write_bytes(b"\xff\xfe\x00"), "is no text"),
+    ],
+)
+def test_what_is_no_file_of_cagi5_is_one_sentence(name, make, message, tmp_path):
+    folder = write_cagi5(tmp_path / "c")
+    (folder / name).unlink(missing_ok=True)
+    make(folder / name)
+    with pytest.raises(UserError, match=message) as error:
         read_cagi5(folder)
+    assert str(error.value).startswith(f"{folder / name}: ")
+    assert "\n" not in str(error.value)
+
+
+def test_a_part_that_is_there_twice_is_refused(tmp_path):
+    folder = write_cagi5(tmp_path / "c")
+    (folder / "challenge_HBB.tsv.gz").write_bytes(gzip.compress((folder / "challenge_HBB.tsv").read_bytes()))
+    with pytest.raises(UserError, match=r"holds challenge_HBB\.tsv and challenge_HBB\.tsv\.gz; keep one"):
+        read_cagi5(folder)
+
+
+def test_copies_of_a_row_are_left_out_and_said(tmp_path):
+    rows = ["11\t103\tG\tA\t0.1\t0.2", "11\t104\tT\tA\t0.1\t0.2", "11\t103\tG\tA\t0.1\t0.2"]
+    variants = read_cagi5(write_cagi5(tmp_path / "c", rows))
+    assert len(variants) == 2
+    assert [(found.id, found.severity, found.count) for found in variants.findings] == [("variant-twice", "warning", 1)]
+
+
+def test_a_file_of_another_chromosome_is_said(tmp_path):
+    (found,) = read_cagi5(write_cagi5(tmp_path / "c", ["chr12\t103\tG\tA\t0.1\t0.2"])).findings
+    assert (found.id, found.severity) == ("chrom-disagrees", "warning")
 
 
 def test_cagi5_without_references_is_refused(tmp_path):

@@ -25,6 +25,21 @@ def test_elements_that_share_a_position_are_one_locus():
     assert weights == pytest.approx({"A": 1 / 6, "C": 1 / 6, "D": 1 / 3, "E": 1 / 3})
 
 
+def test_saturated_stretches_that_overlap_are_one_locus_without_a_common_position():
+    """As two data sets of one element, each of every second position; other stretches, and scattered variants, are not."""
+    of = {
+        "T-1": range(100, 200, 2),
+        "T-2": range(151, 251, 2),
+        "U": range(251, 300),
+        "S": (121, 9001),
+        "V": range(8000, 9500, 40),
+    }
+    element = [name for name, places in of.items() for _ in places]
+    pos = [place for places in of.values() for place in places]
+    assert loci_of(element, ["1"] * len(pos), pos) == {"T-1": "T-1", "T-2": "T-1", "U": "U", "S": "S", "V": "V"}
+    assert loci_of(element, [("1", "2")[name == "T-2"] for name in element], pos)["T-2"] == "T-2"
+
+
 def test_the_order_of_rows_does_not_make_a_locus():
     generator = np.random.default_rng(0)
     table = pd.DataFrame({"element": generator.choice(list("ABCDEFGH"), 60), "pos": generator.integers(0, 500, 60)})

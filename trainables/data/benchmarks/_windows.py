@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.data.sequences import N_TOKEN, to_tokens
+from nrtune.trainables.data.tables import read_text
 
 REFERENCES = "references.json"
 
@@ -30,22 +31,26 @@ def padded_reference(tokens: NDArray[np.uint8], length: int) -> NDArray[np.uint8
 
 
 def read_references(path: Path) -> dict[str, dict[str, Any]]:
-    """The sequence around each element: chrom, start (1-based) and its tokens. Raises UserError."""
-    if not path.exists():
-        raise UserError(
-            f"{path}: no such file; it holds the sequence around each element: nrtune data fetch hg19-windows has hg19's"
-        )
+    """The sequence around each element: chrom, start (1-based), its tokens and, where it says so, cell_line. Raises UserError."""
+    text = read_text(path, "the sequence around each element: nrtune data fetch hg19-windows has hg19's")
     try:
-        references = json.loads(path.read_text())
+        references = json.loads(text)
         for name, record in references.items():
+            if int(record["start"]) != float(record["start"]):
+                raise ValueError(f"{name}: start {record['start']} is not a whole number")
             record["start"] = int(record["start"])
             record["tokens"] = to_tokens([record["sequence"]], f"{path}: {name}")[0]
             record["chrom"] = str(record["chrom"])
     except UserError:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path}: must map each element to chrom, start and sequence ({error})") from error
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise UserError(f"{path}: must map each element to chrom, start and sequence ({one_line(error)})") from error
     return dict(references)
+
+
+def told_cell_lines(references: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The cell lines that references name, of the elements of which they do."""
+    return {name: str(record["cell_line"]).strip() for name, record in references.items() if record.get("cell_line")}
 
 
 def sequence_windows(ref: Sequence[str], alt: Sequence[str], length: int, where: str) -> NDArray[np.uint8]:

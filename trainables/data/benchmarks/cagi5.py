@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,177 +16,204 @@ from numpy.typing import NDArray
 
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.benchmarks import Benchmark, VariantSet
-from nrtune.trainables.data.benchmarks._windows import REFERENCES, distinct_windows, padded_reference, read_references
+from nrtune.trainables.data.benchmarks._agreement import Placed, agreement_findings, other_sequences, ref_is_alt
+from nrtune.trainables.data.benchmarks._columns import check_names, numbers, whole_numbers, without_copies
+from nrtune.trainables.data.benchmarks._windows import (
+    REFERENCES,
+    distinct_windows,
+    padded_reference,
+    read_references,
+    told_cell_lines,
+)
+from nrtune.trainables.data.cell_lines import cell_line_of, match_elements
 from nrtune.trainables.data.dataset import array_digest
-from nrtune.trainables.data.sequences import BASES, to_tokens
+from nrtune.trainables.data.findings import Finding
+from nrtune.trainables.data.sequences import BASES, N_TOKEN, to_tokens
+from nrtune.trainables.data.tables import list_files, read_text
 
 HIGH_CONFIDENCE = 0.1
 """The challenge's threshold: high confidence is at least this."""
 
-DEFAULT_CELL_LINE = "K562"
-
 PARTS = ("release", "challenge")
 """The challenge's training variants, about a quarter of each element, and the rest."""
 
-ELEMENTS_OF_CELL_LINE: Mapping[str, tuple[str, ...]] = {
-    "K562": ("GP1BB", "HBB", "HBG1", "PKLR"),
-    "HepG2": ("F9", "LDLR", "SORT1"),
-    "simulated": ("SIM1", "SIM2", "SIM3", "SIM4"),
-}
-"""The elements whose effects were measured in a cell line (Kircher et al. 2019, doi:10.1038/s41467-019-11526-w)."""
-
-_FILE_NAME = re.compile(r"^(release|challenge)_(.+)\.tsv$")
+_FILE_NAME = re.compile(r"^(release|challenge)_(.+?)\.tsv(?:\.gz|\.bz2)?$")
 _COLUMNS = ("Chrom", "Pos", "Ref", "Alt", "Value", "Confidence")
-
-
-def cell_line_of(name: str) -> str | None:
-    """The cell line whose name a file name holds, else None."""
-    lowered = name.lower()
-    return next((line for line in ELEMENTS_OF_CELL_LINE if line.lower() in lowered), None)
+_FOLDER = "the folder that holds challenge_ELEMENT.tsv, release_ELEMENT.tsv and references.json"
 
 
 def read_cagi5(folder: str | os.PathLike[str], *, length: int = 230, cell_line: str | None = None) -> VariantSet:
-    """Read release_ELEMENT.tsv and challenge_ELEMENT.tsv with references.json beside them.
+    """Read release_ELEMENT.tsv and challenge_ELEMENT.tsv, of any elements, with references.json beside them.
 
     A window is `length` bases of the element's reference, the variant at index length // 2, N beyond the reference;
     the ref window carries the table's Ref, so that it differs from the alt window in the allele alone even where Ref
-    differs from the reference (such variants are kept, and counted in ref_mismatch).
+    differs from the reference (such variants are kept, and counted in ref_mismatch). Rows that are copies of another, that have
+    the same Ref and Alt, or lie outside their reference are left out, and are `findings`.
 
-    cell_line: None for K562. Raises UserError for a missing or malformed file and where no element belongs to it.
+    cell_line: NAME, ELEMENT=NAME,… or both, as of `match_elements`; None for K562, or the one that all elements are of.
+    Raises UserError for a missing or malformed file and where no element belongs to the cell line.
     """
     folder = Path(folder)
-    cell_line = cell_line or DEFAULT_CELL_LINE
-    if cell_line not in ELEMENTS_OF_CELL_LINE:
-        raise UserError(f"unknown cell line {cell_line!r}; known: {', '.join(ELEMENTS_OF_CELL_LINE)}")
-    if not folder.is_dir():
-        raise UserError(
-            f"{folder}: no such folder; give the folder that holds challenge_ELEMENT.tsv and references.json"
-        )
-    files = sorted((m.group(2), m.group(1), path) for path in folder.iterdir() if (m := _FILE_NAME.match(path.name)))
-    matched = tuple(e for e in ELEMENTS_OF_CELL_LINE[cell_line] if any(e == name for name, _, _ in files))
-    if not matched:
-        raise UserError(
-            f"{folder}: holds no element of {cell_line} ({', '.join(ELEMENTS_OF_CELL_LINE[cell_line])});"
-            " its files are named challenge_ELEMENT.tsv and release_ELEMENT.tsv"
-        )
+    files = _files(folder)
     references = read_references(folder / REFERENCES)
-    elements = tuple(dict.fromkeys(name for name, _, _ in files))
-    tables = []
+    findings: list[Finding] = []
+    tables: dict[str, list[pd.DataFrame]] = {}
+    placed: list[Placed] = []
     for name, part, path in files:
         if name not in references:
             raise UserError(f"{folder / REFERENCES}: has no sequence for {name}, which {path.name} needs")
-        table = _read_variants(path)
-        table["element"], table["part"] = elements.index(name), PARTS.index(part)
-        tables.append(table)
-    table = pd.concat(tables, ignore_index=True)
-    built = [
-        _windows_of(table[table["element"] == i], name, references[name], length) for i, name in enumerate(elements)
-    ]
-    order = np.concatenate([rows for rows, *_ in built])
-    both = np.concatenate([pair for _, pair, _ in built])  # (V, 2, length): ref and alt window
-    mismatch = np.concatenate([wrong for *_, wrong in built])
-    table = table.iloc[order].reset_index(drop=True)
+        where = f"{folder.name}, {name} {part}"
+        table, found = without_copies(_read_variants(path), where)
+        same = (table["Ref"] == table["Alt"]).to_numpy(bool)
+        findings += [*found, *ref_is_alt(where, same, _first(table[same])), *_of_chrom(where, table, references[name])]
+        table = table[~same].assign(element=name, part=PARTS.index(part))
+        one = _placed(where, name, table, references)
+        placed.append(one)
+        tables.setdefault(name, []).append(table[one.known])
+    findings = [*agreement_findings(placed), *findings]
+    elements = tuple(name for name, parts in tables.items() if any(map(len, parts)))
+    if not elements:
+        raise UserError(f"{folder}: no variant is left; {findings[0]}")
+    matched = match_elements(str(folder), elements, cell_line, told_cell_lines(references), left_out=tables)
+    table = pd.concat([part for name in elements for part in tables[name]], ignore_index=True)
+    built = [_windows_of(table[table["element"] == name], references[name], length) for name in elements]
+    both = np.concatenate([pair for pair, _ in built])  # (V, 2, length): ref and alt window
     windows, ref_window, alt_window = distinct_windows(both)
-    element, part = table["element"].to_numpy(np.uint8), table["part"].to_numpy(np.uint8)
+    element = table["element"].map({name: number for number, name in enumerate(elements)}).to_numpy().astype(np.uint8)
+    part_of = table["part"].to_numpy(np.uint8)
     pos, value = table["Pos"].to_numpy(np.int64), table["Value"].to_numpy(np.float64)
     confidence = table["Confidence"].to_numpy(np.float64)
-    names = np.frombuffer("\n".join((cell_line, *elements)).encode(), np.uint8)
+    names = np.frombuffer("\n".join((matched.cell_line, *elements)).encode(), np.uint8)
     return VariantSet(
         benchmark="cagi5",
         title=BENCHMARK.title,
         name=folder.name,
         assembly="hg19",
-        cell_line=cell_line,
+        cell_line=matched.cell_line,
         elements=elements,
-        matched=matched,
+        matched=matched.elements,
         parts=PARTS,
         selectable=("release",),
         strata=("hc", "lc"),
         element=element,
-        part=part,
+        part=part_of,
         stratum=(confidence < HIGH_CONFIDENCE).astype(np.uint8),
         chrom=np.array([str(references[name]["chrom"]) for name in elements])[element],
         pos=pos,
         ref=table["Ref"].to_numpy(np.str_),
         alt=table["Alt"].to_numpy(np.str_),
         value=value,
-        ref_mismatch=mismatch,
+        ref_mismatch=np.concatenate([wrong for _, wrong in built]),
         windows=windows,
         ref_window=ref_window,
         alt_window=alt_window,
         columns={"confidence": confidence},
-        notes=_notes(elements, element, mismatch),
-        digest=array_digest(names, element, part, pos, value, confidence, windows, ref_window, alt_window),
+        findings=(*findings, *matched.findings),
+        digest=array_digest(names, element, part_of, pos, value, confidence, windows, ref_window, alt_window),
     )
 
 
-def _notes(elements: tuple[str, ...], element: NDArray[np.uint8], mismatch: NDArray[np.bool_]) -> tuple[str, ...]:
-    if not mismatch.any():
-        return ()
-    names = [elements[number] for number in np.unique(element[mismatch])]
-    return (f"{int(mismatch.sum())} variants' Ref differ from the reference ({', '.join(names)}); kept",)
-
-
-def _lines_there(folder: Path) -> Iterator[str]:
-    """The cell lines of which a folder has an element."""
-    for line, names in ELEMENTS_OF_CELL_LINE.items():
-        if any((folder / f"{part}_{name}.tsv").exists() for part in PARTS for name in names):
-            yield line
+def _files(folder: Path) -> list[tuple[str, str, Path]]:
+    """Element, part and path of each file, sorted. Raises UserError for a folder that has none, or one twice."""
+    found = sorted(
+        (match.group(2), match.group(1), path)
+        for path in list_files(folder, _FOLDER)
+        if (match := _FILE_NAME.match(path.name))
+    )
+    if not found:
+        raise UserError(f"{folder}: holds no challenge_ELEMENT.tsv and no release_ELEMENT.tsv; give {_FOLDER}")
+    for one, other in itertools.pairwise(found):
+        if one[:2] == other[:2]:
+            raise UserError(f"{folder}: holds {one[2].name} and {other[2].name}; keep one of them")
+    check_names(str(folder), dict.fromkeys(name for name, *_ in found))
+    return found
 
 
 def _read_variants(path: Path) -> pd.DataFrame:
-    try:
-        text = path.read_text()
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: is not a text file; unpack it if it is compressed") from error
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("##")]
-    if not lines or lines[0].lstrip("#").split("\t") != list(_COLUMNS):
+    lines = read_text(path, "a file of CAGI5, tab-separated text").splitlines()
+    lines = [line.strip() for line in lines if line.strip() and not line.startswith("##")]
+    apart = next((sign for sign in "\t,;" if lines and sign in lines[0]), None)
+    header = [name.strip().lower() for name in lines[0].lstrip("#").split(apart)] if lines else []
+    if [name for name in header if name in map(str.lower, _COLUMNS)] != [name.lower() for name in _COLUMNS]:
         raise UserError(f"{path}: its header must be #{' '.join(_COLUMNS)}, tab-separated")
-    rows = [line.split("\t") for line in lines[1:]]
+    rows = [[cell.strip() for cell in line.split(apart)] for line in lines[1:]]
     if not rows:
         raise UserError(f"{path}: holds no variants; remove the file, or fetch it again")
     for number, row in enumerate(rows, start=1):
-        if len(row) != len(_COLUMNS):
-            raise UserError(f"{path}: variant {number} has {len(row)} columns, not {len(_COLUMNS)}")
-        if not all(len(allele) == 1 and allele in BASES[:4] for allele in row[2:4]):
+        if len(row) != len(header):
+            raise UserError(f"{path}: variant {number} has {len(row)} columns, not {len(header)}")
+    table = pd.DataFrame([[row[header.index(name.lower())] for name in _COLUMNS] for row in rows], columns=_COLUMNS)
+    table = table.assign(Ref=table["Ref"].str.upper(), Alt=table["Alt"].str.upper())
+    for number, alleles in enumerate(zip(table["Ref"], table["Alt"], strict=True), start=1):
+        if not all(len(allele) == 1 and allele in BASES[:N_TOKEN] for allele in alleles):
             raise UserError(
-                f"{path}: variant {number} has alleles {row[2]!r} and {row[3]!r}; each must be one of A C G T"
+                f"{path}: variant {number} has alleles {alleles[0]!r} and {alleles[1]!r}; each must be one of A C G T"
             )
-    table = pd.DataFrame(rows, columns=list(_COLUMNS))
-    for column, kind in (("Pos", np.int64), ("Value", np.float64), ("Confidence", np.float64)):
-        try:
-            table[column] = table[column].astype(kind)
-        except (ValueError, OverflowError) as error:
-            raise UserError(f"{path}: column {column} holds something that is not a number ({error})") from error
-        if not np.isfinite(table[column]).all():
-            raise UserError(f"{path}: column {column} holds a value that is not finite")
-    return table
+    return table.assign(
+        Pos=whole_numbers(path, table, "Pos").astype(np.int64),
+        Value=numbers(path, table, "Value"),
+        Confidence=numbers(path, table, "Confidence"),
+    )
+
+
+def _placed(where: str, name: str, table: pd.DataFrame, references: Mapping[str, Any]) -> Placed:
+    """A file's variants, laid on their reference."""
+    pos, tokens = table["Pos"].to_numpy(np.int64), references[name]["tokens"]
+    offset = pos - references[name]["start"]
+    placed = Placed(
+        where=where,
+        element=name,
+        pos=pos,
+        ref=table["Ref"].tolist(),
+        alt=table["Alt"].tolist(),
+        offset=offset,
+        tokens=tokens,
+        known=(offset >= 0) & (offset < len(tokens)),
+    )
+    return dataclasses.replace(placed, others=lambda: other_sequences(placed, name, references))
+
+
+def _of_chrom(where: str, table: pd.DataFrame, reference: Mapping[str, Any]) -> list[Finding]:
+    """What is found where a file has another chromosome than the reference."""
+    there = {name.lower().removeprefix("chr") for name in table["Chrom"]}
+    if not (other := there - {str(reference["chrom"]).lower().removeprefix("chr")}):
+        return []
+    what = f"the variants lie on chromosome {min(other)}, their reference on {reference['chrom']}"
+    return [
+        Finding(id="chrom-disagrees", severity="warning", what=what, where=where, advice="give one element's of both")
+    ]
+
+
+def _first(table: pd.DataFrame) -> str:
+    return "" if table.empty else f"{table['Pos'].iloc[0]} {table['Ref'].iloc[0]}>{table['Alt'].iloc[0]}"
 
 
 def _windows_of(
-    table: pd.DataFrame, name: str, reference: Mapping[str, Any], length: int
-) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.bool_]]:
-    """Row numbers in the whole table, (V, 2, length) ref and alt windows, and (V,) whether Ref differs."""
-    sequence, start = reference["tokens"], reference["start"]
-    offset = table["Pos"].to_numpy(np.int64) - start
-    outside = (offset < 0) | (offset >= len(sequence))
-    if outside.any():
-        pos = int(table["Pos"].to_numpy()[outside.argmax()])
-        raise UserError(f"{name}: position {pos} lies outside its reference ({start} to {start + len(sequence) - 1})")
-    ref = to_tokens(table["Ref"].tolist(), f"{name}: Ref")[:, 0]
-    alt = to_tokens(table["Alt"].tolist(), f"{name}: Alt")[:, 0]
-    centre = length // 2
+    table: pd.DataFrame, reference: Mapping[str, Any], length: int
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """(V, 2, length) ref and alt windows, and (V,) whether Ref differs."""
+    sequence, centre = reference["tokens"], length // 2
+    offset = table["Pos"].to_numpy(np.int64) - reference["start"]
+    ref, alt = (to_tokens(table[column].tolist(), column)[:, 0] for column in ("Ref", "Alt"))
     window = padded_reference(sequence, length)[offset[:, None] + np.arange(length)]
     both = np.repeat(window[:, None], 2, axis=1)
     both[:, 0, centre], both[:, 1, centre] = ref, alt
-    return table.index.to_numpy(np.int64), both, sequence[offset] != ref
+    return both, sequence[offset] != ref
+
+
+def _recognises(path: Path) -> bool:
+    """Whether a folder has a file that is named as CAGI5's."""
+    try:
+        return any(_FILE_NAME.match(other.name) for other in list_files(path, _FOLDER))
+    except UserError:
+        return False
 
 
 BENCHMARK = Benchmark(
     title="CAGI5",
     read=read_cagi5,
-    recognises=lambda path: next(_lines_there(path), None) is not None,
+    recognises=_recognises,
     reported="challenge",
     selectable="release",
-    cell_line_of=lambda path: cell_line_of(path.name) or next(_lines_there(path), None),
+    cell_line_of=lambda path: cell_line_of(path.name),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import shutil
 
@@ -88,7 +89,7 @@ def test_the_assembly_is_that_of_the_references(tmp_path):
     assert read(tmp_path, rows).assembly == "GRCh37"
     other = read(tmp_path, rows, {"LDLR": {**LDLR, "start": 201, "end": 210}})
     assert (other.assembly, other.value.tolist(), other.pos.tolist()) == ("GRCh38", [0.7], [205])
-    with pytest.raises(UserError, match=r"agrees with the Ref alleles of no assembly in elements.tsv.gz \(GRCh37 0%"):
+    with pytest.raises(UserError, match="no variant is left; satmut, LDLR: positions lie outside the reference"):
         read(tmp_path, rows, {"LDLR": {**LDLR, "start": 301, "end": 310}})
 
 
@@ -112,16 +113,26 @@ def test_rows_that_say_too_little_are_left_out_and_said(tmp_path):
     ]
     variants = read(tmp_path, rows)
     assert len(variants) == 1
-    assert variants.notes == ("rows without a position, alleles or a coefficient: 4 left out",)
+    assert variants.notes == ("rows without a position, alleles or a coefficient: 3 left out",)
+    assert [(found.id, found.severity, found.count) for found in variants.findings] == [("ref-is-alt", "error", 1)]
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda table: table.drop(columns="pValue"), "has no column pValue; it needs Chrom, Pos"),
-        (lambda table: table.assign(Coefficient="strong"), "column Coefficient holds something that is not a number"),
-        (lambda table: table.assign(Pos="here"), "can't be read as a tab-separated table"),
-        (lambda table: table.assign(Element="HBB"), r"references.json: agrees .* \(no data set has a reference\)"),
+        (
+            lambda table: table.assign(Coefficient="strong"),
+            "column Coefficient, row 1: 'strong' is not a finite number",
+        ),
+        (lambda table: table.assign(Coefficient="0,5"), "column Coefficient, row 1: '0,5' is not a finite number"),
+        (lambda table: table.assign(Barcodes="1_0"), "column Barcodes, row 1: '1_0' is not a finite number"),
+        (lambda table: table.assign(Pos="here"), "column Pos, row 1: 'here' is not a finite number"),
+        (lambda table: table.assign(Pos=105.5), "column Pos, row 1: '105.5' is not a whole number"),
+        (lambda table: table.assign(Element=" "), "column Element, row 1: is empty"),
+        (lambda table: table.assign(Element="a/b"), "column Element: 'a/b' can't be a name here"),
+        (lambda table: table.iloc[:0], "holds no variants"),
+        (lambda table: table.assign(Element="HBB"), "can be scored .no reference sequence for HBB: left out"),
     ],
 )
 def test_wrong_tables_are_one_sentence(tmp_path, change, message):
@@ -132,25 +143,81 @@ def test_wrong_tables_are_one_sentence(tmp_path, change, message):
         read_satmut(folder, cell_line="HepG2")
 
 
+SATMUT_FORMS = {
+    "lower": lambda text: text.replace("\tT\tA\t", "\tt\ta\t"),
+    "windows": lambda text: text.replace("\n", "\r\n"),
+    "mark": lambda text: "\ufeff" + text,
+    "blank": lambda text: text.replace("\n", "\n\n"),
+    "commas": lambda text: text.replace("\t", ","),
+    "no release": lambda text: text.replace("Release", "Other"),
+    "empty release": lambda text: text.replace("GRCh37", ""),
+}
+
+
+@pytest.mark.parametrize("form", [*SATMUT_FORMS, "plain", "bz2"])
+def test_tables_are_read_as_people_have_them(form, tmp_path):
+    rows = [row(105, "T", "A"), row(105, "T", "-")]
+    expected = read(tmp_path, rows)
+    file = tmp_path / "satmut" / TABLE
+    text = gzip.decompress(file.read_bytes()).decode()
+    if form in SATMUT_FORMS:
+        file.write_bytes(gzip.compress(SATMUT_FORMS[form](text).encode()))
+    else:
+        file.unlink()
+        (file.parent / f"elements.tsv{'' if form == 'plain' else '.bz2'}").write_bytes(
+            text.encode() if form == "plain" else bz2.compress(text.encode())
+        )
+    variants = read_satmut(file.parent, length=6, cell_line="HepG2")
+    assert variants.digest == expected.digest
+    assert variants.assembly == ("" if "release" in form else "GRCh37")
+
+
+def test_a_reference_of_the_other_assembly_is_told(tmp_path):
+    """The others' are of GRCh37, and this one's agrees with the rows of GRCh38."""
+    sequence = "".join(np.random.default_rng(0).choice(list("ACGT"), 60))
+    rows = []
+    for name, releases in (("LDLR", {"GRCh37": 100, "GRCh38": 5000}), ("SORT1", {"GRCh37": 100, "GRCh38": 6000})):
+        for release, start in releases.items():
+            rows += [row(start + i, base, "-", name, Release=release) for i, base in enumerate(sequence)]
+    rows += [row(100 + i, base, "ACGT"["TGCA".index(base)], "LDLR") for i, base in enumerate(sequence)]
+    references = {
+        name: {"chrom": "chr1", "start": start, "sequence": sequence}
+        for name, start in (("LDLR", 100), ("SORT1", 6000))
+    }
+    variants = read(tmp_path, rows, references)
+    (found,) = variants.findings
+    assert (variants.assembly, found.id, found.severity) == ("GRCh37", "outside-reference", "error")
+    assert "the reference is of GRCh38, unlike the others', which are of GRCh37" in found.what
+
+
+def test_p_values_that_are_none_are_found(tmp_path):
+    (found,) = read(tmp_path, [row(105, "T", "A", pValue=7.3), row(106, "C", "A")]).findings
+    assert (found.id, found.severity, found.count, found.of) == ("p-value-range", "error", 1, 2)
+
+
 def test_missing_and_damaged_files_are_one_sentence(tmp_path):
     with pytest.raises(UserError, match="no such file; nrtune data fetch satmut"):
         read_satmut(tmp_path)
     folder = write_table(tmp_path, [row(105, "T", "A")] * 200, {"LDLR": LDLR})
-    with pytest.raises(UserError, match=r"holds no data set of K562 \(GP1BB, HBB, HBG1, PKLR\); give --cell-line"):
-        read_satmut(folder)
+    with pytest.raises(UserError, match=r"holds no element of K562; it has LDLR \(HepG2\); give --cell-line"):
+        read_satmut(folder, cell_line="K562")
+    assert read_satmut(folder).cell_line == "HepG2"  # the one that all are of
     whole = (folder / TABLE).read_bytes()
     (folder / TABLE).write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UserError, match="can't be read as a tab-separated table"):
+    with pytest.raises(UserError, match=r"is a damaged \.gz file"):
         read_satmut(folder, cell_line="HepG2")
     (folder / TABLE).write_bytes(gzip.compress(b""))
-    with pytest.raises(UserError, match="can't be read as a tab-separated table"):
+    with pytest.raises(UserError, match="is empty"):
         read_satmut(folder, cell_line="HepG2")
 
 
 def test_a_position_outside_its_reference_is_named(tmp_path):
     rows = [row(100 + i, base, "-") for i, base in enumerate(SEQUENCE, start=1)] + [row(111, "T", "A")]
-    with pytest.raises(UserError, match="LDLR: position 111 lies outside its reference"):
-        read(tmp_path, rows)
+    variants = read(tmp_path, rows)
+    assert len(variants) == 10
+    (found,) = variants.findings
+    assert (found.id, found.severity, found.count, found.of) == ("outside-reference", "error", 1, 11)
+    assert found.example == "position 111"
 
 
 def test_the_digest_follows_what_is_scored(tmp_path):

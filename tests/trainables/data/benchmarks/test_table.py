@@ -140,15 +140,22 @@ def test_a_ref_that_differs_from_the_genome_is_kept_and_said(tmp_path):
     table.to_csv(path, sep="\t", index=False)
     variants = read_table(path, length=LENGTH)
     assert variants.ref_mismatch.tolist() == [False, True, False, False, False]
-    assert variants.notes == ("1 variants' ref differ from the genome; kept",)
+    (finding,) = variants.findings
+    assert (finding.id, finding.severity, finding.count, finding.of) == ("ref-disagrees", "error", 1, 5)
+    assert finding.example.startswith(
+        f"{table['pos'][1]} {table['ref'][1]}>{table['alt'][1]}, where the reference has "
+    )
 
 
 @pytest.mark.parametrize(
     ("change", "wrong"),
     [
         ({"value": ["a"] * 5}, "column value, row 1: 'a' is not a finite number"),
-        ({"pos": [0, 1, 1, 1, 1]}, "row 1: position 0 lies outside chr1 (400 bases); positions are 1-based"),
-        ({"pos": [1.5, 1, 1, 1, 1]}, "row 1: position 1.5 lies outside chr1"),
+        ({"pos": [900] * 5}, "no variant is left; mine.tsv: positions lie outside the reference; left out"),
+        ({"pos": [1.5, 1, 1, 1, 1]}, "column pos, row 1: '1.5' is not a whole number"),
+        ({"pos": ["1_0"] * 5}, "column pos, row 1: '1_0' is not a finite number"),
+        ({"value": ["1,5"] * 5}, "column value, row 1: '1,5' is not a finite number"),
+        ({"value": [True] * 5}, "column value, row 1: 'True' is not a finite number"),
         ({"chrom": ["chr2"] * 5}, "row 1: genome.fa has no chr2"),
         ({"alt": ["-"] * 5}, "each must be of A C G T"),
         ({"alt": ["A" * 70] * 5}, "its alleles differ in more than 50 bases"),
@@ -168,7 +175,7 @@ def test_what_is_wrong_is_one_sentence(change, wrong, tmp_path):
 
 
 def test_files_that_are_no_such_table(tmp_path):
-    with pytest.raises(UserError, match="no such table of variants"):
+    with pytest.raises(UserError, match="no such file; give a table of variants"):
         read_table(tmp_path / "none.tsv")
     path = write(tmp_path, {"value": [1.0], "pos": [2]})
     with pytest.raises(
@@ -221,7 +228,7 @@ def test_a_blank_standard_error_is_unknown(tmp_path):
 def test_a_damaged_archive_and_sequences_of_two_lengths(tmp_path):
     packed = gzip.compress(b"value\tref_seq\talt_seq\n" + b"1\tACGT\tACGA\n" * 500)
     (tmp_path / "torn.tsv.gz").write_bytes(packed[:40] + b"\x00" * 30 + packed[70:])
-    with pytest.raises(UserError, match="can't be read as a table of variants"):
+    with pytest.raises(UserError, match=r"is a damaged \.gz file"):
         read_table(tmp_path / "torn.tsv.gz")
     path = write(tmp_path, {"value": [1.0], "ref_seq": ["ACGT"], "alt_seq": ["ACG"]})
     with pytest.raises(UserError, match="row 1: the sequences have 4 and 3 bases; give both of one length"):

@@ -1,0 +1,79 @@
+"""Columns of texts, read as numbers: what is none is refused with its row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.data.benchmarks import MOST_NAMES
+from nrtune.trainables.data.findings import Finding
+
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+"""What is a number: Python's own reading takes 1_0 for 10, too."""
+
+NO_NAME = re.compile(r"[^\w\-. :]")
+"""What MLflow takes in no name of a metric, and / which parts them."""
+
+VARIANT_TWICE = "variant-twice"
+
+MISSING = ("", ".", "NA", "N/A", "NaN", "nan", "None", "null")
+
+
+def numbers(path: Path, table: pd.DataFrame, column: str, *, missing: bool = False) -> NDArray[np.float64]:
+    """A column's finite numbers, (n,); missing: whether one may be missing, which is NaN. Raises UserError with the row."""
+    found = np.full(len(table), np.nan)
+    for row, cell in enumerate(table[column]):
+        text = str(cell).strip()
+        if NUMBER.fullmatch(text):
+            found[row] = float(text)
+        elif missing and text in MISSING:
+            continue
+        if not np.isfinite(found[row]):
+            raise UserError(
+                f"{path}: column {column}, row {row + 1}: {text!r} is not a finite number; mend or remove the row"
+            )
+    return found
+
+
+def whole_numbers(path: Path, table: pd.DataFrame, column: str, *, missing: bool = False) -> NDArray[np.float64]:
+    """A column's whole numbers below 2**53, (n,), as of `numbers`."""
+    found = numbers(path, table, column, missing=missing)
+    wrong = ~np.isnan(found) & ((found != np.rint(found)) | (np.abs(found) >= 2**53))
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise UserError(
+            f"{path}: column {column}, row {row + 1}: {str(table[column].iloc[row]).strip()!r} is not a whole number"
+        )
+    return found
+
+
+def check_names(where: str, names: Collection[str]) -> None:
+    """Refuse names of elements and strata that can't be part of a metric's, and more of them than can be told apart."""
+    for name in names:
+        if NO_NAME.search(name) or name in ("all", "mean"):
+            raise UserError(f"{where}: {name!r} can't be a name here; metrics are named with it")
+    if len(names) > MOST_NAMES:
+        raise UserError(f"{where}: has {len(names)} names; up to {MOST_NAMES} can be told apart")
+
+
+def without_copies(table: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[Finding]]:
+    """The rows that are no copy of one before them, and what is found if some are."""
+    copy = table.duplicated().to_numpy(bool)
+    if not copy.any():
+        return table, []
+    finding = Finding(
+        id=VARIANT_TWICE,
+        severity="warning",
+        what="rows are copies of others, value and all; one of each is kept",
+        where=where,
+        count=int(copy.sum()),
+        of=len(copy),
+        example=f"row {int(copy.argmax()) + 1}",
+    )
+    return table[~copy], [finding]

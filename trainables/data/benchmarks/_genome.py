@@ -1,0 +1,43 @@
+"""The genome beside a table of variants."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.data.genome import Genome
+from nrtune.trainables.data.sequences import N_TOKEN
+from nrtune.trainables.data.tables import list_files
+from nrtune.trainables.data.variant_windows import LONGEST, bases_to_tokens, trim
+
+_FASTA = (".fa", ".fasta", ".fna", ".fa.gz", ".fasta.gz", ".fna.gz")
+
+
+def fill(around: NDArray[np.uint8], genome: Genome, chrom: str, first: int) -> None:
+    """Write a contig's bases from `first` on, 0-based, into what is N."""
+    size = genome.length(chrom) or 0
+    start, end = min(max(first, 0), size), min(max(first + len(around), 0), size)
+    around[start - first : end - first] = bases_to_tokens(genome.fetcher(chrom)(start, end)) if end > start else N_TOKEN
+
+
+def check_alleles(where: str, ref: str, alt: str) -> None:
+    """Refuse alleles that are not of bases, or too long. Raises UserError."""
+    if not ref or not alt or set(ref + alt) - set("ACGT"):
+        raise UserError(f"{where}: has alleles {ref!r} and {alt!r}; each must be of A C G T")
+    if max(map(len, trim(0, ref, alt)[1:])) > LONGEST:
+        raise UserError(f"{where}: its alleles differ in more than {LONGEST} bases; remove the row")
+
+
+def fasta_beside(path: Path) -> Path:
+    """The one FASTA file beside a table. Raises UserError where there is none, or several."""
+    found = [other for other in list_files(path.parent, "a folder") if other.name.endswith(_FASTA)]
+    if len(found) != 1:
+        there = f"there are {', '.join(other.name for other in found)}" if found else "there is none"
+        raise UserError(
+            f"{path}: is by coordinates, and the genome must be the one FASTA file beside it ({there}); put it there,"
+            f" or give columns ref_seq, alt_seq"
+        )
+    return found[0]
