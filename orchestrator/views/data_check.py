@@ -93,11 +93,6 @@ def _variants_text(path: Path, variants: VariantSet) -> str:
     shown = [name for name in names if name in ("element", "n") or counts[name].astype(bool).any()]
     rows = [[str(row[name]) for name in shown] for row in counts.to_dict("records")]
     lines += [f"  {line}" for line in aligned([names[name] for name in shown], rows, 2 if "part" in shown else 1)]
-    for row in counts.to_dict("records"):
-        if wrong := row["ref_mismatch"]:
-            where = " ".join(filter(None, (row["element"], row["part"])))
-            said = f"{wrong} of {row['n']} variants' Ref differ from the reference; kept, counted as ref_mismatch"
-            lines.append(f"  {where}: {said}")
     overlapping = [", ".join(locus) for locus in variants.matched_loci if len(locus) > 1]
     notes = [f"{names} overlap: they share one weight in a mean" for names in overlapping]
     notes += [*uneven_means(counts, variants.strata), *variants.notes]

@@ -91,8 +91,11 @@ def test_data_check_finds_the_same_and_leaves_with_2(leaking, simulated_folder, 
     code, out, _ = run(monkeypatch, capsys, "data", "check", leaking, "--json", "--accept", DUPLICATES)
     found = [one for one in json.loads(out)["findings"] if one["severity"] == "error"]
     assert [(one["id"], one["where"], one["count"]) for one in found] == [(DUPLICATES, "test", 3)]
-    code, out, _ = run(monkeypatch, capsys, "data", "check", simulated_folder / HDF5_NAME, simulated_folder / "cagi5")
+    code, out, _ = run(monkeypatch, capsys, "data", "check", simulated_folder / HDF5_NAME)
     assert (code, out.splitlines()[-1]) == (0, "the audit found nothing")
+    code, out, _ = run(monkeypatch, capsys, "data", "check", simulated_folder / HDF5_NAME, simulated_folder / "cagi5")
+    assert code == 0
+    assert not [line for line in out.splitlines() if line.startswith(("error", "warning"))]
     code, _, err = run(monkeypatch, capsys, "data", "check", leaking, simulated_folder / HDF5_NAME)
     assert code == 2
     assert "is a second data file" in err

@@ -58,7 +58,7 @@ def flags(options: dict[str, object]) -> list[object]:
         ({"data": "missing.h5"}, "missing.h5: no such file"),
         ({"data": "."}, "is a folder"),
         ({"cagi5": "nowhere"}, "nowhere: no such folder"),
-        ({"cagi5": "."}, "holds no element of simulated"),
+        ({"cagi5": "."}, "holds no challenge_ELEMENT.tsv"),
         ({"families": "rank_stabilty"}, "unknown family 'rank_stabilty'; did you mean 'rank_stability'?"),
         ({"families": "baseline,baseline"}, "names one family twice"),
         ({"families": ","}, "--families is empty"),
@@ -88,7 +88,7 @@ def flags(options: dict[str, object]) -> list[object]:
         ({"objective": "cagi5/release/n/all/SIM1:max"}, "no trial on these data has this metric"),
         ({"objective": "val/noise/corr_constant:max"}, "no trial on these data has this metric"),
         ({"select-on": "test"}, "--select-on: input should be 'release', 'val' or 'challenge'"),
-        ({"cell-line": "HeLa"}, "unknown cell line 'HeLa'"),
+        ({"cell-line": "HeLa"}, "holds no element of HeLa; it has SIM1 (simulated)"),
         ({"noise": "orientation"}, "options of tables"),
         ({"tracking-uri": "http://127.0.0.1:9"}, "--tracking-uri http://127.0.0.1:9: no MLflow server answers"),
         ({"tracking-uri": "./mlruns"}, "--tracking-uri ./mlruns: cannot be opened"),
@@ -705,7 +705,7 @@ def test_paths_are_kept_whole_whether_one_or_three(tmp_path, monkeypatch):
 def test_real_data_are_checked(real_data, monkeypatch, capsys):
     code, out, _ = run(monkeypatch, capsys, "data", "check", real_data / "cagi5")
     assert code == 0
-    assert "3 of 633 variants' Ref differ from the reference; kept, counted as ref_mismatch" in " ".join(out.split())
+    assert "Ref is not the reference's base; the variants are kept (3 of 633)" in " ".join(out.split())
     assert "GP1BB challenge 869 143" in " ".join(out.split())
 
 

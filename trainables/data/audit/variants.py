@@ -180,7 +180,7 @@ def _values(variants: VariantSet) -> list[Finding]:
 
 
 def _small_strata(variants: VariantSet) -> list[Finding]:
-    """Strata of elements that means are over, of too few variants to be scored, or selected on."""
+    """Strata of elements that means are over, of too few variants to be scored, or selected on; a warning where it is all."""
     found = []
     for stratum, members in variants.in_strata().items():
         for part, element, rows in variants.groups():
@@ -193,7 +193,7 @@ def _small_strata(variants: VariantSet) -> list[Finding]:
             found.append(
                 Finding(
                     id="small-stratum",
-                    severity="warning",
+                    severity="warning" if stratum == "all" else "note",
                     what=f"too few {of} to be {then}: it takes {MIN_STRATUM} or more",
                     where=f"{variants.name}, {element}",
                     count=n,
