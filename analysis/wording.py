@@ -24,6 +24,12 @@ def short_names(names: Sequence[str]) -> list[str]:
     return [s if short.count(s) == 1 else name for s, name in zip(short, names, strict=True)]
 
 
+def shell_path(path: object) -> str:
+    """A path as a command line takes it, whatever its name: quoted, and no option where it begins with a dash."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
+
+
 _WORDS = {
     "noise/corr": "Noise correlation",
     "noise/corr_calibrated": "Noise correlation, calibrated",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import shutil
 import tempfile
 import warnings
@@ -13,13 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from nrtune.analysis.sources.mlflow_client import open_client
 from nrtune.analysis.sources.trials import RecordedTrials
 from nrtune.analysis.store.records import STATUSES, TrialRecord
 from nrtune.trainables.core.errors import UserError, one_line, suggest
-
-# A server that is away must not hold anybody up: MLflow's own seven tries last minutes.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nothing of a campaign goes elsewhere unasked
 
 with warnings.catch_warnings():
     # MLflow's own use of SQLAlchemy and pydantic warns at import; nothing here can mend it.
@@ -110,7 +106,7 @@ def _read(uri: str, campaign: str, use: Callable[[MlflowClient, Run, Iterator[Ru
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            client = MlflowClient(tracking_uri=uri)
+            client = open_client(uri)
             experiment = client.get_experiment_by_name(EXPERIMENT)
             if experiment is None:
                 raise UserError(f"{uri}: MLflow has no nrtune campaign there")

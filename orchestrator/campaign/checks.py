@@ -35,7 +35,7 @@ def check_places(settings: RunSettings) -> None:
 
 
 def check_tracking_uri(settings: RunSettings, uri: str | None) -> None:
-    """See whether a tracker's store answers. Raises UserError; takes seconds, as MLflow is imported."""
+    """See whether a tracker can have a store there, which may be away. Raises UserError; takes seconds, as MLflow is imported."""
     if uri is not None:
         TRACKERS.get(settings.tracker).check(uri)
 

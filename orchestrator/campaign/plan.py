@@ -10,7 +10,7 @@ from typing import Any
 from nrtune.analysis.selection.pareto import Objective
 from nrtune.analysis.selection.use_cases import USE_CASES, UseCase
 from nrtune.analysis.store.audit import audit_record
-from nrtune.analysis.store.records import Proposal, TrialRecord
+from nrtune.analysis.store.records import TrialRecord
 from nrtune.orchestrator.campaign.checks import absolute_paths
 from nrtune.orchestrator.campaign.confirmation import Confirmation
 from nrtune.orchestrator.campaign.recipe import Recipe
@@ -128,21 +128,6 @@ class Plan(Job, ABC):
 
     def stored_settings(self) -> dict[str, Any]:
         """What --resume goes on with, from whatever folder it is called."""
-        return absolute_paths(self.settings.model_dump(mode="json", exclude={"resume"}, exclude_none=True))
-
-    def parameters(self) -> dict[str, Any]:
-        """What a tracker shows of the campaign itself."""
-        dataset, benchmarks = self.data
-        chosen = {"families": ",".join(self.families), "preset": self.recipe.preset, "epochs": self.epochs,
-                  "select_on": self.select_on, "data": dataset.name, "data_digest": dataset.digest}  # fmt: skip
-        for variants in benchmarks:
-            # CAGI5's have no prefix: its elements are read back by that name, also from campaigns of before.
-            of = "" if variants.benchmark == "cagi5" else f"{variants.benchmark}_"
-            chosen |= {f"{variants.benchmark}_digest": variants.digest, f"{of}matched": ",".join(variants.matched)}
-            chosen |= {f"{of}cell_line": variants.cell_line} if variants.cell_line else {}
-        return chosen
-
-    def tags_of(self, proposal: Proposal) -> dict[str, str]:
-        """What a tracker tags a trial's run with."""
-        tags = {key: str(proposal.config[key]) for key in ("encoder", "head", "loss", "sampler", "seed")}
-        return {**tags, "preset": self.recipe.preset, "select_on": self.select_on}
+        said = self.settings.model_dump(mode="json", exclude={"resume", "tracking_uri"}, exclude_none=True)
+        # Not as it was said: in a copy of the folder, the path of its own database is that of the copy.
+        return absolute_paths(said) | ({} if self.tracking_uri is None else {"tracking_uri": self.tracking_uri})

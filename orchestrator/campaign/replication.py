@@ -31,7 +31,7 @@ from nrtune.orchestrator.campaign.recipe import recipe_of
 from nrtune.orchestrator.campaign.replicates import check_code, fresh_seeds, with_seed
 from nrtune.orchestrator.search.proposals import FixedProposals, Proposer
 from nrtune.orchestrator.state.ledger import Ledger, is_running
-from nrtune.orchestrator.state.locations import absolute
+from nrtune.orchestrator.state.locations import chosen_tracking_uri
 from nrtune.orchestrator.state.settings import ReplicateSettings, StudySettings
 from nrtune.search_spaces import published_by_name
 from nrtune.trainables.core.errors import UserError
@@ -100,11 +100,6 @@ class Replication(Plan):
             f" {count(len(self.replicates), 'training')}, {to_do}"
         )
 
-    def parameters(self) -> dict[str, Any]:
-        """What a tracker shows of the campaign itself."""
-        families = dict.fromkeys(record.family for record in self.trials)
-        return super().parameters() | {"families": ",".join(families)}
-
 
 def prepare_replication(settings: ReplicateSettings) -> Replication:
     """Choose what is replicated, and read the campaign's data again.
@@ -126,7 +121,7 @@ def prepare_replication(settings: ReplicateSettings) -> Replication:
     trials = [record for record in records if record.replicate_of is None]
     baselines, finalists, remarks = choose(records, settings, settings.select_on or campaign.select_on)
     check_places(settings)
-    uri = absolute(settings.tracking_uri)
+    uri = chosen_tracking_uri(settings.tracking_uri, settings.out)
     data = _same_data(settings, manifest)
     select_on = choose_selection(settings, data)
     check_tracking_uri(settings, uri)

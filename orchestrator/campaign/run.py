@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from nrtune.analysis.store.records import FAILED, MANIFEST
+from nrtune.analysis.store.records import FAILED
+from nrtune.analysis.wording import shell_path
 from nrtune.orchestrator.campaign.confirmation import Confirmation
 from nrtune.orchestrator.campaign.plan import Plan
 from nrtune.orchestrator.campaign.reference_lines import add_references
+from nrtune.orchestrator.campaign.shown import families_of, parameters_of, tags_of
 from nrtune.orchestrator.lifecycle.circuit_breaker import CircuitBreaker
 from nrtune.orchestrator.lifecycle.faults import storage_fault
 from nrtune.orchestrator.lifecycle.interrupts import SignalGuard
@@ -54,11 +55,10 @@ def run_campaign(plan: Plan) -> Outcome:
 
     Raises UserError, also where the folder can't be written.
     """
-    fresh = not (plan.folder / MANIFEST).exists()
     name = plan.settings.name or plan.folder.name
     ledger = open_ledger(plan.folder, name, plan.identity(), plan.about(), must_exist=plan.settings.resume)
     try:
-        return _Run(plan, ledger, plan.proposers(ledger)).run(fresh=fresh)
+        return _Run(plan, ledger, plan.proposers(ledger)).run()
     except Exception as error:
         if isinstance(error, UserError) or (fault := storage_fault(error)) is None:
             raise
@@ -92,14 +92,21 @@ class _Run:
         self.studies = StudyKeeper(self.proposers, plan.evaluate)
         self.status = StatusFile(ledger, plan.settings.command)
 
-    def run(self, *, fresh: bool) -> Outcome:
-        """See that all is in order, run what is left, and close everything; fresh: the campaign has just been made."""
+    def run(self) -> Outcome:
+        """See that all is in order, run what is left, and close everything."""
         plan, ledger = self.plan, self.ledger
         open_tracker = self._tracker_opener()
         name = "MLflow" if plan.settings.tracker == MLFLOW else plan.settings.tracker
-        if plan.tracking_uri is not None or not fresh:
-            open_tracker()  # what can't be opened is said before anything is trained
-        tracker = TrackerSink(ledger, open_tracker, plan.tags_of, plan.evaluate, self.progress.say, name)
+        tracker = TrackerSink(
+            ledger,
+            open_tracker,
+            lambda proposal: tags_of(ledger.manifest, proposal),
+            plan.evaluate,
+            say=self.progress.say,
+            show=self.progress.show,
+            name=name,
+            again=f"nrtune track {shell_path(plan.settings.out)}",
+        )
         tracker.open()
         state = "interrupted"  # unless it ends otherwise: an error must leave no run that looks alive
         try:
@@ -108,7 +115,6 @@ class _Run:
             self.studies.reconcile(ledger.records)
             for fingerprint in ledger.everything():
                 keeper.forget_checkpoint(fingerprint)
-            tracker.reconcile()
             if self._is_anything_left():
                 arrivals = _arrivals(plan, ledger)
                 sinks = (keeper, self.breaker, self.studies, tracker, self.progress, self.status)
@@ -216,11 +222,10 @@ class _Run:
 
     def _tracker_opener(self) -> Callable[[], Tracker]:
         plan, manifest = self.plan, self.ledger.manifest
-        # With MLflow, which takes seconds, as do the tables of a new database.
-        return functools.cache(
-            lambda: TRACKERS.get(plan.settings.tracker).open(
-                plan.tracking_uri, plan.folder, manifest, plan.parameters()
-            )
+        families = families_of(manifest, self.ledger.records.values()) or plan.families
+        # Imports MLflow, which takes seconds, as do the tables of a new database.
+        return lambda: TRACKERS.get(plan.settings.tracker).open(
+            plan.tracking_uri, plan.folder, manifest, parameters_of(manifest, families)
         )
 
     def _outcome(self, state: str, why: str = "") -> Outcome:

@@ -32,7 +32,7 @@ from nrtune.orchestrator.search.objectives import checked_objectives
 from nrtune.orchestrator.search.optuna_storage import Direction, open_storage, open_study
 from nrtune.orchestrator.search.proposals import Proposer
 from nrtune.orchestrator.state.ledger import Ledger
-from nrtune.orchestrator.state.locations import absolute
+from nrtune.orchestrator.state.locations import absolute, chosen_tracking_uri
 from nrtune.orchestrator.state.settings import Settings
 from nrtune.search_spaces import FAMILIES, Family, check_codes, keeps_encoder
 from nrtune.trainables.core.errors import UserError
@@ -134,16 +134,6 @@ class Search(Plan):
         notes += [plan_of(self.settings, self.select_on)] if share_of(self.settings) else []
         return [note for note in notes if note]
 
-    def parameters(self) -> dict[str, Any]:
-        """What a tracker shows of the campaign itself."""
-        how = {"scheduler": self.settings.scheduler, "sampler": self.settings.sampler}
-        return super().parameters() | {
-            "seed": self.settings.seed,
-            **({"encoders": ",".join(asked)} if (asked := self.settings.encoders_asked) else {}),
-            **how,
-            "objective": ",".join(map(str, self.objectives)),
-        }
-
     def _first_objective(self, record: TrialRecord) -> float | None:
         """The first objective, larger is better; None where the trial does not have all of them."""
         found = self.evaluate(record)
@@ -173,7 +163,8 @@ def prepare_search(settings: Settings) -> Search:
         for values in family.representatives()
     ]
     assert settings.out is not None
-    folder, storage, uri = settings.out.resolve(), absolute(settings.optuna_storage), absolute(settings.tracking_uri)
+    folder, storage = settings.out.resolve(), absolute(settings.optuna_storage)
+    uri = chosen_tracking_uri(settings.tracking_uri, folder)
     data = read_data(settings)
     findings = audited(settings, data)
     select_on = choose_selection(settings, data)

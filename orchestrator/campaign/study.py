@@ -13,7 +13,7 @@ from nrtune.orchestrator.campaign.plan import Plan
 from nrtune.orchestrator.campaign.recipe import Recipe, check_data, recipe_of
 from nrtune.orchestrator.search.proposals import FixedProposals, Proposer
 from nrtune.orchestrator.state.ledger import Ledger
-from nrtune.orchestrator.state.locations import absolute
+from nrtune.orchestrator.state.locations import chosen_tracking_uri
 from nrtune.orchestrator.state.settings import StudySettings
 from nrtune.search_spaces import FAMILIES, names_by_word, published_by_name
 from nrtune.trainables.core.errors import UserError, suggest
@@ -54,7 +54,7 @@ def prepare_study(settings: StudySettings) -> Study:
     names, recipe = chosen_names(settings.only), recipe_of(settings)
     configs = _configs(recipe)
     assert settings.out is not None
-    folder, uri = settings.out.resolve(), absolute(settings.tracking_uri)
+    folder, uri = settings.out.resolve(), chosen_tracking_uri(settings.tracking_uri, settings.out)
     data = read_data(settings)
     findings = audited(settings, data)
     select_on = choose_selection(settings, data)

@@ -216,6 +216,17 @@ def replicate(
     _run(load_replication(folder, flags))
 
 
+@app.command()
+def track(folder: options.Folder, tracking_uri: options.TrackedUri = None) -> None:
+    """Write into MLflow what it lacks of a campaign: all of it into an empty server, nothing twice.
+
+    The campaign's records hold all that MLflow shows, replicates and kept models included.
+    """
+    from nrtune.orchestrator.campaign.track import track as write
+
+    typer.echo(write(folder, tracking_uri, lambda sentence: typer.echo(sentence, err=True)), err=True)
+
+
 def _run(settings: RunSettings, *, answer: bool = True) -> None:
     """Run a campaign and say how it ended, with its answer; leaves the program where it was interrupted."""
     from nrtune.orchestrator.campaign.prepare import prepare
@@ -232,6 +243,7 @@ def _run(settings: RunSettings, *, answer: bool = True) -> None:
     confirming = ", ".join(f"{count} {status}" for status, count in sorted(outcome.confirming.items()))
     fresh = f"; with fresh seeds: {confirming}" if confirming else ""
     typer.echo(f"{outcome.state}{why}: {counts}{fresh}", err=True)
+    from nrtune.analysis.wording import shell_path
     from nrtune.orchestrator.state.locations import MLFLOW
     from nrtune.orchestrator.views.status import remarks, tracker_line
 
@@ -244,8 +256,8 @@ def _run(settings: RunSettings, *, answer: bool = True) -> None:
         raise typer.Exit(INTERRUPTED if outcome.why == "interrupted" else 0)
     typer.echo(tracker_line(plan.folder), err=True)
     if settings.tracker == MLFLOW:
-        typer.echo(f"  open it with: nrtune ui {settings.out}", err=True)
-    typer.echo(f"winners: nrtune best {settings.out}", err=True)
+        typer.echo(f"  open it with: nrtune ui {shell_path(settings.out)}", err=True)
+    typer.echo(f"winners: nrtune best {shell_path(settings.out)}", err=True)
 
 
 def _answer(settings: RunSettings, use_cases: Sequence[str]) -> None:

@@ -132,10 +132,11 @@ def import_published(
     out: Annotated[Path, typer.Option(help="The campaign's folder, to be made.")],
 ) -> None:
     """Make a campaign folder of the study's own table, so that every command and the MLflow UI work on it."""
+    from nrtune.analysis.wording import shell_path
     from nrtune.orchestrator.campaign.import_published import import_published as import_table
 
-    count = import_table(table, out)
-    typer.echo(f"{count} trials\n  winners: nrtune best {out}\n  MLflow: nrtune ui {out}", err=True)
+    count, folder = import_table(table, out, lambda sentence: typer.echo(sentence, err=True)), shell_path(out)
+    typer.echo(f"{count} trials\n  winners: nrtune best {folder}\n  MLflow: nrtune ui {folder}", err=True)
 
 
 @app.command()

@@ -201,6 +201,10 @@ Tracker = Annotated[
 TrackingUri = Annotated[
     str | None, typer.Option(help="MLflow tracking URI. [default: a SQLite file in the campaign's folder]")
 ]
+TrackedUri = Annotated[
+    str | None,
+    typer.Option("--tracking-uri", help="MLflow tracking URI, this once. [default: where the campaign is tracked]"),
+]
 Address = Annotated[str | None, typer.Option(help="Ray cluster, such as auto. [default: this machine]")]
 Scheduler = Annotated[
     str | None,

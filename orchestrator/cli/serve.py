@@ -22,9 +22,11 @@ def serve_mlflow(folder: Path, port: int) -> int:
     uri = tracking_uri(folder)
     if uri.startswith(("http://", "https://", "databricks")):
         raise UserError(f"the campaign is tracked by a server: open {uri} in a browser")
-    from nrtune.orchestrator.tracking.trackers._mlflow_store import page_of  # MLflow takes seconds to import
+    from nrtune.orchestrator.tracking.anchor import anchored  # MLflow takes seconds to import
+    from nrtune.orchestrator.tracking.trackers._mlflow_store import page_of
 
     _check_free(port)
+    anchored(folder)
     command = [
         sys.executable,
         "-m",

@@ -37,6 +37,7 @@ class Progress(Sink):
         self.ended_count: dict[str, Counter[str]] = {family: Counter() for family in wanted}
         self.best: dict[str, float] = {}
         self.lines: list[Text] = []
+        self.standing = ""
         self._started = time.monotonic()
         self._live: Live | None = None
         for record in records:
@@ -57,6 +58,11 @@ class Progress(Sink):
     def say(self, text: str) -> None:
         """Print a line above the table."""
         self.console.print(text, soft_wrap=True, markup=False)
+
+    def show(self, text: str) -> None:
+        """Have a line below the table say what is so, until it is told otherwise; "": nothing."""
+        self.standing = text
+        self._show()
 
     def started(self, trial: LiveTrial) -> None:
         """Show that it runs."""
@@ -122,7 +128,8 @@ class Progress(Sink):
                 best,
                 "\n".join(running) or "–",
             )
-        return Group(table, *self.lines)
+        standing = [Text(self.standing, overflow="ellipsis", no_wrap=True)] if self.standing else []
+        return Group(table, *standing, *self.lines)
 
 
 def _running_text(trial: LiveTrial) -> str:

@@ -28,6 +28,8 @@ def check_identity(folder: Path, manifest: Mapping[str, Any], identity: Mapping[
     stored = _assumed(manifest) | manifest["identity"]
     # A benchmark that it was made with and that is not given any more would be noticed nowhere else.
     for key in dict.fromkeys([*identity, *manifest.get("benchmarks", ())]):
+        if key == "tracking_uri":  # where trials are shown decides nothing, and may move
+            continue
         value, there = identity.get(key), stored.get(key)
         if there != value:
             raise UserError(

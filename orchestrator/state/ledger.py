@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import fcntl
 import json
 import os
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,11 @@ def _manifest(folder: Path, name: str, identity: Mapping[str, Any], about: Mappi
         _write_text(folder / MANIFEST, json.dumps(manifest, indent=1))
     manifest = read_manifest(folder)
     check_identity(folder, manifest, identity)
+    if (uri := identity.get("tracking_uri")) != manifest["identity"].get("tracking_uri"):  # it is tracked elsewhere now
+        manifest["identity"]["tracking_uri"] = uri
+        manifest["settings"] = {k: v for k, v in manifest["settings"].items() if k != "tracking_uri"}
+        manifest["settings"] |= {} if uri is None else {"tracking_uri": uri}
+        _write_text(folder / MANIFEST, json.dumps(manifest, indent=1))
     return manifest
 
 
@@ -156,8 +162,21 @@ def is_running(folder: Path) -> bool:
     return False
 
 
-def _lock(folder: Path) -> int:
-    handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+@contextlib.contextmanager
+def hold(folder: Path) -> Iterator[int]:
+    """A campaign that nothing else writes to meanwhile; also of a folder that one may only read. Raises UserError."""
+    try:
+        handle = _lock(folder)
+    except PermissionError:
+        handle = _lock(folder, os.O_RDONLY)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _lock(folder: Path, mode: int = os.O_RDWR | os.O_CREAT) -> int:
+    handle = os.open(folder / LOCK, mode, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nrtune.analysis.store.records import read_manifest
+from nrtune.analysis.store.records import MANIFEST, read_manifest
 from nrtune.trainables.core.errors import UserError
 
-MLFLOW, DATABASE = "mlflow", "mlflow.db"
+MLFLOW, DATABASE, ARTIFACTS = "mlflow", "mlflow.db", "artifacts"
 RAY_FOLDER = "ray"
 
 
-def default_uri(folder: Path) -> str:
-    """The MLflow tracking URI of a campaign folder's own SQLite database."""
-    return f"sqlite:///{(folder / DATABASE).resolve()}"
+def default_uri(folder: Path, name: str = DATABASE) -> str:
+    """The MLflow tracking URI of a campaign folder's own SQLite database, or of another one there."""
+    path = str((folder / name).resolve())
+    if quoted := any(sign in path for sign in "?#%"):
+        path = "".join(f"%{ord(sign):02X}" if sign in "?#%" else sign for sign in path)
+    # For a URL that says its driver MLflow makes no folder of the quoted name.
+    return f"sqlite{'+pysqlite' if quoted else ''}:///{path}"
 
 
 def tracking_uri(folder: Path) -> str:
@@ -26,6 +30,15 @@ def tracking_uri(folder: Path) -> str:
 def tracker_of(folder: Path) -> str:
     """What shows a campaign's trials. Raises UserError for a folder that holds no campaign."""
     return str(read_manifest(folder)["identity"].get("tracker", MLFLOW))
+
+
+def chosen_tracking_uri(given: str | None, folder: Path) -> str | None:
+    """Where a campaign is to be tracked: as is said now, else as it was; None: in the folder's own database."""
+    if given is None:
+        stored = read_manifest(folder)["identity"].get("tracking_uri") if (folder / MANIFEST).exists() else None
+        return None if stored is None else str(stored)
+    uri = absolute(given)
+    return None if uri in (default_uri(folder), f"sqlite:///{(folder / DATABASE).resolve()}") else uri
 
 
 def absolute(url: str | None) -> str | None:

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import importlib.metadata
 import importlib.util
-import logging
 import os
 import re
 import shutil
@@ -15,11 +14,11 @@ import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import pandas as pd
 
 from nrtune.analysis.sources.mlflow import FINGERPRINT_TAG
+from nrtune.analysis.sources.mlflow_client import calling
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # as in tracking.py
@@ -27,13 +26,14 @@ with warnings.catch_warnings():
     from mlflow.entities import LoggedModelStatus, Run
     from mlflow.models import Model, ModelSignature
     from mlflow.tracking import MlflowClient
+    from mlflow.tracking._tracking_service import utils as tracking_service
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
 MODEL_TYPE = "nrtune"
 NEEDED = ("torch", "numpy", "pandas", "pyarrow", "jaxtyping", "mlflow")
 """What a logged model needs where it is loaded, in the versions that are installed here."""
 
-BARS = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
+VARIABLE = "MLFLOW_TRACKING_URI"
 
 SIGNATURE = ModelSignature(
     Schema([ColSpec("string", "sequence")]),
@@ -87,7 +87,7 @@ def _log(
         params=dict(run.data.params),
         tags={**tags, OUTPUT_TAG: CALIBRATED},
     )
-    with writing_to(uri), _code() as code:
+    with _whole_or_not_at_all(client, made.model_id), writing_to(uri), _code() as code:
         logged = Model.log(
             artifact_path=None,
             flavor=mlflow.pyfunc,
@@ -119,6 +119,16 @@ def output_of(client: MlflowClient, model_uri: str) -> str:
 
 
 @contextlib.contextmanager
+def _whole_or_not_at_all(client: MlflowClient, model_id: str) -> Iterator[None]:
+    """A model whose files can't be stored leaves no empty one behind."""
+    try:
+        yield
+    except Exception:
+        client.delete_logged_model(model_id)
+        raise
+
+
+@contextlib.contextmanager
 def _code() -> Iterator[str]:
     """A folder `nrtune` with what a model's code imports, for as long as it takes to copy it."""
     with tempfile.TemporaryDirectory(prefix="nrtune-model-") as folder:
@@ -143,20 +153,16 @@ def _version(package: str) -> str:
 
 @contextlib.contextmanager
 def writing_to(uri: str) -> Iterator[None]:
-    """MLflow's own functions read and write where a global says; no bars for copies of a small file, and no remarks."""
-    before: Any = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
-    bars = os.environ.get(BARS)
-    os.environ.setdefault(BARS, "false")
-    logger = logging.getLogger("mlflow")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    mlflow.set_tracking_uri(uri)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+    """MLflow's own functions read and write where a global says, which is put back with the variable that it sets as well."""
+    before, variable = tracking_service._tracking_uri, os.environ.get(VARIABLE)
+    with calling(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mlflow.set_tracking_uri(uri)
+        try:
             yield
-    finally:
-        logger.setLevel(level)
-        mlflow.set_tracking_uri(before)  # with None, the variable that MLflow sets as well is taken back
-        if bars is None:
-            os.environ.pop(BARS, None)
+        finally:
+            mlflow.set_tracking_uri(before)
+            if variable is None:
+                os.environ.pop(VARIABLE, None)
+            else:
+                os.environ[VARIABLE] = variable

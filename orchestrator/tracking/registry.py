@@ -12,12 +12,13 @@ from mlflow.tracking import MlflowClient
 
 from nrtune.analysis.report.summaries import winner_record
 from nrtune.analysis.sources.mlflow import CAMPAIGN_TAG, FINGERPRINT_TAG, KIND_TAG
+from nrtune.analysis.sources.mlflow_client import FAULTS, open_client
 from nrtune.analysis.sources.trials import CampaignFolder, Trials
 from nrtune.analysis.uncertainty.compared import Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.verdict import verdict_of
-from nrtune.analysis.wording import not_kept, number
-from nrtune.orchestrator.state.locations import tracking_uri
+from nrtune.analysis.wording import not_kept, number, shell_path
+from nrtune.orchestrator.tracking.anchor import anchored
 from nrtune.orchestrator.tracking.models import (
     CALIBRATED,
     log_ensemble,
@@ -41,10 +42,10 @@ def register(comparisons: Comparisons, use_case: str, name: str) -> str:
         raise UserError(f"{campaign.name}: give the campaign's folder, which has its checkpoints")
     comparison = comparisons.compare(use_case)
     best = comparisons.best(comparison.winner)
-    uri = tracking_uri(campaign.folder)
+    uri = anchored(campaign.folder)
     try:
-        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        run = _run_with(client, {FINGERPRINT_TAG: best.fingerprint})
+        client = open_client(uri)
+        run = _run_with(client, campaign, {FINGERPRINT_TAG: best.fingerprint})
         model_uri = logged_model(client, run.info.experiment_id, run.info.run_id)
         if model_uri is None:
             if best.checkpoint is None:
@@ -65,7 +66,7 @@ def register(comparisons: Comparisons, use_case: str, name: str) -> str:
                 },
                 description=_description(comparisons, comparison, best.name, campaign.manifest["name"]) + warning,
             )
-    except MlflowException as error:
+    except FAULTS as error:
         raise UserError(f"{uri}: {one_line(error, 300)}") from error
     where = f"models:/{name}/{version.version}"
     return f"{name} version {version.version}: {best.name} of {campaign.manifest['name']} ({where}){warning and f'.{warning}'}"
@@ -86,9 +87,9 @@ def register_ensemble(campaign: Trials, file: Path, name: str) -> str:
         raise UserError(
             f"--ensemble {file}: is of campaign {about['campaign']} ({about['campaign_id']}), not of {campaign.folder}"
         )
-    uri = tracking_uri(campaign.folder)
+    uri = anchored(campaign.folder)
     try:
-        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        client = open_client(uri)
         run_id = _run_of(client, campaign).info.run_id
         model_uri = log_ensemble(client, uri, run_id, file, model.length, f"ensemble_{about['use_case']}")
         _make_registered(client, name)
@@ -100,7 +101,7 @@ def register_ensemble(campaign: Trials, file: Path, name: str) -> str:
                 tags=_ensemble_tags(about, campaign.manifest["identity"]),
                 description=f"{about['campaign']}: {about['what']}. {about['intervals']}",
             )
-    except MlflowException as error:
+    except FAULTS as error:
         raise UserError(f"{uri}: {one_line(error, 300)}") from error
     return (
         f"{name} version {version.version}: {about['what']}, of {about['campaign']} (models:/{name}/{version.version})"
@@ -136,18 +137,18 @@ def _make_registered(client: MlflowClient, name: str) -> None:
             raise
 
 
-def _run_with(client: MlflowClient, tags: Mapping[str, str]) -> Any:
+def _run_with(client: MlflowClient, campaign: CampaignFolder, tags: Mapping[str, str]) -> Any:
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     query = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in tags.items())
     found = client.search_runs(experiments, query, max_results=1)
     if not found:
-        raise UserError(f"MLflow has no run with {query}; go on with the campaign (--resume), which mends that")
+        raise UserError(f"MLflow has no run with {query}; nrtune track {shell_path(campaign.folder)} writes it")
     return found[0]
 
 
 def _run_of(client: MlflowClient, campaign: CampaignFolder) -> Any:
     """The campaign's own run."""
-    return _run_with(client, {CAMPAIGN_TAG: campaign.manifest["id"], KIND_TAG: "campaign"})
+    return _run_with(client, campaign, {CAMPAIGN_TAG: campaign.manifest["id"], KIND_TAG: "campaign"})
 
 
 def _version_tags(record: Mapping[str, Any], use_case: str, identity: Mapping[str, Any]) -> dict[str, str]:
@@ -177,9 +178,9 @@ def _description(comparisons: Comparisons, comparison: Comparison, trial: str, c
 
 def log_report(campaign: CampaignFolder, folder: Path) -> None:
     """Put a report's folder onto the campaign's run. Raises UserError where MLflow does not answer."""
-    uri = tracking_uri(campaign.folder)
+    uri = anchored(campaign.folder)
     try:
-        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        client = open_client(uri)
         client.log_artifacts(_run_of(client, campaign).info.run_id, str(folder), "report")
-    except MlflowException as error:
+    except FAULTS as error:
         raise UserError(f"{uri}: {one_line(error, 300)}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 from nrtune.analysis.store.records import Proposal, TrialRecord
@@ -14,14 +15,19 @@ from nrtune.trainables.core.registry import ClassRegistry
 class Tracker:
     """The runs of one campaign, written by the driver alone.
 
-    Every method may be repeated after a crash without doubling anything; a run that was closed stays closed. Whatever is
-    raised means that the tracker can't be reached now: it is tried again later, from the records. What a tracker has no use
-    for, it leaves as it is here.
+    Every method may be repeated after a crash without doubling anything; a run that was closed stays closed. Where one raises,
+    whatever it is, the tracker is opened again and the method called once more; where that raises, too, the run is left alone,
+    or the whole tracker if it can't be opened, and tried again later, from the records. What a tracker has no use for, it
+    leaves as it is here.
+
+    without_files: by fingerprint, why the files of a run could not be stored that is otherwise as it should be.
     """
+
+    without_files: Mapping[str, str] = MappingProxyType({})
 
     @classmethod
     def check(cls, uri: str) -> None:
-        """See whether there is a store at a URI. Raises UserError where there is none."""
+        """See whether a URI can name a store; nothing is asked of it, as it may be away. Raises UserError where it can't."""
 
     @classmethod
     def open(cls, uri: str | None, folder: Path, manifest: Mapping[str, Any], parameters: Mapping[str, Any]) -> Self:
@@ -47,6 +53,9 @@ class Tracker:
     ) -> None:
         """Write what is missing of a trial's epochs, its final metrics, tags and artifacts, and close its run."""
         raise NotImplementedError
+
+    def store_files(self, fingerprint: str, artifacts: Sequence[Path]) -> None:
+        """Store the files of a run that is among those without; one that can't be stored now stays there."""
 
     def log_model(self, fingerprint: str, path: Path) -> None:
         """Log the checkpoint of a trial that is kept, once."""

@@ -107,7 +107,8 @@ def test_a_server_that_never_answers_does_not_keep_a_search_from_ending(settings
             os.killpg(process.pid, signal.SIGCONT)
         assert code == 130
         assert "waiting for MLflow" in err
-        assert "MLflow takes too long; the same command writes what it misses" in err
+        assert "MLflow takes too long" in err
+        assert f"write what is missing with: nrtune track {out}" in err
         assert "Traceback" not in err
         command.finish()
         _, children = mlflow_runs(out, uri)

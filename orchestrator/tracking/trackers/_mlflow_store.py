@@ -1,17 +1,20 @@
-"""An MLflow store: whether it answers, its database, and a campaign's own run with those of its trials."""
+"""An MLflow store: its database, a campaign's own run with those of its trials, and why it can't be opened."""
 
 from __future__ import annotations
 
-import logging
-import urllib.error
-import urllib.request
+import re
+import shlex
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from nrtune.analysis.sources.mlflow import CAMPAIGN_TAG, EXPERIMENT, FINGERPRINT_TAG, KIND_TAG, STATUS_TAG, search_runs
-from nrtune.orchestrator.state.locations import DATABASE, default_uri
+from nrtune.analysis.sources.mlflow_client import open_client
+from nrtune.analysis.wording import shell_path
+from nrtune.orchestrator.state.locations import ARTIFACTS, DATABASE, default_uri
+from nrtune.orchestrator.tracking.anchor import anchor
 from nrtune.orchestrator.tracking.pages import NOTE_TAG, campaign_note, trials_page, trials_view
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.core.files import write_atomically
@@ -19,11 +22,12 @@ from nrtune.trainables.core.files import write_atomically
 with warnings.catch_warnings():
     # MLflow's own use of SQLAlchemy and pydantic warns at import; nothing here can mend it.
     warnings.simplefilter("ignore")
-    from mlflow.entities import Param, Run
-    from mlflow.exceptions import MlflowException
+    from mlflow.entities import LifecycleStage, Param, Run
     from mlflow.tracking import MlflowClient
 
-ARTIFACTS = "artifacts"
+PARENT_TAG = "mlflow.parentRunId"
+SERVERS = ("http", "https", "databricks", "postgresql", "mysql", "mssql", "sqlite")
+"""Kinds of tracking URI that may name a store which is away now."""
 
 
 class Store(NamedTuple):
@@ -37,50 +41,48 @@ class Store(NamedTuple):
 
 
 def check_uri(uri: str) -> None:
-    """See whether an MLflow store answers at a tracking URI. Raises UserError where none does."""
-    if uri.startswith(("http://", "https://")):
-        # MLflow itself would try again for minutes.
-        try:
-            with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=10):
-                return
-        except urllib.error.HTTPError:  # something answers, and may want a login that MLflow has
-            return
-        except (OSError, ValueError) as error:
-            raise UserError(f"--tracking-uri {uri}: no MLflow server answers ({error})") from error
+    """See whether MLflow can have a store at a tracking URI; nothing is asked of a server. Raises UserError where not."""
+    if urlsplit(uri).scheme.partition("+")[0] in SERVERS:
+        return
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
-    except Exception as error:  # MLflow, SQLAlchemy and drivers raise many kinds
+        open_client(uri).search_experiments(max_results=1)
+    except Exception as error:  # MLflow and plug-ins of it raise many kinds
         raise UserError(f"--tracking-uri {uri}: cannot be opened ({one_line(error)})") from error
 
 
 def open_store(uri: str | None, folder: Path, manifest: Mapping[str, Any], parameters: Mapping[str, Any]) -> Store:
-    """Open the campaign's run and those of its trials, in the folder's own SQLite database or at a tracking URI."""
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    """Open the campaign's run and those of its trials, in the folder's own SQLite database or at a tracking URI.
+
+    What was deleted there is made anew: runs by who writes them, the campaign's own here; a deleted experiment is restored, as
+    its name stays taken. Raises UserError with what to do where it can't be opened.
+    """
     local = uri in (None, default_uri(folder))
     uri = uri or default_uri(folder)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            if local and not (folder / DATABASE).exists():
-                _make_database(folder / DATABASE)
-            client = MlflowClient(tracking_uri=uri)
+            if local:
+                if not folder.is_dir():
+                    raise FileNotFoundError(f"{folder} is not there any more")
+                if not (folder / DATABASE).exists():
+                    _make_database(folder / DATABASE)
+                anchor(folder)
+            client = open_client(uri, folder / DATABASE if local else None)
             experiment = _experiment(client, (folder / ARTIFACTS).resolve().as_uri() if local else None)
-            parent = _parent(client, experiment, folder, manifest, parameters)
-            children = search_runs(client, experiment, f"tags.`mlflow.parentRunId` = '{parent}'")
-            runs = {run.data.tags[FINGERPRINT_TAG]: run for run in children}
-    except MlflowException as error:
-        raise UserError(f"--tracking-uri {uri}: {one_line(error, 300)}") from error
-    return Store(client, uri, experiment, parent, runs)
+            runs = list(search_runs(client, experiment, f"tags.`{CAMPAIGN_TAG}` = '{manifest['id']}'"))
+            parent = _parent(client, experiment, runs, folder, manifest, parameters)
+            children = {run.data.tags[FINGERPRINT_TAG]: run for run in runs if FINGERPRINT_TAG in run.data.tags}
+            for run in children.values():
+                if run.data.tags.get(PARENT_TAG) != parent:  # that one was deleted
+                    client.set_tag(run.info.run_id, PARENT_TAG, parent)
+    except Exception as error:  # MLflow, SQLAlchemy, HTTP and drivers raise many kinds
+        raise UserError(f"{uri}: {_what_to_do(error, uri, folder if local else None)}") from error
+    return Store(client, uri, experiment, parent, children)
 
 
 def page_of(uri: str, manifest: Mapping[str, Any]) -> str:
     """The path of the page of MLflow that lists the campaign's trials."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        found = MlflowClient(tracking_uri=uri).get_experiment_by_name(EXPERIMENT)
+    found = open_client(uri).get_experiment_by_name(EXPERIMENT)
     return trials_page(found.experiment_id, manifest) if found is not None else "/"
 
 
@@ -92,30 +94,32 @@ def log_parameters(client: MlflowClient, run: Run, parameters: Mapping[str, Any]
 
 def _make_database(path: Path) -> None:
     """Make an empty SQLite database whole or not at all: MLflow can't open one at whose making it was killed."""
-    write_atomically(path, lambda new: MlflowClient(tracking_uri=f"sqlite:///{new}").search_experiments(max_results=1))
+    write_atomically(path, lambda new: open_client(default_uri(new.parent, new.name)).search_experiments(max_results=1))
 
 
 def _experiment(client: MlflowClient, artifact_location: str | None) -> str:
     found = client.get_experiment_by_name(EXPERIMENT)
-    if found is not None:
-        return str(found.experiment_id)
-    return str(client.create_experiment(EXPERIMENT, artifact_location=artifact_location))
+    if found is None:
+        return str(client.create_experiment(EXPERIMENT, artifact_location=artifact_location))
+    if found.lifecycle_stage != LifecycleStage.ACTIVE:
+        client.restore_experiment(found.experiment_id)
+    return str(found.experiment_id)
 
 
 def _parent(
     client: MlflowClient,
     experiment_id: str,
+    runs: list[Run],
     folder: Path,
     manifest: Mapping[str, Any],
     parameters: Mapping[str, Any],
 ) -> str:
     """The campaign's own run, made now if there is none."""
-    query = f"tags.`{CAMPAIGN_TAG}` = '{manifest['id']}' and tags.`{KIND_TAG}` = 'campaign'"
-    found = client.search_runs([experiment_id], filter_string=query, max_results=1)
-    if found:
-        run = found[0]
+    run = next((run for run in runs if run.data.tags.get(KIND_TAG) == "campaign"), None)
+    if run is not None:
         client.update_run(run.info.run_id, status="RUNNING")
         client.set_tag(run.info.run_id, STATUS_TAG, "running")
+        client.set_tag(run.info.run_id, NOTE_TAG, campaign_note(folder))  # the folder may have been moved
     else:
         tags = {CAMPAIGN_TAG: manifest["id"], KIND_TAG: "campaign", STATUS_TAG: "running"}
         tags[NOTE_TAG] = campaign_note(folder)
@@ -123,3 +127,23 @@ def _parent(
         client.set_experiment_tag(experiment_id, *trials_view(manifest))
     log_parameters(client, run, parameters)
     return str(run.info.run_id)
+
+
+def _what_to_do(error: Exception, uri: str, folder: Path | None) -> str:
+    """Why a store can't be opened, with what to do about it; folder: of a campaign whose own database it is."""
+    said = one_line(error, 4000)
+    if "out-of-date database schema" in said:
+        return f"was made by another version of MLflow; back it up, and run: mlflow db upgrade {shlex.quote(uri)}"
+    if folder is not None and ("not a database" in said or "malformed" in said or "is damaged" in said):
+        path = shell_path(folder)
+        return (
+            f"{DATABASE} is damaged; move it away, and nrtune track {path} writes it anew from the campaign's records"
+        )
+    if "database is locked" in said:
+        return "is locked by another program for too long"
+    if re.search(r"error code 40[13]\b", said):
+        login = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN)"
+        return f"the server refuses the login, or wants one: set {login}"
+    if "Max retries exceeded" in said or "Connection refused" in said or "timed out" in said:
+        return f"no MLflow server answers ({said[-120:]})"
+    return f"{type(error).__name__}: {said[:300]}"

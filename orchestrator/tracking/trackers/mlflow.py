@@ -20,10 +20,12 @@ from nrtune.analysis.sources.mlflow import (
     REFERENCE,
     STATUS_TAG,
 )
+from nrtune.analysis.sources.mlflow_client import ReplacedError
 from nrtune.analysis.store.records import FAILED, FINISHED, PRUNED, SCORED, Proposal, TrialRecord
 from nrtune.orchestrator.search.proposals import ObjectiveValues
 from nrtune.orchestrator.tracking.models import log_model
 from nrtune.orchestrator.tracking.pages import NOTE_TAG, trial_note
+from nrtune.orchestrator.tracking.publisher import reason_of
 from nrtune.orchestrator.tracking.tracker import Tracker
 from nrtune.orchestrator.tracking.trackers._mlflow_store import Store, check_uri, log_parameters, open_store
 
@@ -34,6 +36,9 @@ with warnings.catch_warnings():
 
 BATCH = 900
 """Metrics a call: MLflow takes at most 1000."""
+
+FILES_TAG, MISSING = "nrtune.files", "missing"
+"""Tags a run that is otherwise as it should be, but whose files could not be stored."""
 
 _RUN_STATUS = {FINISHED: "FINISHED", SCORED: "FINISHED", PRUNED: "FINISHED"}
 
@@ -47,6 +52,7 @@ class MlflowTracker(Tracker):
         self._uri, self._length = store.uri, int(manifest.get("data", {}).get("length", 0))
         self._runs = dict(store.runs)
         self._logged: dict[str, set[int]] = {}
+        self._no_files = ""  # why files can't be stored: found out once, as each try may take minutes
         # The tag is written first, the end of the run last: a crash between them leaves a run that is still open.
         ended = {FINISHED, SCORED, PRUNED, FAILED}
         self._closed = {
@@ -54,10 +60,15 @@ class MlflowTracker(Tracker):
             for fingerprint, run in self._runs.items()
             if run.data.tags.get(STATUS_TAG) in ended and run.info.status != "RUNNING"
         }
+        self.without_files: dict[str, str] = {
+            fingerprint: "they could not be stored before"
+            for fingerprint, run in self._runs.items()
+            if run.data.tags.get(FILES_TAG) == MISSING
+        }
 
     @classmethod
     def check(cls, uri: str) -> None:
-        """See whether an MLflow store answers at a tracking URI. Raises UserError where none does."""
+        """See whether MLflow can have a store at a tracking URI; nothing is asked of a server. Raises UserError where not."""
         check_uri(uri)
 
     @classmethod
@@ -108,9 +119,10 @@ class MlflowTracker(Tracker):
         artifacts: Sequence[Path],
         objective: ObjectiveValues | None,
     ) -> None:
-        """Write what is missing of a trial's epochs, its final metrics, tags and artifacts, and close its run.
+        """Write what is missing of a trial's epochs, its final metrics, its tags, then its artifacts, and close its run.
 
-        objective: shown under that name; of several each is a metric of its own already.
+        Artifacts may lie elsewhere than all else: where they can't be stored, the run is closed without them. objective: shown
+        under that name; of several each is a metric of its own already.
         """
         run_id = self._runs[record.fingerprint].info.run_id
         missing = self._missing(record.fingerprint, history)
@@ -120,9 +132,6 @@ class MlflowTracker(Tracker):
         final = {f"{FINAL}{key}" if key.startswith("val/") else key: value for key, value in record.metrics.items()}
         if isinstance(objective, float):
             final["objective"] = objective
-        for path in artifacts:
-            if path.exists():
-                self.client.log_artifact(run_id, str(path))
         rest = json.dumps({name: getattr(record, name) for name in IN_RECORD_TAG})
         tags = {STATUS_TAG: record.status, RECORD_TAG: rest}
         if record.failure_class:
@@ -130,12 +139,49 @@ class MlflowTracker(Tracker):
         ends = [Metric(key, value, timestamp, record.epochs_trained) for key, value in final.items()]
         self._log(run_id, [*_curves(missing), *ends], tags)
         self._steps(record.fingerprint).update(missing)
+        self.store_files(record.fingerprint, artifacts)
         self.client.set_terminated(run_id, status=_RUN_STATUS.get(record.status, "FAILED"))
         self._closed.add(record.fingerprint)
 
+    def store_files(self, fingerprint: str, artifacts: Sequence[Path]) -> None:
+        """Store a run's artifacts; once that has failed, the runs that follow are tagged as being without theirs."""
+        run_id = self._runs[fingerprint].info.run_id
+        if not self._no_files:
+            try:
+                there = {file.path for file in self.client.list_artifacts(run_id)} if artifacts else set()
+                for path in artifacts:
+                    if path.exists() and path.name not in there:
+                        self.client.log_artifact(run_id, str(path))
+            except ReplacedError:
+                raise
+            except Exception as error:  # each kind of artifact store has errors of its own
+                self._cannot_store(run_id, error)
+        if self._no_files:
+            self.client.set_tag(run_id, FILES_TAG, MISSING)
+            self.without_files[fingerprint] = self._no_files
+        elif self.without_files.pop(fingerprint, None) is not None:
+            self.client.delete_tag(run_id, FILES_TAG)
+
     def log_model(self, fingerprint: str, path: Path) -> None:
         """Log the checkpoint of a trial that is kept as its run's model, once."""
-        log_model(self.client, self._uri, self._runs[fingerprint].info.run_id, path, self._length)
+        run_id = self._runs[fingerprint].info.run_id
+        if not self._no_files:
+            try:
+                log_model(self.client, self._uri, run_id, path, self._length)
+            except ReplacedError:
+                raise
+            except Exception as error:
+                self._cannot_store(run_id, error)
+        if self._no_files:
+            self.without_files[fingerprint] = self._no_files
+
+    def _cannot_store(self, run_id: str, error: Exception) -> None:
+        """Note why; raises where it is the run that can't be written, and not its artifacts."""
+        run = self.client.get_run(run_id)
+        if run.info.lifecycle_stage != "active":
+            raise error
+        where = run.info.artifact_uri
+        self._no_files = f"{where.rpartition('/' + run_id)[0] or where}: {reason_of(error)}"
 
     def log_references(self, references: Mapping[str, Mapping[str, float]]) -> None:
         """Log the metrics of non-neural baselines, by name, onto the campaign's own run; what it has already is skipped."""

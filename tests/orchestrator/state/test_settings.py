@@ -90,7 +90,6 @@ def flags(options: dict[str, object]) -> list[object]:
         ({"select-on": "test"}, "--select-on: input should be 'release', 'val' or 'challenge'"),
         ({"cell-line": "HeLa"}, "holds no element of HeLa; it has SIM1 (simulated)"),
         ({"noise": "orientation"}, "options of tables"),
-        ({"tracking-uri": "http://127.0.0.1:9"}, "--tracking-uri http://127.0.0.1:9: no MLflow server answers"),
         ({"tracking-uri": "./mlruns"}, "--tracking-uri ./mlruns: cannot be opened"),
         ({"address": "127.0.0.1:9"}, "--address 127.0.0.1:9: no Ray cluster answers"),
         ({"optuna-storage": "nodb://x"}, "--optuna-storage nodb://x: cannot be opened"),

@@ -1,0 +1,52 @@
+"""A campaign folder that was moved or copied: its database, in which MLflow keeps absolute paths, is led to the files here."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from nrtune.analysis.sources.mlflow import EXPERIMENT
+from nrtune.orchestrator.state.locations import ARTIFACTS, DATABASE, default_uri, tracking_uri
+
+LOCATIONS = (("experiments", "artifact_location"), ("runs", "artifact_uri"), ("logged_models", "artifact_location"),
+             ("model_versions", "source"), ("model_versions", "storage_location"))  # fmt: skip
+"""Tables and columns of MLflow's that hold absolute places of artifacts."""
+
+
+def anchored(folder: Path) -> str:
+    """The tracking URI of a campaign, for readers: of a folder's own database that can be led to the files here.
+
+    Raises UserError as `tracking_uri` does.
+    """
+    uri = tracking_uri(folder)
+    if uri == default_uri(folder) and (folder / DATABASE).exists():
+        with suppress(sqlite3.Error):  # MLflow itself says what is wrong with it; one that may only be read is as it is
+            anchor(folder)
+    return uri
+
+
+def anchor(folder: Path) -> None:
+    """Where a folder's own database names another folder's artifacts, have it name those of this one.
+
+    Raises sqlite3.Error where it is no database, locked, or may not be written.
+    """
+    path = (folder / DATABASE).resolve()
+    here = (folder / ARTIFACTS).resolve().as_uri()
+    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True)) as database, database:
+        if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiments'").fetchone():
+            return
+        query = "SELECT artifact_location FROM experiments WHERE name = ?"
+        there = (database.execute(query, (EXPERIMENT,)).fetchone() or (here,))[0]
+        if there == here or not there.startswith("file:"):
+            return
+        for table, column in LOCATIONS:
+            if (column,) not in database.execute(f"SELECT name FROM pragma_table_info('{table}')").fetchall():
+                continue  # a database of an older MLflow
+            # Within a folder alone: /a/campaign is no beginning of /a/campaign-2.
+            database.execute(
+                f"UPDATE {table} SET {column} = ? || substr({column}, ?)"
+                f" WHERE {column} = ? OR substr({column}, 1, ?) = ?",
+                (here, len(there) + 1, there, len(there) + 1, f"{there}/"),
+            )
