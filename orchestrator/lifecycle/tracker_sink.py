@@ -52,7 +52,8 @@ class TrackerSink(Sink):
         self._say, self._name, self._again = say, name, again
         self._logged: dict[str, float] = {}  # of what runs, by fingerprint, when its epochs were written last
         self._files_said = False
-        self._publisher = Publisher(self, say, show, name, meanwhile)
+        self._show, self._standing = show, ""
+        self._publisher = Publisher(self, say, self._stand, name, meanwhile)
 
     _opened: Tracker | None
 
@@ -173,10 +174,16 @@ class TrackerSink(Sink):
     def _files(self, record: TrialRecord) -> list[Path]:
         return sorted(self.ledger.trial_folder(record.fingerprint).glob(predictions_file("*")))
 
+    def _stand(self, text: str) -> None:
+        self._standing = text
+        files = f"{self._name} can't store files" if self._files_said else ""
+        self._show("; ".join(filter(None, (text, files))))
+
     def _say_files(self) -> None:
         without = self._tracker.without_files
         if without and not self._files_said:
             self._files_said = True
+            self._stand(self._standing)
             self._say(
                 f"{self._name} can't store files ({next(iter(without.values()))}); metrics, tags and the ends of runs are"
                 " written all the same, and the files are in the campaign's folder"

@@ -10,6 +10,7 @@ from typing import Any
 from nrtune.analysis.selection.use_cases import USE_CASES, selection_metric
 from nrtune.analysis.sources.mlflow import CAMPAIGN_TAG, FINAL, STATUS_TAG
 from nrtune.analysis.store.records import benchmarks_of
+from nrtune.analysis.wording import shell_path
 from nrtune.trainables.data.benchmarks import reported_prefix
 
 NOTE_TAG = "mlflow.note.content"
@@ -25,7 +26,7 @@ _CAMPAIGN = """A campaign of nrtune in `{folder}`; its trials are the runs below
 - `cagi5/release/…` and `{final}val/…`: what they are selected by. `val/…` and `train/…`: curves, by epoch.
 - `noise/corr`: correlation of a trial's errors with the measured noise.
 
-`nrtune best {folder}` names the winners and what is significant; `nrtune report` writes that into `report/`, here.
+`nrtune best {path}` names the winners and what is significant; `nrtune report` writes that into `report/`, here.
 """
 _TRIAL = """A trial of the family {family} in the campaign {campaign}. Its scores are those of its best epoch (`best_epoch`);
 `val/…` and `train/…` are curves, by epoch."""
@@ -33,7 +34,7 @@ _TRIAL = """A trial of the family {family} in the campaign {campaign}. Its score
 
 def campaign_note(folder: Path) -> str:
     """The description of a campaign's run."""
-    return _CAMPAIGN.format(folder=folder, final=FINAL)
+    return _CAMPAIGN.format(folder=folder, path=shell_path(folder), final=FINAL)
 
 
 def trial_note(family: str, campaign: str) -> str:

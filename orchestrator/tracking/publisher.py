@@ -122,7 +122,7 @@ class Publisher:
         except Exception as error:
             self._leave_alone(error)
             return
-        self._behind = False
+        self._behind = bool(self.away)
 
     def _left_alone(self) -> bool:
         return self._given_up or time.monotonic() < self._away_until

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 
@@ -46,7 +50,47 @@ def served(command: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
             process.wait(30)
 
 
-def mlflow_server(folder: Path, port: int) -> list[str]:
-    """The command of a server that keeps its records and artifacts in a folder."""
-    store = ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", str(folder / "store")]
+@contextmanager
+def login_wanted(behind: str, user: str, password: str) -> Iterator[str]:
+    """The address of a door to a server, which opens to one login only."""
+    wanted = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+    class Door(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            status, kind, found = 401, "text/plain", b"no"
+            if self.headers.get("Authorization") == wanted:
+                headers = {"Content-Type": self.headers.get("Content-Type") or "application/json"}
+                request = urllib.request.Request(behind + self.path, body or None, headers, method=self.command)
+                try:
+                    with urllib.request.urlopen(request, timeout=60) as answer:
+                        status, kind, found = answer.status, answer.headers.get_content_type(), answer.read()
+                except urllib.error.HTTPError as error:
+                    status, kind, found = error.code, error.headers.get_content_type(), error.read()
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(found)))
+            self.end_headers()
+            self.wfile.write(found)
+
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def mlflow_server(folder: Path, port: int, *artifacts: str) -> list[str]:
+    """The command of a server that keeps its records in a folder, and its artifacts as `artifacts` say, else there, too."""
+    store = ["--backend-store-uri", f"sqlite:///{folder}/server.db"]
+    store += artifacts or ("--artifacts-destination", str(folder / "store"))
     return [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), *store]

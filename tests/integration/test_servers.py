@@ -13,11 +13,12 @@ import pytest
 from campaign_records import mlflow_runs
 from command_line import CommandLine
 from mlflow.tracking import MlflowClient
-from servers import answers, free_port, mlflow_server, served
+from servers import answers, free_port, login_wanted, mlflow_server, served
 
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.campaign.run import run_campaign
+from nrtune.orchestrator.campaign.track import track
 from nrtune.orchestrator.cli import serve
 from nrtune.orchestrator.state.locations import tracking_uri
 from nrtune.orchestrator.state.settings import Settings
@@ -86,6 +87,37 @@ def test_a_server_that_goes_away_does_not_end_the_search(shared_ray, settings: S
     assert len(children) == 4
     assert {run.info.status for run in children} == {"FINISHED"}
     assert all("test/spearman" in run.data.metrics for run in children)
+
+
+def test_a_server_that_comes_after_the_search_with_a_login_and_no_place_for_files(
+    shared_ray, settings: Settings, tmp_path: Path, monkeypatch, capsys
+):
+    """Away from the start to the end; then without a login, with a wrong and the right one; files have no place there."""
+    port = free_port()
+    uri, out = f"http://127.0.0.1:{port}", Path(str(settings.out))
+    assert run_campaign(prepare(settings.model_copy(update={"tracking_uri": uri}))).state == "finished"
+    said = " ".join(capsys.readouterr().err.split())
+    assert said.count("no MLflow server answers") == 2  # at once, and at the end
+    assert "MLflow lacks 1 of 1 trial (" in said
+    assert f"write what is missing with: nrtune track {out}" in said
+    (record,) = open_campaign(str(out)).records()
+    command = mlflow_server(tmp_path, port, "--no-serve-artifacts", "--default-artifact-root", "file:///proc/none")
+    with served(command, port), login_wanted(uri, "ada", "right") as door:
+        for password in (None, "wrong"):
+            if password is not None:
+                monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ada")
+                monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", password)
+            with pytest.raises(
+                UserError, match="the server refuses the login, or wants one: set MLFLOW_TRACKING_USERNAME"
+            ):
+                track(out, door, print)
+        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "right")
+        with pytest.raises(UserError, match="MLflow lacks the files of 1 trial"):
+            track(out, door, print)
+        (parent,), (run,) = mlflow_runs(out, uri)
+    assert (parent.info.status, run.info.status) == ("FINISHED", "FINISHED")
+    assert run.data.metrics["test/spearman"] == pytest.approx(record.metrics["test/spearman"])
+    assert run.data.metrics["train/loss"] > 0
 
 
 def test_a_server_that_never_answers_does_not_keep_a_search_from_ending(settings: Settings, tmp_path: Path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -69,7 +69,9 @@ def open_store(uri: str | None, folder: Path, manifest: Mapping[str, Any], param
                 anchor(folder)
             client = open_client(uri, folder / DATABASE if local else None)
             experiment = _experiment(client, (folder / ARTIFACTS).resolve().as_uri() if local else None)
-            runs = list(search_runs(client, experiment, f"tags.`{CAMPAIGN_TAG}` = '{manifest['id']}'"))
+            runs = _without_doubles(
+                client, search_runs(client, experiment, f"tags.`{CAMPAIGN_TAG}` = '{manifest['id']}'")
+            )
             parent = _parent(client, experiment, runs, folder, manifest, parameters)
             children = {run.data.tags[FINGERPRINT_TAG]: run for run in runs if FINGERPRINT_TAG in run.data.tags}
             for run in children.values():
@@ -104,6 +106,17 @@ def _experiment(client: MlflowClient, artifact_location: str | None) -> str:
     if found.lifecycle_stage != LifecycleStage.ACTIVE:
         client.restore_experiment(found.experiment_id)
     return str(found.experiment_id)
+
+
+def _without_doubles(client: MlflowClient, runs: Iterable[Run]) -> list[Run]:
+    """One run a trial, the newest: with an experiment, runs are restored that were deleted and made anew before."""
+    kept: dict[str | None, Run] = {}
+    for run in sorted(runs, key=lambda run: run.info.start_time):
+        key = run.data.tags.get(FINGERPRINT_TAG)  # the campaign's own has none
+        if key in kept:
+            client.delete_run(kept[key].info.run_id)
+        kept[key] = run
+    return list(kept.values())
 
 
 def _parent(

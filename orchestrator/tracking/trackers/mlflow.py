@@ -40,6 +40,9 @@ BATCH = 900
 FILES_TAG, MISSING = "nrtune.files", "missing"
 """Tags a run that is otherwise as it should be, but whose files could not be stored."""
 
+FILES_SECONDS = 120.0
+"""Files are not tried for so long after they could not be stored: a try may take minutes."""
+
 _RUN_STATUS = {FINISHED: "FINISHED", SCORED: "FINISHED", PRUNED: "FINISHED"}
 
 
@@ -52,7 +55,7 @@ class MlflowTracker(Tracker):
         self._uri, self._length = store.uri, int(manifest.get("data", {}).get("length", 0))
         self._runs = dict(store.runs)
         self._logged: dict[str, set[int]] = {}
-        self._no_files = ""  # why files can't be stored: found out once, as each try may take minutes
+        self._no_files, self._no_files_since = "", 0.0  # why files can't be stored
         # The tag is written first, the end of the run last: a crash between them leaves a run that is still open.
         ended = {FINISHED, SCORED, PRUNED, FAILED}
         self._closed = {
@@ -144,8 +147,10 @@ class MlflowTracker(Tracker):
         self._closed.add(record.fingerprint)
 
     def store_files(self, fingerprint: str, artifacts: Sequence[Path]) -> None:
-        """Store a run's artifacts; once that has failed, the runs that follow are tagged as being without theirs."""
+        """Store a run's artifacts; once that has failed, the runs that follow are tagged as being without theirs for a while."""
         run_id = self._runs[fingerprint].info.run_id
+        if time.monotonic() - self._no_files_since > FILES_SECONDS:
+            self._no_files = ""
         if not self._no_files:
             try:
                 there = {file.path for file in self.client.list_artifacts(run_id)} if artifacts else set()
@@ -181,6 +186,7 @@ class MlflowTracker(Tracker):
         if run.info.lifecycle_stage != "active":
             raise error
         where = run.info.artifact_uri
+        self._no_files_since = time.monotonic()
         self._no_files = f"{where.rpartition('/' + run_id)[0] or where}: {reason_of(error)}"
 
     def log_references(self, references: Mapping[str, Mapping[str, float]]) -> None:
