@@ -24,10 +24,14 @@ def short_names(names: Sequence[str]) -> list[str]:
     return [s if short.count(s) == 1 else name for s, name in zip(short, names, strict=True)]
 
 
+def argument(path: object) -> str:
+    """A path as an argument, which is no option where its name begins with a dash."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
+
+
 def shell_path(path: object) -> str:
-    """A path as a command line takes it, whatever its name: quoted, and no option where it begins with a dash."""
-    text = str(path)
-    return shlex.quote(f"./{text}" if text.startswith("-") else text)
+    """A path as a command line takes it, whatever its name."""
+    return shlex.quote(argument(path))
 
 
 _WORDS = {
@@ -96,7 +100,7 @@ def replicate_command(
 
     own: the file that further ones are from. select_on: where it is not what the campaign selects on.
     """
-    words = ["nrtune", "replicate", str(folder)]
+    words = ["nrtune", "replicate", argument(folder)]
     words += [] if own is None else ["--use-cases", str(own)]
     words += [] if select_on is None else ["--select-on", select_on]
     for name in use_cases:
@@ -109,9 +113,9 @@ def not_kept(folder: object, fingerprints: Mapping[str, str]) -> str:
     (name, fingerprint), *others = fingerprints.items()
     new = name.replace("/", "-")
     commands = [
-        f"{shlex.join(['nrtune', 'best', str(folder), '--trial', name, '--as-settings'])} > {shlex.quote(f'{new}.yaml')}",
+        f"{shlex.join(['nrtune', 'best', argument(folder), '--trial', name, '--as-settings'])} > {shlex.quote(f'{new}.yaml')}",
         shlex.join(["nrtune", "search", f"{new}.yaml", "--confirm", "none", "--out", new]),
-        shlex.join(["cp", f"{new}/trials/{fingerprint}/best.pt", f"{folder}/trials/{fingerprint}/"]),
+        shlex.join(["cp", f"{new}/trials/{fingerprint}/best.pt", f"{argument(folder)}/trials/{fingerprint}/"]),
     ]
     what = f"the checkpoint{'s' * bool(others)} of {listed(list(fingerprints))} {'were' if others else 'was'} not kept"
     again = f"{name} again, and so the others" if others else "it again"

@@ -18,7 +18,7 @@ from nrtune.analysis.selection.use_cases import UseCase, asked_of
 from nrtune.analysis.selection.winners import finalists
 from nrtune.analysis.store.records import FINISHED, MANIFEST, Proposal, TrialRecord, read_manifest
 from nrtune.analysis.store.table import table_of
-from nrtune.analysis.wording import count, listed, replicate_command
+from nrtune.analysis.wording import count, listed, replicate_command, shell_path
 from nrtune.orchestrator.campaign.replicates import check_code, fresh_seeds, with_seed
 from nrtune.orchestrator.search.halving import LEAST, LEAST_BUDGET, MOST, Contest, Decision, Training, decide
 from nrtune.orchestrator.state.ledger import Ledger
@@ -60,7 +60,7 @@ def why_not(settings: Settings, select_on: str) -> str | None:
         baseline = "the baseline" if others < 2 else f"the baseline on each of {others} encoders"
         return (
             f"no confirmation: {count(budget, 'training')} can't give {LEAST} fresh seeds to a finalist and to {baseline};"
-            f" raise --trials or --confirm, or run nrtune replicate {settings.out} afterwards"
+            f" raise --trials or --confirm, or run nrtune replicate {shell_path(settings.out)} afterwards"
         )
     return None
 

@@ -9,12 +9,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tracked import append, campaign, check_whole, ended, opened, runs_at
+from tracked import IDENTITY, append, campaign, check_whole, ended, opened, runs_at
 
 from nrtune.analysis.sources.mlflow_client import open_client
+from nrtune.analysis.store.records import read_manifest
 from nrtune.analysis.wording import shell_path
 from nrtune.orchestrator.campaign.track import track
-from nrtune.orchestrator.state.locations import ARTIFACTS, DATABASE, default_uri
+from nrtune.orchestrator.state.locations import ARTIFACTS, DATABASE, chosen_tracking_uri, default_uri, tracking_uri
 from nrtune.trainables.core.errors import UserError
 
 pytestmark = pytest.mark.end_to_end
@@ -140,3 +141,17 @@ def test_a_folder_that_moves_takes_its_view_along_and_a_copy_leaves_the_original
 
 def test_paths_are_shown_as_a_shell_takes_them():
     assert [shell_path(name) for name in ("a/b", "-x", "~x", "a b")] == ["a/b", "./-x", "'~x'", "'a b'"]
+
+
+def test_where_a_campaign_is_tracked_may_change_and_stays_where_it_was_unless_said(tmp_path):
+    folder = campaign(tmp_path / "c", "BASE-001")
+    assert chosen_tracking_uri(None, folder) is None
+    server = "http://127.0.0.1:9"
+    opened(folder, IDENTITY | {"tracking_uri": chosen_tracking_uri(server, folder)}).close()
+    assert tracking_uri(folder) == chosen_tracking_uri(None, folder) == server
+    assert read_manifest(folder)["settings"]["tracking_uri"] == server
+    # Its own database by its path is its own, wherever a copy of the folder stands.
+    own = chosen_tracking_uri(f"sqlite:///{folder / DATABASE}", folder)
+    opened(folder, IDENTITY | {"tracking_uri": own}).close()
+    assert (own, tracking_uri(folder)) == (None, default_uri(folder))
+    assert "tracking_uri" not in read_manifest(folder)["settings"]
