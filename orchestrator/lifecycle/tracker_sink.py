@@ -146,7 +146,7 @@ class TrackerSink(Sink):
             if not self._tracker.is_closed(record.fingerprint):
                 yield partial(self._publish, record), record.name
         records = self.ledger.everything()
-        for fingerprint in list(self._tracker.without_files):
+        for fingerprint in self._tracker.without_files.keys() & records.keys():  # a copy's trials may be there as well
             yield partial(self._store_files, records[fingerprint]), records[fingerprint].name
 
     @property

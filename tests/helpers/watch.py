@@ -88,7 +88,7 @@ def pytest_collection_finish() -> None:
 OF_LIBRARIES = ("tqdm_monitor", "KMP_", "TORCHINDUCTOR_", "PYTEST_CURRENT_TEST")
 """What begins so is kept by a library for the life of a process: threads and variables."""
 
-OF_IMPORTS = ("RAY_", "TUNE_", "MLFLOW_DISABLE_TELEMETRY", "MLFLOW_HTTP_REQUEST_MAX_RETRIES")
+OF_IMPORTS = ("RAY_", "TUNE_")
 """Variables that modules of nrtune set when they are imported, whichever test is the first to do it."""
 
 
