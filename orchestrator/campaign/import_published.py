@@ -14,11 +14,11 @@ from nrtune.orchestrator.state.ledger import open_ledger
 COMMAND = "import-published"
 
 
-def import_published(table: Path, out: Path, say: Callable[[str], None]) -> int:
+def import_published(table: Path, out: Path, say: Callable[[str], None] = lambda sentence: None) -> int:
     """Make a campaign folder of the study's table, or complete one; returns how many trials it holds.
 
-    Raises UserError for another table, for a folder that holds something else, and where MLflow can't be written: then all
-    else is there.
+    say: told what MLflow can't store. Raises UserError for another table, for a folder that holds something else, and where
+    MLflow can't be written: then all else is there.
     """
     records = read_published(table)
     digest = hashlib.sha256(table.read_bytes()).hexdigest()[:16]

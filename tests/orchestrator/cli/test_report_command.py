@@ -30,7 +30,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 def folder(real_data, tmp_path_factory):
     """The published table as a campaign."""
     folder = tmp_path_factory.mktemp("report") / "published"
-    import_published(real_data / "study" / "published_trials.csv", folder, print)
+    import_published(real_data / "study" / "published_trials.csv", folder)
     return folder
 
 
