@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 from nrtune.analysis.sources.mlflow import CAMPAIGN_TAG, EXPERIMENT, FINGERPRINT_TAG, KIND_TAG, STATUS_TAG, search_runs
 from nrtune.analysis.sources.mlflow_client import open_client
-from nrtune.analysis.wording import shell_path
 from nrtune.orchestrator.state.locations import ARTIFACTS, DATABASE, default_uri
 from nrtune.orchestrator.tracking.anchor import anchor
 from nrtune.orchestrator.tracking.pages import NOTE_TAG, campaign_note, trials_page, trials_view
@@ -148,10 +147,7 @@ def _what_to_do(error: Exception, uri: str, folder: Path | None) -> str:
     if "out-of-date database schema" in said:
         return f"was made by another version of MLflow; back it up, and run: mlflow db upgrade {shlex.quote(uri)}"
     if folder is not None and ("not a database" in said or "malformed" in said or "is damaged" in said):
-        path = shell_path(folder)
-        return (
-            f"{DATABASE} is damaged; move it away, and nrtune track {path} writes it anew from the campaign's records"
-        )
+        return f"{DATABASE} is damaged; move it away, and it is written anew from the campaign's records"
     if "database is locked" in said:
         return "is locked by another program for too long"
     if re.search(r"error code 40[13]\b", said):
