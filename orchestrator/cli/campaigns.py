@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-DEMO_NETWORK = {"encoder.channels": 64, "encoder.kernel": 15, "encoder.depth": 1}
+DEMO_NETWORK: dict[str, str | int | float | bool] = {"encoder.channels": 64, "encoder.kernel": 15, "encoder.depth": 1}
 """Half as wide as a small one, and one layer less: simulated data need no more, and a training takes half the time."""
 
 
