@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import shutil
 import sys
 import tempfile
@@ -30,7 +31,7 @@ from ray.air.integrations.mlflow import MLflowLoggerCallback
 from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.campaign.run import run_campaign
 from nrtune.orchestrator.execution import tuner
-from nrtune.orchestrator.execution.ray_session import start_ray
+from nrtune.orchestrator.execution.ray_session import VARIABLES, start_ray
 from nrtune.orchestrator.lifecycle.sinks import RecordKeeper
 from nrtune.orchestrator.state.settings import Settings
 from nrtune.trainables.data.simulate import HDF5_NAME, simulate, write_simulated
@@ -132,6 +133,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="nrtune-orchestration-"))
     try:
         write_simulated(simulate(400), folder / "data")
+        os.environ.update(VARIABLES)
         start_ray(None)
         logging.getLogger("ray.tune").setLevel(logging.ERROR)
         write(f"{'':<44} {'trials':>6} {'reports':>8} {'s/trial':>9} {'results/s':>10}\n")

@@ -86,11 +86,10 @@ def shared_ray() -> Iterator[str]:
     """One Ray for all tests of this process, and its address for other processes."""
     import ray
 
-    from nrtune.orchestrator.execution.ray_session import start_ray
+    from nrtune.orchestrator.execution.ray_session import ray_session
 
-    start_ray(None)
-    yield ray.get_runtime_context().gcs_address
-    ray.shutdown()
+    with ray_session(None):
+        yield ray.get_runtime_context().gcs_address
 
 
 @pytest.fixture

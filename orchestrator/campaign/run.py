@@ -12,6 +12,8 @@ from nrtune.orchestrator.campaign.confirmation import Confirmation
 from nrtune.orchestrator.campaign.plan import Plan
 from nrtune.orchestrator.campaign.reference_lines import add_references
 from nrtune.orchestrator.campaign.shown import families_of, parameters_of, tags_of
+from nrtune.orchestrator.execution.as_found import loggers_as_found, variables_as_found
+from nrtune.orchestrator.execution.native_output import RAY_LOG, native_output_to
 from nrtune.orchestrator.lifecycle.circuit_breaker import CircuitBreaker
 from nrtune.orchestrator.lifecycle.faults import storage_fault
 from nrtune.orchestrator.lifecycle.interrupts import SignalGuard
@@ -58,7 +60,9 @@ def run_campaign(plan: Plan) -> Outcome:
     name = plan.settings.name or plan.folder.name
     ledger = open_ledger(plan.folder, name, plan.identity(), plan.about(), must_exist=plan.settings.resume)
     try:
-        return _Run(plan, ledger, plan.proposers(ledger)).run()
+        # Ray sets variables when it is imported, which is within.
+        with variables_as_found("RAY_", "TUNE_"), loggers_as_found("optuna"):
+            return _Run(plan, ledger, plan.proposers(ledger)).run()
     except Exception as error:
         if isinstance(error, UserError) or (fault := storage_fault(error)) is None:
             raise
@@ -118,7 +122,8 @@ class _Run:
             if self._is_anything_left():
                 arrivals = _arrivals(plan, ledger)
                 sinks = (keeper, self.breaker, self.studies, tracker, self.progress, self.status)
-                with self.progress:
+                # Around the table, which keeps the standard error that it finds.
+                with native_output_to(plan.folder / RAY_LOG, self.progress.say), self.progress:
                     outcome = self._train(sinks, arrivals)
             else:
                 outcome = self._outcome("finished")

@@ -230,11 +230,12 @@ def track(folder: options.Folder, tracking_uri: options.TrackedUri = None) -> No
 def _run(settings: RunSettings, *, answer: bool = True) -> None:
     """Run a campaign and say how it ended, with its answer; leaves the program where it was interrupted."""
     from nrtune.orchestrator.campaign.prepare import prepare
-    from nrtune.orchestrator.campaign.run import run_campaign
     from nrtune.orchestrator.views.tables import fitted
 
     typer.echo("reading data", err=True)
     plan = prepare(settings)
+    from nrtune.orchestrator.campaign.run import run_campaign  # what it imports takes seconds
+
     for note in plan.notes():
         typer.echo(fitted(f"  {note}"), err=True)
     outcome = run_campaign(plan)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,11 +11,6 @@ import yaml
 
 BOOTSTRAP = Path("~/ray_bootstrap_config.yaml")
 """Where `ray up` puts the cluster's settings on its head; Ray's autoscaler tells nobody else what it may start."""
-
-
-def address_of(given: str | None) -> str | None:
-    """The cluster to join: that of an address, else of the Ray job in which this runs; None for a Ray of its own."""
-    return given or os.environ.get("RAY_ADDRESS")
 
 
 class Kind(NamedTuple):

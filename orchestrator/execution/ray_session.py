@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import ray
+from ray.exceptions import RayError
 from ray.job_config import JobConfig
 
-from nrtune.orchestrator.execution.cluster import address_of
+from nrtune.orchestrator.execution.address import address_of
+from nrtune.orchestrator.execution.as_found import loggers_as_found, variables_as_found
+from nrtune.orchestrator.execution.limits import memory_limit, usable_cores
+from nrtune.orchestrator.execution.places import ray_folder
 from nrtune.trainables.core.errors import UserError, one_line
+
+VARIABLES = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # trials stay in the driver's folder
+    "RAY_AIR_NEW_OUTPUT": "0",  # its banner ignores verbose=0
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C comes to us
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "TUNE_MAX_PENDING_TRIALS_PG": "10000",  # the searcher says how many; else workers start one by one
+}
+"""What Ray is told while a campaign runs; a user's own Ray Tune, in the same notebook, has its own."""
+
+OBJECT_STORE = 0.3
+"""Its share of the memory, as Ray has it."""
+
+LEVELS = {"ray": logging.ERROR, "ray.tune": logging.CRITICAL}  # it logs a traceback for every worker that dies
 
 
 class _OwnPath(JobConfig):
@@ -29,33 +52,52 @@ def ray_session(address: str | None) -> Iterator[None]:
     """Ray while it is needed; in a notebook or a test, one that runs already is used and left running.
 
     Its processes are forked, and killed when the thread ends that did that: this one, which meanwhile computes nothing
-    (a fork waits for ever for threads of a matrix product). Raises UserError where no cluster answers.
+    (a fork waits for ever for threads of a matrix product). Variables and loggers are as before at the end. Raises
+    UserError where no cluster answers.
     """
     ours = not ray.is_initialized()
-    if ours:
-        start_ray(address)
-    try:
-        yield
-    finally:
+    with variables_as_found("RAY_", "TUNE_"), loggers_as_found("", *LEVELS):
+        os.environ.update(VARIABLES)
         if ours:
-            ray.shutdown()
+            start_ray(address)
+        for name, level in LEVELS.items():
+            logging.getLogger(name).setLevel(level)
+        try:
+            yield
+        finally:
+            if ours:
+                ray.shutdown()
 
 
 def start_ray(address: str | None) -> None:
     """Join the cluster at an address, or that of a Ray job in which this runs; else start a Ray on this machine.
 
-    Ray itself would join whatever cluster runs here. Raises UserError where none answers.
+    It has the cores and the memory that this process may use. Ray itself would join whatever cluster runs here. Raises
+    UserError where none answers.
     """
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # it logs a traceback for every worker that dies
-    address = address_of(address)
+    joined = address_of(address)
+    options: dict[str, Any] = {} if joined else _local()
     try:
         ray.init(
-            address=address or "local",
-            include_dashboard=False if address is None else None,
+            address=joined or "local",
             job_config=_OwnPath(),
             log_to_driver=False,
-            logging_level=logging.ERROR,
+            logging_level=LEVELS["ray"],
+            **options,
         )
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise UserError(f"--address {address}: no Ray cluster answers ({one_line(error)})") from error
+    except (OSError, ValueError, RuntimeError, RayError) as error:
+        if joined:
+            named = f"--address {address}" if address else f"RAY_ADDRESS={joined} (in the environment)"
+            raise UserError(f"{named}: no Ray cluster answers ({one_line(error)})") from error
+        raise UserError(
+            f"Ray did not start on this machine ({one_line(error)}); its logs are in {options['_temp_dir']}"
+        ) from error
+
+
+def _local() -> dict[str, Any]:
+    """What a Ray on this machine is started with."""
+    options = {"num_cpus": usable_cores(), "include_dashboard": False, "_temp_dir": str(ray_folder())}
+    if (memory := memory_limit()) is None:
+        return options
+    store = int(OBJECT_STORE * memory)
+    return options | {"object_store_memory": store, "_memory": memory - store}

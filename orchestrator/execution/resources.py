@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from nrtune.orchestrator.execution import cluster
+from nrtune.orchestrator.execution.address import address_of
 from nrtune.orchestrator.execution.job import Job
 from nrtune.orchestrator.execution.packing import packed
 from nrtune.orchestrator.state.settings import AUTO, RunSettings
@@ -29,7 +30,7 @@ class Resources(NamedTuple):
         Without a limit of the user's, one more: it waits for the first that ends, and shows an autoscaler that more could
         run.
         """
-        joined = cluster.address_of(settings.address) is not None
+        joined = address_of(settings.address) is not None
         return settings.max_concurrent or cluster.trials_at_once(self.each, joined=joined) + 1
 
 
@@ -39,7 +40,7 @@ def find_resources(job: Job, say: Callable[[str], None]) -> Resources:
     Raises UserError for more than any node has: such a trial would wait for ever.
     """
     settings = job.settings
-    nodes = cluster.nodes(joined=cluster.address_of(settings.address) is not None)
+    nodes = cluster.nodes(joined=address_of(settings.address) is not None)
     cpus, gpus = settings.cpus_per_trial, settings.gpus_per_trial
     has_gpus = any(node.get("GPU", 0) >= 1 for node in nodes)
     if gpus is None:

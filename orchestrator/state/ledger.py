@@ -25,10 +25,9 @@ from nrtune.analysis.store.records import (
     read_status,
 )
 from nrtune.orchestrator.state.identity import check_identity, check_is_free
+from nrtune.orchestrator.state.locations import LOCK
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.files import HISTORY, append_line, cut_torn_line, write_atomically
-
-LOCK = ".lock"
 
 
 class Ledger:

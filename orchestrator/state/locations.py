@@ -9,6 +9,7 @@ from nrtune.trainables.core.errors import UserError
 
 MLFLOW, DATABASE, ARTIFACTS = "mlflow", "mlflow.db", "artifacts"
 RAY_FOLDER = "ray"
+LOCK = ".lock"
 
 
 def default_uri(folder: Path, name: str = DATABASE) -> str:

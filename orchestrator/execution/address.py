@@ -1,0 +1,131 @@
+"""Whether a Ray cluster can be joined, found within seconds: Ray itself tries for minutes and logs what it does."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import selectors
+import socket
+import subprocess
+import sys
+import threading
+from importlib.metadata import version
+from typing import IO
+
+from nrtune.trainables.core.errors import UserError
+
+VARIABLE = "RAY_ADDRESS"
+PATIENCE = 3.0
+"""Seconds that a cluster has to answer."""
+
+_ASK = """
+import json, sys
+from ray._private import services
+from ray._private.utils import check_version_info
+from ray._raylet import GcsClient
+from ray.exceptions import AuthenticationError
+print(json.dumps("imported"), flush=True)
+try:
+    address = services.canonicalize_bootstrap_address(sys.argv[1])
+    cluster = json.loads(GcsClient(address=address).internal_kv_get(b"CLUSTER_METADATA", b"cluster"))
+    try:
+        check_version_info(cluster, "")
+        answer = {}
+    except RuntimeError:
+        answer = {"ray": cluster["ray_version"], "python": cluster["python_version"]}
+except AuthenticationError:
+    answer = {"token": True}
+except ConnectionError:  # of auto
+    answer = {"error": "none runs on this machine"}
+except Exception as error:
+    answer = {"error": str(error)}
+print(json.dumps(answer), flush=True)
+"""
+"""Asks a cluster what it is; ray._raylet is Ray's own, and the only place of 2.60 that answers with a token missing."""
+
+
+def address_of(given: str | None) -> str | None:
+    """The cluster to join: that of an address, else of the Ray job in which this runs; None for a Ray of its own."""
+    address = (given or "").strip() or os.environ.get(VARIABLE, "").strip()
+    return None if address in ("", "local") else address
+
+
+def check_address(given: str | None) -> None:
+    """See that a cluster that is to be joined answers, and that it is one for this process. Raises UserError."""
+    address = address_of(given)
+    if address is None:
+        return
+    if address == "auto" and (variable := os.environ.get(VARIABLE, "").strip()):  # Ray asks it first
+        given, address = None, variable
+    named, otherwise = f"--address {address}", "leave --address out"
+    if not (given or "").strip() or address != (given or "").strip():
+        named, otherwise = f"{VARIABLE}={address} (in the environment)", f"unset {VARIABLE}"
+    otherwise = f"{otherwise} for a Ray on this machine"
+    if "://" in address:
+        kind = "of a dashboard" if address.startswith("http") else "of another kind"
+        raise UserError(
+            f"{named}: an address {kind}, not of a cluster's head; give HOST:PORT as `ray start` prints it (most often"
+            f" port 6379), or {otherwise}"
+        )
+    if address != "auto":
+        fault = _port_fault(address)
+        if fault is not None:
+            raise UserError(f"{named}: no Ray cluster answers ({fault}); start it, or {otherwise}")
+    answer = _asked(address)
+    if "token" in answer:
+        raise UserError(
+            f"{named}: the cluster wants a token; put its own into ~/.ray/auth_token or RAY_AUTH_TOKEN and set"
+            f" RAY_AUTH_MODE=token, or {otherwise}"
+        )
+    if "ray" in answer:
+        raise UserError(
+            f"{named}: the cluster runs Ray {answer['ray']} on Python {answer['python']}, and this process Ray"
+            f" {version('ray')} on Python {platform.python_version()}; install the same here and there, or {otherwise}"
+        )
+    if "error" in answer:
+        raise UserError(f"{named}: no Ray cluster answers ({answer['error']}); start it, or {otherwise}")
+
+
+def _port_fault(address: str) -> str | None:
+    """Why nothing listens at HOST:PORT; None where something does."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 1 << 16:
+        return "give HOST:PORT"
+    found: list[str | None] = []
+
+    def connect() -> None:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
+            found.append(None)
+        except OSError as error:
+            found.append(error.strerror or str(error))
+
+    # A resolver that is away keeps its caller for longer than any timeout of a socket.
+    thread = threading.Thread(target=connect, name="nrtune-address", daemon=True)
+    thread.start()
+    thread.join(PATIENCE + 0.5)
+    return found[0] if found else "timed out"
+
+
+def _asked(address: str) -> dict[str, str]:
+    """What a cluster says of itself, asked in a process that can be left: the client of Ray's waits 40 s and logs."""
+    with subprocess.Popen(
+        [sys.executable, "-P", "-c", _ASK, address], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            process.stdout.readline()  # Ray is imported, which takes as long as it takes
+            line = _next_line(process.stdout)
+        finally:
+            process.kill()
+    if line is None:
+        return {"error": "what listens there is no Ray, or does not answer"}
+    answer: dict[str, str] = json.loads(line)
+    return {name: " ".join(str(text).split())[:200] for name, text in answer.items()}
+
+
+def _next_line(stream: IO[str]) -> str | None:
+    with selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        return (stream.readline() or None) if selector.select(PATIENCE) else None

@@ -1,0 +1,102 @@
+"""Ray's folder and the campaign's: found unfit before anything starts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from nrtune.analysis.store.records import RECORDS
+from nrtune.orchestrator.execution import places
+from nrtune.orchestrator.execution.places import LONGEST, ROOM, SHORT, check_folder, ray_folder
+from nrtune.trainables.core.errors import UserError
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder whose name is short enough, removed at the end."""
+    folder = Path("/tmp") / f"nrt{os.getpid()}"
+    folder.mkdir()
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.setenv("TMPDIR", str(folder))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_rays_folder_is_where_ray_has_it(short: Path, monkeypatch: pytest.MonkeyPatch):
+    assert ray_folder() == short / "ray"
+    other = short / "b"
+    other.mkdir()
+    monkeypatch.setenv("RAY_TMPDIR", str(other))
+    assert ray_folder() == other / "ray"
+    monkeypatch.delenv("RAY_TMPDIR")
+    monkeypatch.delenv("TMPDIR")
+    assert ray_folder().parent == Path("/tmp")
+
+
+def test_one_that_is_too_long_for_a_socket_gives_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = tmp_path / ("x" * LONGEST)
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    assert str(ray_folder().parent) in SHORT
+    monkeypatch.setattr(places, "SHORT", (str(tmp_path / "none"),))
+    with pytest.raises(UserError, match="is too long for a socket's path"):
+        ray_folder()
+
+
+def test_another_users_folder_is_left_to_them(short: Path, monkeypatch: pytest.MonkeyPatch):
+    (short / "ray").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write to all
+    assert ray_folder() == short / f"ray-{os.getuid()}"
+
+
+def test_a_missing_one_and_a_file_are_named(short: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TMPDIR", str(short / "none"))
+    with pytest.raises(
+        UserError, match=f"^TMPDIR {short}/none doesn't exist: make it, or set TMPDIR to another folder$"
+    ):
+        ray_folder()
+    (short / "file").touch()
+    monkeypatch.setenv("RAY_TMPDIR", str(short / "file"))
+    with pytest.raises(UserError, match=f"^RAY_TMPDIR {short}/file is no folder"):
+        ray_folder()
+
+
+def test_a_full_disk_is_said_of_each(short: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=ROOM - 1))
+    for check, named in ((ray_folder, f"TMPDIR {short}"), (lambda: check_folder(short / "out"), f"--out {short}/out")):
+        with pytest.raises(UserError, match=f"^{named} has 50 MB free, and 50 MB are needed: make room"):
+            check()
+
+
+def test_what_can_not_be_written_is_refused_whoever_asks():
+    """/proc has no room, and the kernel lets nobody make a file of his own in it."""
+    with pytest.raises(UserError, match="^--out /proc/campaign has 0 MB free"):
+        check_folder(Path("/proc/campaign"))
+
+
+def test_where_no_file_can_be_made_the_reason_is_said(short: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(places, "ROOM", 0)
+    with pytest.raises(UserError, match=r"^--out /proc/campaign can't be written \(.+\): mend its permissions"):
+        check_folder(Path("/proc/campaign"))
+
+
+def test_a_file_where_the_campaign_shall_be(short: Path):
+    (short / "file").touch()
+    for out in (short / "file", short / "file" / "out"):
+        with pytest.raises(UserError, match=f"{short}/file is no folder"):
+            check_folder(out)
+    check_folder(short / "new" / "out")
+    assert sorted(path.name for path in short.iterdir()) == ["file"]
+
+
+def test_records_that_can_not_be_written_are_named(short: Path, monkeypatch: pytest.MonkeyPatch):
+    (short / RECORDS).touch()
+    check_folder(short)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(UserError, match=f"{RECORDS} in it can't be written"):
+        check_folder(short)
