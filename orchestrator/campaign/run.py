@@ -7,15 +7,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from nrtune.analysis.store.records import FAILED
-from nrtune.analysis.wording import shell_path
+from nrtune.analysis.wording import count, shell_path
 from nrtune.orchestrator.campaign.confirmation import Confirmation
 from nrtune.orchestrator.campaign.plan import Plan
 from nrtune.orchestrator.campaign.reference_lines import add_references
 from nrtune.orchestrator.campaign.shown import families_of, parameters_of, tags_of
 from nrtune.orchestrator.execution.as_found import loggers_as_found, variables_as_found
 from nrtune.orchestrator.execution.native_output import RAY_LOG, native_output_to
-from nrtune.orchestrator.lifecycle.circuit_breaker import CircuitBreaker
-from nrtune.orchestrator.lifecycle.faults import storage_fault
+from nrtune.orchestrator.lifecycle.circuit_breaker import CircuitBreaker, EnvironmentBreaker, EnvironmentBroken
+from nrtune.orchestrator.lifecycle.faults import Failure, storage_fault
 from nrtune.orchestrator.lifecycle.interrupts import SignalGuard
 from nrtune.orchestrator.lifecycle.live_trials import LiveTrials
 from nrtune.orchestrator.lifecycle.progress import CONFIRMING, Progress
@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 class Outcome(NamedTuple):
     """How a campaign ended: finished or interrupted, and how many trials ended with each status.
 
-    confirming: the same of the trainings with fresh seeds that confirm a search. confirmed: the use cases that they do
+    confirming: the same of the trainings with fresh seeds that confirm a search. put_off: how many trials wait for the next
+    start, as the environment failed them. confirmed: the use cases that they do
     confirm.
     """
 
@@ -50,12 +51,13 @@ class Outcome(NamedTuple):
     why: str
     confirming: Mapping[str, int]
     confirmed: Sequence[str]
+    put_off: int = 0
 
 
 def run_campaign(plan: Plan) -> Outcome:
     """Run a campaign, or go on with it, until every family has its trials, the time is up, or Ctrl-C.
 
-    Raises UserError, also where the folder can't be written.
+    Raises UserError, also where the folder can't be written, and where the environment fails one trial after another.
     """
     name = plan.settings.name or plan.folder.name
     ledger = open_ledger(plan.folder, name, plan.identity(), plan.about(), must_exist=plan.settings.resume)
@@ -93,6 +95,8 @@ class _Run:
         self.progress = Progress(wanted, ended)
         self.guard = SignalGuard()
         self.breaker = CircuitBreaker(record for record in ledger.records.values() if record.ended > ledger.since)
+        self.environment = EnvironmentBreaker()
+        self.put_off: dict[str, Failure] = {}
         self.studies = StudyKeeper(self.proposers, plan.evaluate)
         self.status = StatusFile(ledger, plan.settings.command)
 
@@ -121,7 +125,7 @@ class _Run:
                 keeper.forget_checkpoint(fingerprint)
             if self._is_anything_left():
                 arrivals = _arrivals(plan, ledger)
-                sinks = (keeper, self.breaker, self.studies, tracker, self.progress, self.status)
+                sinks = (keeper, self.breaker, self.environment, self.studies, tracker, self.progress, self.status)
                 # Around the table, which keeps the standard error that it finds.
                 with native_output_to(plan.folder / RAY_LOG, self.progress.say), self.progress:
                     outcome = self._train(sinks, arrivals)
@@ -169,8 +173,10 @@ class _Run:
                         self._confirm(confirmation, LiveTrials(self.ledger, sinks, None), ray, closed)
         except KeyboardInterrupt:
             return self._outcome("interrupted", "interrupted")
+        except EnvironmentBroken as broken:
+            raise UserError(str(broken)) from None
         if self._left(closed) or (confirmation is not None and confirmation.wanted()):
-            return self._outcome("interrupted", "the time budget is spent")
+            return self._outcome("interrupted", self._why_left())
         return self._outcome("finished", "; ".join(closed.values()))
 
     def _search(self, live: LiveTrials, ray: _Ray) -> Mapping[str, str]:
@@ -216,6 +222,7 @@ class _Run:
             ended=self.plan.ended(self.ledger),
             live=live,
             breaker=self.breaker,
+            environment=self.environment,
             guard=self.guard,
             say=self.progress.say,
         )
@@ -224,6 +231,13 @@ class _Run:
         finally:
             # Ray Tune ends what still runs when the time is up without a word to its callbacks.
             live.suspend()
+            self.put_off |= live.put_off
+
+    def _why_left(self) -> str:
+        if not self.put_off:
+            return "the time budget is spent"
+        last = [*self.put_off.values()][-1]
+        return f"{count(len(self.put_off), 'trial')} put off: {last.message}"
 
     def _tracker_opener(self) -> Callable[[], Tracker]:
         plan, manifest = self.plan, self.ledger.manifest
@@ -236,9 +250,9 @@ class _Run:
     def _outcome(self, state: str, why: str = "") -> Outcome:
         counts = Counter(record.status for record in self.plan.ended(self.ledger).values())
         if (confirmation := self.confirmation) is None:
-            return Outcome(state, counts, why, {}, ())
+            return Outcome(state, counts, why, {}, (), len(self.put_off))
         confirming = Counter(record.status for record in self.ledger.replicates.values())
-        return Outcome(state, counts, why, confirming, confirmation.confirmed())
+        return Outcome(state, counts, why, confirming, confirmation.confirmed(), len(self.put_off))
 
     def _is_anything_left(self) -> bool:
         """Whether a trial is left, or, where none is, a training that confirms them."""

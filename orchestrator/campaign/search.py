@@ -94,6 +94,7 @@ class Search(Plan):
                 self.data.fingerprint_of,
                 self.settings.seed,
                 self.settings.sampler,
+                ledger.retried(name),
             )
             for name, family in families.items()
         }

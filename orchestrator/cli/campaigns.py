@@ -20,6 +20,9 @@ app = typer.Typer()
 DEMO_NETWORK: dict[str, str | int | float | bool] = {"encoder.channels": 64, "encoder.kernel": 15, "encoder.depth": 1}
 """Half as wide as a small one, and one layer less: simulated data need no more, and a training takes half the time."""
 
+FAILURES = 1
+"""The exit code where no trial has finished, or some wait for the next start: what follows in a script would miss them."""
+
 
 @app.command()
 def demo(
@@ -227,8 +230,32 @@ def track(folder: options.Folder, tracking_uri: options.TrackedUri = None) -> No
     typer.echo(write(folder, tracking_uri, lambda sentence: typer.echo(sentence, err=True)), err=True)
 
 
+@app.command()
+def retry(
+    folder: options.Folder,
+    trials: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TRIAL]...", help="Names of failed trials. [default: all that failed]"),
+    ] = None,
+    address: options.Address = None,
+    max_concurrent: options.MaxConcurrent = None,
+    time_budget: options.TimeBudget = None,
+) -> None:
+    """Try failed trials again, once their cause is mended, and go on with the campaign.
+
+    How to run is as in the campaign where no option says otherwise.
+    """
+    from nrtune.orchestrator.campaign.retry import retried
+
+    flags = {"address": address, "max_concurrent": max_concurrent, "time_budget": time_budget}
+    settings, names = retried(folder, trials or (), flags)
+    typer.echo(f"trying again: {', '.join(names)}", err=True)
+    _run(settings)
+
+
 def _run(settings: RunSettings, *, answer: bool = True) -> None:
     """Run a campaign and say how it ended, with its answer; leaves the program where it was interrupted."""
+    from nrtune.analysis.store.records import FINISHED
     from nrtune.orchestrator.campaign.prepare import prepare
     from nrtune.orchestrator.views.tables import fitted
 
@@ -252,12 +279,16 @@ def _run(settings: RunSettings, *, answer: bool = True) -> None:
         typer.echo(fitted(sentence), err=True)
     if answer and outcome.confirmed and outcome.why != "interrupted":
         _answer(settings, outcome.confirmed)
+    code = 0 if outcome.counts.get(FINISHED) and not outcome.put_off else FAILURES
     if outcome.state == "interrupted":
         typer.echo("the same command again goes on from here", err=True)
-        raise typer.Exit(INTERRUPTED if outcome.why == "interrupted" else 0)
+        raise typer.Exit(INTERRUPTED if outcome.why == "interrupted" else code)
     typer.echo(tracker_line(plan.folder), err=True)
     if settings.tracker == MLFLOW:
         typer.echo(f"  open it with: nrtune ui {shell_path(settings.out)}", err=True)
+    if code:
+        typer.echo(f"no trial finished; once their cause is mended: nrtune retry {shell_path(settings.out)}", err=True)
+        raise typer.Exit(code)
     typer.echo(f"winners: nrtune best {shell_path(settings.out)}", err=True)
 
 

@@ -10,6 +10,7 @@ from ray.tune import Callback
 
 from nrtune.analysis.store.records import Proposal
 from nrtune.orchestrator.execution.failures import classify
+from nrtune.orchestrator.lifecycle.circuit_breaker import EnvironmentBreaker
 from nrtune.orchestrator.lifecycle.faults import CRASHED, Failure
 from nrtune.orchestrator.lifecycle.interrupts import SignalGuard
 from nrtune.orchestrator.lifecycle.live_trials import LiveTrials
@@ -19,16 +20,17 @@ from nrtune.orchestrator.lifecycle.messages import MESSAGE
 class TuneCallback(Callback):
     """Ray Tune's callback: its trials are attempts here."""
 
-    def __init__(self, live: LiveTrials, guard: SignalGuard) -> None:
-        self._live, self._guard = live, guard
+    def __init__(self, live: LiveTrials, guard: SignalGuard, environment: EnvironmentBreaker) -> None:
+        self._live, self._guard, self._environment = live, guard, environment
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Ray Tune pickles its parts for a restore of its own, which a restart over the records does without."""
         return {}
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Leave here if it was asked for: nothing is being written now."""
+        """Leave here if it was asked for, or must be: nothing is being written now."""
         self._guard.leave_if_asked()
+        self._environment.leave_if_broken()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """An attempt begins."""

@@ -12,7 +12,7 @@ from ray.tune.search import Searcher
 
 from nrtune.analysis.store.records import Proposal, TrialRecord
 from nrtune.orchestrator.execution.resources import Resources
-from nrtune.orchestrator.lifecycle.circuit_breaker import CircuitBreaker
+from nrtune.orchestrator.lifecycle.circuit_breaker import CircuitBreaker, EnvironmentBreaker
 from nrtune.orchestrator.lifecycle.interrupts import SignalGuard
 from nrtune.orchestrator.lifecycle.live_trials import LiveTrials
 from nrtune.orchestrator.lifecycle.retries import Attempt
@@ -32,6 +32,7 @@ class Parts(NamedTuple):
     """By fingerprint, what has ended of the trials that count as this run's."""
     live: LiveTrials
     breaker: CircuitBreaker
+    environment: EnvironmentBreaker
     guard: SignalGuard
     say: Callable[[str], None]
 
@@ -49,6 +50,7 @@ class FamilySearcher(Searcher):
         self._ask_most, self._most, self._asked = most, 0, -math.inf
         self.proposers, self.allocation = list(parts.proposers), parts.allocation
         self._live, self._breaker, self._guard, self._say = parts.live, parts.breaker, parts.guard, parts.say
+        self._environment = parts.environment
         self.resources = resources
         self.closed: dict[str, str] = {}
         self._handed_out: set[str] = set()
@@ -68,6 +70,7 @@ class FamilySearcher(Searcher):
         Ray Tune asks for minutes, without another step, where all wait to run again: it is left from here as well.
         """
         self._guard.leave_if_asked()
+        self._environment.leave_if_broken()
         if len(self._handed_out) >= self._most_now() or self.alone - self._live.running.keys():
             return None
         proposal = self._live.retries.pop()

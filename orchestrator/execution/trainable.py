@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import time
-import traceback
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -16,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from nrtune.analysis.store.records import MANIFEST
-from nrtune.orchestrator.execution.failures import classify
+from nrtune.orchestrator.execution.failures import classify, traceback_of
 from nrtune.orchestrator.lifecycle.faults import CRASHED, TrialTimeout
 from nrtune.orchestrator.lifecycle.messages import MESSAGE, EpochEnded, Message, TrialFailed
-from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.files import LAST
 from nrtune.trainables.core.registry import PLUGIN_VARIABLE
 
@@ -63,7 +61,7 @@ class TrialTrainable(tune.Trainable):
             failure = classify(error)
             if failure.failure_class == CRASHED and "CUDA error" in failure.message:
                 raise  # the process can't use the device any more: it must not be given another trial
-            message = TrialFailed(epoch=self.epoch, failure=failure, traceback=traceback.format_exc())
+            message = TrialFailed(epoch=self.epoch, failure=failure, traceback=traceback_of(error))
             return {MESSAGE: message, "done": True}
         finally:
             if self.left is not None:
@@ -104,7 +102,7 @@ class TrialTrainable(tune.Trainable):
         torch.set_num_threads(self.options["threads"])
         folder = Path(self.options["folder"]) / self.proposal["fingerprint"]
         if not (folder.parents[1] / MANIFEST).exists():
-            raise UserError(
+            raise FileNotFoundError(
                 f"{folder.parents[1]} is not shared with this node: put --out on storage that all nodes see"
             )
         config = TrialConfig.from_flat(self.proposal["config"])

@@ -26,7 +26,7 @@ def run_trials(job: Job, parts: Parts, resources: Resources, seconds: float | No
     """Run trials until all that the allocation has to give have ended, or for so many seconds, on the Ray that runs.
 
     resources: of each trial. Returned is, by family, why one is asked no more. Raises KeyboardInterrupt where the guard was
-    asked to leave.
+    asked to leave, and EnvironmentBroken.
     """
     settings, live = job.settings, parts.live
     searcher = FamilySearcher(parts, resources, partial(resources.proposed, settings))
@@ -42,7 +42,7 @@ def run_trials(job: Job, parts: Parts, resources: Resources, seconds: float | No
         run_config=tune.RunConfig(
             name=RAY_FOLDER,
             storage_path=str(job.folder),
-            callbacks=[TuneCallback(live, parts.guard)],
+            callbacks=[TuneCallback(live, parts.guard, parts.environment)],
             verbose=0,
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
         ),

@@ -1,4 +1,7 @@
-"""Why a trial failed: a class and one line."""
+"""Why a trial failed: a class and one line, and whose fault that is.
+
+Its configuration's (DIVERGED, OOM, TIMED_OUT, INVALID), the environment's, or the program's (CRASHED), a plug-in's included.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,10 @@ OOM, DIVERGED, TIMED_OUT, CRASHED, LOST_NODE, INVALID = (
     "lost_node",
     "invalid",
 )
+DISK, UNREADABLE, IMPORT = "disk", "unreadable", "import"
+
+ENVIRONMENT = frozenset({LOST_NODE, DISK, UNREADABLE, IMPORT})
+"""What no trial can do anything about, and what ends none for good: a disk, a node, a file or a module that isn't there."""
 
 _STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
 
@@ -24,6 +31,11 @@ class Failure(NamedTuple):
     failure_class: str
     message: str
     restartable: bool = False
+
+    @property
+    def is_environments(self) -> bool:
+        """Whether the trial has nothing to do with it."""
+        return self.failure_class in ENVIRONMENT
 
 
 class TrialTimeout(RuntimeError):

@@ -1,4 +1,4 @@
-"""The state machine of trials: proposed → running → waiting to run again → ended."""
+"""The state machine of trials: proposed → running → waiting to run again, or put off → ended."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class LiveTrials:
         self.retries = Retries()
         self.running: dict[str, LiveTrial] = {}
         self._waiting: dict[str, LiveTrial] = {}  # by fingerprint
+        self.put_off: dict[str, Failure] = {}  # by fingerprint, what the environment kept from ending in this run
 
     def start(self, attempt: str, proposal: Proposal, resources: dict[str, float], *, shares: bool) -> None:
         """An attempt has begun."""
@@ -84,6 +85,10 @@ class LiveTrials:
         if proposal.fingerprint in self.ledger.everything():  # a full disk: it was recorded, and what follows was not
             return
         following = self.retries.again(proposal, failure, trial.epoch, shares=trial.shares)
+        if following is None and failure.is_environments:
+            self.put_off[proposal.fingerprint] = failure
+            self._tell(lambda sink: sink.suspended(trial, "waits for the next start"))
+            return
         if following is None:
             self._end(trial, FAILED)
             return

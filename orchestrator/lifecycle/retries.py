@@ -11,7 +11,7 @@ from nrtune.orchestrator.lifecycle.faults import OOM, Failure
 
 MOST_RESTARTS = 3
 """So often a trial goes on from its checkpoint after its worker or its node was lost, without getting any further; then
-it has failed."""
+it has failed, or, where that was the environment's fault, waits for the next start."""
 
 PAUSE = 2.0
 """Seconds before the first restart of a trial, twice as many before each further one: what failed may be gone by then."""

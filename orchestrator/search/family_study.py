@@ -63,7 +63,8 @@ class FamilyStudy:
 
     `make_config` turns the family's fixed and searched parameters into a TrialConfig, `fingerprint_of` names it; the
     same `seed` draws the same proposals, as far as they do not depend on which trial ended first. Whatever the sampler,
-    starting points come first, and it learns from the values of finished trials alone.
+    starting points come first, and it learns from the values of finished trials alone. retried: fingerprints of failed trials
+    that are proposed again.
     """
 
     def __init__(
@@ -75,9 +76,10 @@ class FamilyStudy:
         fingerprint_of: Callable[[TrialConfig], str],
         seed: int,
         sampler: SamplerName = "tpe",
+        retried: Collection[str] = (),
     ) -> None:
         self.name, self.family, self.study, self.seed, self.sampler = name, family, study, seed, sampler
-        self.make_config, self.fingerprint_of = make_config, fingerprint_of
+        self.make_config, self.fingerprint_of, self._retried = make_config, fingerprint_of, retried
         self._names = optuna_names(family.space)
         # From its beginning after each restart: what was proposed of it is passed over.
         self._grid: Iterator[dict[str, Value]] | None = None
@@ -96,6 +98,7 @@ class FamilyStudy:
                 f"the Optuna study {self.study.study_name!r} lacks trials that the campaign has; put its storage back,"
                 " or start anew in another --out"
             )
+        self._take_up()
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             fingerprint = trial.user_attrs.get(FINGERPRINT)
             if fingerprint is None:  # killed in the middle of a proposal; a starting point is proposed again
@@ -106,6 +109,27 @@ class FamilyStudy:
                 self.tell(records[fingerprint], evaluate(records[fingerprint]))
             else:  # another family's trial of the same fingerprint has ended meanwhile
                 self.study.tell(trial.number, state=TrialState.FAIL)
+
+    def _take_up(self) -> None:
+        """Have what failed and is tried again run once more, under a new number.
+
+        Optuna lets a trial that has ended run no more.
+        """
+        proposed: dict[str, FrozenTrial] = {}
+        for trial in self.study.get_trials(deepcopy=False):
+            if FINGERPRINT in trial.user_attrs:  # the last of each
+                proposed[trial.user_attrs[FINGERPRINT]] = trial
+        for fingerprint, trial in proposed.items():
+            if trial.state == TrialState.FAIL and fingerprint in self._retried:
+                self.study.add_trial(
+                    optuna.trial.create_trial(
+                        state=TrialState.RUNNING,
+                        params=trial.params,
+                        distributions=trial.distributions,
+                        user_attrs=trial.user_attrs,
+                        system_attrs=trial.system_attrs,
+                    )
+                )
 
     def interrupted(self) -> list[str]:
         """Fingerprints of the trials that will be proposed again."""
@@ -170,7 +194,8 @@ class FamilyStudy:
         names, repeats = [], 0
         for trial in self.study.get_trials(deepcopy=False):
             if FINGERPRINT in trial.user_attrs:
-                names.append(trial.user_attrs[NAME])
+                if trial.user_attrs[NAME] not in names:  # else one that is tried again
+                    names.append(trial.user_attrs[NAME])
                 repeats = 0
             elif REPEATS in trial.user_attrs:
                 repeats += 1
@@ -206,11 +231,13 @@ class FamilyStudy:
 
         One that repeats another family's trial counts as failed.
         """
-        failed = {
-            trial.user_attrs[PUBLISHED]
-            for trial in self.study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+        # Of one that was tried again, the last time counts.
+        states = {
+            trial.user_attrs[PUBLISHED]: trial.state
+            for trial in self.study.get_trials(deepcopy=False)
             if PUBLISHED in trial.user_attrs and _SETTLED & trial.user_attrs.keys()
         }
+        failed = {published for published, state in states.items() if state == TrialState.FAIL}
         return sum(published not in failed for published, _ in self.family.starting_points())
 
     def _suggest(self, trial: optuna.trial.Trial) -> dict[str, Any]:

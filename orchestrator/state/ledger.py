@@ -7,12 +7,14 @@ import datetime
 import fcntl
 import json
 import os
+import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from nrtune.analysis.store.records import (
+    FAILED,
     FINISHED,
     FORMAT,
     MANIFEST,
@@ -25,8 +27,8 @@ from nrtune.analysis.store.records import (
     read_status,
 )
 from nrtune.orchestrator.state.identity import check_identity, check_is_free
-from nrtune.orchestrator.state.locations import LOCK
-from nrtune.trainables.core.errors import UserError
+from nrtune.orchestrator.state.locations import LOCK, RETRIED
+from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.files import HISTORY, append_line, cut_torn_line, write_atomically
 
 
@@ -54,6 +56,12 @@ class Ledger:
     def everything(self) -> dict[str, TrialRecord]:
         """All that has ended, replicates included, by fingerprint."""
         return self.replicates | self.records
+
+    def retried(self, family: str) -> set[str]:
+        """Fingerprints of a family's trials that have failed and are tried again, as long as they have not ended anew."""
+        path = self.folder / RETRIED
+        lines = map(json.loads, path.read_text().splitlines() if path.exists() else ())
+        return {line["fingerprint"] for line in lines if line["family"] == family} - self.everything().keys()
 
     def trial_folder(self, fingerprint: str) -> Path:
         """Where a trial's checkpoint, history and predictions lie."""
@@ -144,6 +152,35 @@ def _manifest(folder: Path, name: str, identity: Mapping[str, Any], about: Mappi
 def now() -> str:
     """The time, ISO 8601, UTC."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def take_back_failed(folder: Path, names: Collection[str] = ()) -> list[str]:
+    """Take failed trials out of the records, all or those of these names, so that the next start tries them again.
+
+    Returned are their names. What they left is deleted, their records go to RETRIED. Raises UserError for a name that no
+    failed trial has, where none has failed, and while a search runs.
+    """
+    lock = _lock(folder)
+    try:
+        records = read_records(folder)
+        failed = [record for record in records if record.status == FAILED and (not names or record.name in names)]
+        by_name = {record.name: record for record in records}
+        for name in names:
+            if name not in by_name:
+                raise UserError(f"{folder}: no trial {name!r} has ended{suggest(name, by_name)}")
+            if by_name[name].status != FAILED:
+                raise UserError(f"{folder}: {name} is {by_name[name].status}; only failed trials are tried again")
+        if not failed:
+            raise UserError(f"{folder}: no trial has failed, so there is none to try again")
+        again = {record.fingerprint for record in failed}
+        for record in failed:
+            append_line(folder / RETRIED, record.to_line())
+            shutil.rmtree(folder / TRIALS / record.fingerprint, ignore_errors=True)
+        kept = "".join(f"{record.to_line()}\n" for record in records if record.fingerprint not in again)
+        write_atomically(folder / RECORDS, lambda temporary: temporary.write_text(kept))
+        return [record.name for record in failed]
+    finally:
+        os.close(lock)
 
 
 def is_running(folder: Path) -> bool:

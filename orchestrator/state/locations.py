@@ -10,6 +10,8 @@ from nrtune.trainables.core.errors import UserError
 MLFLOW, DATABASE, ARTIFACTS = "mlflow", "mlflow.db", "artifacts"
 RAY_FOLDER = "ray"
 LOCK = ".lock"
+RETRIED = "retried.jsonl"
+"""Records of failed trials that were tried again, as they were."""
 
 
 def default_uri(folder: Path, name: str = DATABASE) -> str:

@@ -13,10 +13,12 @@ from command_line import CommandLine
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.store.records import read_records, read_status
 from nrtune.orchestrator.campaign.prepare import prepare
+from nrtune.orchestrator.campaign.retry import retried
 from nrtune.orchestrator.campaign.run import run_campaign
-from nrtune.orchestrator.lifecycle.circuit_breaker import TRIPPED_BY
+from nrtune.orchestrator.lifecycle.circuit_breaker import STOPPED_BY, TRIPPED_BY
 from nrtune.orchestrator.lifecycle.retries import MOST_RESTARTS
 from nrtune.orchestrator.state.settings import Settings
+from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.registry import PLUGIN_VARIABLE
 
 LOSS = """
@@ -104,6 +106,61 @@ def test_failures_are_recorded_with_their_class_and_the_search_goes_on(
             assert run.data.tags["failure_class"] == of_loss[run.data.tags["loss"]].failure_class
             assert "val/spearman" in run.data.metrics
     assert "on purpose" in (both.out / "trials" / of_loss["raising"].fingerprint / "error.txt").read_text()
+
+
+def test_the_environments_faults_end_no_trial_and_the_same_command_goes_on(
+    shared_ray, faulty, settings: Settings, tmp_path: Path
+):
+    room = tmp_path / "room"
+    full = f"""if not pathlib.Path({str(room)!r}).exists():
+            raise OSError(28, "No space left on device")
+        return error"""
+    faulty(full=full)
+    wanted = settings.model_copy(update={"families": ("faulty",)})
+    with pytest.raises(UserError, match=f"^{STOPPED_BY} .* in a row failed .*No space left on device"):
+        run_campaign(prepare(wanted))
+    assert read_records(wanted.out) == []
+    assert read_status(wanted.out)["state"] == "interrupted"
+    room.touch()
+    assert run_campaign(prepare(wanted)).state == "finished"
+    (record,) = read_records(wanted.out)
+    assert (record.status, record.epochs_trained) == ("finished", 2)
+
+
+def test_failed_trials_are_tried_again_on_request(shared_ray, faulty, settings: Settings, tmp_path: Path):
+    mended = tmp_path / "mended"
+    broken = f"""if not pathlib.Path({str(mended)!r}).exists():
+            raise KeyError("his")
+        return error"""
+    faulty("mse", broken=broken)
+    wanted = settings.model_copy(update={"families": ("faulty",), "trials": 3})
+    out = Path(str(wanted.out))
+    run_campaign(prepare(wanted))
+    before = {record.name: record for record in read_records(out)}
+    (failed,) = [record for record in before.values() if record.status == "failed"]
+    told = (out / "trials" / failed.fingerprint / "error.txt").read_text()
+    assert "KeyError: 'his'" in told
+    assert {line.split('"')[1] for line in told.splitlines() if "  File " in line} == {
+        str(tmp_path / "plugins" / "losses" / "broken.py")
+    }
+    assert run_campaign(prepare(wanted)).counts["failed"] == 1  # the same command alone does not
+    with pytest.raises(UserError, match="only failed trials are tried again"):
+        retried(out, [next(name for name in before if name != failed.name)], {})
+    with pytest.raises(UserError, match="did you mean"):
+        retried(out, [failed.name + "x"], {})
+    mended.touch()
+    again, names = retried(out, (), {})
+    assert names == [failed.name]
+    assert run_campaign(prepare(again)).state == "finished"
+    after = {record.name: record for record in read_records(out)}
+    assert after[failed.name].status == "finished"
+    assert after[failed.name].fingerprint == failed.fingerprint
+    assert {name: record for name, record in after.items() if name != failed.name} == {
+        name: record for name, record in before.items() if name != failed.name
+    }
+    check_agreement(out, ("faulty",), len(after))
+    with pytest.raises(UserError, match="no trial has failed"):
+        retried(out, (), {})
 
 
 def test_a_trial_that_hangs_is_ended(shared_ray, faulty, settings: Settings):

@@ -68,6 +68,7 @@ class MlflowTracker(Tracker):
             for fingerprint, run in self._runs.items()
             if run.data.tags.get(FILES_TAG) == MISSING
         }
+        self._failed = {name for name in self._closed if self._runs[name].data.tags[STATUS_TAG] == FAILED}
 
     @classmethod
     def check(cls, uri: str) -> None:
@@ -80,7 +81,11 @@ class MlflowTracker(Tracker):
         return cls(open_store(uri, folder, manifest, parameters), manifest)
 
     def start(self, proposal: Proposal, tags: Mapping[str, str]) -> None:
-        """Open the trial's run, or take up the one it had before an interruption."""
+        """Open the trial's run, or take up the one it had before an interruption; one that had failed is begun anew."""
+        if proposal.fingerprint in self._failed:  # and is tried again: its curve is another attempt's
+            self._failed.discard(proposal.fingerprint)
+            self._closed.discard(proposal.fingerprint)
+            self.client.delete_run(self._runs.pop(proposal.fingerprint).info.run_id)
         if self.is_closed(proposal.fingerprint):
             return
         run = self._runs.get(proposal.fingerprint)

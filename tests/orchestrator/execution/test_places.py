@@ -75,7 +75,7 @@ def test_a_full_disk_is_said_of_each(short: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_what_can_not_be_written_is_refused_whoever_asks():
     """/proc has no room, and the kernel lets nobody make a file of his own in it."""
-    with pytest.raises(UserError, match="^--out /proc/campaign has 0 MB free"):
+    with pytest.raises(UserError, match=r"^--out /proc/campaign has 0 MB free"):
         check_folder(Path("/proc/campaign"))
 
 

@@ -38,5 +38,5 @@ def test_nrtune_itself_must_be_there_for_workers(tmp_path: Path, monkeypatch: py
     python.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
     python.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(python))
-    with pytest.raises(UserError, match="^nrtune: workers can't import nrtune, which this process has from "):
+    with pytest.raises(UserError, match=r"^nrtune: workers can't import nrtune, which this process has from "):
         check_worker_imports()

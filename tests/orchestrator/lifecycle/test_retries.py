@@ -6,15 +6,25 @@ import errno
 import time
 
 import pytest
-from ray.exceptions import ActorUnavailableError, NodeDiedError, RayActorError, WorkerCrashedError
+from ray.exceptions import ActorUnavailableError, NodeDiedError, OutOfDiskError, RayActorError, WorkerCrashedError
 from ray.tune import TuneError
 
 from nrtune.analysis.store.records import Proposal, TrialRecord
-from nrtune.orchestrator.execution.failures import classify
-from nrtune.orchestrator.lifecycle.circuit_breaker import TRIPPED_BY, CircuitBreaker
+from nrtune.orchestrator.execution.failures import classify, traceback_of
+from nrtune.orchestrator.lifecycle.circuit_breaker import (
+    STOPPED_BY,
+    TRIPPED_BY,
+    CircuitBreaker,
+    EnvironmentBreaker,
+    EnvironmentBroken,
+)
 from nrtune.orchestrator.lifecycle.faults import Failure, TrialTimeout, storage_fault
+from nrtune.orchestrator.lifecycle.messages import EpochEnded
 from nrtune.orchestrator.lifecycle.retries import MOST_RESTARTS, PAUSE, Attempt, Retries
+from nrtune.orchestrator.lifecycle.trial import LiveTrial
 from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.registry import PLUGIN_VARIABLE
+from nrtune.trainables.losses import LOSSES
 from nrtune.trainables.training.loop import Diverged
 
 TRIAL = Proposal("BASE-001", "baseline", 0, {"epochs": 2}, "f1", None, {})
@@ -35,14 +45,28 @@ LOST, OOM = Failure("lost_node", "gone", restartable=True), Failure("oom", "too 
         (RayActorError(error_msg="killed by SIGKILL"), "crashed", True),
         (ActorUnavailableError("socket closed", b"0" * 16), "lost_node", True),
         (WorkerCrashedError(), "crashed", True),
-        (OSError(errno.ENOSPC, "No space left on device"), "crashed", True),
-        (PermissionError(errno.EACCES, "Permission denied"), "crashed", False),
+        (OSError(errno.ENOSPC, "No space left on device"), "disk", True),
+        (OutOfDiskError("Local disk is full"), "disk", True),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "oom", False),
+        (PermissionError(errno.EACCES, "Permission denied"), "unreadable", True),
+        (OSError("Unable to synchronously open file"), "unreadable", True),
+        (ModuleNotFoundError("No module named 'helpers'"), "import", True),
+        (
+            RayActorError(
+                error_msg="The actor died because of an error raised in its creation task, ray::__init__()\n"
+                + "  File\n" * 200
+                + "ModuleNotFoundError: No module named 'nrtune'"
+            ),
+            "import",
+            True,
+        ),
         (KeyError("k"), "crashed", False),
     ],
 )
 def test_failures_have_a_class(error, expected, restartable):
     failure = classify(error)
     assert (failure.failure_class, failure.restartable) == (expected, restartable)
+    assert failure.is_environments == (expected in ("lost_node", "disk", "unreadable", "import"))
     assert "\n" not in failure.message
 
 
@@ -153,3 +177,64 @@ def test_one_that_gets_through_keeps_its_family_going_and_lost_nodes_do_not_coun
     for number in range(10, 20):
         breaker.ended(ended(number, "diverged"), ())
     assert breaker.tripped("rank_stability") is None
+
+
+def failing(failure: Failure, fingerprint: str = "f1") -> LiveTrial:
+    trial = LiveTrial(TRIAL._replace(fingerprint=fingerprint))
+    trial.fail(failure)
+    return trial
+
+
+def epoch(number: int) -> EpochEnded:
+    return EpochEnded(curve=(0.1,) * number, history=(), metrics=None, final=False, pid=1)
+
+
+FULL = Failure("disk", "[Errno 28] No space left on device", restartable=True)
+
+
+def test_the_environments_faults_in_a_row_stop_the_search_whichever_trials_they_hit():
+    breaker = EnvironmentBreaker()
+    for number in range(STOPPED_BY):
+        breaker.leave_if_broken()
+        breaker.failed(failing(FULL, f"f{number}"), "")
+    with pytest.raises(EnvironmentBroken, match=r"No space left on device.*start the same command again"):
+        breaker.leave_if_broken()
+
+
+def test_what_gets_further_ends_the_row_and_what_comes_as_far_as_before_does_not():
+    breaker, trial = EnvironmentBreaker(), failing(FULL)
+    for number in range(STOPPED_BY - 1):
+        breaker.epoch_ended(trial, epoch(1))  # from its checkpoint, each time
+        breaker.failed(trial, str(number))
+    breaker.epoch_ended(trial, epoch(2))
+    for _ in range(STOPPED_BY - 1):
+        breaker.epoch_ended(trial, epoch(2))
+        breaker.failed(trial, "")
+    breaker.leave_if_broken()
+    breaker.failed(trial, "")
+    with pytest.raises(EnvironmentBroken):
+        breaker.leave_if_broken()
+
+
+@pytest.mark.parametrize("other", [LOST, OOM, Failure("crashed", "KeyError: k")])
+def test_neither_lost_nodes_nor_what_trials_do_themselves_stop_a_search(other: Failure):
+    breaker = EnvironmentBreaker()
+    for _ in range(2 * STOPPED_BY):
+        breaker.failed(failing(other), "")
+    breaker.leave_if_broken()
+
+
+def test_a_traceback_of_a_users_own_loss_shows_his_lines_alone(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "losses").mkdir()
+    (tmp_path / "losses" / "his.py").write_text("import json\n\ndef call(text):\n    return json.loads(text)\n")
+    monkeypatch.setenv(PLUGIN_VARIABLE, str(tmp_path))
+    module = LOSSES.module("his")
+    with pytest.raises(ValueError, match="Expecting") as raised:
+        module.call("no")
+    told = traceback_of(raised.value)
+    assert told.count("  File ") == 1
+    assert f'File "{tmp_path}/losses/his.py", line 4, in call' in told
+    assert "JSONDecodeError: Expecting" in told
+    with pytest.raises(KeyError) as raised:
+        {}["k"]
+    assert __file__ in traceback_of(raised.value)
