@@ -22,11 +22,15 @@ PATIENCE = 3.0
 _ASK = """
 import json, sys
 from ray._private import services
+from ray._private.authentication import authentication_token_setup as tokens
 from ray._private.utils import check_version_info
 from ray._raylet import GcsClient
 from ray.exceptions import AuthenticationError
 print(json.dumps("imported"), flush=True)
 try:
+    if sys.argv[1] == "auto":  # as ray.init does
+        tokens.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+    tokens.ensure_token_if_auth_enabled(None, create_token_if_missing=False)
     address = services.canonicalize_bootstrap_address(sys.argv[1])
     cluster = json.loads(GcsClient(address=address).internal_kv_get(b"CLUSTER_METADATA", b"cluster"))
     try:
@@ -56,6 +60,7 @@ def check_address(given: str | None) -> None:
     address = address_of(given)
     if address is None:
         return
+    joined = address
     if address == "auto" and (variable := os.environ.get(VARIABLE, "").strip()):  # Ray asks it first
         given, address = None, variable
     named, otherwise = f"--address {address}", "leave --address out"
@@ -72,7 +77,7 @@ def check_address(given: str | None) -> None:
         fault = _port_fault(address)
         if fault is not None:
             raise UserError(f"{named}: no Ray cluster answers ({fault}); start it, or {otherwise}")
-    answer = _asked(address)
+    answer = _asked(joined)
     if "token" in answer:
         raise UserError(
             f"{named}: the cluster wants a token; put its own into ~/.ray/auth_token or RAY_AUTH_TOKEN and set"
