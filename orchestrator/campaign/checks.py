@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from nrtune.trainables.training.training_data import TrainingData
 
 
 def check_places(settings: RunSettings) -> None:
-    """See whether there are a folder and data, and whether what is addressed answers. Raises UserError."""
+    """See whether there are a folder and data, and whether what is named is known. Raises UserError."""
     if settings.out is None:
         raise UserError("--out is missing: name the campaign's folder, to be made or taken up again")
     if settings.data is None:
@@ -30,8 +29,6 @@ def check_places(settings: RunSettings) -> None:
     TRACKERS.check_name(settings.tracker)
     for name in settings.benchmarks():
         BENCHMARKS.check_name(name)
-    if settings.address is not None:
-        _check_address(settings.address)
 
 
 def check_tracking_uri(settings: RunSettings, uri: str | None) -> None:
@@ -105,17 +102,6 @@ def _can_select(variants: VariantSet | None, part: str) -> bool:
     return variants is not None and any(
         len(variants.rows(element, part)) >= MIN_STRATUM for element in variants.matched
     )
-
-
-def _check_address(address: str) -> None:
-    """See whether anything listens at a host:port, which Ray itself would try for minutes."""
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdigit():
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=10).close()
-    except (OSError, OverflowError) as error:
-        raise UserError(f"--address {address}: no Ray cluster answers ({error})") from error
 
 
 def absolute_paths(stored: dict[str, object]) -> dict[str, object]:

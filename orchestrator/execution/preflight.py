@@ -13,12 +13,13 @@ from nrtune.orchestrator.execution.worker_imports import check_worker_imports
 
 def check_surroundings(folder: Path | None, address: str | None) -> None:
     """See that Ray can start or be joined, and that the campaign's folder can be written. Raises UserError."""
-    if not ray_runs():
+    if ray_runs():  # whatever RAY_ADDRESS says
+        check_address(address or "local")
+    else:
         check_address_space()
+        check_address(address)
         if address_of(address) is None:
             ray_folder()
-        else:
-            check_address(address)
         check_worker_imports()
     if folder is not None:
         check_folder(folder)

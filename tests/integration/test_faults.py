@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from campaign_records import check_agreement, mlflow_runs
 from command_line import CommandLine
+from in_process import run
 
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.store.records import read_records, read_status
@@ -161,6 +162,26 @@ def test_failed_trials_are_tried_again_on_request(shared_ray, faulty, settings: 
     check_agreement(out, ("faulty",), len(after))
     with pytest.raises(UserError, match="no trial has failed"):
         retried(out, (), {})
+
+
+def test_where_no_trial_has_finished_the_exit_code_says_so(
+    shared_ray, faulty, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    mended = tmp_path / "mended"
+    faulty(
+        broken=f"""if not pathlib.Path({str(mended)!r}).exists():
+            raise KeyError("his")
+        return error"""
+    )
+    wanted = settings.model_copy(update={"families": ("faulty",)})
+    run_campaign(prepare(wanted))
+    code, _, err = run(monkeypatch, capsys, "retry", wanted.out)
+    assert code == 1
+    assert f"no trial finished; once their cause is mended: nrtune retry {wanted.out}" in err
+    mended.touch()
+    code, _, err = run(monkeypatch, capsys, "retry", wanted.out, "BAD-001")
+    assert code == 0
+    assert "trying again: BAD-001" in err
 
 
 def test_a_trial_that_hangs_is_ended(shared_ray, faulty, settings: Settings):

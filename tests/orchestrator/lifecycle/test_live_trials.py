@@ -17,6 +17,7 @@ from nrtune.orchestrator.lifecycle.circuit_breaker import CircuitBreaker
 from nrtune.orchestrator.lifecycle.faults import LOST_NODE, Failure
 from nrtune.orchestrator.lifecycle.live_trials import LiveTrials
 from nrtune.orchestrator.lifecycle.messages import MESSAGE, EpochEnded
+from nrtune.orchestrator.lifecycle.retries import MOST_RESTARTS
 from nrtune.orchestrator.lifecycle.rules import EarlyStopping, make_rule
 from nrtune.orchestrator.lifecycle.sinks import RecordKeeper, Sink, StoppingKeeper, StudyKeeper
 from nrtune.orchestrator.lifecycle.stopping import open_arrivals
@@ -149,6 +150,22 @@ def data() -> TrainingData:
 def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(PLUGIN_VARIABLE, "")  # which the worker sets
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def test_what_the_environment_fails_again_and_again_waits_for_the_next_start(data, tmp_path):
+    driver = Driver(data, tmp_path, lambda: False)
+    proposal = driver.family.propose(())
+    for number in range(MOST_RESTARTS + 1):
+        driver.live.start(str(number), proposal, {"cpu": 1.0}, shares=False)
+        driver.live.lose(str(number), proposal, Failure(LOST_NODE, "gone", restartable=True), "gone")
+    assert driver.live.put_off.keys() == {proposal.fingerprint}
+    assert not driver.live.running
+    driver.live.suspend()
+    driver.ledger.close()
+    assert read_records(tmp_path) == []
+    again = Driver(data, tmp_path, lambda: False)
+    assert again.family.propose(()) == proposal
+    again.ledger.close()
 
 
 @pytest.mark.end_to_end
