@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from campaign_records import check_agreement, mlflow_runs
 from command_line import CommandLine
-from in_process import run
+from in_process import run as run_command
 
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.store.records import read_records, read_status
@@ -175,11 +175,11 @@ def test_where_no_trial_has_finished_the_exit_code_says_so(
     )
     wanted = settings.model_copy(update={"families": ("faulty",)})
     run_campaign(prepare(wanted))
-    code, _, err = run(monkeypatch, capsys, "retry", wanted.out)
+    code, _, err = run_command(monkeypatch, capsys, "retry", wanted.out)
     assert code == 1
     assert f"no trial finished; once their cause is mended: nrtune retry {wanted.out}" in err
     mended.touch()
-    code, _, err = run(monkeypatch, capsys, "retry", wanted.out, "BAD-001")
+    code, _, err = run_command(monkeypatch, capsys, "retry", wanted.out, "BAD-001")
     assert code == 0
     assert "trying again: BAD-001" in err
 
