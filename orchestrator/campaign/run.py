@@ -41,9 +41,8 @@ if TYPE_CHECKING:
 class Outcome(NamedTuple):
     """How a campaign ended: finished or interrupted, and how many trials ended with each status.
 
-    confirming: the same of the trainings with fresh seeds that confirm a search. put_off: how many trials wait for the next
-    start, as the environment failed them. confirmed: the use cases that they do
-    confirm.
+    confirming: the same of the trainings with fresh seeds that confirm a search. confirmed: the use cases that they do
+    confirm. put_off: how many trials wait for the next start, as the environment failed them.
     """
 
     state: str

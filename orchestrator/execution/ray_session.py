@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import ray
+from ray._common.utils import get_system_memory
 from ray.exceptions import RayError
 from ray.job_config import JobConfig
 
@@ -32,6 +33,9 @@ VARIABLES = {
 
 OBJECT_STORE = 0.3
 """Its share of the memory, as Ray has it."""
+
+OBJECT_STORE_LEAST = 80_000_000
+"""Bytes; Ray refuses less than 75 MB."""
 
 LEVELS = {"ray": logging.ERROR, "ray.tune": logging.CRITICAL}  # it logs a traceback for every worker that dies
 
@@ -97,7 +101,8 @@ def start_ray(address: str | None) -> None:
 def _local() -> dict[str, Any]:
     """What a Ray on this machine is started with."""
     options = {"num_cpus": usable_cores(), "include_dashboard": False, "_temp_dir": str(ray_folder())}
-    if (memory := memory_limit()) is None:
+    memory = memory_limit()
+    if memory is None or memory >= get_system_memory():  # Ray's knows the outermost group's
         return options
-    store = int(OBJECT_STORE * memory)
+    store = max(OBJECT_STORE_LEAST, int(OBJECT_STORE * memory))
     return options | {"object_store_memory": store, "_memory": memory - store}
