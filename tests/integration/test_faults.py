@@ -134,7 +134,7 @@ def test_failed_trials_are_tried_again_on_request(shared_ray, faulty, settings: 
             raise KeyError("his")
         return error"""
     faulty("mse", broken=broken)
-    wanted = settings.model_copy(update={"families": ("faulty",), "trials": 3})
+    wanted = settings.model_copy(update={"families": ("faulty",), "trials": 2})
     out = Path(str(wanted.out))
     run_campaign(prepare(wanted))
     before = {record.name: record for record in read_records(out)}
