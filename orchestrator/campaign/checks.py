@@ -8,7 +8,8 @@ from pathlib import Path
 from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, load_use_cases
 from nrtune.analysis.store.audit import findings_of
 from nrtune.analysis.store.records import MANIFEST, read_manifest
-from nrtune.orchestrator.state.settings import PATHS, RunSettings
+from nrtune.orchestrator.state.data_settings import PATHS
+from nrtune.orchestrator.state.settings import RunSettings
 from nrtune.orchestrator.tracking.tracker import TRACKERS
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.data.audit import AUDIT_VERSION, audit

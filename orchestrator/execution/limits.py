@@ -11,7 +11,7 @@ from pathlib import Path
 from nrtune.trainables.core.errors import UserError
 
 ADDRESS_SPACE = 64 << 30
-"""Bytes. Ray reserves addresses, not memory: of the processes of a start on 2 cores the largest took 22 GB, more with CUDA."""
+"""Bytes. Ray and CUDA reserve far more addresses than they use memory; below this a start is likely to fail in odd places."""
 
 OWN, GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 

@@ -4,66 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_origin
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator
 
 from nrtune.analysis.store.records import MANIFEST, read_manifest
+from nrtune.orchestrator.state.data_settings import STUDY, DataSettings
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.yaml_file import read_yaml
-from nrtune.trainables.data.paths import Role, split_paths
 
 PositiveInt = Annotated[int, Field(ge=1)]
-KEEP_ALL, AUTO, NONE, STUDY = "all", "auto", "none", "study"
+KEEP_ALL, AUTO, NONE = "all", "auto", "none"
 
 
-ON_WHAT = ("data", "columns", "folds", "split_by", "val_chroms", "test_chroms", "noise", "replicate_columns", "cagi5", "satmut",
-           "benchmark", "cell_line")  # fmt: skip
-"""The settings that say what trials are trained and scored on."""
+class RunSettings(DataSettings):
+    """What every campaign is told, of the data first. Paths are relative to the folder that the command runs in.
 
-
-PATHS = ("cagi5", "satmut", "out", "use_cases")
-"""The settings that are one path each; `data` may be three, and `benchmark` names several."""
-
-
-class RunSettings(BaseModel):
-    """What every campaign is told. Paths are relative to the folder that the command runs in.
-
-    data: one file, or a table for each of train, val and test. columns: of tables, by their roles, replicates as a list or with
-    + between; `replicate_columns` is the older way to name those. split_by chrom: chromosomes that are none of val_chroms
-    and test_chroms train.
     cpus_per_trial, gpus_per_trial: auto packs as many trials on a GPU, or on a node without any, as measured to pay.
-    benchmark: folders or files by the benchmark's name, beside those of CAGI5 and of the saturation mutagenesis table, which
-    have names of their own here. prices: of an hour of a CPU and of a GPU, in any currency, which make costs of what trials
-    held. accept: the ids of errors that the audit of the data finds, which then do not refuse. keep_top, keep: once it is
+    prices: of an hour of a CPU and of a GPU, in any currency, which make costs of what trials held. keep_top, keep: once it is
     finished, checkpoints stay of so many trials a use case, and of these trials, or all.
     """
 
     command: ClassVar[str]
     epochs_of: ClassVar[Mapping[str, int]] = {}
     """The epochs of presets, where they are not the study's."""
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     preset: str = "small"
     epochs: PositiveInt | None = None
     precision: Literal["auto", "float32", "bf16"] = "auto"
     select_on: Literal["release", "val", "challenge"] | None = None
-
-    # On what
-    data: Path | tuple[Path, Path, Path] | None = None
-    columns: dict[Role, str | tuple[str, ...]] = {}
-    cagi5: Path | None = None
-    satmut: Path | None = None
-    benchmark: dict[str, Path] = {}
-    cell_line: str | None = None
-    folds: dict[Literal["val", "test"], tuple[int | str, ...]] | None = None
-    split_by: Literal["chrom"] | None = None
-    val_chroms: tuple[str, ...] = ()
-    test_chroms: tuple[str, ...] = ()
-    noise: Literal["auto", "orientation", "replicates", "none"] = "auto"
-    replicate_columns: tuple[str, ...] = ()
-    accept: tuple[str, ...] = ()
 
     # Where to, and as what
     out: Path | None = None
@@ -78,68 +48,10 @@ class RunSettings(BaseModel):
     gpus_per_trial: Annotated[float, Field(ge=0)] | Literal["auto"] | None = None
     time_budget: Annotated[float, Field(gt=0)] | None = None
     trial_time_limit: Annotated[float, Field(gt=0)] | None = None
-    prices: dict[Literal["cpu_hour", "gpu_hour"], Annotated[float, Field(ge=0)]] = {}
+    prices: dict[Literal["cpu_hour", "gpu_hour"], Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     keep_top: PositiveInt = 5
     keep: tuple[str, ...] = ()
     resume: bool = False
-
-    @model_validator(mode="before")
-    @classmethod
-    def _as_people_write_it(cls, values: Any) -> Any:
-        """A list may be a text with commas, as flags are; ~ is the home folder."""
-        if not isinstance(values, Mapping):
-            return values
-        read = dict(values)
-        for name, field in cls.model_fields.items():
-            if get_origin(field.annotation) is tuple and isinstance(given := read.get(name), str) and given != STUDY:
-                read[name] = tuple(part.strip() for part in given.split(",") if part.strip())
-            elif name in PATHS and isinstance(read.get(name), str | Path):
-                read[name] = Path(read[name]).expanduser()
-        if isinstance(paths := read.get("benchmark"), Mapping):
-            read["benchmark"] = {
-                of: Path(at).expanduser() if isinstance(at, str | Path) else at for of, at in paths.items()
-            }
-        return read
-
-    @field_validator("data", mode="before")
-    @classmethod
-    def _one_or_three(cls, value: Any) -> Any:
-        if not isinstance(value, str | Path | list | tuple):
-            return value
-        paths = tuple(path.expanduser() for path in split_paths(value))
-        return paths[0] if len(paths) == 1 else paths
-
-    def data_files(self) -> tuple[Path, ...]:
-        """The file of the data, or the three of its splits; none where none are given."""
-        return () if self.data is None else split_paths(self.data)
-
-    def reading(self) -> dict[str, Any]:
-        """How `read_dataset` is to read the data. Raises UserError for what is said twice, or by half."""
-        columns: dict[str, str | tuple[str, ...]] = {str(role): names for role, names in self.columns.items()}
-        if (
-            self.replicate_columns
-            and columns.setdefault("replicates", self.replicate_columns) != self.replicate_columns
-        ):
-            raise UserError("replicate_columns and the replicates of --columns both name columns; give one of them")
-        chroms = {"val": self.val_chroms, "test": self.test_chroms}
-        if self.split_by is None and (given := next((name for name in chroms if chroms[name]), None)) is not None:
-            raise UserError(
-                f"--{given}-chroms {','.join(chroms[given])}: says nothing without --split-by chrom; give both"
-            )
-        return {
-            "columns": columns,
-            "folds": None if self.folds is None else {str(name): folds for name, folds in self.folds.items()},
-            "chroms": None if self.split_by is None else chroms,
-            "noise": self.noise,
-        }
-
-    def benchmarks(self) -> dict[str, Path]:
-        """The folder or file of each benchmark, by its name. Raises UserError for one that is named twice."""
-        short = {name: path for name, path in (("cagi5", self.cagi5), ("satmut", self.satmut)) if path is not None}
-        for name in short:
-            if self.benchmark.get(name, short[name]) != short[name]:
-                raise UserError(f"--{name} and --benchmark {name}=… name two folders; give one of them")
-        return {**short, **self.benchmark}
 
     def to_yaml(self) -> str:
         """The settings as a YAML file that gives them again."""
@@ -174,7 +86,7 @@ class Settings(RunSettings):
     trials: PositiveInt = 10
     allocation: Literal["auto", "even", "adaptive"] = "auto"
     min_trials: PositiveInt = 3
-    set: dict[str, str | int | float | bool] = {}
+    set: dict[str, str | int | float | bool] = Field(default_factory=dict)
     around: str | None = None
     seed: Annotated[int, Field(ge=0)] = 0
     optuna_storage: str | None = None

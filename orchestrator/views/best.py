@@ -32,7 +32,7 @@ from nrtune.analysis.uncertainty.early_stopping import agreements
 from nrtune.analysis.uncertainty.ensemble import COVERS, Ensemble, EnsembleComparison
 from nrtune.analysis.uncertainty.verdict import Verdict, replicate_first, verdict_of
 from nrtune.analysis.wording import count, listed, p_value, phrase, short_name
-from nrtune.orchestrator.state.settings import ON_WHAT
+from nrtune.orchestrator.state.data_settings import ON_WHAT
 from nrtune.orchestrator.views.tables import cell, print_table
 from nrtune.trainables.core.errors import UserError, suggest
 
