@@ -96,6 +96,7 @@ def lives_on(thread: threading.Thread) -> bool:
     """Whether a thread stays, though it has had time to end."""
     if thread.name.startswith(OF_LIBRARIES):
         return False
+    gc.collect()  # a pool's threads end with it
     thread.join(SECONDS_TO_END)
     return thread.is_alive()
 
