@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
 
 Value = str | int | float | bool | None
 
@@ -168,6 +169,19 @@ class Family:
             if all(self._can_hold(name, values, found) for name, values in parameter.when.items()):
                 found.append(parameter)
         return tuple(found)
+
+    def described(self) -> dict[str, dict[str, Any]]:
+        """What is searched, by the parameters' names, as JSON holds it: two families that propose alike are described alike."""
+        found: dict[str, dict[str, Any]] = {}
+        for parameter in self.space:
+            fields = {field.name: getattr(parameter, field.name) for field in dataclasses.fields(parameter)}
+            name, when = fields.pop("name"), fields.pop("when")
+            del fields["default"]
+            said = {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items()}
+            if when:
+                said["when"] = {of: list(values) for of, values in when.items()}
+            found[name] = {**said, "or": found[name]} if name in found else said
+        return found
 
     def representatives(self) -> list[dict[str, Value]]:
         """Values that show each choice of the space at least once, the published ones among them."""

@@ -31,11 +31,13 @@ from nrtune.orchestrator.search.grid import VALUES, Grid
 from nrtune.orchestrator.search.objectives import checked_objectives
 from nrtune.orchestrator.search.optuna_storage import Direction, open_storage, open_study
 from nrtune.orchestrator.search.proposals import Proposer
+from nrtune.orchestrator.state.identity import SPACE
 from nrtune.orchestrator.state.ledger import Ledger
-from nrtune.orchestrator.state.locations import absolute, chosen_tracking_uri
+from nrtune.orchestrator.state.locations import OPTUNA_VARIABLE, absolute, chosen_tracking_uri, with_password
 from nrtune.orchestrator.state.settings import Settings
 from nrtune.search_spaces import FAMILIES, Family, check_codes, keeps_encoder
 from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.secrets import without_password
 
 NO_EARLY_STOPPING = "none"
 
@@ -120,7 +122,14 @@ class Search(Plan):
             "sampler": self.settings.sampler,
             "objective": list(map(str, self.objectives)),
         }
-        return super().identity() | dict(self.recipe.options) | chosen | how | {"optuna_storage": self.optuna_storage}
+        return {
+            **super().identity(),
+            **self.recipe.options,
+            **chosen,
+            **how,
+            SPACE: {name: family.described() for name, family in self.searched.items()},
+            "optuna_storage": without_password(self.optuna_storage),
+        }
 
     def notes(self) -> list[str]:
         """What a user should know of the data, of encoders and grids, of what is trained, and what that is too little for."""
@@ -146,6 +155,8 @@ class Search(Plan):
     def stored_settings(self) -> dict[str, Any]:
         """What --resume goes on with, from whatever folder it is called."""
         stored = super().stored_settings()
+        if "optuna_storage" in stored:
+            stored["optuna_storage"] = without_password(self.optuna_storage)
         return stored | ({"around": whole(stored["around"])} if "around" in stored else {})
 
 
@@ -164,7 +175,7 @@ def prepare_search(settings: Settings) -> Search:
         for values in family.representatives()
     ]
     assert settings.out is not None
-    folder, storage = settings.out.resolve(), absolute(settings.optuna_storage)
+    folder, storage = settings.out.resolve(), with_password(absolute(settings.optuna_storage), OPTUNA_VARIABLE)
     uri = chosen_tracking_uri(settings.tracking_uri, folder)
     data = read_data(settings)
     findings = audited(settings, data)

@@ -9,6 +9,7 @@ import typer
 
 from nrtune.orchestrator.cli import options, query, table_options
 from nrtune.orchestrator.cli.run import run
+from nrtune.orchestrator.state.locations import OPTUNA_VARIABLE
 from nrtune.trainables.core.errors import UserError
 
 app = typer.Typer()
@@ -110,7 +111,10 @@ def search(
     tracker: options.Tracker = None,
     tracking_uri: options.TrackingUri = None,
     optuna_storage: Annotated[
-        str | None, typer.Option(help="Optuna database URL. [default: a journal file in the campaign's folder]")
+        str | None,
+        typer.Option(
+            envvar=OPTUNA_VARIABLE, help="Optuna database URL. [default: a journal file in the campaign's folder]"
+        ),
     ] = None,
     address: options.Address = None,
     resume: options.Resume = None,
@@ -189,6 +193,10 @@ def study(
 @app.command()
 def replicate(
     folder: options.Folder,
+    data: options.Data = None,
+    cagi5: options.Cagi5 = None,
+    satmut: options.Satmut = None,
+    benchmark: options.Benchmark = None,
     top: Annotated[int | None, typer.Option(help="Finalists of each use case. [default: 5]")] = None,
     seeds: Annotated[int | None, typer.Option(help="Fresh seeds, the same for all. [default: 5]")] = None,
     use_case: options.AskedUseCases = None,

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from nrtune.orchestrator.cli.table_options import columns_of
+from nrtune.orchestrator.state.locations import TRACKING_VARIABLE
 from nrtune.trainables.core.errors import UserError
 
 INTERRUPTED = 130
@@ -199,7 +200,10 @@ Tracker = Annotated[
     typer.Option(metavar="NAME", help="What shows the trials: mlflow, or one of your own. [default: mlflow]"),
 ]
 TrackingUri = Annotated[
-    str | None, typer.Option(help="MLflow tracking URI. [default: a SQLite file in the campaign's folder]")
+    str | None,
+    typer.Option(
+        envvar=TRACKING_VARIABLE, help="MLflow tracking URI. [default: a SQLite file in the campaign's folder]"
+    ),
 ]
 TrackedUri = Annotated[
     str | None,

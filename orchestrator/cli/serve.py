@@ -11,17 +11,19 @@ import sys
 from pathlib import Path
 
 from nrtune.analysis.sources.open import open_folder
-from nrtune.orchestrator.state.locations import tracking_uri
+from nrtune.orchestrator.state.locations import OPTUNA_VARIABLE, tracking_uri, with_password
 from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.secrets import redacted, without_password
 
 HOST = "127.0.0.1"
+BACKEND = "MLFLOW_BACKEND_STORE_URI"
 
 
 def serve_mlflow(folder: Path, port: int) -> int:
     """Serve the campaign's MLflow UI on 127.0.0.1 until it is ended; returns its exit code."""
     uri = tracking_uri(folder)
     if uri.startswith(("http://", "https://", "databricks")):
-        raise UserError(f"the campaign is tracked by a server: open {uri} in a browser")
+        raise UserError(f"the campaign is tracked by a server: open {without_password(uri)} in a browser")
     from nrtune.orchestrator.tracking.anchor import anchored  # MLflow takes seconds to import
     from nrtune.orchestrator.tracking.trackers._mlflow_store import page_of
 
@@ -32,17 +34,16 @@ def serve_mlflow(folder: Path, port: int) -> int:
         "-m",
         "mlflow",
         "server",
-        "--backend-store-uri",
-        uri,
         "--host",
         HOST,
         "--port",
         str(port),
     ]
     page = f"http://{HOST}:{port}{page_of(uri, open_folder(folder).manifest)}"
-    sys.stderr.write(f"open {page} in a browser in about 10 s (Ctrl-C ends the server)\n{shlex.join(command)}\n")
-    # What Python files lie in this folder is not MLflow's business.
-    process = subprocess.Popen(command, env={**os.environ, "PYTHONSAFEPATH": "1"})
+    shown = f"{BACKEND}={shlex.quote(redacted(uri))} {shlex.join(command)}"
+    sys.stderr.write(f"open {page} in a browser in about 10 s (Ctrl-C ends the server)\n{shown}\n")
+    # What Python files lie in this folder is not MLflow's business; and a list of processes shows no environment.
+    process = subprocess.Popen(command, env={**os.environ, "PYTHONSAFEPATH": "1", BACKEND: uri})
     # A polite kill must not leave the server behind; Ctrl-C reaches both anyway.
     signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
     try:
@@ -64,7 +65,8 @@ def serve_optuna(folder: Path, port: int) -> None:
 
     _check_free(port)
     sys.stderr.write(f"open http://{HOST}:{port} in a browser (Ctrl-C ends the server)\n")
-    run_server(read_storage(folder, identity["optuna_storage"]), host=HOST, port=port)
+    storage = with_password(identity["optuna_storage"], OPTUNA_VARIABLE)
+    run_server(read_storage(folder, storage), host=HOST, port=port)
 
 
 def _check_free(port: int) -> None:

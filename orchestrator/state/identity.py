@@ -12,6 +12,11 @@ from nrtune.orchestrator.state.locations import MLFLOW
 from nrtune.orchestrator.state.recipes import RECIPES
 from nrtune.trainables.core.errors import UserError
 
+ADDRESSES = ("tracking_uri", "optuna_storage")
+"""Kept without passwords beside what a campaign is, of which they are no part."""
+SPACE = "space"
+"""What each family searches, by its name."""
+
 
 def check_is_free(folder: Path) -> None:
     """See that a campaign can be made in a folder. Raises UserError where it is a file, or holds something else."""
@@ -28,14 +33,30 @@ def check_identity(folder: Path, manifest: Mapping[str, Any], identity: Mapping[
     stored = _assumed(manifest) | manifest["identity"]
     # A benchmark that it was made with and that is not given any more would be noticed nowhere else.
     for key in dict.fromkeys([*identity, *manifest.get("benchmarks", ())]):
-        if key == "tracking_uri":  # where trials are shown decides nothing, and may move
-            continue
         value, there = identity.get(key), stored.get(key)
+        if key in ADDRESSES:  # where it is kept and shown decides nothing, and may move
+            continue
+        if key == SPACE:
+            _check_space(folder, there or {}, value or {})
+            continue
         if there != value:
             raise UserError(
                 f"{folder}: holds a campaign with {key} {_brief(there)}, not {_brief(value)}; choose another --out,"
                 f" or the same {key}"
             )
+
+
+def _check_space(folder: Path, stored: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """See that the families of both search the same parameters: what was proposed is judged by what could be."""
+    for family in stored.keys() & asked.keys():
+        for name in sorted(stored[family].keys() | asked[family].keys()):
+            there, value = stored[family].get(name), asked[family].get(name)
+            if there != value:
+                before, now = ("nothing" if one is None else _brief(one) for one in (there, value))
+                raise UserError(
+                    f"{folder}: holds a campaign in which family {family} searches {name} in {before}, not in {now}; choose"
+                    " another --out, or put back what the family searched"
+                )
 
 
 def _assumed(manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from nrtune.analysis.store.records import (
     read_records,
     read_status,
 )
-from nrtune.orchestrator.state.identity import check_identity, check_is_free
+from nrtune.orchestrator.state.identity import ADDRESSES, SPACE, check_identity, check_is_free
 from nrtune.orchestrator.state.locations import LOCK, RETRIED
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.files import HISTORY, append_line, cut_torn_line, write_atomically
@@ -141,10 +141,15 @@ def _manifest(folder: Path, name: str, identity: Mapping[str, Any], about: Mappi
         _write_text(folder / MANIFEST, json.dumps(manifest, indent=1))
     manifest = read_manifest(folder)
     check_identity(folder, manifest, identity)
-    if (uri := identity.get("tracking_uri")) != manifest["identity"].get("tracking_uri"):  # it is tracked elsewhere now
-        manifest["identity"]["tracking_uri"] = uri
-        manifest["settings"] = {k: v for k, v in manifest["settings"].items() if k != "tracking_uri"}
-        manifest["settings"] |= {} if uri is None else {"tracking_uri": uri}
+    before = json.dumps(manifest)
+    for name in ADDRESSES:  # it is tracked, or Optuna's studies are kept, elsewhere now
+        if (uri := identity.get(name)) != manifest["identity"].get(name):
+            manifest["identity"][name] = uri
+            manifest["settings"] = {k: v for k, v in manifest["settings"].items() if k != name}
+            manifest["settings"] |= {} if uri is None else {name: uri}
+    if SPACE in identity:  # of families that it is extended by
+        manifest["identity"][SPACE] = {**identity[SPACE], **manifest["identity"].get(SPACE, {})}
+    if json.dumps(manifest) != before:
         _write_text(folder / MANIFEST, json.dumps(manifest, indent=1))
     return manifest
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from nrtune.analysis.store.records import MANIFEST, read_manifest
 from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.secrets import without_password
 
 MLFLOW, DATABASE, ARTIFACTS = "mlflow", "mlflow.db", "artifacts"
 RAY_FOLDER = "ray"
 LOCK = ".lock"
+TRACKING_VARIABLE, OPTUNA_VARIABLE = "NRTUNE_TRACKING_URI", "NRTUNE_OPTUNA_STORAGE"
+"""Where addresses may be given that hold a password: neither a command line nor a campaign's folder shows them."""
 RETRIED = "retried.jsonl"
 """Records of failed trials that were tried again, as they were."""
 
@@ -27,7 +31,7 @@ def tracking_uri(folder: Path) -> str:
     """Where a campaign's MLflow records are. Raises UserError for a folder that holds no campaign, or another tracker's."""
     if (tracker := tracker_of(folder)) != MLFLOW:
         raise UserError(f"{folder}: its trials are shown by the tracker {tracker}, and MLflow has none of them")
-    return str(read_manifest(folder)["identity"]["tracking_uri"] or default_uri(folder))
+    return with_password(read_manifest(folder)["identity"]["tracking_uri"], TRACKING_VARIABLE) or default_uri(folder)
 
 
 def tracker_of(folder: Path) -> str:
@@ -39,9 +43,15 @@ def chosen_tracking_uri(given: str | None, folder: Path) -> str | None:
     """Where a campaign is to be tracked: as is said now, else as it was; None: in the folder's own database."""
     if given is None:
         stored = read_manifest(folder)["identity"].get("tracking_uri") if (folder / MANIFEST).exists() else None
-        return None if stored is None else str(stored)
+        return with_password(stored, TRACKING_VARIABLE)
     uri = absolute(given)
     return None if uri in (default_uri(folder), f"sqlite:///{(folder / DATABASE).resolve()}") else uri
+
+
+def with_password(url: str | None, variable: str) -> str | None:
+    """An address as it was stored, without a password; or that of an environment variable, if it is the same but for it."""
+    known = os.environ.get(variable)
+    return known if known is not None and url is not None and without_password(known) == url else url
 
 
 def absolute(url: str | None) -> str | None:

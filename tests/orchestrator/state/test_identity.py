@@ -1,0 +1,93 @@
+"""What a campaign is, and what it is not: search spaces are a part of it, addresses and passwords are none."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from nrtune.orchestrator.campaign.prepare import prepare
+from nrtune.orchestrator.state.ledger import open_ledger
+from nrtune.orchestrator.state.locations import OPTUNA_VARIABLE, TRACKING_VARIABLE, tracking_uri, with_password
+from nrtune.orchestrator.state.settings import Settings, load_replication
+from nrtune.search_spaces import FAMILIES
+from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.data.simulate import HDF5_NAME
+
+PASSWORD = "hunter2"
+
+
+def plan_of(folder, out, **fields):
+    families = fields.pop("families", ("baseline", "rank_stability"))
+    return prepare(Settings(data=folder / HDF5_NAME, out=out, families=families, trials=1, **fields))
+
+
+def begun(plan, identity=None):
+    open_ledger(plan.folder, "out", identity or plan.identity(), plan.about(), must_exist=False).close()
+    return json.loads((plan.folder / "campaign.json").read_text())["identity"]
+
+
+def test_what_is_searched_is_stored_and_may_be_extended_by_families(simulated_folder, tmp_path):
+    plan = plan_of(simulated_folder, tmp_path / "out")
+    space = begun(plan)["space"]
+    assert space.keys() == {"baseline", "rank_stability"}
+    assert space["rank_stability"]["loss.k"] == FAMILIES.get("rank_stability").described()["loss.k"]
+    assert space["rank_stability"]["encoder.channels"]["values"] == [64, 128, 256]
+    more = plan_of(simulated_folder, tmp_path / "out", families=("baseline", "rank_stability", "distributional"))
+    assert begun(more)["space"].keys() == {*space, "distributional"}
+    fewer = plan_of(simulated_folder, tmp_path / "out", families=("baseline",))
+    assert begun(fewer)["space"].keys() == {*space, "distributional"}
+
+
+def test_a_changed_range_is_refused_with_both(simulated_folder, tmp_path):
+    plan = plan_of(simulated_folder, tmp_path / "out")
+    begun(plan)
+    space = plan.identity()["space"]
+    of_family = space["rank_stability"]
+    before = of_family["loss.k"]
+    wider = before | {"low": before["low"] / 2}
+    for changed, now in (
+        (of_family | {"loss.k": wider}, json.dumps(wider)),
+        (_without(of_family, "loss.k"), "nothing"),
+    ):
+        other = plan.identity() | {"space": space | {"rank_stability": changed}}
+        with pytest.raises(UserError) as error:
+            open_ledger(plan.folder, "out", other, {}, must_exist=True)
+        assert f"family rank_stability searches loss.k in {json.dumps(before)}, not in {now}; choose" in str(
+            error.value
+        )
+
+
+def _without(found, name):
+    return {key: value for key, value in found.items() if key != name}
+
+
+def test_a_campaign_of_before_has_no_space_and_goes_on(simulated_folder, tmp_path):
+    plan = plan_of(simulated_folder, tmp_path / "out")
+    begun(plan, {key: value for key, value in plan.identity().items() if key != "space"})
+    assert begun(plan)["space"] == json.loads(json.dumps(plan.identity()["space"]))
+
+
+def test_no_password_is_stored_and_another_one_is_no_other_campaign(simulated_folder, tmp_path, monkeypatch):
+    storage, uri = f"sqlite:////{tmp_path}/studies.db", f"http://me:{PASSWORD}@127.0.0.1:9/"
+    plan = plan_of(simulated_folder, tmp_path / "out", tracking_uri=uri, optuna_storage=storage)
+    assert plan.tracking_uri == uri
+    identity = begun(plan)
+    assert PASSWORD not in (plan.folder / "campaign.json").read_text()
+    assert identity["tracking_uri"] == "http://me@127.0.0.1:9/"
+    rotated = plan_of(simulated_folder, tmp_path / "out", tracking_uri=uri.replace(PASSWORD, "hunter3"))
+    assert begun(rotated)["tracking_uri"] == identity["tracking_uri"]
+    assert tracking_uri(plan.folder) == identity["tracking_uri"]
+    monkeypatch.setenv(TRACKING_VARIABLE, uri)
+    assert tracking_uri(plan.folder) == uri
+    monkeypatch.setenv(TRACKING_VARIABLE, "http://me:x@elsewhere/")
+    assert tracking_uri(plan.folder) == identity["tracking_uri"]
+    assert with_password(None, OPTUNA_VARIABLE) is None
+
+
+def test_a_replication_takes_data_that_moved(simulated_folder, tmp_path):
+    plan = plan_of(simulated_folder, tmp_path / "out", families=("baseline",))
+    begun(plan)
+    moved = tmp_path / "moved.h5"
+    assert load_replication(plan.folder, {"data": moved}).data == moved
+    assert load_replication(plan.folder, {}).data == (simulated_folder / HDF5_NAME).resolve()
