@@ -105,7 +105,8 @@ def without_constant_noise(dataset: Dataset) -> Dataset:
         of=len(std),
         advice="give the standard deviation over replicates, or --noise none",
     )
-    return dataclasses.replace(dataset, aleatoric_std=None, findings=(*dataset.findings, finding))
+    notes = tuple(note for note in dataset.notes if not note.startswith("noise from"))
+    return dataclasses.replace(dataset, aleatoric_std=None, findings=(*dataset.findings, finding), notes=notes)
 
 
 def shared_ends(tokens: NDArray[np.uint8]) -> tuple[int, int]:
