@@ -28,13 +28,7 @@ def check(
     val_chroms: table_options.ValChroms = None,
     test_chroms: table_options.TestChroms = None,
     noise: options.Noise = None,
-    cell_line: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|ELEMENT=NAME,…",
-            help="Cell line whose elements are averaged, or elements' cell lines. [default: as the folder says, else K562]",
-        ),
-    ] = None,
+    cell_line: options.FolderCellLine = None,
     accept: options.Accept = None,
     json: Annotated[bool, typer.Option("--json", help="Digests, sizes and findings, for programs.")] = False,
 ) -> None:

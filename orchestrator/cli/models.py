@@ -149,13 +149,7 @@ def score(
     satmut: options.Satmut = None,
     benchmark: options.Benchmark = None,
     test: Annotated[bool, typer.Option("--test", help="Score a table of test predictions instead.")] = False,
-    cell_line: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|ELEMENT=NAME,…",
-            help="Cell line whose elements are averaged, or elements' cell lines. [default: as the folder says, else K562]",
-        ),
-    ] = None,
+    cell_line: options.FolderCellLine = None,
     accept: options.Accept = None,
     resamples: Annotated[int, typer.Option(help="Resamples an interval is made from.")] = 10_000,
     block: Annotated[

@@ -165,6 +165,13 @@ CellLine = Annotated[
         autocompletion=completing("cell_line"),
     ),
 ]
+FolderCellLine = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|ELEMENT=NAME,…",
+        help="Cell line whose elements are averaged, or elements' cell lines. [default: as the folder says, else K562]",
+    ),
+]
 Noise = Annotated[
     str | None,
     typer.Option(

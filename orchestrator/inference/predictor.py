@@ -22,9 +22,8 @@ from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.wording import not_kept
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.files import BEST
+from nrtune.trainables.core.given import check_file, list_files
 from nrtune.trainables.data.adapters import Adapters
-from nrtune.trainables.data.streams import check_file
-from nrtune.trainables.data.tables import list_files
 from nrtune.trainables.evaluation.calibration import why_unusable
 from nrtune.trainables.inference import SequenceModel, common_adapters, load_model
 

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import pysam
 
 from nrtune.trainables.core.errors import UserError
-from nrtune.trainables.data.streams import begins_with, check_file, readable, text_lines
+from nrtune.trainables.core.given import check_file
+from nrtune.trainables.data.streams import begins_with, readable, text_lines
 
 COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 """What each record has; the last three may be missing in a file, and are '.' then."""

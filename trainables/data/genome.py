@@ -13,7 +13,8 @@ import pysam
 from pysam.utils import SamtoolsError
 
 from nrtune.trainables.core.errors import UserError, one_line
-from nrtune.trainables.data.streams import begins_with, check_file
+from nrtune.trainables.core.given import check_file
+from nrtune.trainables.data.streams import begins_with
 
 _WHAT = "the genome that the variants are on, as a FASTA file, plain or bgzipped"
 _MITOCHONDRIAL = ("chrM", "MT", "chrMT", "M")

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nrtune.trainables.core.errors import UserError, one_line
+from nrtune.trainables.core.given import check_file
 from nrtune.trainables.data.computed_copies import computed_copies, finding_of
 from nrtune.trainables.data.dataset import SPLITS, Dataset
 from nrtune.trainables.data.orientation import orientation_pairs
 from nrtune.trainables.data.related import related_rows
 from nrtune.trainables.data.sequences import N_TOKEN
-from nrtune.trainables.data.tables import check_file
 
 GROUPS = {"train": "Train", "val": "Val", "test": "Test"}
 CHUNK_ROWS = 4096

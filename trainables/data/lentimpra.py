@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.given import check_file
 from nrtune.trainables.data.columns import Columns
 from nrtune.trainables.data.dataset import Dataset, without_constant_noise
 from nrtune.trainables.data.hdf5 import read_hdf5
 from nrtune.trainables.data.mpra_tables import read_mpra_table
 from nrtune.trainables.data.paths import PathOrSplits, split_paths
-from nrtune.trainables.data.tables import FORMATS, check_file
+from nrtune.trainables.data.tables import FORMATS
 
 HDF5_SUFFIXES = (".h5", ".hdf5", ".he5")
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"

@@ -12,27 +12,12 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.given import check_file
 
 _BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 """The empty block that ends a bgzipped file: without it the file is torn, though every block that is there is whole."""
 
 _START = 1 << 16
-
-
-def check_file(path: Path, what: str) -> None:
-    """See that a file is there and may be read. Raises UserError otherwise. what: what should be there, for errors."""
-    if os.path.islink(path) and not os.path.exists(path):
-        raise UserError(f"{path}: is a link to {os.readlink(path)}, which is not there; give {what}")
-    if os.path.isdir(path):
-        raise UserError(f"{path}: is a folder; give {what}")
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise UserError(f"{path}: is no regular file, and it is read twice; give {what}")
-    try:
-        path.open("rb").close()
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; give {what}") from error
-    except OSError as error:
-        raise UserError(f"{path}: can't be read ({error.strerror}); give {what}") from error
 
 
 def text_lines(path: Path, what: str) -> Iterator[str]:

@@ -1,7 +1,4 @@
-"""Files and folders that users give, read in one place: packed or not, as text, as a table of texts, or as a list of files.
-
-Whatever is wrong with one is a UserError of one sentence: a missing file, a folder in its place, a broken link, no permission.
-"""
+"""Files that users give, read whole: packed or not, as text, or as a table of texts. What is wrong with one is a UserError."""
 
 from __future__ import annotations
 
@@ -10,32 +7,16 @@ import codecs
 import csv
 import gzip
 import io
-import stat
 import zlib
 from pathlib import Path
 
 import pandas as pd
 
 from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.given import check_file
 
 FORMATS = "CSV or TSV, plain, .gz or .bz2, or Parquet"
 _SEPARATORS = "\t,;"
-
-
-def check_file(path: Path, what: str) -> None:
-    """See that a path is a regular file, as a pipe could keep a reader waiting. Raises UserError."""
-    try:
-        mode = path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError) as error:
-        if path.is_symlink():
-            raise UserError(f"{path}: is a link to {path.readlink()}, which is not there; give {what}") from error
-        raise UserError(f"{path}: no such file; give {what}") from error
-    except (OSError, ValueError) as error:  # no permission, a circle of links, a name that no file can have
-        raise UserError(f"{path}: can't be read ({getattr(error, 'strerror', error)}); give {what}") from error
-    if stat.S_ISDIR(mode):
-        raise UserError(f"{path}: is a folder; give {what}")
-    if not stat.S_ISREG(mode):
-        raise UserError(f"{path}: is a pipe or a device; write it to a file, and give {what}")
 
 
 def read_bytes(path: Path, what: str) -> bytes:
@@ -84,20 +65,6 @@ def read_table(path: Path, what: str) -> pd.DataFrame:
         if len(row) != len(names):
             raise UserError(f"{path}: row {number} has {len(row)} columns, its header {len(names)}; mend the row")
     return pd.DataFrame(rows, columns=names, dtype=object)
-
-
-def list_files(folder: Path, what: str) -> list[Path]:
-    """What lies in a folder, sorted by name. what: what the folder should hold, for errors."""
-    if folder.is_symlink() and not folder.exists():
-        raise UserError(f"{folder}: is a link to {folder.readlink()}, which is not there; give {what}")
-    try:
-        return sorted(folder.iterdir())
-    except FileNotFoundError as error:
-        raise UserError(f"{folder}: no such folder; give {what}") from error
-    except NotADirectoryError as error:
-        raise UserError(f"{folder}: is a file; give {what}") from error
-    except OSError as error:
-        raise UserError(f"{folder}: can't be read ({error.strerror}); give {what}") from error
 
 
 def _decoded(path: Path, content: bytes, advice: str) -> str:

@@ -11,7 +11,8 @@ import pysam
 import pytest
 
 from nrtune.trainables.core.errors import UserError
-from nrtune.trainables.data.streams import check_file, readable, text_lines
+from nrtune.trainables.core.given import check_file
+from nrtune.trainables.data.streams import readable, text_lines
 
 LINES = ["one", "", "zwei Zürich", "three"]
 
@@ -69,7 +70,7 @@ def test_what_is_no_file_is_said(tmp_path):
         ("", "is a folder; give a text"),
         ("link", "is a link to nowhere, which is not there; give a text"),
         ("round", "is a link to round, which is not there"),
-        ("pipe", "is no regular file, and it is read twice; give a text"),
+        ("pipe", "is a pipe or a device; write it to a file, and give a text"),
         ("file/below", r"can't be read \(Not a directory\); give a text"),
         ("x" * 300, r"can't be read \(File name too long\)"),
     ):

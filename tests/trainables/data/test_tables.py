@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.given import list_files
 from nrtune.trainables.data.lentimpra import read_dataset
-from nrtune.trainables.data.tables import FORMATS, list_files, read_bytes, read_table
+from nrtune.trainables.data.tables import FORMATS, read_bytes, read_table
 
 TABLE = "name\tvalue\nfirst\t1\nsecond\t2\n"
 EXPECTED = [["first", "1"], ["second", "2"]]

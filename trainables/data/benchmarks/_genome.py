@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.given import list_files
 from nrtune.trainables.data.genome import Genome
 from nrtune.trainables.data.sequences import N_TOKEN
-from nrtune.trainables.data.tables import list_files
 from nrtune.trainables.data.variant_windows import LONGEST, bases_to_tokens, trim
 
 _FASTA = (".fa", ".fasta", ".fna", ".fa.gz", ".fasta.gz", ".fna.gz")

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.given import list_files
 from nrtune.trainables.data.benchmarks import Benchmark, VariantSet
 from nrtune.trainables.data.benchmarks._agreement import Placed, agreement_findings, other_sequences, ref_is_alt
 from nrtune.trainables.data.benchmarks._columns import check_names, numbers, whole_numbers, without_copies
@@ -29,7 +30,7 @@ from nrtune.trainables.data.cell_lines import cell_line_of, match_elements
 from nrtune.trainables.data.dataset import array_digest
 from nrtune.trainables.data.findings import Finding
 from nrtune.trainables.data.sequences import BASES, N_TOKEN, to_tokens
-from nrtune.trainables.data.tables import list_files, read_text
+from nrtune.trainables.data.tables import read_text
 
 HIGH_CONFIDENCE = 0.1
 """The challenge's threshold: high confidence is at least this."""
