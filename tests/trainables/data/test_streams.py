@@ -11,7 +11,6 @@ import pysam
 import pytest
 
 from nrtune.trainables.core.errors import UserError
-from nrtune.trainables.core.given import check_file
 from nrtune.trainables.data.streams import readable, text_lines
 
 LINES = ["one", "", "zwei Zürich", "three"]
@@ -58,21 +57,3 @@ def test_what_is_torn_or_no_text_is_said(tmp_path):
         path.write_bytes(torn)
         with pytest.raises(UserError, match=rf"^{path}: .*{message}"):
             list(text_lines(path, "a text"))
-
-
-def test_what_is_no_file_is_said(tmp_path):
-    (tmp_path / "link").symlink_to("nowhere")
-    (tmp_path / "round").symlink_to("round")
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "file").touch()
-    for name, message in (
-        ("no", "no such file; give a text"),
-        ("", "is a folder; give a text"),
-        ("link", "is a link to nowhere, which is not there; give a text"),
-        ("round", "is a link to round, which is not there"),
-        ("pipe", "is a pipe or a device; write it to a file, and give a text"),
-        ("file/below", r"can't be read \(Not a directory\); give a text"),
-        ("x" * 300, r"can't be read \(File name too long\)"),
-    ):
-        with pytest.raises(UserError, match=message):
-            check_file(tmp_path / name, "a text")
