@@ -17,6 +17,7 @@ from nrtune.orchestrator.state.locations import MLFLOW, chosen_tracking_uri, def
 from nrtune.orchestrator.tracking.tracker import TRACKERS, Tracker
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.files import BEST
+from nrtune.trainables.core.secrets import without_password
 
 PATIENCE_SECONDS = 600.0
 """How long one write may take: here nobody waits for anything else."""
@@ -66,4 +67,4 @@ def track(folder: Path, uri: str | None, say: Callable[[str], None]) -> str:
         ended = read_status(folder).get("state") == FINISHED
         if lacking := sink.bring_up_to_date(FINISHED if ended else "interrupted", PATIENCE_SECONDS):
             raise UserError("; ".join(lacking))
-    return f"{title} has all {count(len(records), 'trial')}: {place or default_uri(folder)}"
+    return f"{title} has all {count(len(records), 'trial')}: {without_password(place) or default_uri(folder)}"

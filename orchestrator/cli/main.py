@@ -16,7 +16,6 @@ import typer
 from nrtune.orchestrator.cli import campaigns, data, models, query
 from nrtune.orchestrator.cli.options import INTERRUPTED
 from nrtune.trainables.core.errors import UserError
-from nrtune.trainables.core.secrets import redacted
 
 app = typer.Typer(
     name="nrtune",
@@ -53,7 +52,7 @@ def main() -> NoReturn:
     try:
         app()
     except UserError as error:
-        typer.echo(f"nrtune: {redacted(str(error))}", err=True)
+        typer.echo(f"nrtune: {error}", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

@@ -16,6 +16,7 @@ from nrtune.analysis.store.records import FAILED, FINISHED, PRUNED, Proposal, Tr
 from nrtune.orchestrator.lifecycle.messages import EpochEnded
 from nrtune.orchestrator.lifecycle.sinks import Sink
 from nrtune.orchestrator.lifecycle.trial import History, LiveTrial
+from nrtune.trainables.core.secrets import redacted
 
 CONFIRMING = "confirmation"
 """Where, among the families, trainings with fresh seeds are counted that confirm a search."""
@@ -57,7 +58,7 @@ class Progress(Sink):
 
     def say(self, text: str) -> None:
         """Print a line above the table."""
-        self.console.print(text, soft_wrap=True, markup=False)
+        self.console.print(redacted(text), soft_wrap=True, markup=False)
 
     def show(self, text: str) -> None:
         """Have a line below the table say what is so, until it is told otherwise; "": nothing."""

@@ -12,7 +12,6 @@ from optuna.storages.journal import JournalFileBackend
 
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.core.files import cut_torn_line
-from nrtune.trainables.core.secrets import redacted
 
 JOURNAL = "optuna.journal"
 
@@ -39,7 +38,7 @@ def read_storage(folder: Path, url: str | None) -> BaseStorage:
     try:
         return RDBStorage(url)
     except Exception as error:  # SQLAlchemy and drivers raise many kinds
-        raise UserError(redacted(f"--optuna-storage {url}: cannot be opened ({one_line(error)})")) from error
+        raise UserError(f"--optuna-storage {url}: cannot be opened ({one_line(error)})") from error
 
 
 def open_study(

@@ -7,6 +7,7 @@ from collections import Counter
 from nrtune.analysis.sources.mlflow import STATUS_TAG, read_runs
 from nrtune.analysis.store.records import STATUSES
 from nrtune.orchestrator.views.tables import by_status
+from nrtune.trainables.core.secrets import without_password
 
 NONE = "none has ended"
 
@@ -40,4 +41,4 @@ def remote_status_text(source: str) -> str:
             value = run.data.metrics.get("val/spearman")
             seen = "" if value is None else f": val Spearman {value:.3f}"
             lines.append(f"  running {run.info.run_name}{seen}")
-    return "\n".join([*lines, f"MLflow: {uri}"])
+    return "\n".join([*lines, f"MLflow: {without_password(uri)}"])

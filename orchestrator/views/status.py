@@ -19,6 +19,7 @@ from nrtune.orchestrator.state.ledger import is_running
 from nrtune.orchestrator.state.locations import MLFLOW, tracker_of, tracking_uri
 from nrtune.orchestrator.views.tables import by_status, cell, print_table
 from nrtune.trainables.core.errors import UserError, suggest
+from nrtune.trainables.core.secrets import without_password
 
 SHORT_COLUMNS = {
     "name": "trial",
@@ -38,7 +39,7 @@ def tracker_line(folder: Path) -> str:
     """What a campaign's trials can be seen in, and where that is."""
     if (name := tracker_of(folder)) != MLFLOW:
         return f"{name}: {read_manifest(folder)['identity']['tracking_uri'] or folder}"
-    return f"MLflow: {tracking_uri(folder)}"
+    return f"MLflow: {without_password(tracking_uri(folder))}"
 
 
 def status_text(source: str | Path) -> str:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from nrtune.trainables.core.secrets import redacted
+
 
 class UserError(ValueError):
-    """A user's mistake, said in one sentence: what, where, and what to do."""
+    """A user's mistake, said in one sentence: what, where, and what to do; no password of an address is in it."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(redacted(sentence))
 
 
 def suggest(wrong: str, known: Iterable[str], otherwise: str | None = None) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+from in_process import run
 
 from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.state.ledger import open_ledger
 from nrtune.orchestrator.state.locations import OPTUNA_VARIABLE, TRACKING_VARIABLE, tracking_uri, with_password
 from nrtune.orchestrator.state.settings import Settings, load_replication
+from nrtune.orchestrator.views.status import tracker_line
 from nrtune.search_spaces import FAMILIES
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.simulate import HDF5_NAME
@@ -83,6 +85,24 @@ def test_no_password_is_stored_and_another_one_is_no_other_campaign(simulated_fo
     monkeypatch.setenv(TRACKING_VARIABLE, "http://me:x@elsewhere/")
     assert tracking_uri(plan.folder) == identity["tracking_uri"]
     assert with_password(None, OPTUNA_VARIABLE) is None
+
+
+def test_no_password_is_printed(simulated_folder, tmp_path, monkeypatch, capsys):
+    storage = f"postgresql+psycopg2://me:{PASSWORD}@127.0.0.1:1/studies"
+    words = ["--data", simulated_folder / HDF5_NAME, "--out", tmp_path / "out", "--families", "baseline"]
+    code, out, err = run(monkeypatch, capsys, "search", *words, "--optuna-storage", storage)
+    assert code == 2
+    assert "--optuna-storage postgresql+psycopg2://me:***@127.0.0.1:1/studies: cannot be opened" in err
+    monkeypatch.setenv(OPTUNA_VARIABLE, storage)
+    code, _, again = run(monkeypatch, capsys, "search", *words)
+    assert (code, again) == (2, err)
+    assert PASSWORD not in out + err
+    plan = plan_of(
+        simulated_folder, tmp_path / "shown", families=("baseline",), tracking_uri=f"http://me:{PASSWORD}@127.0.0.1:9"
+    )
+    begun(plan)
+    monkeypatch.setenv(TRACKING_VARIABLE, f"http://me:{PASSWORD}@127.0.0.1:9")
+    assert tracker_line(plan.folder) == "MLflow: http://me@127.0.0.1:9"
 
 
 def test_a_replication_takes_data_that_moved(simulated_folder, tmp_path):
