@@ -171,8 +171,8 @@ class Family:
         return tuple(found)
 
     def described(self) -> dict[str, dict[str, Any]]:
-        """What is searched, by the parameters' names, as JSON holds it: two families that propose alike are described alike."""
-        found: dict[str, dict[str, Any]] = {}
+        """What is fixed, and what is searched, by the parameters' names, as JSON: the same where two families propose alike."""
+        found: dict[str, dict[str, Any]] = {"fixed": dict(self.fixed)}
         for parameter in self.space:
             fields = {field.name: getattr(parameter, field.name) for field in dataclasses.fields(parameter)}
             name, when = fields.pop("name"), fields.pop("when")

@@ -47,6 +47,7 @@ from nrtune.analysis.uncertainty.verdict import verdict_of
 from nrtune.analysis.wording import capital, label
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.core.files import write_atomically
+from nrtune.trainables.core.secrets import redacted
 from nrtune.trainables.data.benchmarks import BENCHMARKS, reported_prefix
 from nrtune.trainables.data.findings import ELEMENT_IN_TRAINING
 
@@ -248,4 +249,4 @@ def _value(value: Any) -> str:
         return ", ".join(map(str, value)) or "none"
     if isinstance(value, dict):
         return ", ".join(f"{key}={item}" for key, item in value.items()) or "none"
-    return str(value)
+    return redacted(str(value))

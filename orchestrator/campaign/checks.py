@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, load_use_cases
-from nrtune.analysis.store.audit import findings_of
+from nrtune.analysis.store.audit import Audit, findings_of
 from nrtune.analysis.store.records import MANIFEST, read_manifest
 from nrtune.orchestrator.state.data_settings import PATHS
 from nrtune.orchestrator.state.settings import RunSettings
@@ -58,20 +58,23 @@ def audited(settings: RunSettings, data: TrainingData) -> tuple[Finding, ...]:
 
     Raises UserError for an error that is not accepted.
     """
-    found = _found_before(settings, data)
-    findings = tuple(audit(data.dataset, data.benchmarks)) if found is None else found
-    refuse_errors(findings, settings.accept)
+    before, same = _audited_before(settings, data)
+    findings = before.findings if same else tuple(audit(data.dataset, data.benchmarks))
+    there = {finding.id for finding in findings}
+    # An audit of another version need not find again what was accepted when the campaign began.
+    refuse_errors(findings, [one for one in settings.accept if one in there or one not in before.accepted])
     return findings
 
 
-def _found_before(settings: RunSettings, data: TrainingData) -> tuple[Finding, ...] | None:
+def _audited_before(settings: RunSettings, data: TrainingData) -> tuple[Audit, bool]:
+    """The audit of a campaign that has begun, and whether it was of these data, and looked for what is looked for today."""
     if settings.out is None or not (settings.out / MANIFEST).exists():
-        return None
+        return Audit(), False
     manifest = read_manifest(settings.out)
     digests = {"data": data.dataset.digest, **data.digests}
     same = all(manifest["identity"].get(name) == digest for name, digest in digests.items())
     found = findings_of(manifest)
-    return found.findings if same and found.version == AUDIT_VERSION else None
+    return found, same and found.version == AUDIT_VERSION
 
 
 def choose_selection(settings: RunSettings, data: TrainingData) -> str:

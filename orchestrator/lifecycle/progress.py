@@ -62,7 +62,7 @@ class Progress(Sink):
 
     def show(self, text: str) -> None:
         """Have a line below the table say what is so, until it is told otherwise; "": nothing."""
-        self.standing = text
+        self.standing = redacted(text)
         self._show()
 
     def started(self, trial: LiveTrial) -> None:

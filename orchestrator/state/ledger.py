@@ -30,6 +30,7 @@ from nrtune.orchestrator.state.identity import ADDRESSES, SPACE, check_identity,
 from nrtune.orchestrator.state.locations import LOCK, RETRIED
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.files import HISTORY, append_line, cut_torn_line, write_atomically
+from nrtune.trainables.core.secrets import without_password
 
 
 class Ledger:
@@ -143,12 +144,15 @@ def _manifest(folder: Path, name: str, identity: Mapping[str, Any], about: Mappi
     check_identity(folder, manifest, identity)
     before = json.dumps(manifest)
     for name in ADDRESSES:  # it is tracked, or Optuna's studies are kept, elsewhere now
-        if (uri := identity.get(name)) != manifest["identity"].get(name):
+        if (uri := without_password(identity.get(name))) != manifest["identity"].get(name):
             manifest["identity"][name] = uri
             manifest["settings"] = {k: v for k, v in manifest["settings"].items() if k != name}
             manifest["settings"] |= {} if uri is None else {name: uri}
     if SPACE in identity:  # of families that it is extended by
         manifest["identity"][SPACE] = {**identity[SPACE], **manifest["identity"].get(SPACE, {})}
+    if "audit" in about and manifest.get("audit") != about["audit"]:  # what was accepted now is said from now on
+        manifest["audit"] = about["audit"]
+        manifest["settings"] = {**manifest["settings"], "accept": list(about["audit"]["accepted"])}
     if json.dumps(manifest) != before:
         _write_text(folder / MANIFEST, json.dumps(manifest, indent=1))
     return manifest

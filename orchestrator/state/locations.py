@@ -44,7 +44,7 @@ def chosen_tracking_uri(given: str | None, folder: Path) -> str | None:
     if given is None:
         stored = read_manifest(folder)["identity"].get("tracking_uri") if (folder / MANIFEST).exists() else None
         return with_password(stored, TRACKING_VARIABLE)
-    uri = absolute(given)
+    uri = with_password(absolute(given), TRACKING_VARIABLE)
     return None if uri in (default_uri(folder), f"sqlite:///{(folder / DATABASE).resolve()}") else uri
 
 

@@ -44,27 +44,27 @@ def check(paths: Sequence[Path], cell_line: str | None, reading: Mapping[str, An
     reading: how a data file is read, by the keywords of `read_dataset`. Raises UserError for what can't be read, and for two data
     files.
     """
-    datasets, benchmarks, texts = [], [], []
-    for path in paths:
-        name = next((name for name in BENCHMARKS if BENCHMARKS.get(name).recognises(path)), None)
-        if name is None and not path.is_dir():
-            datasets.append(read_dataset(path, **(reading or {})))
-            texts.append(_dataset_text(datasets[-1]))
-        else:
-            benchmarks.append(read_variants(name or "cagi5", path, cell_line))
-            texts.append(_variants_text(path, benchmarks[-1]))
-    if len(datasets) > 1:
-        raise UserError(f"{paths[1]}: is a second data file; check one at a time, beside the benchmarks that it is for")
-    dataset = datasets[0] if datasets else None
+    of_path = {
+        path: next((name for name in BENCHMARKS if BENCHMARKS.get(name).recognises(path)), None) for path in paths
+    }
+    data = [path for path, name in of_path.items() if name is None and not path.is_dir()]
+    if len(data) > 1:
+        raise UserError(f"{data[1]}: is a second data file; check one at a time, beside the benchmarks that it is for")
+    dataset = read_dataset(data[0], **(reading or {})) if data else None
+    texts, benchmarks = [] if dataset is None else [_dataset_text(dataset)], []
+    length = LENGTH if dataset is None else dataset.length  # as a campaign on these data reads them
+    for path in (path for path in of_path if path not in data):
+        benchmarks.append(read_variants(of_path[path] or "cagi5", path, cell_line, length))
+        texts.append(_variants_text(path, benchmarks[-1]))
     findings = tuple(audit(dataset, benchmarks))
     said = [f"{finding.severity} {finding.id}: {finding}" for finding in findings]
     return Checked(dataset, tuple(benchmarks), findings, "\n".join([*texts, *(said or ["the audit found nothing"])]))
 
 
-def read_variants(name: str, path: Path, cell_line: str | None) -> VariantSet:
+def read_variants(name: str, path: Path, cell_line: str | None, length: int = LENGTH) -> VariantSet:
     """A benchmark's variants; the cell line is the one given, else the one that the folder tells of itself. Raises UserError."""
     benchmark = BENCHMARKS.get(name)
-    return benchmark.read(path, length=LENGTH, cell_line=asked_or_usual(cell_line, benchmark.cell_line_of(path)))
+    return benchmark.read(path, length=length, cell_line=asked_or_usual(cell_line, benchmark.cell_line_of(path)))
 
 
 def _dataset_text(dataset: Dataset) -> str:
@@ -84,7 +84,7 @@ def _dataset_text(dataset: Dataset) -> str:
 
 def _variants_text(path: Path, variants: VariantSet) -> str:
     on = f" of {variants.assembly}" if variants.assembly else ""
-    windows = f"{len(variants.windows)} distinct windows of {LENGTH} bases"
+    windows = f"{len(variants.windows)} distinct windows of {variants.windows.shape[1]} bases"
     lines = [f"{path}: {variants.title}, {len(variants)} variants{on}, {windows}"]
     lines.append(f"matched{f' to {variants.cell_line}' if variants.cell_line else ''}: {', '.join(variants.matched)}")
     counts = variants.counts()

@@ -24,9 +24,13 @@ _Loader.add_implicit_resolver(
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Hashable, Any]:
     seen: dict[Hashable, int] = {}
     for key_node, _ in node.value:
+        if key_node.tag == "tag:yaml.org,2002:merge":
+            continue
         key, line = loader.construct_object(key_node, deep=True), key_node.start_mark.line + 1
-        if isinstance(key, Hashable) and seen.setdefault(key, line) != line:
-            raise _TwiceError(f"{key} stands in lines {seen[key]} and {line}; keep one")
+        if isinstance(key, Hashable):
+            if key in seen:
+                raise _TwiceError(f"{key} stands in lines {seen[key]} and {line}; keep one")
+            seen[key] = line
     return loader.construct_mapping(node, deep=True)
 
 

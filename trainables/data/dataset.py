@@ -24,7 +24,7 @@ class Dataset:
     SPLITS. noise_free: (N,) float32, the true activity, known for simulated data only. cluster: (N,) int64, rows of one
     number are not independent, such as the two orientations of an element; None where nothing is known of it. notes:
     sentences about what the reader did (rows left out, splits made). findings: what the reader alone could find out, for the
-    audit.
+    audit. digest_as_read: the digest of what was read, where a part of that is left out.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Dataset:
     cluster: NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    digest_as_read: str | None = None
 
     def __post_init__(self) -> None:
         """Check shapes and values. Raises UserError."""
@@ -88,7 +89,7 @@ class Dataset:
     @functools.cached_property
     def digest(self) -> str:
         """16 hex digits of everything a trial learns from; the name, clusters and notes do not count."""
-        return array_digest(self.tokens, self.activity, self.aleatoric_std, self.split)
+        return self.digest_as_read or array_digest(self.tokens, self.activity, self.aleatoric_std, self.split)
 
 
 def without_constant_noise(dataset: Dataset) -> Dataset:
@@ -106,7 +107,13 @@ def without_constant_noise(dataset: Dataset) -> Dataset:
         advice="give the standard deviation over replicates, or --noise none",
     )
     notes = tuple(note for note in dataset.notes if not note.startswith("noise from"))
-    return dataclasses.replace(dataset, aleatoric_std=None, findings=(*dataset.findings, finding), notes=notes)
+    return dataclasses.replace(
+        dataset,
+        aleatoric_std=None,
+        findings=(*dataset.findings, finding),
+        notes=notes,
+        digest_as_read=dataset.digest,  # so that campaigns of before go on
+    )
 
 
 def shared_ends(tokens: NDArray[np.uint8]) -> tuple[int, int]:

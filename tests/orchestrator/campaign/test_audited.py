@@ -82,6 +82,18 @@ def test_the_same_data_are_audited_once(leaking, tmp_path, monkeypatch):
     assert prepare(settings(leaking, tmp_path)).findings == ()
 
 
+def test_what_a_campaign_of_before_accepts_is_in_its_books(leaking, tmp_path):
+    plan = prepare(settings(leaking, tmp_path, accept=(DUPLICATES,)))
+    about = {key: value for key, value in plan.about().items() if key != "audit"}
+    about["settings"] = {key: value for key, value in about["settings"].items() if key != "accept"}
+    open_ledger(plan.folder, "out", plan.identity(), about, must_exist=False).close()
+    assert open_folder(plan.folder).audit.accepted_sentence() == ""
+    open_ledger(plan.folder, "out", plan.identity(), plan.about(), must_exist=True).close()
+    campaign = open_folder(plan.folder)
+    assert campaign.audit.accepted == (DUPLICATES,)
+    assert campaign.manifest["settings"]["accept"] == [DUPLICATES]
+
+
 def test_data_check_finds_the_same_and_leaves_with_2(leaking, simulated_folder, monkeypatch, capsys):
     code, out, err = run(monkeypatch, capsys, "data", "check", leaking)
     assert code == 2

@@ -303,6 +303,7 @@ def test_an_out_that_holds_something_else_is_left_alone(good, monkeypatch, capsy
         ("folds: {train: [1]}\n", "folds"),
         ("trials: 3\nseed: 1\ntrials: 4\n", "s.yaml: trials stands in lines 1 and 3; keep one"),
         ("set: {lr: 0.1,\n  lr: 0.2}\n", "s.yaml: lr stands in lines 1 and 2; keep one"),
+        ("set: {lr: 0.1, lr: 0.2}\n", "s.yaml: lr stands in lines 1 and 1; keep one"),
     ],
 )
 def test_bad_settings_files(text, message, monkeypatch, capsys, tmp_path):

@@ -18,6 +18,8 @@ PASSWORD = "hunter2"
         (f"http://me:{PASSWORD}@host:5000/", "http://me@host:5000/"),
         (f"https://host/x?token={PASSWORD}&y=1", "https://host/x?y=1"),
         (f"mysql://db/x?user=me&password={PASSWORD}", "mysql://db/x?user=me"),
+        (f"postgresql://me:2024/{PASSWORD}@db/x", "postgresql://me@db/x"),
+        (f"postgresql://me@db/x?sslpassword={PASSWORD}&sslmode=require", "postgresql://me@db/x?sslmode=require"),
     ],
 )
 def test_an_address_without_its_password(url, bare):

@@ -20,7 +20,10 @@ SAMPLED = 4
 CANDIDATES = 3
 """Sequences that one is aligned with: those that share most k-mers with it."""
 REPEATED = 1000
-"""A k-mer that so many pairs share is a repeat's: it makes no candidates."""
+"""A k-mer that more pairs share is a repeat's, or a design's: only its first HOLDERS rows of the reference make candidates."""
+HOLDERS = 2
+SHORTEST = 30
+"""Bases that an insert must have for its copies to be no coincidence: of fewer the whole sequence alone is compared."""
 
 
 class Copies(NamedTuple):
@@ -55,8 +58,9 @@ def find_copies(reference: NDArray[np.uint8], asked: NDArray[np.uint8], ends: tu
     same = np.full(len(asked), -1, np.int64)
     left, right = ends
     inner = [tokens[:, left : tokens.shape[1] - right] for tokens in (reference, asked)]
-    for of_reference, of_asked in ((reference, asked), inner):
-        first = {key: row for row, key in reversed(list(enumerate(sequence_keys(of_reference)))) if key}
+    for (of_reference, of_asked), least in (((reference, asked), 1), (inner, SHORTEST)):
+        keys = sequence_keys(of_reference)
+        first = {key: row for row, key in reversed(list(enumerate(keys))) if len(key) >= least}
         found = np.array([first.get(key, -1) for key in sequence_keys(of_asked)], np.int64)
         same = np.where(same < 0, found, same)
     near = same.copy()
@@ -100,6 +104,8 @@ def _alike(reference: NDArray[np.uint8], asked: NDArray[np.uint8]) -> NDArray[np
             which, place = wanted.find(part[0])
             ours.append(place)
             theirs.append(part[1][which] + first)
+    if not ours:
+        return found
     place, row = np.concatenate(ours), np.concatenate(theirs)
     for candidate, other in _candidates(np.searchsorted(wanted.sorted, hashes), rows, place, row, len(wanted.sorted)):
         if found[candidate] < 0 and identity(asked[candidate], reference[other]) >= IDENTITY:
@@ -137,11 +143,12 @@ def _candidates(
     """
     our_order, their_order = np.argsort(ours, kind="stable"), np.argsort(theirs, kind="stable")
     our_count, their_count = np.bincount(ours, minlength=kinds), np.bincount(theirs, minlength=kinds)
+    their_start = np.cumsum(their_count) - their_count
+    their_count = np.where(our_count * their_count > REPEATED, np.minimum(their_count, HOLDERS), their_count)
     pairs = our_count * their_count
-    pairs[pairs > REPEATED] = 0
     kind = np.repeat(np.arange(kinds), pairs)
     within = np.arange(len(kind)) - np.repeat(np.cumsum(pairs) - pairs, pairs)
-    our_start, their_start = np.cumsum(our_count) - our_count, np.cumsum(their_count) - their_count
+    our_start = np.cumsum(our_count) - our_count
     width = np.maximum(their_count, 1)
     one = our_row[our_order[our_start[kind] + within // width[kind]]]
     other = their_row[their_order[their_start[kind] + within % width[kind]]]
@@ -158,17 +165,24 @@ def identity(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
 
     The share of equal bases along the diagonal on which most k-mers agree, if it covers COVERED of the shorter one; and the
     share of its k-mers that the other has, to the power of 1/k, which insertions and deletions do not disturb (as in Mash, Ondov
-    et al. 2016).
+    et al. 2016), if those lie over COVERED of both.
     """
     (ours, at), (theirs, there) = (_distinct(tokens) for tokens in (one, other))
     shared, which, place = np.intersect1d(ours, theirs, assume_unique=True, return_indices=True)
     least = min(len(ours), len(theirs))
     if not len(shared):
         return 0.0
-    by_kmers = float((len(shared) / least) ** (1 / PACKED)) if least >= SHARED - PACKED else 0.0
+    spread = min(_reach(at[which]) / _reach(at), _reach(there[place]) / _reach(there))
+    enough = least >= SHARED - PACKED and spread >= COVERED
+    by_kmers = float((len(shared) / least) ** (1 / PACKED)) if enough else 0.0
     mirrored = len(other) - PACKED - there
     forward = _along(one, other, at[which] - there[place])
     return max(by_kmers, forward, _along(one, reverse_complement(other), at[which] - mirrored[place]))
+
+
+def _reach(places: NDArray[np.int64]) -> int:
+    """Bases from the first of some k-mers to the end of the last."""
+    return int(places.max() - places.min()) + PACKED
 
 
 def _distinct(tokens: NDArray[np.uint8]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:

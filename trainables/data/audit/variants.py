@@ -92,7 +92,7 @@ def _disagreeing(variants: VariantSet) -> list[Finding]:
 def _equal_alleles(variants: VariantSet) -> list[Finding]:
     """Variants that are none: of one allele, or of sequences that do not differ."""
     of_sequences = (variants.ref == REF) & (variants.alt == ALT)
-    same = (variants.ref == variants.alt) | (of_sequences & (variants.ref_window == variants.alt_window))
+    same = ((variants.ref == variants.alt) | of_sequences) & (variants.ref_window == variants.alt_window)
     return _found(
         variants, REF_IS_ALT, "error", "Ref and Alt are the same, which is no variant", same, "remove the rows"
     )
@@ -104,7 +104,10 @@ def _keys(variants: VariantSet) -> pd.DataFrame:
         return pd.DataFrame({"ref": variants.ref_window, "alt": variants.alt_window})
     known = (variants.chrom != "").all()
     place = variants.chrom if known else _names(variants)
-    return pd.DataFrame({"place": place, "pos": variants.pos, "ref": variants.ref, "alt": variants.alt})
+    table = pd.DataFrame({"place": place, "pos": variants.pos, "ref": variants.ref, "alt": variants.alt})
+    if (variants.ref == variants.alt).any():  # alleles of which only the windows are known
+        table = table.assign(ref_window=variants.ref_window, alt_window=variants.alt_window)
+    return table
 
 
 def _twice(variants: VariantSet) -> list[Finding]:
@@ -154,12 +157,13 @@ def _of_several(table: pd.DataFrame, part: NDArray[np.uint8]) -> NDArray[np.bool
 
 def _confidence(variants: VariantSet) -> list[Finding]:
     confidence = variants.columns.get("confidence")
-    if confidence is None:
+    if confidence is None or not np.issubdtype(np.asarray(confidence).dtype, np.number):
         return []
     numbers = np.asarray(confidence, np.float64)
-    outside = ~((numbers >= 0) & (numbers <= 1))
-    highest = numbers[np.isfinite(numbers)].max(initial=0)
-    percent = ": percent?" if 1 < highest <= 100 and numbers.min() >= 0 else ""
+    known = np.isfinite(numbers)
+    outside = known & ~((numbers >= 0) & (numbers <= 1))
+    highest = numbers[known].max(initial=0)
+    percent = ": percent?" if 1 < highest <= 100 and numbers[known].min(initial=0) >= 0 else ""
     what = f"confidences are not between 0 and 1, the highest is {highest:g}{percent}"
     return _found(
         variants, "confidence-range", "error", what, outside, "give them between 0 and 1: high is 0.1 or more"

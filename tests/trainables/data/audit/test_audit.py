@@ -223,3 +223,46 @@ def test_errors_refuse_unless_they_are_accepted():
         refuse_errors([error], ["copies", "copeis"])
     with pytest.raises(UserError, match="--accept copies: no finding is called so; nothing of that kind was found"):
         refuse_errors([], ["copies"])
+
+
+def test_designs_of_one_sequence_are_near_copies():
+    """Single bases changed in 50: too short for 60 in a row, and every k-mer is in nearly all of them."""
+    generator = np.random.default_rng(4)
+    wild = generator.integers(0, 4, 50).astype(np.uint8)
+    designs = np.repeat(wild[None], 210, axis=0)
+    for row, design in enumerate(designs):
+        design[row % 50] = (design[row % 50] + 1 + row // 50) % 4
+    designs = np.unique(designs, axis=0)
+    order = generator.permutation(len(designs))
+    asked, reference = designs[order[:40]], designs[order[40:]]
+    copies = find_copies(reference, asked, (0, 0))
+    assert (copies.same < 0).all()
+    assert (copies.near >= 0).all()
+
+
+def test_a_few_bases_between_adapters_are_no_copies_by_chance():
+    generator = np.random.default_rng(5)
+    flank = generator.integers(0, 4, (2, 40)).astype(np.uint8)
+    sites = np.stack(np.meshgrid(*[np.arange(4)] * 5), axis=-1).reshape(-1, 5).astype(np.uint8)
+    library = np.concatenate([np.repeat(flank[:1], len(sites), 0), sites, np.repeat(flank[1:], len(sites), 0)], axis=1)
+    order = generator.permutation(len(library))
+    assert (find_copies(library[order[:500]], library[order[500:600]], (40, 40)).same < 0).all()
+
+
+def test_a_shared_stretch_is_no_identity(unharmed):
+    one, other = unharmed.tokens[0].copy(), unharmed.tokens[1]
+    one[60:116] = other[60:116]
+    assert identity(one[ADAPTERS:-ADAPTERS], other[ADAPTERS:-ADAPTERS]) < IDENTITY
+
+
+def test_what_is_n_altogether_or_very_short_has_no_copies():
+    unknown = np.full((5, 80), N_TOKEN, np.uint8)
+    known = np.random.default_rng(6).integers(0, 4, (5, 80)).astype(np.uint8)
+    for reference, asked in (
+        (unknown, known),
+        (known, unknown),
+        (known[:, :20], known[:2, 20:40]),
+        (known[:, :10], known[:, 10:20]),
+    ):
+        copies = find_copies(reference, asked, (0, 0))
+        assert (copies.near < 0).all()
