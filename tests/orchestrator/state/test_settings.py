@@ -372,6 +372,10 @@ def test_every_setting_of_a_replication_is_a_flag_or_the_campaigns():
         "address",
         "select_on",
         "accept",
+        "data",
+        "cagi5",
+        "satmut",
+        "benchmark",
     }
     of_its_own = set(ReplicateSettings.model_fields) - set(RunSettings.model_fields)
     assert of_its_own | run_flags == set(campaigns.replicate.__annotations__) - {"folder", "return"}
