@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nrtune.orchestrator.cli import options, query, table_options
+from nrtune.orchestrator.cli import option_texts, options, query, table_options
 from nrtune.orchestrator.cli.run import run
 from nrtune.orchestrator.state.locations import OPTUNA_VARIABLE
 from nrtune.trainables.core.errors import UserError
@@ -124,13 +124,13 @@ def search(
 
     The same command again goes on where it was interrupted.
     """
-    flags = options.given(
+    flags = option_texts.given(
         locals(),
-        families=options.comma_separated(families),
-        encoders=options.comma_separated(encoders),
-        set=options.assignments(set),
+        families=option_texts.comma_separated(families),
+        encoders=option_texts.comma_separated(encoders),
+        set=option_texts.assignments(set),
         objective=objective or None,
-        use_case=options.all_of(use_case),
+        use_case=option_texts.all_of(use_case),
     )
     from nrtune.orchestrator.state.settings import Settings, load_settings
 
@@ -178,7 +178,7 @@ def study(
     print_settings: options.PrintSettings = False,
 ) -> None:
     """Train the study's 75 configurations and its baseline, each with its name and seed, each to its end."""
-    flags = options.given(locals(), only=options.comma_separated(only))
+    flags = option_texts.given(locals(), only=option_texts.comma_separated(only))
     if flags["only"] == ():
         raise UserError("--only is empty; give names such as RS3, families or their codes, or leave it out for all")
     from nrtune.orchestrator.state.settings import StudySettings, load_settings
@@ -214,7 +214,7 @@ def replicate(
 
     The same command again goes on where it was interrupted. How to run is as in the search where no option says otherwise.
     """
-    flags = options.given(locals(), use_case=options.all_of(use_case))
+    flags = option_texts.given(locals(), use_case=option_texts.all_of(use_case))
     from nrtune.orchestrator.state.settings import load_replication
 
     run(load_replication(folder, flags))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nrtune.orchestrator.cli import options, table_options
+from nrtune.orchestrator.cli import option_texts, options, table_options
 from nrtune.orchestrator.cli.options import INTERRUPTED
 
 app = typer.Typer(help="Check data files, fetch or simulate some.", no_args_is_help=True, rich_markup_mode=None)
@@ -45,10 +45,10 @@ def check(
         "test_chroms": test_chroms,
         "noise": noise,
     }
-    reading = load_settings(None, options.given(flags), StudySettings).reading()
+    reading = load_settings(None, option_texts.given(flags), StudySettings).reading()
     found = checked(paths, cell_line, reading)
     typer.echo(dumps(found.as_json(), indent=1) if json else fitted(found.text))
-    refuse_errors(found.findings, options.all_of(accept) or ())
+    refuse_errors(found.findings, option_texts.all_of(accept) or ())
 
 
 @app.command("fetch")

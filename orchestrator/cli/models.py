@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nrtune.orchestrator.cli import options
+from nrtune.orchestrator.cli import option_texts, options
 from nrtune.orchestrator.cli.query import comparisons_of, own_use_cases
 from nrtune.trainables.core.errors import UserError
 
@@ -107,7 +107,7 @@ def predict(
     from nrtune.orchestrator.inference.predict import check_options, run_sequences, run_vcf
     from nrtune.orchestrator.inference.predictor import predictor_of
 
-    accepted = options.all_of(accept) or ()
+    accepted = option_texts.all_of(accept) or ()
     check_options(vcf, fasta, fasta_sequences, out, accepted)
     predictor = predictor_of(
         source,
@@ -168,12 +168,12 @@ def score(
     from nrtune.orchestrator.views.score import check_options, score_tests, score_text
 
     short = {name: path for name, path in (("cagi5", cagi5), ("satmut", satmut)) if path is not None}
-    named = options.paths_of(benchmark) or {}
+    named = option_texts.paths_of(benchmark) or {}
     if twice := short.keys() & named.keys():
         raise UserError(f"--{min(twice)} and --benchmark {min(twice)}=… name it twice; give one of them")
     benchmarks = {**short, **named}
     check_options(benchmarks, test, cell_line)
-    accepted = options.all_of(accept) or ()
+    accepted = option_texts.all_of(accept) or ()
     how = Resampling(resamples=resamples, block=block)
     paths = [predictions] if other is None else [predictions, other]
     for name, path in benchmarks.items():

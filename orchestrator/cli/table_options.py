@@ -1,12 +1,10 @@
-"""Options that say how a table is read, and how their texts are."""
+"""Options that say how a table is read."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
-
-from nrtune.trainables.core.errors import UserError
 
 Columns = Annotated[
     str | None,
@@ -26,18 +24,3 @@ SplitBy = Annotated[
 ]
 ValChroms = Annotated[str | None, typer.Option(help="Chromosomes to validate on, such as chr8,chr9.")]
 TestChroms = Annotated[str | None, typer.Option(help="Chromosomes to test on, such as chr10.")]
-
-
-def columns_of(text: str | None) -> dict[str, str] | None:
-    """ROLE=NAME pairs between commas; None where none were given. Raises UserError for one without an equals sign or a repeat."""
-    if text is None:
-        return None
-    found: dict[str, str] = {}
-    for part in filter(str.strip, text.split(",")):
-        role, equals, name = (side.strip() for side in part.partition("="))
-        if not (role and equals):
-            raise UserError(f"--columns {text}: give ROLE=NAME,ROLE=NAME, such as seq=sequence,activity=log2FC")
-        if role in found:
-            raise UserError(f"--columns {text}: names {role} twice; replicates are replicates=ONE+OTHER")
-        found[role] = name
-    return found

@@ -20,7 +20,7 @@ from nrtune.orchestrator.campaign.plan import Plan
 from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.campaign.recipe import recipe_of
 from nrtune.orchestrator.campaign.study import chosen_names
-from nrtune.orchestrator.cli import campaigns, options
+from nrtune.orchestrator.cli import campaigns, option_texts
 from nrtune.orchestrator.state.ledger import open_ledger
 from nrtune.orchestrator.state.settings import (
     ReplicateSettings,
@@ -446,7 +446,7 @@ def test_the_examples_of_set_work_with_the_default_families(given, good, monkeyp
     _, shown, _ = run(monkeypatch, capsys, "search", "--help")
     assert given in " ".join(shown.split())
     name, _, value = given.partition("=")
-    parameters = options.assignments([given])
+    parameters = option_texts.assignments([given])
     del good["families"]
     search = prepare(load_settings(None, good | {"set": parameters}, Settings))
     for family in search.searched.values():
