@@ -19,7 +19,6 @@ from nrtune.orchestrator.search.allocation import Allocation, Even
 from nrtune.orchestrator.search.objectives import objective_values
 from nrtune.orchestrator.search.proposals import ObjectiveValues, Proposer
 from nrtune.orchestrator.state.ledger import Ledger
-from nrtune.trainables.core.secrets import without_password
 from nrtune.trainables.data.audit import AUDIT_VERSION
 from nrtune.trainables.data.benchmarks import BENCHMARKS
 from nrtune.trainables.data.findings import Finding
@@ -85,7 +84,7 @@ class Plan(Job, ABC):
             "precision": self.recipe.precision,
             "select_on": self.select_on,
             "tracker": self.settings.tracker,
-            "tracking_uri": without_password(self.tracking_uri),
+            "tracking_uri": self.tracking_uri,
         }
 
     def about(self) -> dict[str, Any]:
@@ -131,5 +130,4 @@ class Plan(Job, ABC):
         """What --resume goes on with, from whatever folder it is called."""
         said = self.settings.model_dump(mode="json", exclude={"resume", "tracking_uri"}, exclude_none=True)
         # Not as it was said: in a copy of the folder, the path of its own database is that of the copy.
-        uri = without_password(self.tracking_uri)
-        return absolute_paths(said) | ({} if uri is None else {"tracking_uri": uri})
+        return absolute_paths(said) | ({} if self.tracking_uri is None else {"tracking_uri": self.tracking_uri})

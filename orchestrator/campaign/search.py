@@ -37,7 +37,6 @@ from nrtune.orchestrator.state.locations import OPTUNA_VARIABLE, absolute, chose
 from nrtune.orchestrator.state.settings import Settings
 from nrtune.search_spaces import FAMILIES, Family, check_codes, keeps_encoder
 from nrtune.trainables.core.errors import UserError
-from nrtune.trainables.core.secrets import without_password
 
 NO_EARLY_STOPPING = "none"
 
@@ -128,7 +127,7 @@ class Search(Plan):
             **chosen,
             **how,
             SPACE: {name: family.described() for name, family in self.searched.items()},
-            "optuna_storage": without_password(self.optuna_storage),
+            "optuna_storage": self.optuna_storage,
         }
 
     def notes(self) -> list[str]:
@@ -155,8 +154,6 @@ class Search(Plan):
     def stored_settings(self) -> dict[str, Any]:
         """What --resume goes on with, from whatever folder it is called."""
         stored = super().stored_settings()
-        if "optuna_storage" in stored:
-            stored["optuna_storage"] = without_password(self.optuna_storage)
         return stored | ({"around": whole(stored["around"])} if "around" in stored else {})
 
 

@@ -129,7 +129,10 @@ def open_ledger(
 
 
 def _manifest(folder: Path, name: str, identity: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
-    """Read the manifest, made now if there is none. Raises UserError where it is another campaign's."""
+    """Read the manifest, made now if there is none, without passwords. Raises UserError where it is another campaign's."""
+    identity, about = _without_passwords(identity), dict(about)
+    if "settings" in about:
+        about["settings"] = _without_passwords(about["settings"])
     if not (folder / MANIFEST).exists():
         manifest = {
             "format": FORMAT,
@@ -144,7 +147,7 @@ def _manifest(folder: Path, name: str, identity: Mapping[str, Any], about: Mappi
     check_identity(folder, manifest, identity)
     before = json.dumps(manifest)
     for name in ADDRESSES:  # it is tracked, or Optuna's studies are kept, elsewhere now
-        if (uri := without_password(identity.get(name))) != manifest["identity"].get(name):
+        if (uri := identity.get(name)) != manifest["identity"].get(name):
             manifest["identity"][name] = uri
             manifest["settings"] = {k: v for k, v in manifest["settings"].items() if k != name}
             manifest["settings"] |= {} if uri is None else {name: uri}
@@ -156,6 +159,10 @@ def _manifest(folder: Path, name: str, identity: Mapping[str, Any], about: Mappi
     if json.dumps(manifest) != before:
         _write_text(folder / MANIFEST, json.dumps(manifest, indent=1))
     return manifest
+
+
+def _without_passwords(said: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: without_password(value) if name in ADDRESSES else value for name, value in said.items()}
 
 
 def now() -> str:
