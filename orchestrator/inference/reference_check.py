@@ -8,18 +8,14 @@ from typing import NamedTuple
 
 from nrtune.orchestrator.inference.variant_file import Variant
 from nrtune.trainables.core.errors import UserError
-from nrtune.trainables.data.findings import Finding
+from nrtune.trainables.data.alleles import AGREEING, REACH
+from nrtune.trainables.data.findings import REF_DISAGREES, Finding
 from nrtune.trainables.data.genome import Genome
 from nrtune.trainables.data.variant_windows import bases
 
 SAMPLE = 1000
 """Records that are looked at, a VCF's first."""
 
-REF_DISAGREES = "ref-disagrees"
-"""The finding that `--accept` takes."""
-
-_FARTHEST_SHIFT = 20
-_AGREES = 0.9
 _FEW, _FEWEST = 8, 3
 """Fewer places than _FEW agree with one of forty shifts by chance too often: only the nearest are tried, and nothing is refused.
 Fewer than _FEWEST say nothing."""
@@ -37,7 +33,7 @@ class _Guess(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """A record's REF and first ALT, and the genome's bases from _FARTHEST_SHIFT before it on; blank beyond the contig."""
+    """A record's REF and first ALT, and the genome's bases from REACH before it on; blank beyond the contig."""
 
     ref: str
     alt: str
@@ -45,7 +41,7 @@ class _Place(NamedTuple):
 
     def at(self, shift: int, length: int) -> str:
         """The genome's bases at the record's place, so many bases to the right."""
-        return self.around[_FARTHEST_SHIFT + shift : _FARTHEST_SHIFT + shift + length]
+        return self.around[REACH + shift : REACH + shift + length]
 
 
 def check_references(sample: Sequence[Variant], genome: Genome) -> Finding | None:
@@ -59,7 +55,7 @@ def check_references(sample: Sequence[Variant], genome: Genome) -> Finding | Non
         return None
     few = len(places) < _FEW
     best, agree = max(((guess, sum(map(guess.agrees, places))) for guess in _guesses(few)), key=lambda one: one[1])
-    sure = agree >= _AGREES * len(places) if not few else agree == len(places) >= _FEWEST
+    sure = agree >= AGREEING * len(places) if not few else agree == len(places) >= _FEWEST
     of_first = f" of the first {SAMPLE} records" if len(sample) == SAMPLE else ""
     what = f"{best.what}, which agrees with {agree} of {len(places)}" if sure else "is the VCF on another assembly?"
     return Finding(
@@ -71,7 +67,7 @@ def check_references(sample: Sequence[Variant], genome: Genome) -> Finding | Non
 
 
 def _guesses(few: bool) -> Iterator[_Guess]:
-    for shift in range(1, 2 if few else _FARTHEST_SHIFT + 1):
+    for shift in range(1, 2 if few else REACH + 1):
         for to in (shift, -shift):
             what = f"positions are {shift} too {'low' if to > 0 else 'high'}"
             yield _Guess(True, what, "mend them", functools.partial(_is_shifted, to))
@@ -105,8 +101,8 @@ def _places(sample: Sequence[Variant], genome: Genome) -> list[_Place]:
         if set(ref) - set("ACGT") or size is None or not 0 <= record.start < size:
             continue
         alt = bases(record.alts[0]) if record.alts else ""
-        first = record.start - _FARTHEST_SHIFT
-        last = record.start + max(len(ref), len(alt)) + _FARTHEST_SHIFT
+        first = record.start - REACH
+        last = record.start + max(len(ref), len(alt)) + REACH
         try:
             letters = genome.fetcher(record.contig)(max(first, 0), min(last, size))
         except UserError:  # a torn file, which is said where a window needs what is missing

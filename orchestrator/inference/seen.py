@@ -7,9 +7,8 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 
 from nrtune.orchestrator.inference.alleles import Allele
-from nrtune.orchestrator.inference.reference_check import REF_DISAGREES
 from nrtune.orchestrator.inference.variant_file import Variant
-from nrtune.trainables.data.findings import Finding, Severity
+from nrtune.trainables.data.findings import REF_DISAGREES, Finding, Severity
 from nrtune.trainables.data.streams import readable
 
 Kind = tuple[str, Severity, str, str, str]

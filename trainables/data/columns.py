@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.data.paths import Role
+from nrtune.trainables.data.tables import NUMBER
 
 ROLES: Sequence[Role] = get_args(Role)
 Columns = Mapping[str, str | Sequence[str]]
@@ -36,7 +37,6 @@ NOTHING = frozenset({"", "na", "n/a", "nan", "-nan", "null", "none", "<na>", "#n
 """Cells, in lower case, that hold nothing."""
 LARGEST = float(np.finfo(np.float32).max)
 """What is larger is no measurement, and would not be finite in a data set."""
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 class MpraTable:
@@ -145,7 +145,7 @@ class MpraTable:
             wrong = np.flatnonzero(np.abs(values) > LARGEST)
         else:
             texts = [_text(cell) for cell in column]
-            is_number = np.array([_NUMBER.fullmatch(text) is not None for text in texts], bool)
+            is_number = np.array([NUMBER.fullmatch(text) is not None for text in texts], bool)
             wrong = np.flatnonzero(~is_number & np.array([text != "" for text in texts], bool))
             values = np.array(
                 [float(text) if known else np.nan for text, known in zip(texts, is_number, strict=True)], np.float64

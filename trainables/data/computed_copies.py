@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nrtune.trainables.data.findings import Finding
+from nrtune.trainables.data.findings import Finding, flagged
 from nrtune.trainables.data.sequences import N_TOKEN, reverse_complement
 
 MOSTLY = 0.5
@@ -63,19 +63,15 @@ def computed_copies(
 
 def finding_of(copies: NDArray[np.bool_], where: str, column: str | None = None) -> tuple[Finding, ...]:
     """What is said of copies, (N,), that were left out; nothing where there are none. column: what marks them."""
-    if not copies.any():
-        return ()
     by = f", as {column} says" if column else ""
-    return (
-        Finding(
-            id="computed-copies",
-            severity="warning",
-            what=f"rows are another row's reverse complement from end to end with its value{by}: computed, not measured,"
+    return tuple(
+        flagged(
+            copies,
+            "computed-copies",
+            "warning",
+            f"rows are another row's reverse complement from end to end with its value{by}: computed, not measured,"
             " and left out",
             where=where,
-            count=int(copies.sum()),
-            of=len(copies),
-            example=f"row {int(np.argmax(copies)) + 1}",
             advice="nrtune reads both strands itself (--recipe field)",
-        ),
+        )
     )

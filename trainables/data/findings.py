@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nrtune.trainables.core.errors import UserError, suggest
 
 ELEMENT_IN_TRAINING = "element-in-training"
 """The id of findings that count the training sequences that overlap an element."""
+
+REF_DISAGREES = "ref-disagrees"
+"""The id of findings of refs that are not the reference's bases."""
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: Sequence[Severity] = ("error", "warning", "note")
@@ -46,6 +52,42 @@ class Finding:
     def as_json(self) -> dict[str, Any]:
         """All fields, for files and programs."""
         return dataclasses.asdict(self)
+
+
+def row_of(place: int) -> str:
+    """A row for people, who count from 1."""
+    return f"row {place + 1}"
+
+
+def flagged(
+    flags: NDArray[np.bool_],
+    id: str,
+    severity: Severity,
+    what: str,
+    *,
+    where: str = "",
+    of: int | None = None,
+    example: Callable[[int], str] = row_of,
+    advice: str = "",
+) -> list[Finding]:
+    """One finding of what is flagged, (n,), with the first of it as an example; none where nothing is.
+
+    of: so many in all; None for n. example: says the one at a place. Otherwise as in `Finding`.
+    """
+    if not flags.any():
+        return []
+    return [
+        Finding(
+            id=id,
+            severity=severity,
+            what=what,
+            where=where,
+            count=int(flags.sum()),
+            of=len(flags) if of is None else of,
+            example=example(int(flags.argmax())),
+            advice=advice,
+        )
+    ]
 
 
 def by_severity(findings: Iterable[Finding]) -> list[Finding]:

@@ -7,6 +7,7 @@ import codecs
 import csv
 import gzip
 import io
+import re
 import zlib
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.given import check_file
 
 FORMATS = "CSV or TSV, plain, .gz or .bz2, or Parquet"
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+"""What is a number in a cell: Python's own reading takes 1_0 for 10, too."""
 _SEPARATORS = "\t,;"
 
 

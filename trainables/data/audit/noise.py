@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nrtune.trainables.data.dataset import Dataset
-from nrtune.trainables.data.findings import Finding
+from nrtune.trainables.data.findings import Finding, flagged
 from nrtune.trainables.data.orientation import orientation_pairs
 
 MANY = 0.1
@@ -14,20 +14,17 @@ MANY = 0.1
 
 def audit_noise(dataset: Dataset) -> list[Finding]:
     """What makes noise, or the values that it is of, something else than measurements of their own."""
-    std, found = dataset.aleatoric_std, []
+    std = dataset.aleatoric_std
+    found: list[Finding] = []
     if std is not None:
         zero = std == 0
         if zero.mean() >= MANY:
-            found.append(
-                Finding(
-                    id="noise-zero-in-many",
-                    severity="warning",
-                    what="rows have noise 0, which methods that weigh by it take for certainty",
-                    count=int(zero.sum()),
-                    of=len(std),
-                    example=f"row {int(zero.argmax()) + 1}",
-                    advice="leave the noise out where it was not measured, or those rows",
-                )
+            found += flagged(
+                zero,
+                "noise-zero-in-many",
+                "warning",
+                "rows have noise 0, which methods that weigh by it take for certainty",
+                advice="leave the noise out where it was not measured, or those rows",
             )
         spread = float(dataset.activity.std())
         if float(np.median(std)) > spread:
@@ -48,15 +45,11 @@ def _equal_pairs(dataset: Dataset) -> list[Finding]:
     equal = dataset.activity[first] == dataset.activity[partner[first]]
     if not len(first) or equal.mean() < MANY:
         return []
-    row = int(first[equal.argmax()])
-    return [
-        Finding(
-            id="computed-copies",
-            severity="warning",
-            what="orientation pairs have one activity in both: computed copies, not measurements",
-            count=int(equal.sum()),
-            of=len(first),
-            example=f"rows {row + 1} and {int(partner[row]) + 1}",
-            advice="leave the copies out: a model is shown both strands as it is",
-        )
-    ]
+    return flagged(
+        equal,
+        "computed-copies",
+        "warning",
+        "orientation pairs have one activity in both: computed copies, not measurements",
+        example=lambda place: f"rows {first[place] + 1} and {partner[first[place]] + 1}",
+        advice="leave the copies out: a model is shown both strands as it is",
+    )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 
 from nrtune.trainables.data.audit.copies import IDENTITY, SHARED, common_ends, find_copies
 from nrtune.trainables.data.dataset import SPLITS, Dataset
-from nrtune.trainables.data.findings import Finding
+from nrtune.trainables.data.findings import Finding, flagged
 
 MANY = 0.05
 """Near copies are a warning from this share of a split on: elements of a genome that overlap have some."""
@@ -36,40 +38,32 @@ def _across(
 ) -> list[Finding]:
     """Which of the rows asked have a copy among others, those of the reference split."""
     copies = find_copies(dataset.tokens[of], dataset.tokens[asked], ends)
-    found = []
+    found: list[Finding] = []
     for code in np.unique(dataset.split[asked]):
         here = dataset.split[asked] == code
         exact, near = here & (copies.same >= 0), here & (copies.same < 0) & (copies.near >= 0)
         split, total = SPLITS[code], int(here.sum())
-        if exact.any():
-            row = int(exact.argmax())
-            found.append(
-                Finding(
-                    id="duplicates-across-splits",
-                    severity="error",
-                    what=f"sequences stand in {reference} too, on one strand or the other: they were {_USED[reference]}",
-                    where=split,
-                    count=int(exact.sum()),
-                    of=total,
-                    example=_both(asked[row], of[copies.same[row]]),
-                    advice="keep all copies of a sequence in one split",
-                )
-            )
-        if near.any():
-            row = int(near.argmax())
-            found.append(
-                Finding(
-                    id="near-copies-across-splits",
-                    severity="warning" if near.sum() >= MANY * total else "note",
-                    what=f"sequences have {SHARED} bases in a row in common with one in {reference}, or are"
-                    f" {IDENTITY * 100:g} % identical with it",
-                    where=split,
-                    count=int(near.sum()),
-                    of=total,
-                    example=_both(asked[row], of[copies.near[row]]),
-                    advice="split by chromosome, or keep overlapping elements in one split",
-                )
-            )
+        found += flagged(
+            exact,
+            "duplicates-across-splits",
+            "error",
+            f"sequences stand in {reference} too, on one strand or the other: they were {_USED[reference]}",
+            where=split,
+            of=total,
+            example=functools.partial(_pair, asked, of, copies.same),
+            advice="keep all copies of a sequence in one split",
+        )
+        found += flagged(
+            near,
+            "near-copies-across-splits",
+            "warning" if near.sum() >= MANY * total else "note",
+            f"sequences have {SHARED} bases in a row in common with one in {reference}, or are"
+            f" {IDENTITY * 100:g} % identical with it",
+            where=split,
+            of=total,
+            example=functools.partial(_pair, asked, of, copies.near),
+            advice="split by chromosome, or keep overlapping elements in one split",
+        )
     return found
 
 
@@ -95,6 +89,11 @@ def _within(dataset: Dataset, split: str) -> list[Finding]:
             advice="keep one row of each" if copied else "average them, unless they are measurements of their own",
         )
     ]
+
+
+def _pair(asked: NDArray[np.int64], of: NDArray[np.int64], copy: NDArray[np.int64], place: int) -> str:
+    """The row asked at a place, and the one that it is a copy of."""
+    return _both(asked[place], of[copy[place]])
 
 
 def _both(row: int, other: int) -> str:

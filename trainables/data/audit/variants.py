@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from nrtune.trainables.data.alleles import AGREEING
 from nrtune.trainables.data.benchmarks import ALT, REF, VariantSet
-from nrtune.trainables.data.benchmarks._agreement import REF_DISAGREES, REF_IS_ALT
+from nrtune.trainables.data.benchmarks._agreement import REF_IS_ALT
 from nrtune.trainables.data.benchmarks._columns import VARIANT_TWICE
-from nrtune.trainables.data.findings import Finding, Severity
+from nrtune.trainables.data.findings import REF_DISAGREES, Finding, Severity, flagged
 
 MIN_STRATUM = 11
 """Variants of which a correlation is made; `metrics.MIN_STRATUM`, which a test compares, lies in a room above."""
@@ -57,21 +59,17 @@ def _found(
     element: str = "",
 ) -> list[Finding]:
     """One finding of the variants that are flagged, (V,); none where none is."""
-    if not flags.any():
-        return []
     of_element = variants.element == variants.elements.index(element) if element else np.ones(len(variants), bool)
-    return [
-        Finding(
-            id=id,
-            severity=severity,
-            what=what,
-            where=f"{variants.name}, {element}" if element else variants.name,
-            count=int(flags.sum()),
-            of=int(of_element.sum()),
-            example=_said(variants, int(flags.argmax())),
-            advice=advice,
-        )
-    ]
+    return flagged(
+        flags,
+        id,
+        severity,
+        what,
+        where=f"{variants.name}, {element}" if element else variants.name,
+        of=int(of_element.sum()),
+        example=functools.partial(_said, variants),
+        advice=advice,
+    )
 
 
 def _disagreeing(variants: VariantSet) -> list[Finding]:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from nrtune.trainables.data.benchmarks import VariantSet
 from nrtune.trainables.data.dataset import Dataset
-from nrtune.trainables.data.findings import Finding
+from nrtune.trainables.data.findings import Finding, flagged
 from nrtune.trainables.data.sequences import N_TOKEN
 
 MOSTLY = 0.5
@@ -27,30 +27,14 @@ def audit_windows(variants: VariantSet) -> list[Finding]:
 def _unknown(tokens: NDArray[np.uint8], what: str, where: str, each: str) -> list[Finding]:
     share = (tokens == N_TOKEN).mean(axis=1) if tokens.size else np.zeros(len(tokens))
     mostly, some = share >= MOSTLY, (share > 0) & (share < MOSTLY)
-    found = []
-    if mostly.any():
-        found.append(
-            Finding(
-                id="mostly-n",
-                severity="warning",
-                what=f"{what} are N for {MOSTLY * 100:g} % or more",
-                where=where,
-                count=int(mostly.sum()),
-                of=len(tokens),
-                example=f"{each} {int(mostly.argmax()) + 1}",
-                advice="leave them out, or see whether the sequences are masked",
-            )
-        )
-    if some.any():
-        found.append(
-            Finding(
-                id="holds-n",
-                severity="note",
-                what=f"{what} hold N",
-                where=where,
-                count=int(some.sum()),
-                of=len(tokens),
-                example=f"{each} {int(some.argmax()) + 1}",
-            )
-        )
-    return found
+
+    def example(place: int) -> str:
+        return f"{each} {place + 1}"
+
+    return [
+        *flagged(
+            mostly, "mostly-n", "warning", f"{what} are N for {MOSTLY * 100:g} % or more", where=where, example=example,
+            advice="leave them out, or see whether the sequences are masked",
+        ),
+        *flagged(some, "holds-n", "note", f"{what} hold N", where=where, example=example),
+    ]  # fmt: skip

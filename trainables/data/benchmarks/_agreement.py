@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from nrtune.trainables.data.alleles import AGREEING, REACH, Explanation, agreeing, bases_at, explain, letters_of
-from nrtune.trainables.data.findings import Finding
+from nrtune.trainables.data.findings import REF_DISAGREES, Finding, flagged
 from nrtune.trainables.data.sequences import BASES, N_TOKEN
 
-REF_DISAGREES, OUTSIDE_REFERENCE, REF_IS_ALT = "ref-disagrees", "outside-reference", "ref-is-alt"
+OUTSIDE_REFERENCE, REF_IS_ALT = "outside-reference", "ref-is-alt"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,22 @@ class Placed:
     known: NDArray[np.bool_]
     far: bool = True
     others: Callable[[], Iterable[tuple[str, float]]] = tuple
+
+    @classmethod
+    def on(cls, reference: Mapping[str, Any], where: str, element: str, table: pd.DataFrame) -> Placed:
+        """A table's variants, columns Pos, Ref and Alt, laid on one of `read_references`."""
+        pos, tokens = table["Pos"].to_numpy(np.int64), reference["tokens"]
+        offset = pos - reference["start"]
+        return cls(
+            where=where,
+            element=element,
+            pos=pos,
+            ref=table["Ref"].tolist(),
+            alt=table["Alt"].tolist(),
+            offset=offset,
+            tokens=tokens,
+            known=(offset >= 0) & (offset < len(tokens)),
+        )
 
     @property
     def agrees(self) -> NDArray[np.bool_]:
@@ -71,56 +89,41 @@ def agreement_findings(groups: Sequence[Placed]) -> list[Finding]:
         why = explained.get(number)
         few = why is not None and not why.sure and why.words not in sure
         disagreeing = inside & ~agrees
-        if disagreeing.any():
-            bad = agrees.sum() < AGREEING * inside.sum()
-            found.append(
-                Finding(
-                    id=REF_DISAGREES,
-                    severity="error" if bad else "note",
-                    what=_disagreement(one, why, few)
-                    if bad
-                    else "Ref is not the reference's base; the variants are kept",
-                    where=one.where,
-                    count=int(disagreeing.sum()),
-                    of=int(inside.sum()),
-                    example=_example(one, int(disagreeing.argmax())),
-                    advice=(why.advice if why is not None else "see which assembly the positions are of")
-                    if bad
-                    else "",
-                )
-            )
-        if not inside.all():
-            found.append(
-                Finding(
-                    id=OUTSIDE_REFERENCE,
-                    severity="error",
-                    what=_outside(why, few),
-                    where=one.where,
-                    count=int((~inside).sum()),
-                    of=len(inside),
-                    example=f"position {one.pos[(~inside).argmax()]}",
-                    advice=_advice(one, why),
-                )
-            )
+        bad = agrees.sum() < AGREEING * inside.sum()
+        advice = why.advice if why is not None else "see which assembly the positions are of"
+        found += flagged(
+            disagreeing,
+            REF_DISAGREES,
+            "error" if bad else "note",
+            _disagreement(one, why, few) if bad else "Ref is not the reference's base; the variants are kept",
+            where=one.where,
+            of=int(inside.sum()),
+            example=functools.partial(_example, one),
+            advice=advice if bad else "",
+        )
+        found += flagged(
+            ~inside,
+            OUTSIDE_REFERENCE,
+            "error",
+            _outside(why, few),
+            where=one.where,
+            example=functools.partial(_position, one),
+            advice=_advice(one, why),
+        )
     return found
 
 
 def ref_is_alt(where: str, same: NDArray[np.bool_], example: str) -> list[Finding]:
     """What is found of (n,) variants whose Ref and Alt are the same, which readers leave out. example: the first of them."""
-    if not same.any():
-        return []
-    return [
-        Finding(
-            id=REF_IS_ALT,
-            severity="error",
-            what="Ref and Alt are the same, which is no variant; left out",
-            where=where,
-            count=int(same.sum()),
-            of=len(same),
-            example=example,
-            advice="give the allele that was measured, or remove the rows",
-        )
-    ]
+    return flagged(
+        same,
+        REF_IS_ALT,
+        "error",
+        "Ref and Alt are the same, which is no variant; left out",
+        where=where,
+        example=lambda _: example,
+        advice="give the allele that was measured, or remove the rows",
+    )
 
 
 def _share(one: Placed) -> float:
@@ -157,3 +160,7 @@ def _because(one: Placed, why: Explanation, few: bool) -> str:
 
 def _example(one: Placed, row: int) -> str:
     return f"{one.pos[row]} {one.ref[row]}>{one.alt[row]}, where the reference has {BASES[bases_at(one.tokens, one.offset)[row]]}"
+
+
+def _position(one: Placed, row: int) -> str:
+    return f"position {one.pos[row]}"

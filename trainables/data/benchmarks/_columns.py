@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.benchmarks import MOST_NAMES
-from nrtune.trainables.data.findings import Finding
-
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-"""What is a number: Python's own reading takes 1_0 for 10, too."""
+from nrtune.trainables.data.findings import Finding, flagged
+from nrtune.trainables.data.tables import NUMBER
 
 NO_NAME = re.compile(r"[^\w\-. :]")
 """What MLflow takes in no name of a metric, and / which parts them."""
@@ -65,15 +63,5 @@ def check_names(where: str, names: Collection[str]) -> None:
 def without_copies(table: pd.DataFrame, where: str) -> tuple[pd.DataFrame, list[Finding]]:
     """The rows that are no copy of one before them, and what is found if some are."""
     copy = table.duplicated().to_numpy(bool)
-    if not copy.any():
-        return table, []
-    finding = Finding(
-        id=VARIANT_TWICE,
-        severity="warning",
-        what="rows are copies of others, value and all; one of each is kept",
-        where=where,
-        count=int(copy.sum()),
-        of=len(copy),
-        example=f"row {int(copy.argmax()) + 1}",
-    )
-    return table[~copy], [finding]
+    what = "rows are copies of others, value and all; one of each is kept"
+    return table[~copy], flagged(copy, VARIANT_TWICE, "warning", what, where=where)

@@ -159,18 +159,7 @@ def _read_variants(path: Path) -> pd.DataFrame:
 
 def _placed(where: str, name: str, table: pd.DataFrame, references: Mapping[str, Any]) -> Placed:
     """A file's variants, laid on their reference."""
-    pos, tokens = table["Pos"].to_numpy(np.int64), references[name]["tokens"]
-    offset = pos - references[name]["start"]
-    placed = Placed(
-        where=where,
-        element=name,
-        pos=pos,
-        ref=table["Ref"].tolist(),
-        alt=table["Alt"].tolist(),
-        offset=offset,
-        tokens=tokens,
-        known=(offset >= 0) & (offset < len(tokens)),
-    )
+    placed = Placed.on(references[name], where, name, table)
     return dataclasses.replace(placed, others=lambda: other_sequences(placed, name, references))
 
 

@@ -30,7 +30,7 @@ from nrtune.trainables.data.benchmarks._windows import (
 )
 from nrtune.trainables.data.cell_lines import cell_line_of, match_elements
 from nrtune.trainables.data.dataset import array_digest
-from nrtune.trainables.data.findings import Finding
+from nrtune.trainables.data.findings import Finding, flagged, row_of
 from nrtune.trainables.data.sequences import BASES, N_TOKEN, reverse_complement, to_tokens
 from nrtune.trainables.data.tables import read_table
 
@@ -169,20 +169,15 @@ def _read_table(path: Path) -> pd.DataFrame:
 
 def _of_p_values(where: str, table: pd.DataFrame) -> list[Finding]:
     wrong = ((table["pValue"] < 0) | (table["pValue"] > 1)).to_numpy(bool)
-    if not wrong.any():
-        return []
-    return [
-        Finding(
-            id="p-value-range",
-            severity="error",
-            what="p-values are not between 0 and 1, and who has high confidence goes by them",
-            where=where,
-            count=int(wrong.sum()),
-            of=len(wrong),
-            example=f"{table['pValue'].to_numpy()[wrong.argmax()]:g} in row {int(wrong.argmax()) + 1}",
-            advice="give p-values, not their logarithms",
-        )
-    ]
+    return flagged(
+        wrong,
+        "p-value-range",
+        "error",
+        "p-values are not between 0 and 1, and who has high confidence goes by them",
+        where=where,
+        example=lambda row: f"{table['pValue'].to_numpy()[row]:g} in {row_of(row)}",
+        advice="give p-values, not their logarithms",
+    )
 
 
 def _first(table: pd.DataFrame) -> str:
@@ -210,7 +205,8 @@ def _of_one_assembly(
     for assembly, all_rows in table.groupby(_RELEASE, sort=True):
         rows[str(assembly)] = {str(name): here for name, here in all_rows.groupby("Element", sort=False)}
         laid[str(assembly)] = {
-            name: _placed(folder, name, here, references, of[name]) for name, here in rows[str(assembly)].items()
+            name: Placed.on(references[of[name]], f"{folder.name}, {name}", name, here)
+            for name, here in rows[str(assembly)].items()
         }
     shares = {
         assembly: float(np.concatenate([one.agrees for one in placed.values()]).mean())
@@ -224,22 +220,6 @@ def _of_one_assembly(
         for name, one in laid[best].items()
     }
     return best, rows[best], placed
-
-
-def _placed(folder: Path, name: str, table: pd.DataFrame, references: Mapping[str, Any], key: str) -> Placed:
-    """The variants of a data set, laid on the reference of so-called element."""
-    pos, tokens = table["Pos"].to_numpy(np.int64), references[key]["tokens"]
-    offset = pos - references[key]["start"]
-    return Placed(
-        where=f"{folder.name}, {name}",
-        element=name,
-        pos=pos,
-        ref=table["Ref"].tolist(),
-        alt=table["Alt"].tolist(),
-        offset=offset,
-        tokens=tokens,
-        known=(offset >= 0) & (offset < len(tokens)),
-    )
 
 
 def _elsewhere(
