@@ -12,7 +12,7 @@ from nrtune.analysis.store.records import FINISHED, PRUNED, Proposal, TrialRecor
 from nrtune.orchestrator.search.allocation import Adaptive, Even
 from nrtune.orchestrator.search.family_study import FamilyStudy
 from nrtune.orchestrator.search.optuna_storage import open_study
-from nrtune.search_spaces import Choice, Float, Int, Value
+from nrtune.search_spaces import Choice, Float, Int, Value, first_on_each_encoder
 from nrtune.trainables.core.randomness import derive_generator
 
 OBJECTIVE = "cagi5/release/spearman/all/mean"
@@ -50,18 +50,26 @@ class Flat(dict[str, Value]):
 
 
 class Nrtune:
-    """nrtune's own proposals: a study a family, and the allocation between them. trials: of a family."""
+    """nrtune's own proposals: a study a family, its starting points, and the allocation between them. trials: of a family."""
 
     def __init__(self, world: World, allocation: str, trials: int) -> None:
         self.world, self.records = world, dict[str, TrialRecord]()
+        is_adaptive = allocation == "adaptive"
         storage = optuna.storages.InMemoryStorage()
         self.studies = [
-            FamilyStudy(name, family, open_study(storage, name, "regret"), Flat, Flat.fingerprint, world.seed)
+            FamilyStudy(
+                name,
+                first_on_each_encoder(family) if is_adaptive else family,
+                open_study(storage, name, "regret"),
+                Flat,
+                Flat.fingerprint,
+                world.seed,
+            )
             for name, family in world.families.items()
         ]
         wanted = dict.fromkeys(world.families, trials)
         self.allocation: Even | Adaptive = Even(wanted)
-        if allocation == "adaptive":
+        if is_adaptive:
             self.allocation = Adaptive(wanted, 3, self.records, lambda record: record.metrics[OBJECTIVE])
         self.asked: tuple[FamilyStudy, Proposal] | None = None
 

@@ -96,7 +96,7 @@ class World:
 
     def __init__(self, seed: int, families: Sequence[str], agreement: float) -> None:
         self.seed, self.agreement = seed, agreement
-        self.families = {name: family_of(Settings(encoders=()), None, name) for name in families}
+        self.families = {name: family_of(Settings(encoders=(), starting_points="all"), None, name) for name in families}
         self._offsets, self._true, self._other = {}, {}, {}
         self._scale: dict[str, tuple[float, float, float, float]] = {}
         found = []

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nrtune.search_spaces._common import COMMON
-from nrtune.search_spaces._encoders import EncoderSpace, encoders_of, keeps_encoder, on_encoders, with_parameters
+from nrtune.search_spaces._encoders import (
+    EncoderSpace,
+    encoders_of,
+    first_on_each_encoder,
+    keeps_encoder,
+    on_encoders,
+    with_parameters,
+)
 from nrtune.search_spaces._family import SWITCH, Choice, Family, Float, Int, Parameter, Published, Reported, Value
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.registry import ObjectRegistry
@@ -70,6 +77,7 @@ __all__ = [
     "Value",
     "check_codes",
     "encoders_of",
+    "first_on_each_encoder",
     "keeps_encoder",
     "names_by_word",
     "on_encoders",

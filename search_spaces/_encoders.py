@@ -59,6 +59,14 @@ def on_encoders(family: Family, encoders: Sequence[EncoderSpace]) -> Family:
     return dataclasses.replace(opened, published=tuple(_placed(family, opened, names)))
 
 
+def first_on_each_encoder(family: Family) -> Family:
+    """The family with one starting point an encoder: the first of its published configurations that has it."""
+    firsts: dict[Value, Published] = {}
+    for published in family.published:
+        firsts.setdefault(published.parameters.get(ENCODER, encoders_of(family)[0]), published)
+    return dataclasses.replace(family, published=tuple(firsts.values()))
+
+
 def _choice(family: Family) -> Choice | None:
     return next((p for p in family.space if p.name == ENCODER and isinstance(p, Choice)), None)
 

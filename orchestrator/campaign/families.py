@@ -19,6 +19,7 @@ from nrtune.search_spaces import (
     Family,
     check_codes,
     encoders_of,
+    first_on_each_encoder,
     keeps_encoder,
     names_by_word,
     on_encoders,
@@ -73,6 +74,8 @@ def family_of(settings: Settings, centre: Mapping[str, Any] | None, name: str) -
         # Building a trial says which encoder is unknown.
         own = [encoder for encoder in encoders_of(family) if encoder in ENCODERS]
         family = with_parameters(family, [_space(settings, encoder) for encoder in own])
+    if settings.starts_from == "first" and name != ABLATION:  # that is about its points' distance from their centre
+        family = first_on_each_encoder(family)
     for key in settings.set:
         if key in BUDGET:
             raise UserError(f"--set {key}: belongs to the whole campaign; give --{key}")

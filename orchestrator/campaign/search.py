@@ -119,6 +119,7 @@ class Search(Plan):
             "grace_epochs": self.settings.grace_epochs,
             "reduction_factor": self.settings.reduction_factor,
             "sampler": self.settings.sampler,
+            "starting_points": self.settings.starts_from,
             "objective": list(map(str, self.objectives)),
         }
         return {

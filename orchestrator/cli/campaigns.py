@@ -74,6 +74,14 @@ def search(
     min_trials: Annotated[
         int | None, typer.Option(help="Trials that each family gets at least with adaptive allocation. [default: 3]")
     ] = None,
+    starting_points: Annotated[
+        str | None,
+        typer.Option(
+            help="Published configurations that a family's trials begin with: first (on each encoder) or all; auto: first with"
+            " adaptive allocation. [default: auto]",
+            autocompletion=options.completing("starting_points"),
+        ),
+    ] = None,
     epochs: options.Epochs = None,
     preset: options.Preset = None,
     recipe: options.Recipe = None,

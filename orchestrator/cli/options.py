@@ -20,6 +20,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "select_on": ("release", "val", "challenge"),
     "noise": ("auto", "orientation", "replicates", "none"),
     "allocation": ("auto", "even", "adaptive"),
+    "starting_points": ("auto", "first", "all"),
     "sampler": ("tpe", "nsga2", "random", "grid"),
     "cell_line": ("K562", "HepG2", "simulated"),
     "use_case": (

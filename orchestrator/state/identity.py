@@ -72,6 +72,7 @@ def _assumed(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "grace_epochs": settings.get("grace_epochs"),
         "reduction_factor": settings.get("reduction_factor", 3.0),
         "sampler": "tpe",
+        "starting_points": "all",
         "objective": list(map(str, default_objectives(identity["select_on"]))),
     }
 

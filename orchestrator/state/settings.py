@@ -70,6 +70,8 @@ class Settings(RunSettings):
     given, a campaign that has begun keeps its own, and one that began before there were any the study's.
     trials: of each family; with adaptive allocation so many a family on average, and `min_trials` of each at least. auto is
     adaptive from ADAPTIVE_FROM trials a family on, but for a grid.
+    starting_points: the published configurations that a family's trials begin with: the first on each encoder, or all; auto is
+    the first with adaptive allocation, else all. A campaign that has begun keeps its own.
     set: flat parameters of every trial, which the search then leaves alone. around: the configuration that the family
     ablation moves away from, a published name or DIR/TRIAL. objective: METRIC:max or METRIC:min, one or several; none: the
     CAGI5 Spearman of what winners are selected on. confirm: the share of all trainings that go to fresh seeds of the baseline
@@ -86,6 +88,7 @@ class Settings(RunSettings):
     trials: PositiveInt = 10
     allocation: Literal["auto", "even", "adaptive"] = "auto"
     min_trials: PositiveInt = 3
+    starting_points: Literal["auto", "first", "all"] = "auto"
     set: dict[str, str | int | float | bool] = Field(default_factory=dict)
     around: str | None = None
     seed: Annotated[int, Field(ge=0)] = 0
@@ -115,6 +118,13 @@ class Settings(RunSettings):
         """Whether families that promise more get more of the trials."""
         large = self.trials >= ADAPTIVE_FROM and self.sampler != "grid"
         return self.allocation == "adaptive" or (self.allocation == "auto" and large)
+
+    @property
+    def starts_from(self) -> Literal["first", "all"]:
+        """Which of a family's published configurations its trials begin with."""
+        if self.starting_points == "auto":
+            return "first" if self.is_adaptive else "all"
+        return self.starting_points
 
     @field_validator("confirm", mode="before")
     @classmethod
@@ -164,7 +174,10 @@ def load_settings(path: Path | None, overrides: Mapping[str, Any], model: type[S
         manifest, resumed = read_manifest(Path(out)), given.get("resume", values.get("resume"))
         if resumed and (command := manifest["identity"].get("command")) != model.command:
             raise UserError(f"{out}: is a {command}, not a {model.command}; go on with nrtune {command} --resume")
-        values = {**_before_encoders(manifest, model), **(manifest["settings"] if resumed else {}), **values}
+        begun = _begun(manifest, model)
+        values = {**begun, **(manifest["settings"] if resumed else {}), **values}
+        if "auto" == {**values, **given}.get("starting_points"):  # more --trials must not change how families began
+            given |= {"starting_points": begun["starting_points"]}
     return _build(model, values, given, path, as_flags=as_flags)
 
 
@@ -187,12 +200,18 @@ def load_replication(folder: Path, flags: Mapping[str, Any], *, as_flags: bool =
     return _build(ReplicateSettings, stored, given, folder / MANIFEST, as_flags=as_flags)
 
 
-def _before_encoders(manifest: Mapping[str, Any], model: type[RunSettings]) -> dict[str, Any]:
-    """What a search's settings don't tell that began when it had the study's encoders and its epochs."""
+def _begun(manifest: Mapping[str, Any], model: type[RunSettings]) -> dict[str, Any]:
+    """What a search that has begun keeps, whatever the default would be now.
+
+    That is what could not be chosen when it began, and what follows from how many trials it was given.
+    """
     identity = manifest["identity"]
-    if model.command != Settings.command or "encoders" in identity:
+    if model.command != Settings.command:
         return {}
-    return {"encoders": (), **({"epochs": identity["epochs"]} if "epochs" in identity else {})}
+    kept = {"starting_points": identity.get("starting_points", "all")}
+    if "encoders" in identity:
+        return kept
+    return kept | {"encoders": (), **({"epochs": identity["epochs"]} if "epochs" in identity else {})}
 
 
 def _build(

@@ -176,9 +176,9 @@ def test_replicate_knows_use_cases_of_the_users_own(campaign, tmp_path, monkeypa
 
 @pytest.mark.parametrize(
     ("number", "after"),
-    [(signal.SIGKILL, 4), pytest.param(signal.SIGINT, 1, marks=pytest.mark.slow),
-     pytest.param(signal.SIGKILL, 6, marks=pytest.mark.slow)],
-)  # fmt: skip
+    [(signal.SIGKILL, 4), (signal.SIGINT, 1), (signal.SIGKILL, 6)],
+)
+@pytest.mark.slow  # `test_interruptions.py` strikes a search every time
 def test_one_that_is_struck_while_it_confirms_decides_as_an_unharmed_one(
     number, after, shared_ray, campaign, options, tmp_path
 ):

@@ -110,6 +110,19 @@ def test_every_choice_of_a_family_on_encoders_builds(name, encoders):
         assert all(config.to_flat()[key] == value for key, value in values.items() if not key.startswith(SWITCH))
 
 
+@pytest.mark.parametrize(("encoders", "expected"), [
+    (("motif_cnn",), ["RS1_bilstm_rs (on motif_cnn)"]),
+    (("motif_cnn", "legnet"), ["RS1_bilstm_rs (on motif_cnn)", "RS7_bilstm_rs_k2 (on legnet)"]),
+    ((), ["RS1_bilstm_rs", "RS4_factorized_rs"]),
+])  # fmt: skip
+def test_families_that_share_trials_begin_with_one_published_configuration_an_encoder(encoders, expected):
+    shared, even = (Settings(encoders=encoders, allocation=how) for how in ("adaptive", "even"))
+    assert list(points(family_of(shared, None, "rank_stability"))) == expected
+    every = points(family_of(even, None, "rank_stability"))
+    assert expected == [name for name in every if name in expected] != list(every)
+    assert points(family_of(shared, None, "ablation")) == points(family_of(even, None, "ablation"))
+
+
 def test_an_ablation_is_on_the_first_encoder():
     family = family_of(Settings(encoders=("motif_cnn", "dream_rnn")), None, "ablation")
     assert family.fixed["encoder"] == "motif_cnn"

@@ -147,13 +147,12 @@ def test_objectives_are_what_the_data_define(good, monkeypatch, capsys, tmp_path
 
 def test_a_search_of_before_was_asha_and_tpe(good):
     """A campaign whose manifest does not tell goes on with what it had, and is refused anything else."""
-    search = prepare(load_settings(None, good | {"families": ("baseline",), "encoders": ()}, Settings))
+    search = prepare(
+        load_settings(None, good | {"families": ("baseline",), "encoders": (), "starting_points": "all"}, Settings)
+    )
     told = search.identity()
-    old = {
-        key: value
-        for key, value in told.items()
-        if key not in ("encoders", "scheduler", "sampler", "objective", "tracker", "grace_epochs", "reduction_factor")
-    }
+    untold = ("encoders", "scheduler", "sampler", "starting_points", "objective", "tracker", "grace_epochs")
+    old = {key: value for key, value in told.items() if key not in (*untold, "reduction_factor")}
     open_ledger(search.folder, "out", old, search.about(), must_exist=False).close()
     open_ledger(search.folder, "out", told, {}, must_exist=True).close()
     for key, value in (
@@ -161,6 +160,7 @@ def test_a_search_of_before_was_asha_and_tpe(good):
         ("grace_epochs", 7),
         ("reduction_factor", 2.0),
         ("sampler", "grid"),
+        ("starting_points", "first"),
         ("objective", ["val/spearman:max"]),
         ("encoders", ["motif_cnn"]),
     ):
@@ -186,6 +186,23 @@ def test_a_search_of_before_goes_on_with_the_studys_encoders_and_its_epochs(good
     with pytest.raises(UserError, match=r"holds a campaign with encoders \[\], not \[\"motif_cnn\"\]"):
         open_ledger(search.folder, "out", other.identity(), {}, must_exist=True)
     assert load_replication(search.folder, {}).epochs == 4
+
+
+def test_a_search_goes_on_from_the_starting_points_that_it_began_with(good):
+    """However many trials it has now, and whether a settings file says auto or nothing; what is asked for is refused."""
+    few = prepare(load_settings(None, good | {"families": ("rank_stability",), "trials": 4}, Settings))
+    assert few.identity()["starting_points"] == "all"
+    assert len(few.searched["rank_stability"].starting_points()) == 3
+    open_ledger(few.folder, "out", few.identity(), few.about(), must_exist=False).close()
+    more = good | {"families": ("rank_stability",), "trials": 10}
+    for how in ({"resume": True}, {"starting_points": "auto"}, {}):
+        again = prepare(load_settings(None, more | how, Settings))
+        assert len(again.searched["rank_stability"].starting_points()) == 3
+        open_ledger(few.folder, "out", again.identity(), {}, must_exist=True).close()
+    other = prepare(load_settings(None, more | {"starting_points": "first"}, Settings))
+    with pytest.raises(UserError, match=r"""holds a campaign with starting_points "all", not "first";"""):
+        open_ledger(few.folder, "out", other.identity(), {}, must_exist=True)
+    assert prepare(load_settings(None, more | {"out": few.folder / "new"}, Settings)).settings.starts_from == "first"
 
 
 def test_what_families_are_on_is_said(good):
