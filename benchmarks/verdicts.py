@@ -46,7 +46,7 @@ HOW = Resampling(resamples=300)
 SINGLE = 10
 """Campaigns without replicates: none can have a verdict, whatever its numbers."""
 
-RIVAL, COVERED = "rival", "covered"
+RIVAL, INTERVAL, COVERED = "rival", "interval", "covered"
 OVERALL = "overall"
 
 
@@ -129,7 +129,7 @@ def null_claims(
 ) -> Counter[str]:
     """In how many campaigns each is claimed; `campaigns`, `tested` (any use case) and in which use cases besides.
 
-    And in how many the interval of the winner's improvement covers it: it is 0.
+    And in how many the winner's improvement has an interval, and in how many of them it covers it: it is 0.
     """
     found: Counter[str] = Counter()
     for number in numbers:
@@ -140,6 +140,7 @@ def null_claims(
         found.update(f"{BETTER} in {name}" for name, one in verdicts.items() if one["against_baseline"] == BETTER)
         found.update(f"{RIVAL} in {name}" for name, one in verdicts.items() if tells_rivals(one))
         intervals = {name: one["interval"] for name, one in verdicts.items() if one["interval"] is not None}
+        found.update(f"{INTERVAL} {name}" for name in intervals)
         found.update(f"{COVERED} {name}" for name, (low, high) in intervals.items() if low <= 0 <= high)
     return found
 
@@ -189,16 +190,15 @@ def show_null(design: Design, found: Mapping[str, int]) -> None:
     """A line a design."""
     of = found["campaigns"]
     parts = [f"{name} {found[name]}" for name in found if " in " in name]
-    covered = {name.removeprefix(COVERED): n for name, n in found.items() if name.startswith(COVERED)}
+    intervals = {name.removeprefix(INTERVAL): n for name, n in found.items() if name.startswith(INTERVAL)}
     show(
         f"{design.title}: tested {found.get('tested', 0)} of {of}; false better {share(found.get(BETTER, 0), of)};"
         f" worse {share(found.get(WORSE, 0), of)}; a rival told from the winner {share(found.get(RIVAL, 0), of)}"
         + (f" [{', '.join(sorted(parts))}]" if parts else "")
     )
-    if covered and design.seeds:
-        show(
-            f"  the winner's improvement is covered:{','.join(f'{name} {share(n, of)}' for name, n in covered.items())}"
-        )
+    if intervals and design.seeds:
+        covered = (f"{name} {share(found.get(COVERED + name, 0), n)}" for name, n in intervals.items())
+        show(f"  the winner's improvement, where it has an interval, is covered:{','.join(covered)}")
 
 
 def main() -> None:
