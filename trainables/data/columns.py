@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.data.paths import Role
-from nrtune.trainables.data.tables import NUMBER
+from nrtune.trainables.data.tables import NOTHING, NUMBER
 
 ROLES: Sequence[Role] = get_args(Role)
 Columns = Mapping[str, str | Sequence[str]]
@@ -33,8 +33,6 @@ KNOWN: Mapping[Role, Sequence[str]] = {
 _FIRST_OF_SEVERAL: Sequence[Role] = ("name", "rev", "chrom")
 """Roles in which a second known name does not matter: none of them says what is measured, or where it belongs."""
 
-NOTHING = frozenset({"", "na", "n/a", "nan", "-nan", "null", "none", "<na>", "#n/a"})
-"""Cells, in lower case, that hold nothing."""
 LARGEST = float(np.finfo(np.float32).max)
 """What is larger is no measurement, and would not be finite in a data set."""
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.findings import Finding
+from nrtune.trainables.data.sequences import BASES
 
 SPLITS = ("train", "val", "test")
 
@@ -22,7 +23,8 @@ class Dataset:
     name: for people. tokens: (N, length) uint8. activity: (N,) float32, log2(RNA/DNA). aleatoric_std: (N,) float32,
     the standard deviation over replicates, or None where no noise was measured. split: (N,) uint8, an index into
     SPLITS. noise_free: (N,) float32, the true activity, known for simulated data only. cluster: (N,) int64, rows of one
-    number are not independent, such as the two orientations of an element; None where nothing is known of it. notes:
+    number are not independent, such as the two orientations of an element; None where nothing is known of it. partner: (N,)
+    int64, the row that is the other orientation of a row's element, -1 without; None where nobody has looked. notes:
     sentences about what the reader did (rows left out, splits made). findings: what the reader alone could find out, for the
     audit. digest_as_read: the digest of what was read, where a part of that is left out.
     """
@@ -34,6 +36,7 @@ class Dataset:
     split: NDArray[np.uint8]
     noise_free: NDArray[np.float32] | None = None
     cluster: NDArray[np.int64] | None = None
+    partner: NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     digest_as_read: str | None = None
@@ -42,7 +45,7 @@ class Dataset:
         """Check shapes and values. Raises UserError."""
         n = len(self.tokens)
         columns = {"activity": self.activity, "aleatoric_std": self.aleatoric_std, "noise_free": self.noise_free,
-                   "cluster": self.cluster}  # fmt: skip
+                   "cluster": self.cluster, "partner": self.partner}  # fmt: skip
         for label, column in columns.items():
             if column is None:
                 continue
@@ -106,20 +109,19 @@ def without_constant_noise(dataset: Dataset) -> Dataset:
         of=len(std),
         advice="give the standard deviation over replicates, or --noise none",
     )
-    notes = tuple(note for note in dataset.notes if not note.startswith("noise from"))
     return dataclasses.replace(
         dataset,
         aleatoric_std=None,
         findings=(*dataset.findings, finding),
-        notes=notes,
         digest_as_read=dataset.digest,  # so that campaigns of before go on
     )
 
 
-def shared_ends(tokens: NDArray[np.uint8]) -> tuple[int, int]:
-    """How many places of tokens (N, length) at the left and at the right end are the same in all rows; 0, 0 if all are."""
-    differs = (tokens != tokens[0]).any(axis=0)
-    return int(differs.argmax()), int(differs[::-1].argmax())
+def shared_ends(tokens: NDArray[np.uint8], share: float = 1) -> tuple[int, int]:
+    """How many places of tokens (N, length) at the left and right end are one letter in this share of rows; 0, 0 if all are."""
+    most = np.max([np.count_nonzero(tokens == letter, axis=0) for letter in range(len(BASES))], axis=0)
+    varies = most < share * len(tokens)
+    return (int(varies.argmax()), int(varies[::-1].argmax())) if varies.any() else (0, 0)
 
 
 def array_digest(*arrays: NDArray[np.generic] | None) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.core.given import check_file
 from nrtune.trainables.data.computed_copies import computed_copies, finding_of
-from nrtune.trainables.data.dataset import SPLITS, Dataset
+from nrtune.trainables.data.dataset import SPLITS, Dataset, without_constant_noise
 from nrtune.trainables.data.orientation import orientation_pairs
 from nrtune.trainables.data.related import related_rows
 from nrtune.trainables.data.sequences import N_TOKEN
@@ -64,18 +64,21 @@ def read_hdf5(path: str | os.PathLike[str], *, with_noise: bool = True) -> Datas
     copies = computed_copies(tokens, y_all[:, 0])
     findings = finding_of(copies, path.name)
     keep, tokens = ~copies, tokens[~copies]
+    pairs = orientation_pairs(tokens)
     noise_free = np.concatenate(parts["noise_free"]).astype(np.float32) if len(parts["noise_free"]) == 3 else None
-    return Dataset(
+    found = Dataset(
         name=path.name,
         tokens=tokens,
         activity=np.ascontiguousarray(y_all[keep, 0]),
         aleatoric_std=np.ascontiguousarray(y_all[keep, 1]) if measured and with_noise else None,
         split=np.concatenate(parts["split"]).astype(np.uint8)[keep],
         noise_free=None if noise_free is None else noise_free[keep],
-        cluster=related_rows(orientation_pairs(tokens)),
+        cluster=related_rows(pairs),
+        partner=pairs.partner,
         notes=notes,
         findings=findings,
     )
+    return without_constant_noise(found)
 
 
 def _group(file: h5py.File, path: Path, name: str) -> h5py.Group:

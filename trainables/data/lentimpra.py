@@ -8,7 +8,7 @@ from pathlib import Path
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.given import check_file
 from nrtune.trainables.data.columns import Columns
-from nrtune.trainables.data.dataset import Dataset, without_constant_noise
+from nrtune.trainables.data.dataset import Dataset
 from nrtune.trainables.data.hdf5 import read_hdf5
 from nrtune.trainables.data.mpra_tables import read_mpra_table
 from nrtune.trainables.data.paths import PathOrSplits, split_paths
@@ -38,7 +38,7 @@ def read_dataset(
     paths = split_paths(path)
     kinds = [_is_hdf5(one) for one in paths]
     if not any(kinds):
-        return without_constant_noise(read_mpra_table(paths, columns=columns, folds=folds, chroms=chroms, noise=noise))
+        return read_mpra_table(paths, columns=columns, folds=folds, chroms=chroms, noise=noise)
     if len(paths) > 1:
         raise UserError(
             f"{paths[kinds.index(True)]}: is an HDF5 file, which holds all splits; give it alone, or three tables"
@@ -47,7 +47,7 @@ def read_dataset(
         raise UserError(
             f"{paths[0]}: folds, chromosomes, noise and columns are options of tables; HDF5 files hold their own"
         )
-    return without_constant_noise(read_hdf5(paths[0], with_noise=noise != "none"))
+    return read_hdf5(paths[0], with_noise=noise != "none")
 
 
 def _is_hdf5(path: Path) -> bool:

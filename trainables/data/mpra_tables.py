@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,13 +15,15 @@ from numpy.typing import NDArray
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.columns import Columns, MpraTable
 from nrtune.trainables.data.computed_copies import computed_copies, finding_of
-from nrtune.trainables.data.dataset import SPLITS, Dataset
-from nrtune.trainables.data.orientation import Orientations, orientation_pairs
+from nrtune.trainables.data.dataset import SPLITS, Dataset, without_constant_noise
+from nrtune.trainables.data.findings import Finding
+from nrtune.trainables.data.letters import letter_findings
+from nrtune.trainables.data.orientation import orientation_pairs
 from nrtune.trainables.data.paths import PathOrSplits, split_paths
-from nrtune.trainables.data.related import related_rows
-from nrtune.trainables.data.sequences import padded_tokens
+from nrtune.trainables.data.related import cluster_keys, related_rows
+from nrtune.trainables.data.sequences import padded_tokens, without_uracil
 from nrtune.trainables.data.table_noise import NOISE_SOURCES, disagreement, noise_of
-from nrtune.trainables.data.table_splits import WORDS, TableSplit, split_rows
+from nrtune.trainables.data.table_splits import WORDS, Keys, TableSplit, split_rows
 from nrtune.trainables.data.tables import FORMATS, read_table
 
 _MARKS = ("1", "1.0", "true", "t", "yes", "y")
@@ -52,8 +55,9 @@ def read_mpra_table(
     "auto": a column of noise if there is one, else replicates if named, else orientation pairs if at least half of the rows have
     one, else none. Reverse complements that were computed are no measurements, and left out.
 
-    Both orientations of an element are one cluster. So are elements that overlap, where the table has their coordinates:
-    columns chrom, start and end, or chr and stop, each perhaps with its assembly, as in chr.hg38.
+    Both orientations of an element are one cluster. So are elements that overlap, where the table has their coordinates: columns
+    chrom, start and end, or chr and stop, each perhaps with its assembly, as in chr.hg38, or texts such as chr1:100-300. Wherever
+    rows are divided here a cluster falls into one split.
 
     Raises UserError for what can't be read, or has two meanings.
     """
@@ -71,49 +75,54 @@ def read_mpra_table(
     copies = computed_copies(tokens, activity, marked.tolist())
     kept = np.flatnonzero(~copies)
     pairs = orientation_pairs(tokens[kept], _names(parts, kept))
+    tables = [part.table for part in parts]
+    frames = [table.table.loc[:, ~table.table.columns.duplicated()] for table in tables]  # concat takes no name twice
+    cluster = related_rows(pairs, pd.concat(frames, ignore_index=True).iloc[kept])
     if len(parts) > 1:
         of_part = [np.full(len(part.activity), code, np.uint8) for code, part in enumerate(parts)]
         divided = TableSplit(np.concatenate(of_part)[kept], ("one table for each split",))
     else:
-        divided = _divide(parts[0].table, pairs, kept, folds, chroms)
-    tables = [part.table for part in parts]
+        divided = _divide(parts[0].table, Keys(pairs.keys, cluster_keys(cluster, pairs.keys)), kept, folds, chroms)
     std, source = noise_of(tables, activity[kept], pairs.partner, noise, kept)
-    notes = [*_padding_notes(parts), *divided.notes]
     measured = np.ones(len(kept), bool)
     if source == "orientation" and std is not None:
         measured = pairs.partner >= 0
-        notes.append(
-            f"noise from {int(measured.sum()) // 2} orientation pairs; {int((~measured).sum())} rows without a partner left out"
-        )
+        lone = int((~measured).sum())
+        said = f"noise from {int(measured.sum()) // 2} orientation pairs; {lone} rows without a partner left out"
     elif source != "none":
-        notes.append(f"noise from {source}")
+        said = f"noise from {source}"
     else:
-        notes.append("no noise was measured, so methods that need it are refused")
+        said = "no noise was measured, so methods that need it are refused"
     rows = kept[measured]
-    frames = [table.table.loc[:, ~table.table.columns.duplicated()] for table in tables]  # concat takes no name twice
-    frame = pd.concat(frames, ignore_index=True)
-    return Dataset(
+    found = Dataset(
         name=where,
         tokens=tokens[rows],
         activity=activity[rows],
         aleatoric_std=None if std is None else std[measured],
         split=divided.split[measured],
-        cluster=related_rows(pairs, frame.iloc[kept])[measured],
-        notes=tuple(notes),
+        cluster=cluster[measured],
+        partner=_renumbered(pairs.partner, measured),
+        notes=(*_padding_notes(parts), *divided.notes),
         findings=(
             *finding_of(copies, where, parts[0].table.name("rev") if marked.any() else None),
             *disagreement(tables, where),
+            *_of_letters(parts, where),
         ),
     )
+    found = without_constant_noise(found)
+    constant = std is not None and found.aleatoric_std is None
+    return found if constant else dataclasses.replace(found, notes=(*found.notes, said))
 
 
 class _Part(NamedTuple):
-    """What one table holds, a row each: sequences, activity (n,), and which are marked as reverse (n,)."""
+    """What one table holds, a row each: sequences, activity (n,), and (n,) which are marked as reverse, had U, and lower case."""
 
     table: MpraTable
     sequences: list[str]
     activity: NDArray[np.float32]
     marked: NDArray[np.bool_]
+    rna: NDArray[np.bool_]
+    lower: NDArray[np.bool_]
 
 
 def _check_order(paths: Sequence[Path]) -> None:
@@ -137,7 +146,9 @@ def _read(path: Path, columns: Columns) -> _Part:
         raise UserError(f"{path}: has no rows")
     marks = table.texts("rev") or [""] * len(table)
     marked = np.array([mark.lower() in _MARKS for mark in marks], bool)
-    return _Part(table, sequences, numbers.astype(np.float32), marked)
+    lower = np.array([sequence != sequence.upper() for sequence in sequences], bool)
+    sequences, rna = without_uracil(sequences)
+    return _Part(table, sequences, numbers.astype(np.float32), marked, rna, lower)
 
 
 def _tokens(parts: Sequence[_Part]) -> NDArray[np.uint8]:
@@ -169,16 +180,30 @@ def _names(parts: Sequence[_Part], kept: NDArray[np.int64]) -> list[str] | None:
     return [names[row] for row in kept]
 
 
+def _of_letters(parts: Sequence[_Part], where: str) -> list[Finding]:
+    """What is found of letters that were taken for others."""
+    rna, lower = (np.concatenate([getattr(part, of) for part in parts]) for of in ("rna", "lower"))
+    return letter_findings(where, rna, lower)
+
+
+def _renumbered(partner: NDArray[np.int64], kept: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The partners of the rows kept, numbered as these; -1 for one that is not among them."""
+    number = np.full(len(kept) + 1, -1, np.int64)  # the last is what -1 points to
+    number[np.flatnonzero(kept)] = np.arange(kept.sum())
+    return number[partner[kept]]
+
+
 def _divide(
     table: MpraTable,
-    pairs: Orientations,
+    keys: Keys,
     kept: NDArray[np.int64],
     folds: Mapping[str, Sequence[int | str]] | None,
     chroms: Mapping[str, Sequence[str]] | None,
 ) -> TableSplit:
     """The split of the rows kept; those left out stand for nobody."""
-    keys = [b"left out %d" % row for row in range(len(table))]
-    for row, key in zip(kept, pairs.keys, strict=True):
-        keys[row] = key
-    divided = split_rows(table, keys, folds, chroms)
+    every = [[b"left out %d" % row for row in range(len(table))] for _ in keys]
+    for of_rows, of_kept in zip(every, keys, strict=True):
+        for row, key in zip(kept, of_kept, strict=True):
+            of_rows[row] = key
+    divided = split_rows(table, Keys(*every), folds, chroms)
     return divided._replace(split=divided.split[kept])

@@ -72,6 +72,12 @@ def taken(sequence: str) -> Letters:
     return Letters(text, uracils, sum(map(upper.count, _AMBIGUOUS)))
 
 
+def without_uracil(sequences: Sequence[str]) -> tuple[list[str], NDArray[np.bool_]]:
+    """Sequences with T for each U, in either case, and (n,) which had some."""
+    rna = np.array(["U" in sequence or "u" in sequence for sequence in sequences], bool)
+    return [sequence.replace("U", "T").replace("u", "t") for sequence in sequences], rna
+
+
 def padded_tokens(sequences: Sequence[str], length: int, where: str) -> NDArray[np.uint8]:
     """Return (n, length) tokens of sequences that are no longer: shorter ones stand in the middle of N.
 

@@ -28,7 +28,7 @@ def text_lines(path: Path, what: str) -> Iterator[str]:
     """
     check_file(path, what)
     try:
-        _check_end(path)
+        check_end(path)
         with unpacked(path) as content:
             if b"\0" in content.read(_START):  # else a binary file is read on to its first end of a line
                 raise UserError(f"{path}: is no text, or text in UTF-16; give {what}, as UTF-8")
@@ -72,7 +72,8 @@ def readable(text: str) -> str:
     return text
 
 
-def _check_end(path: Path) -> None:
+def check_end(path: Path) -> None:
+    """See that a bgzipped file has its last block. Raises UserError."""
     with path.open("rb") as file:
         start = file.read(18)
         if start[:4] != b"\x1f\x8b\x08\x04" or start[12:14] != b"BC":

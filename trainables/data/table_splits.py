@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.columns import MpraTable
+from nrtune.trainables.data.coordinates import coordinate_in, coordinates_in
 from nrtune.trainables.data.dataset import SPLITS
 from nrtune.trainables.data.related import first_rows
 
@@ -23,7 +23,18 @@ WORDS: Mapping[str, str] = {
 """What tables call the three splits, in any case."""
 TENTH = 0.1
 """The least share of rows that test, and val, get of groups that nrtune divides."""
-_COORDINATE = re.compile(r"(?<![A-Za-z0-9])(chr[0-9A-Za-z_]+|[0-9]{1,2}|[XYM]|MT):[0-9,]+-[0-9,]+", re.IGNORECASE)
+
+
+class Keys(NamedTuple):
+    """What the N rows of an element share, and those of a cluster: an element, and all that overlap it or one that does."""
+
+    element: Sequence[bytes]
+    cluster: Sequence[bytes]
+
+    @property
+    def overlapping(self) -> bool:
+        """Whether some cluster is of several elements."""
+        return len(set(self.cluster)) < len(set(self.element))
 
 
 class TableSplit(NamedTuple):
@@ -35,14 +46,14 @@ class TableSplit(NamedTuple):
 
 def split_rows(
     table: MpraTable,
-    keys: Sequence[bytes],
+    keys: Keys,
     folds: Mapping[str, Sequence[int | str]] | None,
     chroms: Mapping[str, Sequence[str]] | None,
 ) -> TableSplit:
     """The split of each row. folds, chroms: those of val and test, where the user names them; the others train.
 
     Otherwise a column of splits is obeyed; of three folds or more the highest is tested on and the next validates; of fewer all
-    are divided 80/10/10 by a hash. keys: of the elements, which stay whole wherever nrtune divides. Raises UserError.
+    are divided 80/10/10 by a hash. keys: of the rows, whose clusters stay whole wherever nrtune divides. Raises UserError.
     """
     if folds and chroms:
         raise UserError("folds and --split-by chrom both say what is validated and tested on; give one of them")
@@ -59,21 +70,28 @@ def split_rows(
             return _by_groups(table, list(map(str, of_rows)), keys)
         if len(there) >= 3:
             return TableSplit(_by_folds(table, of_rows, {"val": [there[-2]], "test": [there[-1]]}))
-    tenth = np.array([hashlib.sha256(key).digest()[0] % 10 for key in keys])
+    tenth = np.array([hashlib.sha256(key).digest()[0] % 10 for key in keys.cluster])
     split = np.where(tenth == 9, 2, np.where(tenth == 8, 1, 0)).astype(np.uint8)
+    if keys.overlapping and np.bincount(split, minlength=len(SPLITS)).min() < 2:
+        raise UserError(
+            f"{table.path}: by their coordinates its elements overlap in {len(set(keys.cluster))} chains, which can't be divided"
+            " into train, val and test; add a column split, or fold, that says where each row belongs"
+        )
     return TableSplit(split, (f"fewer than three folds: divided 80/10/10 by a hash{_kept_together(split, keys)}",))
 
 
-def _kept_together(split: NDArray[np.uint8], keys: Sequence[bytes]) -> str:
-    """The clause that elements are whole in a split, where some have several rows and all are."""
-    first = first_rows(keys)
-    some = (first != np.arange(len(first))).any()
-    return " that keeps orientation pairs together" if some and (split == split[first]).all() else ""
+def _kept_together(split: NDArray[np.uint8], keys: Keys) -> str:
+    """The clause that elements and what they overlap are whole in a split, where some have several rows and all are."""
+    first = first_rows(keys.element)
+    together = ["orientation pairs"] if (first != np.arange(len(first))).any() else []
+    together += ["elements that overlap"] if keys.overlapping else []
+    whole = all((split == split[first_rows(of)]).all() for of in keys)
+    return f" that keeps {' and '.join(together)} together" if together and whole else ""
 
 
-def _whole(split: NDArray[np.uint8], keys: Sequence[bytes]) -> NDArray[np.uint8]:
+def _whole(split: NDArray[np.uint8], keys: Keys) -> NDArray[np.uint8]:
     """A split in which the rows of an element are where the last of its splits is: what is tested on is not trained on."""
-    first = first_rows(keys)
+    first = first_rows(keys.cluster)
     latest = split.copy()
     np.maximum.at(latest, first, split)
     return latest[first]
@@ -130,7 +148,7 @@ def _by_folds(
     return split
 
 
-def _by_groups(table: MpraTable, groups: Sequence[str], keys: Sequence[bytes]) -> TableSplit:
+def _by_groups(table: MpraTable, groups: Sequence[str], keys: Keys) -> TableSplit:
     """Whole groups of rows, in the order of a hash, for test until it has a tenth, then for val; the others train."""
     names, of_row, count = np.unique(np.array(groups), return_inverse=True, return_counts=True)
     code = np.zeros(len(names), np.uint8)
@@ -143,10 +161,10 @@ def _by_groups(table: MpraTable, groups: Sequence[str], keys: Sequence[bytes]) -
     val, test = (", ".join(names[code == SPLITS.index(split)].tolist()) for split in ("val", "test"))
     made = _whole(code[of_row], keys)
     said = f"divided by {table.name('fold')}: validated on {val}, tested on {test}"
-    return TableSplit(made, (said + _moved(made, code[of_row]),))
+    return TableSplit(made, (said + _moved(made, code[of_row], keys),))
 
 
-def _by_chromosomes(table: MpraTable, keys: Sequence[bytes], chosen: Mapping[str, Sequence[str]]) -> TableSplit:
+def _by_chromosomes(table: MpraTable, keys: Keys, chosen: Mapping[str, Sequence[str]]) -> TableSplit:
     of_rows = [_bare(chrom) for chrom in _chromosomes(table)]
     there = sorted(set(of_rows) - {""}, key=lambda name: (not name.isdigit(), int(name) if name.isdigit() else 0, name))
     split = np.zeros(len(of_rows), np.uint8)
@@ -165,38 +183,29 @@ def _by_chromosomes(table: MpraTable, keys: Sequence[bytes], chosen: Mapping[str
         split[np.isin(np.array(of_rows), np.array(wanted))] = SPLITS.index(name)
     made = _whole(split, keys)
     unplaced = of_rows.count("")
-    notes = ["divided by chromosomes" + _moved(made, split)]
+    notes = ["divided by chromosomes" + _moved(made, split, keys)]
     notes += [f"{unplaced} rows without a chromosome train"] if unplaced else []
     return TableSplit(made, tuple(notes))
 
 
-def _moved(made: NDArray[np.uint8], split: NDArray[np.uint8]) -> str:
-    """The clause about rows that were moved to their other orientation."""
+def _moved(made: NDArray[np.uint8], split: NDArray[np.uint8], keys: Keys) -> str:
+    """The clause about rows that were moved to the rest of their cluster."""
     count = int((made != split).sum())
-    return f"; {count} rows moved to where their other orientation is" if count else ""
+    other = "their other orientation, or what overlaps them," if keys.overlapping else "their other orientation"
+    return f"; {count} rows moved to where {other} is" if count else ""
 
 
 def _chromosomes(table: MpraTable) -> list[str]:
     """The chromosome of each row, "" where it has none: of a column, or of coordinates in names or any other column of texts."""
     column = table.texts("chrom")
     if column is not None:
-        return [chromosome_of(text) or text for text in column]
-    for place in range(len(table.names)):
-        cells = table.table.iloc[:, place].tolist()
-        if isinstance(cells[0], str):
-            found = [chromosome_of(cell) if isinstance(cell, str) else "" for cell in cells]
-            if 2 * sum(map(bool, found)) > len(found):
-                return found
+        return [found[1] if (found := coordinate_in(text)) else text for text in column]
+    if (coordinates := coordinates_in(table.table)) is not None:
+        return ["" if found is None else found[1] for found in coordinates]
     raise UserError(
         f"{table.path}: --split-by chrom needs a column of chromosomes, or names such as chr1:100-300; it has {table.there};"
         " name the column with --columns chrom=NAME"
     )
-
-
-def chromosome_of(text: str) -> str:
-    """The chromosome of coordinates such as chr1:100-300 in a text; "" where it has none."""
-    found = _COORDINATE.search(text)
-    return found.group(1) if found else ""
 
 
 def _bare(chrom: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import bz2
 import codecs
 import csv
-import gzip
 import io
 import re
 import zlib
@@ -15,10 +14,13 @@ import pandas as pd
 
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.given import check_file
+from nrtune.trainables.data.streams import check_end, unpacked
 
 FORMATS = "CSV or TSV, plain, .gz or .bz2, or Parquet"
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 """What is a number in a cell: Python's own reading takes 1_0 for 10, too."""
+NOTHING = frozenset({"", ".", "na", "n/a", "nan", "-nan", "null", "none", "<na>", "#n/a"})
+"""Cells, in lower case, that hold nothing."""
 _SEPARATORS = "\t,;"
 
 
@@ -29,16 +31,18 @@ def read_bytes(path: Path, what: str) -> bytes:
     """
     check_file(path, what)
     try:
-        content = path.read_bytes()
+        content = unpacked(path)
     except OSError as error:
         raise UserError(f"{path}: can't be read ({error.strerror}); give {what}") from error
-    try:
-        if content.startswith(b"\x1f\x8b"):
-            return gzip.decompress(content)
-        return bz2.decompress(content) if content.startswith(b"BZh") else content
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        packed = ".gz" if content.startswith(b"\x1f\x8b") else ".bz2"
-        raise UserError(f"{path}: is a damaged {packed} file; write or fetch it again") from error
+    with content:
+        try:
+            check_end(path)
+            return content.read()
+        except (OSError, EOFError, zlib.error) as error:
+            if isinstance(error, OSError) and error.strerror:
+                raise UserError(f"{path}: can't be read ({error.strerror}); give {what}") from error
+            packed = ".bz2" if isinstance(content, bz2.BZ2File) else ".gz"
+            raise UserError(f"{path}: is a damaged {packed} file; write or fetch it again") from error
 
 
 def read_text(path: Path, what: str) -> str:

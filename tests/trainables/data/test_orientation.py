@@ -147,7 +147,92 @@ def test_names_pair_orientations_whose_adapters_differ(forward, reverse):
         sequences += [ends[0] + insert + ends[1], ends[2] + other_strand(insert) + ends[3]]
         names += [forward.format(element), reverse.format(element)]
     assert partners(sequences, names) == neighbours(40)
-    assert set(partners(sequences)) == {-1}  # only the names say it
+    assert partners(sequences) == neighbours(40)
+    assert set(partners(sequences[:4])) == {-1}  # of two elements only the names say it
+    assert partners(sequences[:4], names[:4]) == neighbours(2)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    "ends",
+    [
+        ((15, 15), (15, 15)),
+        ((20, 0), (0, 20)),
+        ((20, 0), (7, 13)),
+        ((18, 14), (12, 25)),
+        ((0, 0), (9, 0)),
+        ((2, 3), (30, 1)),
+    ],
+)
+def test_each_orientation_may_have_adapters_of_its_own(ends, turned):
+    one, other = (tuple(map(bases, lengths)) for lengths in ends)
+    inserts = [bases(80) for _ in range(30)]
+    rows = [row for insert in inserts for row in (one[0] + insert + one[1], other[0] + other_strand(insert) + other[1])]
+    lone = [ends[0] + bases(80) + ends[1] for ends in (one, other) for _ in range(10)]
+    order = GENERATOR.permutation(80) if turned else np.arange(80)
+    at = {int(row): place for place, row in enumerate(order)}
+    found = partners([[*rows, *lone][row] for row in order])
+    expected = [row ^ 1 if row < 60 else -1 for row in range(80)]
+    assert found == [at[expected[row]] if expected[row] >= 0 else -1 for row in order.tolist()]
+
+
+def test_lone_rows_of_either_orientation_share_the_key_of_their_pairs():
+    one, other = (bases(20), bases(10)), (bases(5), bases(12))
+    inserts = [bases(80) for _ in range(10)]
+    rows = [row for insert in inserts for row in (one[0] + insert + one[1], other[0] + other_strand(insert) + other[1])]
+    rows += [rows[6], rows[9]]
+    partner, keys = orientation_pairs(padded_tokens(rows, max(map(len, rows)), "here"))
+    assert partner.tolist() == [*neighbours(10), -1, -1]
+    assert (keys[-2], keys[-1]) == (keys[6], keys[8])
+
+
+APART = 8
+
+
+def tiles(generator: np.random.Generator, count: int, genome: str) -> list[str]:
+    """Pieces of a genome on either strand, at steps that are all alike or not, so that many overlap on both strands.
+
+    None lies less than APART bases from another: what adapters go on with by chance could make the two the same.
+    """
+    step, places = int(generator.integers(1, 12)), (len(genome) - 100) // APART
+    found = []
+    for tile in range(count):
+        start = APART * (tile * step % places if generator.random() < 0.9 else int(generator.integers(places)))
+        piece = genome[start : start + 100]
+        found.append(other_strand(piece) if tile % 2 or generator.random() < 0.2 else piece)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_pairs_among_tiles_and_variants_are_those_that_were_made(seed):
+    """Some rows are pairs whose orientations have one or own adapters; the others overlap on both strands, or nearly agree."""
+    generator = np.random.default_rng([seed, 27])
+
+    def drawn(length: int) -> str:
+        return "".join(generator.choice(list("ACGT"), length))
+
+    same = (drawn(int(generator.integers(0, 25))), drawn(int(generator.integers(0, 25))))
+    own = [(drawn(int(generator.integers(0, 25))), drawn(int(generator.integers(3, 25)))) for _ in range(2)]
+    ends = [own, [same, same], own][seed % 3]
+    others = [own, [same, same], [same, same]][seed % 3]
+    genome = drawn(4000)
+    inserts = list(dict.fromkeys(drawn(100) for _ in range(int(generator.integers(5, 60)))))
+    pairs = [[e[0] + i + e[1] for e, i in zip(ends, (one, other_strand(one)), strict=True)] for one in inserts]
+    variants = [
+        inserts[0][:place] + "ACGT"["ACGT".index(inserts[0][place]) - 1] + inserts[0][place + 1 :]
+        for place in range(0, 100, 9)
+    ]
+    loose = list(dict.fromkeys([*tiles(generator, 150, genome), *variants]))
+    either = set()  # of a tile that is there on both strands one stays
+    loose = [one for one in loose if other_strand(one) not in either and not either.add(one)]
+    rows = [row for pair in pairs for row in pair]
+    for one in loose:
+        left, right = others[int(generator.integers(2))]
+        rows.append(left + one + right)
+    order = generator.permutation(len(rows)).tolist()
+    at = {row: place for place, row in enumerate(order)}
+    found = partners([rows[row] for row in order])
+    assert found == [at[row ^ 1] if row < 2 * len(pairs) else -1 for row in order]
 
 
 def test_names_that_the_sequences_belie_pair_nothing():

@@ -40,7 +40,7 @@ def audit_noise(dataset: Dataset) -> list[Finding]:
 
 
 def _equal_pairs(dataset: Dataset) -> list[Finding]:
-    partner = orientation_pairs(dataset.tokens).partner
+    partner = orientation_pairs(dataset.tokens).partner if dataset.partner is None else dataset.partner
     first = np.flatnonzero(partner > np.arange(len(partner)))
     equal = dataset.activity[first] == dataset.activity[partner[first]]
     if not len(first) or equal.mean() < MANY:

@@ -13,14 +13,12 @@ from numpy.typing import NDArray
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.benchmarks import MOST_NAMES
 from nrtune.trainables.data.findings import Finding, flagged
-from nrtune.trainables.data.tables import NUMBER
+from nrtune.trainables.data.tables import NOTHING, NUMBER
 
 NO_NAME = re.compile(r"[^\w\-. :]")
 """What MLflow takes in no name of a metric, and / which parts them."""
 
 VARIANT_TWICE = "variant-twice"
-
-MISSING = ("", ".", "NA", "N/A", "NaN", "nan", "None", "null")
 
 
 def numbers(path: Path, table: pd.DataFrame, column: str, *, missing: bool = False) -> NDArray[np.float64]:
@@ -30,7 +28,7 @@ def numbers(path: Path, table: pd.DataFrame, column: str, *, missing: bool = Fal
         text = str(cell).strip()
         if NUMBER.fullmatch(text):
             found[row] = float(text)
-        elif missing and text in MISSING:
+        elif missing and text.lower() in NOTHING:
             continue
         if not np.isfinite(found[row]):
             raise UserError(

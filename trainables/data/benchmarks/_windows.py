@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nrtune.trainables.core.errors import UserError, one_line
-from nrtune.trainables.data.sequences import N_TOKEN, to_tokens
+from nrtune.trainables.data.findings import Finding
+from nrtune.trainables.data.letters import letter_findings
+from nrtune.trainables.data.sequences import N_TOKEN, to_tokens, without_uracil
 from nrtune.trainables.data.tables import read_text
 
 REFERENCES = "references.json"
@@ -31,7 +33,10 @@ def padded_reference(tokens: NDArray[np.uint8], length: int) -> NDArray[np.uint8
 
 
 def read_references(path: Path) -> dict[str, dict[str, Any]]:
-    """The sequence around each element: chrom, start (1-based), its tokens and, where it says so, cell_line. Raises UserError."""
+    """The sequence around each element: chrom, start (1-based), its tokens and, where it says so, cell_line. Raises UserError.
+
+    rna, lower: whether the sequence is written with U, which was taken for T, and with lower case.
+    """
     text = read_text(path, "the sequence around each element: nrtune data fetch hg19-windows has hg19's")
     try:
         references = json.loads(text)
@@ -39,13 +44,22 @@ def read_references(path: Path) -> dict[str, dict[str, Any]]:
             if int(record["start"]) != float(record["start"]):
                 raise ValueError(f"{name}: start {record['start']} is not a whole number")
             record["start"] = int(record["start"])
-            record["tokens"] = to_tokens([record["sequence"]], f"{path}: {name}")[0]
+            sequence, record["rna"] = without_uracil([record["sequence"]])
+            record["lower"] = record["sequence"] != record["sequence"].upper()
+            record["tokens"] = to_tokens(sequence, f"{path}: {name}")[0]
             record["chrom"] = str(record["chrom"])
     except UserError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise UserError(f"{path}: must map each element to chrom, start and sequence ({one_line(error)})") from error
     return dict(references)
+
+
+def letters_of_references(where: str, references: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
+    """What is found of letters of references that were taken for others."""
+    names = list(references)
+    rna, lower = (np.array([bool(references[name][of]) for name in names], bool) for of in ("rna", "lower"))
+    return letter_findings(f"{where}, {REFERENCES}", rna, lower, what="references", example=names.__getitem__)
 
 
 def told_cell_lines(references: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

@@ -22,6 +22,7 @@ from nrtune.trainables.data.benchmarks._columns import check_names, numbers, who
 from nrtune.trainables.data.benchmarks._windows import (
     REFERENCES,
     distinct_windows,
+    letters_of_references,
     padded_reference,
     read_references,
     told_cell_lines,
@@ -29,8 +30,10 @@ from nrtune.trainables.data.benchmarks._windows import (
 from nrtune.trainables.data.cell_lines import cell_line_of, match_elements
 from nrtune.trainables.data.dataset import array_digest
 from nrtune.trainables.data.findings import Finding
+from nrtune.trainables.data.letters import letter_findings
 from nrtune.trainables.data.sequences import BASES, N_TOKEN, to_tokens
 from nrtune.trainables.data.tables import read_text
+from nrtune.trainables.data.variant_windows import bases
 
 HIGH_CONFIDENCE = 0.1
 """The challenge's threshold: high confidence is at least this."""
@@ -57,14 +60,16 @@ def read_cagi5(folder: str | os.PathLike[str], *, length: int = 230, cell_line: 
     folder = Path(folder)
     files = _files(folder)
     references = read_references(folder / REFERENCES)
-    findings: list[Finding] = []
+    findings = letters_of_references(folder.name, {name: references[name] for name, *_ in files if name in references})
     tables: dict[str, list[pd.DataFrame]] = {}
     placed: list[Placed] = []
     for name, part, path in files:
         if name not in references:
             raise UserError(f"{folder / REFERENCES}: has no sequence for {name}, which {path.name} needs")
         where = f"{folder.name}, {name} {part}"
-        table, found = without_copies(_read_variants(path), where)
+        table = _read_variants(path)
+        findings += letter_findings(where, table.pop("rna").to_numpy(bool), what="alleles")
+        table, found = without_copies(table, where)
         same = (table["Ref"] == table["Alt"]).to_numpy(bool)
         findings += [*found, *ref_is_alt(where, same, _first(table[same])), *_of_chrom(where, table, references[name])]
         table = table[~same].assign(element=name, part=PARTS.index(part))
@@ -144,7 +149,8 @@ def _read_variants(path: Path) -> pd.DataFrame:
         if len(row) != len(header):
             raise UserError(f"{path}: variant {number} has {len(row)} columns, not {len(header)}")
     table = pd.DataFrame([[row[header.index(name.lower())] for name in _COLUMNS] for row in rows], columns=_COLUMNS)
-    table = table.assign(Ref=table["Ref"].str.upper(), Alt=table["Alt"].str.upper())
+    rna = table["Ref"].str.contains("U", case=False) | table["Alt"].str.contains("U", case=False)
+    table = table.assign(Ref=table["Ref"].map(bases), Alt=table["Alt"].map(bases), rna=rna)
     for number, alleles in enumerate(zip(table["Ref"], table["Alt"], strict=True), start=1):
         if not all(len(allele) == 1 and allele in BASES[:N_TOKEN] for allele in alleles):
             raise UserError(

@@ -24,6 +24,7 @@ from nrtune.trainables.data.benchmarks._columns import check_names, numbers, who
 from nrtune.trainables.data.benchmarks._windows import (
     REFERENCES,
     distinct_windows,
+    letters_of_references,
     padded_reference,
     read_references,
     told_cell_lines,
@@ -31,8 +32,10 @@ from nrtune.trainables.data.benchmarks._windows import (
 from nrtune.trainables.data.cell_lines import cell_line_of, match_elements
 from nrtune.trainables.data.dataset import array_digest
 from nrtune.trainables.data.findings import Finding, flagged, row_of
+from nrtune.trainables.data.letters import letter_findings
 from nrtune.trainables.data.sequences import BASES, N_TOKEN, reverse_complement, to_tokens
 from nrtune.trainables.data.tables import read_table
+from nrtune.trainables.data.variant_windows import bases
 
 TABLE = "elements.tsv.gz"
 _TABLES = (TABLE, "elements.tsv", "elements.tsv.bz2")
@@ -62,7 +65,9 @@ def read_satmut(folder: str | os.PathLike[str], *, length: int = 230, cell_line:
     folder = Path(folder)
     table = _read_table(_table_in(folder))
     references = read_references(folder / REFERENCES)
-    findings = _of_p_values(folder.name, table)
+    findings = letters_of_references(folder.name, references)
+    findings += letter_findings(folder.name, table.pop("rna").to_numpy(bool), what="alleles")
+    findings += _of_p_values(folder.name, table)
     same = ((table["Ref"] == table["Alt"]) & table["Ref"].isin(list(BASES[:N_TOKEN]))).to_numpy(bool)
     findings += ref_is_alt(folder.name, same, _first(table[same]))
     whole = (
@@ -152,7 +157,8 @@ def _read_table(path: Path) -> pd.DataFrame:
     if table.empty:
         raise UserError(f"{path}: holds no variants; fetch it again: nrtune data fetch satmut")
     texts = {name: table[name].str.strip() for name in ("Element", "Ref", "Alt")}
-    texts |= {name: texts[name].str.upper() for name in ("Ref", "Alt")}
+    rna = texts["Ref"].str.contains("U", case=False) | texts["Alt"].str.contains("U", case=False)
+    texts |= {name: texts[name].map(bases) for name in ("Ref", "Alt")}
     if (texts["Element"] == "").any():
         raise UserError(
             f"{path}: column Element, row {int((texts['Element'] == '').argmax()) + 1}: is empty; fill it in"
@@ -161,10 +167,11 @@ def _read_table(path: Path) -> pd.DataFrame:
     release = table[_RELEASE].str.strip() if _RELEASE in table else ""
     return table.assign(
         **texts,
+        rna=rna,
         Release=release,
         Pos=whole_numbers(path, table, "Pos", missing=True),
         **{name: numbers(path, table, name, missing=True) for name in ("Barcodes", "Coefficient", "pValue")},
-    )[["Pos", "Ref", "Alt", "Barcodes", "Coefficient", "pValue", "Element", "Release"]]
+    )[["Pos", "Ref", "Alt", "Barcodes", "Coefficient", "pValue", "Element", "Release", "rna"]]
 
 
 def _of_p_values(where: str, table: pd.DataFrame) -> list[Finding]:

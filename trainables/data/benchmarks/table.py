@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import os
-import zlib
 from collections.abc import Set
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -24,10 +20,12 @@ from nrtune.trainables.data.benchmarks._genome import check_alleles, fasta_besid
 from nrtune.trainables.data.benchmarks._windows import distinct_windows, sequence_windows
 from nrtune.trainables.data.cell_lines import asked_for
 from nrtune.trainables.data.dataset import array_digest
-from nrtune.trainables.data.findings import Finding
+from nrtune.trainables.data.findings import Finding, row_of
 from nrtune.trainables.data.genome import open_genome
+from nrtune.trainables.data.letters import letter_findings
 from nrtune.trainables.data.sequences import N_TOKEN
-from nrtune.trainables.data.variant_windows import bases, variant_windows
+from nrtune.trainables.data.streams import text_lines
+from nrtune.trainables.data.variant_windows import Windows, bases, variant_windows
 
 BY_COORDINATES, BY_SEQUENCES = ("chrom", "pos", "ref", "alt"), ("ref_seq", "alt_seq")
 SELECT, REPORT = "select", "report"
@@ -55,8 +53,10 @@ def read_table(path: str | os.PathLike[str], *, length: int = 230, cell_line: st
     path = Path(path)
     wanted = asked_for(cell_line)[0]
     table = _with_numbers(path, _of_cell_line(path, _read_columns(path), wanted))
-    table, findings = without_copies(table, path.name)
     by_coordinates = set(BY_COORDINATES) <= set(table)
+    table, letters = _of_bases(path, table, BY_COORDINATES[2:] if by_coordinates else BY_SEQUENCES)
+    table, findings = without_copies(table, path.name)
+    findings += letters
     table, found = _without_equal_alleles(path, table, BY_COORDINATES[2:] if by_coordinates else BY_SEQUENCES)
     findings += found
     if by_coordinates:
@@ -125,7 +125,18 @@ def _read_columns(path: Path) -> pd.DataFrame:
     if table.empty:
         raise UserError(f"{path}: holds no variants; write them below its header")
     table = table[[name for name in known if name in table]].map(_text)
-    return table.assign(**{name: table[name].str.upper() for name in ("ref", "alt") if name in table})
+    return table
+
+
+def _of_bases(path: Path, table: pd.DataFrame, columns: tuple[str, ...]) -> tuple[pd.DataFrame, list[Finding]]:
+    """The table with alleles, or sequences, in upper case and with T for U; and what is found if some were not."""
+    whole = table[columns[0]].str.cat(table[columns[1]])
+    rna, lower = whole.str.contains("U", case=False).to_numpy(bool), (whole != whole.str.upper()).to_numpy(bool)
+    of_sequences = columns == BY_SEQUENCES
+    found = letter_findings(
+        path.name, rna, lower if of_sequences else None, what="sequences" if of_sequences else "alleles"
+    )
+    return table.assign(**{name: table[name].map(bases) for name in columns}), found
 
 
 def _text(cell: object) -> str:
@@ -137,15 +148,8 @@ def _header(path: Path) -> list[str]:
     """The names of a table's columns."""
     if path.suffix == ".parquet":
         return [_name(str(name)) for name in tables.read_table(path, "a table").columns]
-    opened: IO[str]
-    if path.suffix == ".gz":
-        opened = gzip.open(path, "rt", encoding="utf-8-sig")
-    elif path.suffix == ".bz2":
-        opened = bz2.open(path, "rt", encoding="utf-8-sig")
-    else:
-        opened = path.open(encoding="utf-8-sig")
-    with opened as file:
-        line = next((line for line in file if line.strip() and not line.startswith("##")), "")
+    lines = text_lines(path, "a table")
+    line = next((line for line in lines if line.strip() and not line.startswith("##")), "")
     return [_name(column) for column in line.split(max("\t,;", key=line.count))]
 
 
@@ -177,7 +181,7 @@ def _without_equal_alleles(
     path: Path, table: pd.DataFrame, columns: tuple[str, ...]
 ) -> tuple[pd.DataFrame, list[Finding]]:
     """The rows whose two alleles, or sequences, differ; and what is found if some don't."""
-    one, other = (table[name].str.upper() for name in columns)
+    one, other = (table[name] for name in columns)
     same = (one == other).to_numpy(bool) & (one != "").to_numpy(bool)
     if same.all():
         raise UserError(f"{path}: {' and '.join(columns)} are the same in every row; give what was measured")
@@ -228,7 +232,7 @@ def _from_genome(
     """Windows (V, 2, length) of variants inside the genome, whether ref differs, findings, and (n,) which rows are inside."""
     pos = table["pos"].to_numpy(np.int64)
     inside = np.zeros(len(table), bool)
-    both: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = []
+    both: list[Windows] = []
     mismatch: list[bool] = []
     longest = int(table["ref"].str.len().max())
     around = np.full((len(table), 2 * REACH + longest), N_TOKEN, np.uint8)
@@ -247,7 +251,7 @@ def _from_genome(
             if inside[row]:
                 fetch = genome.fetcher(chrom)
                 mismatch.append(bases(fetch(start, start + len(ref))) != ref)
-                both.append(variant_windows(fetch, size, start, ref, alt, length)[:2])
+                both.append(variant_windows(fetch, size, start, ref, alt, length))
     finally:
         genome.close()
     element, elements = _numbered(path, table, "element", NO_NAME.sub("_", _stem(path)))
@@ -267,8 +271,16 @@ def _from_genome(
                 far=False,
             )
         )
-    windows = np.array(both, np.uint8).reshape(-1, 2, length)
-    return windows, np.array(mismatch, bool), agreement_findings(groups), inside
+    windows = np.array([one[:2] for one in both], np.uint8).reshape(-1, 2, length)
+    rows_inside = np.flatnonzero(inside)
+    letters = letter_findings(
+        f"{path.name}, {genome.path.name}",
+        np.array([one.uracils > 0 for one in both], bool),
+        np.array([one.lower_case > 0 for one in both], bool),
+        what="variants' windows",
+        example=lambda place: row_of(table.index[rows_inside[place]]),
+    )
+    return windows, np.array(mismatch, bool), [*agreement_findings(groups), *letters], inside
 
 
 def _stem(path: Path) -> str:
@@ -281,7 +293,7 @@ def _recognises(path: Path) -> bool:
         return False
     try:
         return _has_variants(set(_header(path)))
-    except (OSError, EOFError, ValueError, zlib.error):
+    except UserError:
         return False
 
 
