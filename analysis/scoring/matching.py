@@ -56,10 +56,7 @@ def _finding(where: str, row: pd.Series[str], why: Explanation | None, agreeing:
     if why is None:
         what, advice = "Ref is not the folder's at its positions", "give its positions, and its alleles"
     else:
-        what, advice = (
-            f"{why.words}: so mended {why.agreeing} rows have the folder's Ref, as given {agreeing}",
-            why.advice,
-        )
+        what, advice = f"Ref is not the folder's at its positions: {why.because(rows)}", why.advice
     return Finding(
         id=ROWS_ELSEWHERE,
         severity="error",

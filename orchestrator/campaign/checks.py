@@ -14,10 +14,9 @@ from nrtune.orchestrator.tracking.tracker import TRACKERS
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.data.audit import AUDIT_VERSION, audit
 from nrtune.trainables.data.benchmarks import BENCHMARKS, VariantSet
-from nrtune.trainables.data.cell_lines import asked_or_usual, cell_line_of
 from nrtune.trainables.data.findings import Finding, refuse_errors
-from nrtune.trainables.data.lentimpra import read_dataset
 from nrtune.trainables.evaluation.metrics import MIN_STRATUM
+from nrtune.trainables.training.read_data import read_training_data
 from nrtune.trainables.training.training_data import TrainingData
 
 
@@ -40,17 +39,9 @@ def check_tracking_uri(settings: RunSettings, uri: str | None) -> None:
 
 def read_data(settings: RunSettings) -> TrainingData:
     """Read what the trials are trained and scored on. Raises UserError."""
-    dataset = read_dataset(settings.data_files(), **settings.reading())
-    cell_line = asked_or_usual(settings.cell_line, cell_line_of(dataset.name))
-    paths = settings.benchmarks()
-    benchmarks = []
-    for name in (name for name in BENCHMARKS if name in paths):
-        benchmarks.append(BENCHMARKS.get(name).read(paths[name], length=dataset.length, cell_line=cell_line))
-        if benchmarks[-1].benchmark != name:
-            raise UserError(
-                f"benchmark {name}: its reader calls it {benchmarks[-1].benchmark!r}; both must be the file's name"
-            )
-    return TrainingData(dataset, tuple(benchmarks))
+    return read_training_data(
+        settings.data_files(), settings.benchmarks(), cell_line=settings.cell_line, reading=settings.reading()
+    )
 
 
 def audited(settings: RunSettings, data: TrainingData) -> tuple[Finding, ...]:

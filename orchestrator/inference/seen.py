@@ -61,7 +61,7 @@ class Seen:
         if self._wrong is not None:
             found.append(dataclasses.replace(self._wrong, where=self._vcf))
         elif mismatched:
-            what = f"most REFs are not those of {self._fasta}: is the VCF on another assembly?"
+            what = f"most REFs are not those of {self._fasta}: another sequence, or another assembly?"
             found.append(Finding(id=REF_DISAGREES, severity="warning", what=what, where=self._vcf))
         most, beyond = self._count["mostly_n"], self._count["mostly_beyond"]
         left_out = [f", {count} of them more than half: left out" if count else "" for count in (most, beyond)]

@@ -15,8 +15,8 @@ from nrtune.trainables.data.benchmarks import BENCHMARKS, VariantSet
 from nrtune.trainables.data.cell_lines import asked_or_usual
 from nrtune.trainables.data.dataset import Dataset
 from nrtune.trainables.data.findings import Finding
-from nrtune.trainables.data.lentimpra import read_dataset
 from nrtune.trainables.evaluation.covered import uneven_means
+from nrtune.trainables.training.read_data import read_training_data
 
 LENGTH = 230
 """Bases of the windows of a lentiMPRA's models."""
@@ -41,8 +41,9 @@ class Checked(NamedTuple):
 def check(paths: Sequence[Path], cell_line: str | None, reading: Mapping[str, Any] | None = None) -> Checked:
     """Read and audit a data file, variants of benchmarks, or a data file with the benchmarks that it will be scored on.
 
-    reading: how a data file is read, by the keywords of `read_dataset`. Raises UserError for what can't be read, and for two data
-    files.
+    Data and benchmarks are read, and audited, as a campaign on them would. cell_line: None for the data file's, and of benchmarks
+    alone for the one that each tells of itself. reading: how a data file is read, by the keywords of `read_dataset`. Raises
+    UserError for what can't be read, for two data files, and for two of one benchmark beside data.
     """
     of_path = {
         path: next((name for name in BENCHMARKS if BENCHMARKS.get(name).recognises(path)), None) for path in paths
@@ -50,21 +51,31 @@ def check(paths: Sequence[Path], cell_line: str | None, reading: Mapping[str, An
     data = [path for path, name in of_path.items() if name is None and not path.is_dir()]
     if len(data) > 1:
         raise UserError(f"{data[1]}: is a second data file; check one at a time, beside the benchmarks that it is for")
-    dataset = read_dataset(data[0], **(reading or {})) if data else None
-    texts, benchmarks = [] if dataset is None else [_dataset_text(dataset)], []
-    length = LENGTH if dataset is None else dataset.length  # as a campaign on these data reads them
-    for path in (path for path in of_path if path not in data):
-        benchmarks.append(read_variants(of_path[path] or "cagi5", path, cell_line, length))
-        texts.append(_variants_text(path, benchmarks[-1]))
+    variants = {path: name or "cagi5" for path, name in of_path.items() if path not in data}
+    dataset: Dataset | None = None
+    if data:
+        by_name: dict[str, Path] = {}
+        for path, name in variants.items():
+            if by_name.setdefault(name, path) != path:
+                raise UserError(
+                    f"{path}: is a second {name}, and a campaign takes one; check one at a time beside data"
+                )
+        dataset, benchmarks = read_training_data(data[0], by_name, cell_line=cell_line, reading=reading)
+        places = [by_name[one.benchmark] for one in benchmarks]
+    else:
+        benchmarks = tuple(read_variants(name, path, cell_line) for path, name in variants.items())
+        places = list(variants)
+    texts = [] if dataset is None else [_dataset_text(dataset)]
+    texts += [_variants_text(path, one) for path, one in zip(places, benchmarks, strict=True)]
     findings = tuple(audit(dataset, benchmarks))
     said = [f"{finding.severity} {finding.id}: {finding}" for finding in findings]
-    return Checked(dataset, tuple(benchmarks), findings, "\n".join([*texts, *(said or ["the audit found nothing"])]))
+    return Checked(dataset, benchmarks, findings, "\n".join([*texts, *(said or ["the audit found nothing"])]))
 
 
-def read_variants(name: str, path: Path, cell_line: str | None, length: int = LENGTH) -> VariantSet:
+def read_variants(name: str, path: Path, cell_line: str | None) -> VariantSet:
     """A benchmark's variants; the cell line is the one given, else the one that the folder tells of itself. Raises UserError."""
     benchmark = BENCHMARKS.get(name)
-    return benchmark.read(path, length=length, cell_line=asked_or_usual(cell_line, benchmark.cell_line_of(path)))
+    return benchmark.read(path, length=LENGTH, cell_line=asked_or_usual(cell_line, benchmark.cell_line_of(path)))
 
 
 def _dataset_text(dataset: Dataset) -> str:

@@ -29,7 +29,8 @@ _NO_BASE, _PAD = 254, 255
 class Explanation(NamedTuple):
     """What would make alleles agree, in words, and what to do.
 
-    agreeing: how many would. sure: whether that is more than chance. shift: bases further on, as far as one knows.
+    agreeing: how many would. sure: whether that is more than chance. shift: bases further on, as far as one knows. elsewhere:
+    whether the alleles are of other places, or of the other strand, so that those which agree as they are do so by chance.
     """
 
     words: str
@@ -37,6 +38,13 @@ class Explanation(NamedTuple):
     agreeing: int
     sure: bool
     shift: int = 0
+    elsewhere: bool = True
+
+    def because(self, of: int, *, few: bool = False) -> str:
+        """The clause that explains why alleles, so many, do not agree; few: as these may do so mended by chance, too."""
+        if few:
+            return f"perhaps {self.words}; mended, {self.agreeing} of {of} agree, but so few may do so by chance"
+        return f"{self.words}; mended, {self.agreeing} of {of} agree"
 
 
 def letters_of(alleles: Sequence[str]) -> NDArray[np.uint8]:
@@ -98,7 +106,8 @@ def explain(
     expected = tried * float(binom.sf(places - 1, of_places, _chance(change.letters, tokens)))
     if sparse and expected >= BY_CHANCE:
         return None
-    return Explanation(change.words, change.advice, count, expected < BY_CHANCE, change.shift)
+    swapped = change.letters is alt and change.shift == 0
+    return Explanation(change.words, change.advice, count, expected < BY_CHANCE, change.shift, elsewhere=not swapped)
 
 
 def shift_words(shift: int) -> str:
@@ -124,10 +133,13 @@ def _changes(
     """All that is tried, the simplest first."""
     near = [sign * size for size in range(1, REACH + 1) for sign in (1, -1)]
     mend = "give 1-based positions of the reference"
+    strand, its_own = "Ref and Alt are the other strand's", "give both alleles of its strand"
     changes = [
-        _Change("Ref and Alt are the other strand's", "give both alleles of its strand", _other_strand(ref), 0),
+        _Change(strand, its_own, _other_strand(ref), 0),
         _Change("Ref and Alt are swapped", "exchange them, and see whether values are of Alt less Ref", alt, 0),
     ]
+    if ref.shape[1] > 1:  # alleles of several bases, each complemented where it stands
+        changes.insert(1, _Change(strand, its_own, _complement(ref), 0))
     yield from (_Change(shift_words(shift), mend, ref, shift) for shift in near)
     yield from changes
     for shift in near:
@@ -144,8 +156,12 @@ def _other_strand(letters: NDArray[np.uint8]) -> NDArray[np.uint8]:
     found = np.full_like(letters, _PAD)
     for row, allele in enumerate(letters):
         bases = allele[allele != _PAD][::-1]
-        found[row, : len(bases)] = np.where(bases < N_TOKEN, COMPLEMENT[np.minimum(bases, N_TOKEN)], _NO_BASE)
+        found[row, : len(bases)] = _complement(bases)
     return found
+
+
+def _complement(letters: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.where(letters < N_TOKEN, COMPLEMENT[np.minimum(letters, N_TOKEN)], letters)
 
 
 def _chance(letters: NDArray[np.uint8], tokens: NDArray[np.uint8]) -> float:

@@ -9,18 +9,20 @@ import pytest
 
 from nrtune.orchestrator.inference.reference_check import SAMPLE, check_references
 from nrtune.orchestrator.inference.variant_file import Variant
+from nrtune.trainables.data.alleles import shift_words
 from nrtune.trainables.data.genome import open_genome
 
 SIZE = 5000
 BASES = "".join(np.random.default_rng(0).choice(list("ACGT"), SIZE))
+RUNS = "".join(base * 4 for base in np.random.default_rng(2).choice(list("ACT"), 250))
 OTHER = "".join(np.random.default_rng(1).choice(list("ACGT"), SIZE))
-OPPOSITE = dict(zip("ACGT", "TGCA", strict=True))
+OPPOSITE = str.maketrans("ACGT", "TGCA")
 
 
 @pytest.fixture
 def genome(tmp_path: Path):
     path = tmp_path / "genome.fa"
-    path.write_text(f">chr1\n{BASES}\n>chr2\n{'N' * SIZE}\n")
+    path.write_text(f">chr1\n{BASES}\n>chr2\n{'N' * SIZE}\n>chr3\n{RUNS}\n")
     opened = open_genome(path)
     yield opened
     opened.close()
@@ -37,36 +39,39 @@ def variants(count: int, seed: int, *, contig: str = "chr1", of: str = BASES) ->
     return found
 
 
+def complement(allele: str) -> str:
+    return allele.translate(OPPOSITE)
+
+
 @pytest.mark.parametrize("shift", [*range(-20, 0), *range(1, 21)])
 def test_a_shift_is_found_and_refused(genome, shift):
     found = check_references([v._replace(start=v.start + shift) for v in variants(200, seed=shift + 50)], genome)
     assert found is not None
     assert (found.id, found.severity) == ("ref-disagrees", "error")
-    assert found.what == (
-        f"most REFs are not those of genome.fa: positions are {abs(shift)} too {'high' if shift > 0 else 'low'},"
-        " which agrees with 200 of 200"
-    )
+    assert found.what == f"most REFs are not those of genome.fa: {shift_words(-shift)}; mended, 200 of 200 agree"
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_alleles_of_the_other_strand_are_found_and_refused(genome, seed):
-    flipped = [
-        v._replace(ref="".join(map(OPPOSITE.get, v.ref)), alts=tuple("".join(map(OPPOSITE.get, a)) for a in v.alts))
-        for v in variants(100, seed)
-    ]
-    found = check_references(flipped, genome)
-    assert found is not None
-    assert found.severity == "error"
-    assert "REF and ALT are of the other strand, which agrees with 100 of 100" in found.what
+    """Each base complemented where it stands, or alleles turned round as well."""
+    for way in (1, -1):
+        flipped = [
+            v._replace(ref=complement(v.ref)[::way], alts=tuple(complement(alt)[::way] for alt in v.alts))
+            for v in variants(100, seed)
+        ]
+        found = check_references(flipped, genome)
+        assert found is not None
+        assert found.severity == "error"
+        assert "Ref and Alt are the other strand's; mended, 100 of 100 agree" in found.what
 
 
 def test_what_predicts_nothing_wrong_is_a_warning(genome):
     swapped = [v._replace(ref=v.alts[0], alts=(v.ref,)) for v in variants(100, 0) if len(v.ref) == 1]
     masked = [v._replace(contig="chr2") for v in variants(100, 0)]
     for sample, what in (
-        (swapped, "REF and ALT are swapped, which agrees"),
-        (masked, "it has N there, as a hard-masked genome has, which agrees with 100 of 100"),
-        (variants(100, 0, of=OTHER), "is the VCF on another assembly?"),
+        (swapped, "Ref and Alt are swapped; mended, "),
+        (masked, "the reference is masked, N at 100 of them"),
+        (variants(100, 0, of=OTHER), "on either strand or at any shift; another sequence, or another assembly?"),
     ):
         found = check_references(sample, genome)
         assert found is not None
@@ -79,10 +84,21 @@ def test_a_few_records_are_diagnosed_with_care(genome):
     wrong = [v for v in off if BASES[v.start : v.start + len(v.ref)] != v.ref]
     found = check_references(wrong[:4], genome)
     assert found is not None
-    assert (found.severity, "positions are 1 too high, which agrees with 4 of 4" in found.what) == ("warning", True)
-    found = check_references(wrong[:2], genome)
+    assert found.severity == "warning"
+    assert f"perhaps {shift_words(-1)}; mended, 4 of 4 agree, but so few may do so by chance" in found.what
+
+
+def test_a_shift_that_most_agree_with_by_chance_is_found(genome):
+    """In a stretch of one base most positions beside it are that base, too."""
+    run = [Variant("chr3", start, None, RUNS[start], ("G",), "") for start in range(100, 900)]
+    moved = [v._replace(start=v.start - 1) for v in run]
+    agree = sum(RUNS[v.start] == v.ref for v in moved)
+    assert len(run) / 2 < agree < 0.9 * len(run)
+    found = check_references(moved, genome)
     assert found is not None
-    assert found.what.endswith("is the VCF on another assembly?")
+    assert (found.severity, shift_words(1) in found.what) == ("error", True)
+    assert found.what.startswith(f"{len(run) - agree} of {len(run)} REFs are not those of genome.fa: ")
+    assert check_references(run, genome) is None
 
 
 @pytest.mark.parametrize("seed", range(20))

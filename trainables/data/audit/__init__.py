@@ -13,7 +13,7 @@ from nrtune.trainables.data.benchmarks import VariantSet
 from nrtune.trainables.data.dataset import Dataset
 from nrtune.trainables.data.findings import Finding, by_severity
 
-AUDIT_VERSION = 2
+AUDIT_VERSION = 3
 """One more with each change of what is found, so that stored findings of before are not taken for those of today."""
 
 

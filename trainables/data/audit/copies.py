@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -33,15 +34,6 @@ class Copies(NamedTuple):
     near: NDArray[np.int64]
 
 
-def common_ends(tokens: NDArray[np.uint8], share: float = 0.9) -> tuple[int, int]:
-    """How many places at the left and at the right end have one base in at least this share of the rows: adapters."""
-    if len(tokens) < 2:
-        return 0, 0
-    counts = np.stack([(tokens == base).sum(axis=0) for base in range(N_TOKEN)])
-    varies = counts.max(axis=0) < share * len(tokens)
-    return (int(varies.argmax()), int(varies[::-1].argmax())) if varies.any() else (0, 0)
-
-
 def sequence_keys(tokens: NDArray[np.uint8]) -> list[bytes]:
     """A key of each sequence that its reverse complement has, too; N at the ends does not count."""
     other = reverse_complement(tokens)
@@ -49,19 +41,39 @@ def sequence_keys(tokens: NDArray[np.uint8]) -> list[bytes]:
     return [min(a.tobytes().strip(pad), b.tobytes().strip(pad)) for a, b in zip(tokens, other, strict=True)]
 
 
-def find_copies(reference: NDArray[np.uint8], asked: NDArray[np.uint8], ends: tuple[int, int]) -> Copies:
+class CopyKeys(NamedTuple):
+    """The keys of n sequences, whole and without adapters."""
+
+    whole: Sequence[bytes]
+    inner: Sequence[bytes]
+
+    @classmethod
+    def of(cls, tokens: NDArray[np.uint8], ends: tuple[int, int]) -> CopyKeys:
+        """Those of sequences (n, length); ends: as of `find_copies`."""
+        return cls(sequence_keys(tokens), sequence_keys(_between(tokens, ends)))
+
+    def at(self, rows: NDArray[np.int64]) -> CopyKeys:
+        """Those of some rows."""
+        return CopyKeys(*([of[row] for row in rows] for of in self))
+
+
+def find_copies(
+    reference: NDArray[np.uint8],
+    asked: NDArray[np.uint8],
+    ends: tuple[int, int],
+    keys: tuple[CopyKeys, CopyKeys] | None = None,
+) -> Copies:
     """Which sequences asked (n, length) stand in a reference (m, length), on either strand.
 
-    ends: bases of adapters at both ends, which all have: what lies between is compared, and the whole as well. In time and memory
-    linear in what is given.
+    ends: bases of adapters at both ends, which all have: what lies between is compared, and the whole as well. keys: of both,
+    where they were made. In time and memory linear in what is given.
     """
     same = np.full(len(asked), -1, np.int64)
-    left, right = ends
-    inner = [tokens[:, left : tokens.shape[1] - right] for tokens in (reference, asked)]
-    for (of_reference, of_asked), least in (((reference, asked), 1), (inner, SHORTEST)):
-        keys = sequence_keys(of_reference)
-        first = {key: row for row, key in reversed(list(enumerate(keys))) if len(key) >= least}
-        found = np.array([first.get(key, -1) for key in sequence_keys(of_asked)], np.int64)
+    inner = [_between(tokens, ends) for tokens in (reference, asked)]
+    of_reference, of_asked = keys or (CopyKeys.of(reference, ends), CopyKeys.of(asked, ends))
+    for theirs, ours, least in zip(of_reference, of_asked, (1, SHORTEST), strict=True):
+        first = {key: row for row, key in reversed(list(enumerate(theirs))) if len(key) >= least}
+        found = np.array([first.get(key, -1) for key in ours], np.int64)
         same = np.where(same < 0, found, same)
     near = same.copy()
     rest = np.flatnonzero(near < 0)
@@ -69,6 +81,10 @@ def find_copies(reference: NDArray[np.uint8], asked: NDArray[np.uint8], ends: tu
     rest = np.flatnonzero(near < 0)
     near[rest] = _alike(inner[0], inner[1][rest])
     return Copies(same, near)
+
+
+def _between(tokens: NDArray[np.uint8], ends: tuple[int, int]) -> NDArray[np.uint8]:
+    return tokens[:, ends[0] : tokens.shape[1] - ends[1]]
 
 
 def _sharing(reference: NDArray[np.uint8], asked: NDArray[np.uint8]) -> NDArray[np.int64]:

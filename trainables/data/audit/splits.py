@@ -7,12 +7,15 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-from nrtune.trainables.data.audit.copies import IDENTITY, SHARED, common_ends, find_copies
-from nrtune.trainables.data.dataset import SPLITS, Dataset
+from nrtune.trainables.data.audit.copies import IDENTITY, SHARED, Copies, CopyKeys, find_copies
+from nrtune.trainables.data.dataset import SPLITS, Dataset, shared_ends
 from nrtune.trainables.data.findings import Finding, flagged
 
 MANY = 0.05
 """Near copies are a warning from this share of a split on: elements of a genome that overlap have some."""
+
+ADAPTERS = 0.9
+"""Bases at the ends that this share of the rows have are adapters: controls may lack them."""
 
 _AGAINST = ((("train",), ("val", "test")), (("val",), ("test",)))
 _USED = {"train": "trained on", "val": "selected on"}
@@ -20,24 +23,20 @@ _USED = {"train": "trained on", "val": "selected on"}
 
 def audit_splits(dataset: Dataset) -> list[Finding]:
     """Copies of sequences across splits and within one, exact ones and near ones, on either strand, with and without adapters."""
-    ends = common_ends(dataset.tokens)
-    found = [
-        finding
-        for references, held_out in _AGAINST
-        for finding in _across(dataset, _rows(dataset, references), _rows(dataset, held_out), references[0], ends)
-    ]
+    ends = shared_ends(dataset.tokens, ADAPTERS)
+    keys = CopyKeys.of(dataset.tokens, ends)
+    found: list[Finding] = []
+    for (reference,), held_out in _AGAINST:
+        of, asked = dataset.rows(reference), np.concatenate([dataset.rows(split) for split in held_out])
+        copies = find_copies(dataset.tokens[of], dataset.tokens[asked], ends, (keys.at(of), keys.at(asked)))
+        found += _across(dataset, of, asked, copies, reference)
     return [*found, *(finding for split in SPLITS for finding in _within(dataset, split))]
 
 
-def _rows(dataset: Dataset, splits: tuple[str, ...]) -> NDArray[np.int64]:
-    return np.concatenate([dataset.rows(split) for split in splits])
-
-
 def _across(
-    dataset: Dataset, of: NDArray[np.int64], asked: NDArray[np.int64], reference: str, ends: tuple[int, int]
+    dataset: Dataset, of: NDArray[np.int64], asked: NDArray[np.int64], copies: Copies, reference: str
 ) -> list[Finding]:
-    """Which of the rows asked have a copy among others, those of the reference split."""
-    copies = find_copies(dataset.tokens[of], dataset.tokens[asked], ends)
+    """What is found of the rows asked that have a copy among others, those of the reference split."""
     found: list[Finding] = []
     for code in np.unique(dataset.split[asked]):
         here = dataset.split[asked] == code

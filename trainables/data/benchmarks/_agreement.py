@@ -2,72 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from nrtune.trainables.data.alleles import AGREEING, REACH, Explanation, agreeing, bases_at, explain, letters_of
+from nrtune.trainables.data.alleles import AGREEING, Explanation, agreeing, bases_at, letters_of
 from nrtune.trainables.data.findings import REF_DISAGREES, Finding, flagged
-from nrtune.trainables.data.sequences import BASES, N_TOKEN
+from nrtune.trainables.data.placed import Placed
+from nrtune.trainables.data.sequences import BASES
 
 OUTSIDE_REFERENCE, REF_IS_ALT = "outside-reference", "ref-is-alt"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Placed:
-    """n variants of one element and part, laid on the reference that they should be of.
-
-    where: for people. element: its name. pos: (n,) as given. ref, alt: (n,) alleles in upper case. offset: (n,) of them in
-    `tokens`, (L,). known: (n,) whether the reference has the base at all. far: whether `tokens` is one sequence, so that
-    positions may be off by any number. others: gives further explanations: in words, and the share of alleles that would agree.
-    """
-
-    where: str
-    element: str
-    pos: NDArray[np.int64]
-    ref: Sequence[str]
-    alt: Sequence[str]
-    offset: NDArray[np.int64]
-    tokens: NDArray[np.uint8]
-    known: NDArray[np.bool_]
-    far: bool = True
-    others: Callable[[], Iterable[tuple[str, float]]] = tuple
-
-    @classmethod
-    def on(cls, reference: Mapping[str, Any], where: str, element: str, table: pd.DataFrame) -> Placed:
-        """A table's variants, columns Pos, Ref and Alt, laid on one of `read_references`."""
-        pos, tokens = table["Pos"].to_numpy(np.int64), reference["tokens"]
-        offset = pos - reference["start"]
-        return cls(
-            where=where,
-            element=element,
-            pos=pos,
-            ref=table["Ref"].tolist(),
-            alt=table["Alt"].tolist(),
-            offset=offset,
-            tokens=tokens,
-            known=(offset >= 0) & (offset < len(tokens)),
-        )
-
-    @property
-    def agrees(self) -> NDArray[np.bool_]:
-        """Whether each ref is the reference's, (n,)."""
-        return agreeing(letters_of(self.ref), self.offset, self.tokens)
-
-    def explanation(self) -> Explanation | None:
-        """What would make the alleles agree."""
-        words, share = max(self.others(), key=lambda other: other[1], default=("", 0.0))
-        found = explain(letters_of(self.ref), letters_of(self.alt), self.offset, self.tokens, far=self.far)
-        count = round(share * len(self.pos))
-        near = found is not None and found.sure and abs(found.shift) <= REACH
-        if share < AGREEING or (found is not None and near and found.agreeing >= count):
-            return found
-        return Explanation(words, "give the positions and the reference of one assembly", count, sure=True)
 
 
 def other_sequences(one: Placed, name: str, references: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
@@ -95,7 +42,7 @@ def agreement_findings(groups: Sequence[Placed]) -> list[Finding]:
             disagreeing,
             REF_DISAGREES,
             "error" if bad else "note",
-            _disagreement(one, why, few) if bad else "Ref is not the reference's base; the variants are kept",
+            "Ref is not the reference's base" + (one.why(why, few=few) if bad else "; the variants are kept"),
             where=one.where,
             of=int(inside.sum()),
             example=functools.partial(_example, one),
@@ -130,17 +77,6 @@ def _share(one: Placed) -> float:
     return float(one.agrees.mean()) if len(one.pos) else 1.0
 
 
-def _disagreement(one: Placed, why: Explanation | None, few: bool) -> str:
-    masked = one.known & (bases_at(one.tokens, one.offset) == N_TOKEN)
-    if masked.sum() > (1 - AGREEING) * len(masked):
-        return f"Ref is not the reference's base: the reference is masked, N at {int(masked.sum())} of them"
-    if why is None:
-        return (
-            "Ref is not the reference's base, on either strand or at any shift; another sequence, or another assembly?"
-        )
-    return f"Ref is not the reference's base: {_because(one, why, few)}"
-
-
 def _advice(one: Placed, why: Explanation | None) -> str:
     if why is None:
         return "give the reference that the positions are of"
@@ -150,12 +86,6 @@ def _advice(one: Placed, why: Explanation | None) -> str:
 def _outside(why: Explanation | None, few: bool) -> str:
     said = "" if why is None else f": {why.words}{' (or by chance: there are few)' if few else ''}"
     return f"positions lie outside the reference; left out{said}"
-
-
-def _because(one: Placed, why: Explanation, few: bool) -> str:
-    if few:
-        return f"perhaps {why.words}; mended, {why.agreeing} of {len(one.pos)} agree, but so few may do so by chance"
-    return f"{why.words}; mended, {why.agreeing} of {len(one.pos)} agree"
 
 
 def _example(one: Placed, row: int) -> str:

@@ -4,23 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.given import list_files
-from nrtune.trainables.data.genome import Genome
-from nrtune.trainables.data.sequences import N_TOKEN
-from nrtune.trainables.data.variant_windows import LONGEST, bases_to_tokens, trim
+from nrtune.trainables.data.variant_windows import LONGEST, trim
 
 _FASTA = (".fa", ".fasta", ".fna", ".fa.gz", ".fasta.gz", ".fna.gz")
-
-
-def fill(around: NDArray[np.uint8], genome: Genome, chrom: str, first: int) -> None:
-    """Write a contig's bases from `first` on, 0-based, into what is N."""
-    size = genome.length(chrom) or 0
-    start, end = min(max(first, 0), size), min(max(first + len(around), 0), size)
-    around[start - first : end - first] = bases_to_tokens(genome.fetcher(chrom)(start, end)) if end > start else N_TOKEN
 
 
 def check_alleles(where: str, ref: str, alt: str) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.given import list_files
 from nrtune.trainables.data.benchmarks import DELETION, Benchmark, VariantSet
-from nrtune.trainables.data.benchmarks._agreement import Placed, agreement_findings, other_sequences, ref_is_alt
+from nrtune.trainables.data.benchmarks._agreement import agreement_findings, other_sequences, ref_is_alt
 from nrtune.trainables.data.benchmarks._columns import check_names, numbers, whole_numbers, without_copies
 from nrtune.trainables.data.benchmarks._windows import (
     REFERENCES,
@@ -33,6 +33,7 @@ from nrtune.trainables.data.cell_lines import cell_line_of, match_elements
 from nrtune.trainables.data.dataset import array_digest
 from nrtune.trainables.data.findings import Finding, flagged, row_of
 from nrtune.trainables.data.letters import letter_findings
+from nrtune.trainables.data.placed import Placed
 from nrtune.trainables.data.sequences import BASES, N_TOKEN, reverse_complement, to_tokens
 from nrtune.trainables.data.tables import read_table
 from nrtune.trainables.data.variant_windows import bases

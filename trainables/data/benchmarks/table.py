@@ -12,18 +12,17 @@ from numpy.typing import NDArray
 
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data import tables
-from nrtune.trainables.data.alleles import REACH
 from nrtune.trainables.data.benchmarks import ALT, REF, Benchmark, VariantSet
-from nrtune.trainables.data.benchmarks._agreement import Placed, agreement_findings, ref_is_alt
+from nrtune.trainables.data.benchmarks._agreement import agreement_findings, ref_is_alt
 from nrtune.trainables.data.benchmarks._columns import NO_NAME, check_names, numbers, whole_numbers, without_copies
-from nrtune.trainables.data.benchmarks._genome import check_alleles, fasta_beside, fill
+from nrtune.trainables.data.benchmarks._genome import check_alleles, fasta_beside
 from nrtune.trainables.data.benchmarks._windows import distinct_windows, sequence_windows
 from nrtune.trainables.data.cell_lines import asked_for
 from nrtune.trainables.data.dataset import array_digest
 from nrtune.trainables.data.findings import Finding, row_of
 from nrtune.trainables.data.genome import open_genome
 from nrtune.trainables.data.letters import letter_findings
-from nrtune.trainables.data.sequences import N_TOKEN
+from nrtune.trainables.data.placed import Placed
 from nrtune.trainables.data.streams import text_lines
 from nrtune.trainables.data.variant_windows import Windows, bases, variant_windows
 
@@ -234,8 +233,6 @@ def _from_genome(
     inside = np.zeros(len(table), bool)
     both: list[Windows] = []
     mismatch: list[bool] = []
-    longest = int(table["ref"].str.len().max())
-    around = np.full((len(table), 2 * REACH + longest), N_TOKEN, np.uint8)
     genome = open_genome(fasta_beside(path))
     try:
         rows = zip(table["chrom"], pos.tolist(), table["ref"], table["alt"], strict=True)
@@ -247,30 +244,19 @@ def _from_genome(
                 raise UserError(f"{where}: {genome.path.name} has no {chrom}; give the genome that the table is on")
             start = at - 1
             inside[row] = 0 <= start <= size - len(ref)
-            fill(around[row], genome, chrom, start - REACH)
             if inside[row]:
                 fetch = genome.fetcher(chrom)
                 mismatch.append(bases(fetch(start, start + len(ref))) != ref)
                 both.append(variant_windows(fetch, size, start, ref, alt, length))
+        element, elements = _numbered(path, table, "element", NO_NAME.sub("_", _stem(path)))
+        groups = []
+        for number, name in enumerate(elements):
+            here = table[element == number]
+            where = f"{path.name}, {name}" if "element" in table else path.name
+            places = list(zip(here["chrom"], here["pos"].tolist(), strict=True))
+            groups.append(Placed.in_genome(genome, where, name, places, here["ref"].tolist(), here["alt"].tolist()))
     finally:
         genome.close()
-    element, elements = _numbered(path, table, "element", NO_NAME.sub("_", _stem(path)))
-    groups = []
-    for number, name in enumerate(elements):
-        here = np.flatnonzero(element == number)
-        groups.append(
-            Placed(
-                where=f"{path.name}, {name}" if "element" in table else path.name,
-                element=name,
-                pos=pos[here],
-                ref=table["ref"].iloc[here].tolist(),
-                alt=table["alt"].iloc[here].tolist(),
-                offset=np.arange(len(here)) * around.shape[1] + REACH,
-                tokens=around[here].ravel(),
-                known=inside[here],
-                far=False,
-            )
-        )
     windows = np.array([one[:2] for one in both], np.uint8).reshape(-1, 2, length)
     rows_inside = np.flatnonzero(inside)
     letters = letter_findings(

@@ -10,9 +10,10 @@ import pytest
 
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.audit import audit
-from nrtune.trainables.data.audit.copies import IDENTITY, common_ends, find_copies, identity
+from nrtune.trainables.data.audit.copies import IDENTITY, find_copies, identity
 from nrtune.trainables.data.audit.overlap import OVERLAP, overlapping_rows
-from nrtune.trainables.data.dataset import Dataset, without_constant_noise
+from nrtune.trainables.data.audit.splits import ADAPTERS as SHARE
+from nrtune.trainables.data.dataset import Dataset, shared_ends, without_constant_noise
 from nrtune.trainables.data.findings import ELEMENT_IN_TRAINING, Finding, by_severity, refuse_errors
 from nrtune.trainables.data.lentimpra import read_dataset
 from nrtune.trainables.data.sequences import N_TOKEN, reverse_complement
@@ -176,12 +177,12 @@ def test_an_insertion_hides_no_copy(unharmed):
 
 
 def test_adapters_that_most_rows_have_are_adapters(unharmed):
-    assert common_ends(unharmed.tokens) == (ADAPTERS, ADAPTERS)
+    assert shared_ends(unharmed.tokens, SHARE) == shared_ends(unharmed.tokens) == (ADAPTERS, ADAPTERS)
     without = unharmed.tokens.copy()
     without[0] = np.random.default_rng(2).integers(0, 4, without.shape[1])
-    assert common_ends(without) == (ADAPTERS, ADAPTERS)
-    assert common_ends(without[:, ADAPTERS:-ADAPTERS]) == (0, 0)
-    assert common_ends(without[:1]) == (0, 0)
+    assert (shared_ends(without, SHARE), shared_ends(without)) == ((ADAPTERS, ADAPTERS), (0, 0))
+    assert shared_ends(without[:, ADAPTERS:-ADAPTERS], SHARE) == (0, 0)
+    assert shared_ends(without[:1], SHARE) == shared_ends(without[:1]) == (0, 0)
 
 
 @pytest.mark.parametrize("turned", [False, True])
