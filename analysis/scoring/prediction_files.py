@@ -15,12 +15,16 @@ from nrtune.analysis.scoring.matching import rows_elsewhere
 from nrtune.analysis.uncertainty.bootstrap import Floats
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.data.benchmarks import VariantSet
-from nrtune.trainables.data.findings import Finding
+from nrtune.trainables.data.findings import Finding, Severity, flagged
 from nrtune.trainables.data.tables import read_table
 from nrtune.trainables.evaluation import metrics
 
 VARIANT_COLUMNS = ("element", "pos", "ref", "alt", "variant_effect")
 TEST_COLUMNS = ("prediction", "activity")
+
+ROWS_TWICE = "rows-twice"
+FAR = 30
+"""The ratio of standard deviations that no model's scale explains, and percent do."""
 
 _KEY = ["element", "pos", "ref", "alt"]
 _SITE = ("element", "pos", "alt")
@@ -108,7 +112,10 @@ def read_effects(path: Path, variants: VariantSet) -> ReadEffects:
         _check_chrom(path, chrom, found["element"].to_numpy(), ~unknown, variants)
     left_out = found[unknown].drop_duplicates(key)
     found = found[~unknown]
-    found = found.drop_duplicates()
+    copy = found.duplicated().to_numpy(bool)
+    findings += flagged(copy, ROWS_TWICE, "warning", "rows are copies of others; one of each is kept", where=path.name,
+                        example=lambda place: _named(found.iloc[place]))  # fmt: skip
+    found = found[~copy]
     twice = found.duplicated(key)
     if twice.any():
         raise UserError(
@@ -119,8 +126,39 @@ def read_effects(path: Path, variants: VariantSet) -> ReadEffects:
     first = _named(left_out.iloc[0]) if len(left_out) else ""
     effect = laid["variant_effect"].to_numpy(np.float64)
     there = np.isfinite(effect)
-    findings += _no_predictions(path, effect[there], variants.value[there], "effects")
+    findings += [
+        *_coverage(path, there, variants, laid),
+        *_no_predictions(path, effect[there], variants.value[there], "effects"),
+        *_other_scale(path, effect[there], variants.value[there], "effects", "note"),
+    ]
     return ReadEffects(path, effect, len(left_out), first, tuple(findings))
+
+
+def _coverage(path: Path, there: NDArray[np.bool_], variants: VariantSet, laid: pd.DataFrame) -> list[Finding]:
+    """Which variants have no prediction, of the parts of which some have: such as a file of the challenge alone."""
+    of_parts = np.isin(variants.part, np.unique(variants.part[there]))
+    return flagged(
+        of_parts & ~there,
+        "predictions-missing",
+        "note",
+        "variants have no prediction, and means are over the elements that are wholly there",
+        where=path.name,
+        of=int(of_parts.sum()),
+        example=lambda place: _named(laid.iloc[place]),
+    )
+
+
+def _other_scale(
+    path: Path, predicted: NDArray[np.floating], measured: NDArray[np.floating], what: str, severity: Severity
+) -> list[Finding]:
+    """What is found where (n,) predictions vary FAR times as much as what was measured, as those in percent do."""
+    spread, of_measured = (
+        float(np.std(values.astype(np.float64))) if len(values) else 0.0 for values in (predicted, measured)
+    )
+    if not 0 < FAR * of_measured <= spread:
+        return []
+    said = f"the {what} vary {spread / of_measured:.3g} times as much as what was measured: in percent, or not log2?"
+    return [Finding(id="predictions-scale", severity=severity, what=said, where=path.name)]
 
 
 def _no_predictions(
@@ -163,6 +201,7 @@ def read_test(path: Path) -> ReadTest:
     cluster = pd.factorize(table["cluster"].astype(str))[0].astype(np.int64) if "cluster" in table else None
     prediction, activity = _numbers(path, table, "prediction"), _numbers(path, table, "activity")
     findings = _no_predictions(path, prediction, activity, "predictions")
+    findings += _other_scale(path, prediction, activity, "predictions", "warning")  # the mean squared error goes by it
     return ReadTest(path, prediction, activity, std, cluster, tuple(findings))
 
 

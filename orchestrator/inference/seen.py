@@ -21,7 +21,7 @@ _FORMS = {
 
 
 class Seen:
-    """Counts of what a VCF's alleles have.
+    """Counts of what a VCF's alleles have; records of one place that follow each other are compared.
 
     wrong: what `check_references` found.
     """
@@ -31,11 +31,17 @@ class Seen:
         self._windows = 0
         self._count = collections.Counter[str]()
         self._example: dict[str, str] = {}
+        self._place: tuple[str, int] | None = None
+        self._here: set[tuple[str, str | None]] = set()
 
     def take(self, record: Variant, allele: Allele) -> None:
         """Count an allele."""
         windows = allele.windows
-        has = {"swapped": bool(allele.ref_is_alt), "rna": allele.rna}
+        if (place := (record.contig, record.start)) != self._place:
+            self._place, self._here = place, set()
+        alleles = (record.ref.upper(), allele.alt and allele.alt.upper())
+        has = {"twice": alleles in self._here, "swapped": bool(allele.ref_is_alt), "rna": allele.rna}
+        self._here.add(alleles)
         if windows is not None:
             self._windows += 1
             has |= {
@@ -75,6 +81,7 @@ class Seen:
             ("windows-soft-masked", "note", "soft",
              "window{s} {are} lower case (soft-masked) in more than half, taken as bases", ""),
             ("indels-left-aligned", "note", "moved", "insertion{s} or deletion{s} {were} left-aligned", ""),
+            ("alleles-twice", "note", "twice", "allele{s} {are} there more than once at one place, with one effect", ""),
             ("u-for-t", "note", "rna", "allele{s} or {its} window{s} {have} U, taken for T", ""),
         )  # fmt: skip
         return (*found, *counted(kinds, self._count, self._example, self._vcf, self._windows))

@@ -17,6 +17,7 @@ from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.state.ledger import open_ledger
 from nrtune.orchestrator.state.settings import Settings
 from nrtune.orchestrator.views.best import answers
+from nrtune.orchestrator.views.data_check import check
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.simulate import HDF5_NAME
 
@@ -111,3 +112,20 @@ def test_data_check_finds_the_same_and_leaves_with_2(leaking, simulated_folder, 
     code, _, err = run(monkeypatch, capsys, "data", "check", leaking, simulated_folder / HDF5_NAME)
     assert code == 2
     assert "is a second data file" in err
+
+
+@pytest.mark.parametrize("line", [None, "HepG2"])
+def test_data_check_audits_what_a_campaign_on_the_same_would(real_data, simulated_folder, tmp_path, line):
+    """Whose elements are averaged is told by the data file's name, or by --cell-line, whatever the folder is called."""
+    data = tmp_path / ("lentiMPRA_HepG2.h5" if line is None else "lentiMPRA.h5")
+    shutil.copy(simulated_folder / HDF5_NAME, data)
+    folder = shutil.copytree(real_data / "cagi5", tmp_path / "cagi5_K562")
+    for name in ("F9", "HBB"):  # too few to select on: a warning of a matched element alone
+        lines = (folder / f"release_{name}.tsv").read_text().splitlines()
+        (folder / f"release_{name}.tsv").write_text("\n".join(lines[:12]))
+    found = check([folder, data], line)
+    assert found.benchmarks[0].cell_line == "HepG2"
+    assert found.findings == prepare(settings(data, tmp_path, cagi5=folder, cell_line=line)).findings
+    assert {one.where for one in found.findings if one.id == "small-stratum"} == {"cagi5_K562, F9"}
+    with pytest.raises(UserError, match="is a second cagi5, and a campaign takes one"):
+        check([folder, data, shutil.copytree(folder, tmp_path / "again")], line)

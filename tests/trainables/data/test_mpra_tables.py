@@ -8,6 +8,7 @@ import pytest
 
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.lentimpra import read_dataset
+from nrtune.trainables.data.orientation import orientation_pairs
 from nrtune.trainables.data.sequences import reverse_complement, to_text
 
 N = 40
@@ -256,6 +257,73 @@ def test_chromosomes_as_folds_stay_whole(tmp_path):
     assert all(groups)
     chosen = read(tmp_path, table, columns={"fold": "chromosome"}, folds={"val": ["chr2"], "test": ["chr3"]})
     assert set(table["chromosome"][chosen.rows("val")]) == {"chr2"}
+
+
+def chains(table: pd.DataFrame, size: int) -> list[str]:
+    """Coordinates of which each `size` rows overlap in a chain."""
+    return [
+        f"chr{1 + row // size % 3}:{900 * (row // size) + 30 * (row % size)}-{900 * (row // size) + 30 * (row % size) + 40}"
+        for row in range(len(table))
+    ]
+
+
+@pytest.mark.parametrize("columns", [False, True])
+def test_elements_that_overlap_are_one_cluster_and_fall_into_one_split(tmp_path, columns):
+    table = measurements(240).drop(columns="fold")
+    plain = read(tmp_path, table)
+    places = chains(table, 4)
+    if columns:
+        split = pd.Series(places).str.extract(r"(?P<chrom>chr\d+):(?P<start>\d+)-(?P<end>\d+)")
+        placed = read(tmp_path, pd.concat([table, split], axis=1))
+    else:
+        placed = read(tmp_path, table.assign(seq_id=places))
+    first = np.arange(240) // 4 * 4
+    assert (placed.cluster == first).all()
+    assert (placed.split == placed.split[first]).all()
+    assert (
+        "fewer than three folds: divided 80/10/10 by a hash that keeps elements that overlap together" in placed.notes
+    )
+    assert (plain.cluster == np.arange(240)).all()
+    assert set(placed.split.tolist()) == {0, 1, 2}
+    alone = read(tmp_path, table.assign(seq_id=chains(table, 1)))
+    assert (alone.digest, alone.notes) == (plain.digest, plain.notes)  # coordinates that do not overlap change nothing
+
+
+def test_chains_that_can_not_be_divided_are_said(tmp_path):
+    table = measurements().drop(columns="fold").assign(name=[f"chr1:{30 * row}-{30 * row + 40}" for row in range(N)])
+    with pytest.raises(
+        UserError, match=r"its elements overlap in 1 chains, which can't be divided .*; add a column split"
+    ):
+        read(tmp_path, table)
+    folds = read(tmp_path, table.assign(fold=np.arange(N) % 10))  # what the table says is obeyed
+    assert set(folds.cluster.tolist()) == {0}
+
+
+def test_letters_that_were_taken_for_others_are_counted(tmp_path):
+    table = measurements()
+    written = table["seq"].copy()
+    written[:5] = written[:5].str.replace("T", "U")
+    written[3:10] = written[3:10].str.lower()
+    plain, taken = read(tmp_path, table), read(tmp_path, table.assign(seq=written))
+    assert taken.digest == plain.digest
+    assert {one.id: (one.severity, one.count, one.of, one.example) for one in taken.findings} == {
+        "u-for-t": ("note", 5, N, "row 1"),
+        "soft-masked": ("note", 7, N, "row 4"),
+    }
+    assert plain.findings == ()
+
+
+def test_partners_are_kept_and_numbered_as_the_rows(tmp_path):
+    table = both_orientations(measurements(20)).drop(columns="fold")
+    lone = measurements(4, len(table["seq"][0])).drop(columns="fold")
+    mixed = pd.concat([lone[:2], table[:7], lone[2:], table[7:]], ignore_index=True)
+    dataset = read(tmp_path, mixed, noise="orientation")
+    assert len(dataset) == len(table)
+    assert (dataset.partner == orientation_pairs(dataset.tokens).partner).all()
+    assert (dataset.partner >= 0).all()
+    kept = read(tmp_path, mixed, noise="none").partner
+    assert (kept == orientation_pairs(read(tmp_path, mixed, noise="none").tokens).partner).all()
+    assert (kept < 0).sum() == 4
 
 
 def three_files(tmp_path, names=("train.tsv", "val.csv", "test.tsv.gz")):
