@@ -16,7 +16,9 @@ from nrtune.analysis.uncertainty.bootstrap import Floats
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.data.benchmarks import VariantSet
 from nrtune.trainables.data.findings import Finding, Severity, flagged
+from nrtune.trainables.data.letters import letter_findings
 from nrtune.trainables.data.tables import read_table
+from nrtune.trainables.data.variant_windows import bases
 from nrtune.trainables.evaluation import metrics
 
 VARIANT_COLUMNS = ("element", "pos", "ref", "alt", "variant_effect")
@@ -81,18 +83,22 @@ def read_effects(path: Path, variants: VariantSet) -> ReadEffects:
         {
             "element": _texts(path, table, "element"),
             "pos": pos.astype(np.int64),
-            "ref": [text.upper() for text in _texts(path, table, "ref")],
-            "alt": [text.upper() for text in _texts(path, table, "alt")],
+            "ref": _texts(path, table, "ref"),
+            "alt": _texts(path, table, "alt"),
             "variant_effect": _numbers(path, table, "variant_effect").astype(np.float64),
         }
     )
+    rna = found["ref"].str.contains("U", case=False) | found["alt"].str.contains("U", case=False)
+    findings = letter_findings(path.name, rna.to_numpy(bool), what="alleles")
+    found = found.assign(ref=found["ref"].map(bases), alt=found["alt"].map(bases))
     table_of_folder = variants.table()
     if variants.scattered:
         table_of_folder = table_of_folder.assign(chrom=[_bare(chrom) for chrom in variants.chrom])
         found["chrom"] = [_bare(chrom) for chrom in _texts(path, table, "chrom")]
     known = table_of_folder[key]
     found["ref"] = _ref_of_folder(found, table_of_folder)
-    findings = list(rows_elsewhere(path.name, found, known))
+    elsewhere = list(rows_elsewhere(path.name, found, known))
+    findings += elsewhere
     unknown = ~pd.MultiIndex.from_frame(found[key]).isin(pd.MultiIndex.from_frame(known))
     if unknown.all():
         element = str(found["element"].iloc[0])
@@ -105,7 +111,7 @@ def read_effects(path: Path, variants: VariantSet) -> ReadEffects:
         )
         raise UserError(
             f"{path}: none of {len(found)} variants is in {variants.name}, first {_named(found.iloc[0])} in row 1;"
-            f" {findings[0].what if findings else usual}"
+            f" {elsewhere[0].what if elsewhere else usual}"
         )
     if "chrom" in table and not variants.scattered and (variants.chrom != "").all():
         chrom = np.array(_texts(path, table, "chrom"), object)

@@ -11,7 +11,7 @@ from nrtune.trainables.data.alleles import AGREEING, REACH
 from nrtune.trainables.data.findings import REF_DISAGREES, Finding
 from nrtune.trainables.data.genome import Genome
 from nrtune.trainables.data.placed import Placed
-from nrtune.trainables.data.variant_windows import bases
+from nrtune.trainables.data.variant_windows import LONGEST, bases
 
 SAMPLE = 1000
 """Records that are looked at, a VCF's first."""
@@ -46,11 +46,11 @@ def _placed(sample: Sequence[Variant], genome: Genome) -> Placed:
     """What can be compared of the records, on the genome: each place once."""
     found: dict[tuple[str, int, str], str] = {}
     for record in sample:
-        ref, size = bases(record.ref), genome.length(record.contig)
-        if set(ref) - set("ACGT") or size is None or not 0 <= record.start < size:
+        ref, alt, size = bases(record.ref), bases(record.alts[0] if record.alts else ""), genome.length(record.contig)
+        if set(ref) - set("ACGT") or max(len(ref), len(alt)) > LONGEST or size is None or not 0 <= record.start < size:
             continue
         with suppress(UserError):  # a torn file, which is said where a window needs what is missing
             genome.fetcher(record.contig)(max(record.start - REACH, 0), min(record.start + len(ref) + REACH, size))
-            found[record.contig, record.start, ref] = bases(record.alts[0]) if record.alts else ""
+            found[record.contig, record.start, ref] = alt
     places = [(contig, start + 1) for contig, start, _ in found]
     return Placed.in_genome(genome, "", "", places, [ref for *_, ref in found], list(found.values()))

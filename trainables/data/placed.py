@@ -63,7 +63,7 @@ class Placed:
         alt: Sequence[str],
     ) -> Placed:
         """Alleles at n places of a genome, contig and position (1-based), each with REACH bases around it. Raises UserError."""
-        around = np.full((len(places), 2 * REACH + max(map(len, ref), default=1)), N_TOKEN, np.uint8)
+        around = np.full((len(places), 2 * REACH + max(map(len, (*ref, *alt)), default=1)), N_TOKEN, np.uint8)
         known = np.zeros(len(places), bool)
         for row, (contig, pos) in enumerate(places):
             known[row] = 0 < pos <= (genome.length(contig) or 0) - len(ref[row]) + 1

@@ -66,11 +66,26 @@ def in_percent(table, rows, generator):
     return table.assign(variant_effect=table["variant_effect"] * 100), "predictions-scale", "in percent"
 
 
+def of_rna(table, rows, generator):
+    written = {name: table[name].where(~rows, table[name].str.replace("T", "u")) for name in ("ref", "alt")}
+    return table.assign(**written), "u-for-t", "taken for T"
+
+
 def constant(table, rows, generator):
     return table.assign(variant_effect=0.1), "predictions-constant", "no correlation"
 
 
-FAULTS: list[Fault] = [shifted, other_strand, swapped, missing, duplicated, with_two_values, in_percent, constant]
+FAULTS: list[Fault] = [
+    shifted,
+    other_strand,
+    swapped,
+    missing,
+    duplicated,
+    with_two_values,
+    in_percent,
+    constant,
+    of_rna,
+]
 
 
 def plant(variants: VariantSet, seed: int, path: Path) -> None:
