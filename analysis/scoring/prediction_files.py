@@ -133,7 +133,7 @@ def read_effects(path: Path, variants: VariantSet) -> ReadEffects:
     effect = laid["variant_effect"].to_numpy(np.float64)
     there = np.isfinite(effect)
     findings += [
-        *_coverage(path, there, variants, laid),
+        *([] if elsewhere else _coverage(path, there, variants, laid)),
         *_no_predictions(path, effect[there], variants.value[there], "effects"),
         *_other_scale(path, effect[there], variants.value[there], "effects", "note"),
     ]

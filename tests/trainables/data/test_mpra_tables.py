@@ -314,7 +314,7 @@ def test_letters_that_were_taken_for_others_are_counted(tmp_path):
 
 
 def test_partners_are_kept_and_numbered_as_the_rows(tmp_path):
-    table = both_orientations(measurements(20)).drop(columns="fold")
+    table = both_orientations(measurements(80)).drop(columns="fold")
     lone = measurements(4, len(table["seq"][0])).drop(columns="fold")
     mixed = pd.concat([lone[:2], table[:7], lone[2:], table[7:]], ignore_index=True)
     dataset = read(tmp_path, mixed, noise="orientation")
