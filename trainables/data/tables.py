@@ -8,6 +8,7 @@ import csv
 import io
 import re
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +22,8 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 """What is a number in a cell: Python's own reading takes 1_0 for 10, too."""
 NOTHING = frozenset({"", ".", "na", "n/a", "nan", "-nan", "null", "none", "<na>", "#n/a"})
 """Cells, in lower case, that hold nothing."""
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
+"""Characters that no text has."""
 _SEPARATORS = "\t,;"
 
 
@@ -76,13 +79,12 @@ def read_table(path: Path, what: str) -> pd.DataFrame:
 
 def _decoded(path: Path, content: bytes, advice: str) -> str:
     wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    try:
-        text = content.decode("utf-16" if wide else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: is no text; {advice}") from error
-    if "\0" in text:
-        raise UserError(f"{path}: is no text; {advice}")
-    return text
+    for encoding in ("utf-16",) if wide else ("utf-8-sig", "cp1252"):  # the last as Windows' programs save names
+        with suppress(UnicodeDecodeError):
+            text = content.decode(encoding)
+            if not _CONTROL.search(text):
+                return text
+    raise UserError(f"{path}: is no text; {advice}")
 
 
 def _parquet(path: Path, content: bytes) -> pd.DataFrame:

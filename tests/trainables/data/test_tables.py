@@ -89,6 +89,12 @@ def _without_permission(path):
     path.chmod(0)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1", "cp1252"])
+def test_names_in_any_encoding_are_read(tmp_path, encoding):
+    (tmp_path / "a.tsv").write_bytes("name\tvalue\nélément\t1\n".encode(encoding))
+    assert read_table(tmp_path / "a.tsv", "a table").to_numpy().tolist() == [["élément", "1"]]
+
+
 UNREADABLE = {
     "no such file": lambda path: None,
     "is a folder": _folder,
