@@ -111,7 +111,7 @@ def read_effects(path: Path, variants: VariantSet) -> ReadEffects:
         )
         raise UserError(
             f"{path}: none of {len(found)} variants is in {variants.name}, first {_named(found.iloc[0])} in row 1;"
-            f" {elsewhere[0].what if elsewhere else usual}"
+            f" {f'{elsewhere[0].what}; {elsewhere[0].advice}' if elsewhere else usual}"
         )
     if "chrom" in table and not variants.scattered and (variants.chrom != "").all():
         chrom = np.array(_texts(path, table, "chrom"), object)

@@ -38,7 +38,7 @@ def check_references(sample: Sequence[Variant], genome: Genome) -> Finding | Non
         id=REF_DISAGREES,
         severity="error" if why is not None and sure and why.elsewhere else "warning",
         what=f"{many} REFs{of_first} are not those of {genome.path.name}{placed.why(why, few=not sure)}",
-        advice="give it unmasked or soft-masked" if placed.mostly_masked else "" if why is None else why.advice,
+        advice=placed.advice(why),
     )
 
 

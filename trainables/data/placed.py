@@ -113,6 +113,12 @@ class Placed:
             return ", on either strand or at any shift; another sequence, or another assembly?"
         return f": {found.because(len(self.pos), few=few)}"
 
+    def advice(self, found: Explanation | None, otherwise: str = "") -> str:
+        """What to do about refs that are not the reference's; otherwise: where nothing explains them."""
+        if self.mostly_masked:
+            return "give the reference unmasked or soft-masked"
+        return otherwise if found is None else found.advice
+
 
 def _fill(around: NDArray[np.uint8], genome: Genome, contig: str, first: int) -> None:
     """Write a contig's bases from `first` on, 0-based, into what is N."""

@@ -37,7 +37,7 @@ def agreement_findings(groups: Sequence[Placed]) -> list[Finding]:
         few = why is not None and not why.sure and why.words not in sure
         disagreeing = inside & ~agrees
         bad = agrees.sum() < AGREEING * inside.sum()
-        advice = why.advice if why is not None else "see which assembly the positions are of"
+        advice = one.advice(why, "see which assembly the positions are of")
         found += flagged(
             disagreeing,
             REF_DISAGREES,

@@ -23,12 +23,11 @@ from nrtune.trainables.data.findings import Finding, row_of
 from nrtune.trainables.data.genome import open_genome
 from nrtune.trainables.data.letters import letter_findings
 from nrtune.trainables.data.placed import Placed
-from nrtune.trainables.data.streams import text_lines
+from nrtune.trainables.data.streams import begins_with, text_lines
 from nrtune.trainables.data.variant_windows import Windows, bases, variant_windows
 
 BY_COORDINATES, BY_SEQUENCES = ("chrom", "pos", "ref", "alt"), ("ref_seq", "alt_seq")
 SELECT, REPORT = "select", "report"
-_ENDINGS = (".tsv", ".csv", ".txt", ".tsv.gz", ".csv.gz", ".txt.gz", ".tsv.bz2", ".csv.bz2", ".txt.bz2", ".parquet")
 
 
 def read_table(path: str | os.PathLike[str], *, length: int = 230, cell_line: str | None = None) -> VariantSet:
@@ -145,7 +144,7 @@ def _text(cell: object) -> str:
 
 def _header(path: Path) -> list[str]:
     """The names of a table's columns."""
-    if path.suffix == ".parquet":
+    if begins_with(path, b"PAR1"):
         return [_name(str(name)) for name in tables.read_table(path, "a table").columns]
     lines = text_lines(path, "a table")
     line = next((line for line in lines if line.strip() and not line.startswith("##")), "")
@@ -274,12 +273,10 @@ def _stem(path: Path) -> str:
 
 
 def _recognises(path: Path) -> bool:
-    """Whether a file's header has the columns."""
-    if not path.is_file() or not path.name.endswith(_ENDINGS):
-        return False
+    """Whether a file's header has the columns, whatever the file is called."""
     try:
-        return _has_variants(set(_header(path)))
-    except UserError:
+        return path.is_file() and _has_variants(set(_header(path)))
+    except (UserError, OSError):
         return False
 
 

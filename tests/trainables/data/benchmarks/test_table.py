@@ -16,6 +16,7 @@ from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.benchmarks import BENCHMARKS
 from nrtune.trainables.data.benchmarks.table import read_table
 from nrtune.trainables.data.sequences import to_text
+from nrtune.trainables.data.simulate import HDF5_NAME
 from nrtune.trainables.data.variant_windows import variant_windows
 from nrtune.trainables.evaluation.metrics import spearman
 from nrtune.trainables.evaluation.predictions import variant_metrics
@@ -242,3 +243,17 @@ def test_it_is_told_from_a_data_set(tmp_path, simulated_folder):
     assert not recognises(tmp_path)
     (tmp_path / "prixfixe.tsv").write_text("name\tseq\tmean_value\tfold\n")
     assert not recognises(tmp_path / "prixfixe.tsv")
+    text = by_sequences(tmp_path).read_bytes()
+    for name, content in (
+        ("v.tab", text),
+        ("v", text),
+        ("v.txt.1", gzip.compress(text)),
+        ("v.export", b"\xef\xbb\xbf" + text),
+    ):
+        (tmp_path / name).write_bytes(content)
+        assert recognises(tmp_path / name)
+    for name, content in (("b.tsv", bytes(range(256))), ("e.tsv", b""), ("t.tsv.gz", gzip.compress(text)[:-9])):
+        (tmp_path / name).write_bytes(content)
+        assert not recognises(tmp_path / name)
+    assert not recognises(tmp_path / "no" / "file.tsv")
+    assert not recognises(simulated_folder / HDF5_NAME)
