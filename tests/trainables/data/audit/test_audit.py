@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from nrtune.trainables.core.errors import UserError
-from nrtune.trainables.data.audit import audit
-from nrtune.trainables.data.audit.copies import IDENTITY, find_copies, identity
+from nrtune.trainables.data.audit import audit, noise
+from nrtune.trainables.data.audit.copies import IDENTITY, CopyKeys, find_copies, identity
 from nrtune.trainables.data.audit.overlap import OVERLAP, overlapping_rows
 from nrtune.trainables.data.audit.splits import ADAPTERS as SHARE
 from nrtune.trainables.data.dataset import Dataset, shared_ends, without_constant_noise
 from nrtune.trainables.data.findings import ELEMENT_IN_TRAINING, Finding, by_severity, refuse_errors
 from nrtune.trainables.data.lentimpra import read_dataset
 from nrtune.trainables.data.sequences import N_TOKEN, reverse_complement
-from nrtune.trainables.data.simulate import simulate
+from nrtune.trainables.data.simulate import HDF5_NAME, simulate
 
 HDF5_FILE = "lentimpra/lentiMPRA_WTC11_activity_and_aleatoric_data.h5"
 ADAPTERS = 15
@@ -152,6 +152,27 @@ def test_pairs_with_one_value_are_computed_copies(unharmed):
     assert (finding.count, finding.of) == (60, 60)
     measured = replaced(unharmed, second, turned_insert(unharmed.tokens[first]))
     assert "computed-copies" not in {one.id for one in audit(measured)}
+
+
+def test_pairs_that_the_reader_found_are_not_sought_again(simulated_folder, unharmed, monkeypatch):
+    dataset = read_dataset(simulated_folder / HDF5_NAME)
+    monkeypatch.setattr(noise, "orientation_pairs", lambda *_: pytest.fail("sought again"))
+    assert noise.audit_noise(dataset) == []
+    rows = unharmed.rows("train")
+    partner = np.full(len(unharmed), -1)
+    partner[rows[:60]], partner[rows[60:120]] = rows[60:120], rows[:60]
+    copied = replaced(unharmed, rows[60:120], turned_insert(unharmed.tokens[rows[:60]]), unharmed.activity[rows[:60]])
+    (found,) = noise.audit_noise(dataclasses.replace(copied, partner=partner))
+    assert (found.id, found.count, found.of) == ("computed-copies", 60, 60)
+
+
+def test_keys_that_were_made_before_find_the_same_copies(unharmed):
+    of, asked, ends = unharmed.rows("train"), unharmed.rows("train")[3:9], (ADAPTERS, ADAPTERS)
+    keys = CopyKeys.of(unharmed.tokens, ends)
+    found = find_copies(unharmed.tokens[of], unharmed.tokens[asked], ends, (keys.at(of), keys.at(asked)))
+    again = find_copies(unharmed.tokens[of], unharmed.tokens[asked], ends)
+    assert found.same.tolist() == again.same.tolist() == list(range(3, 9))
+    assert found.near.tolist() == again.near.tolist()
 
 
 @pytest.mark.parametrize("share", [0.02, 0.05, 0.08])
