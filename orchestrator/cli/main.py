@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
+from collections.abc import Callable
 from typing import Annotated, NoReturn
 
 import typer
 
 from nrtune.orchestrator.cli import campaigns, data, models, query
 from nrtune.orchestrator.cli.options import INTERRUPTED
+from nrtune.orchestrator.lifecycle.terminal import take_streams
 from nrtune.trainables.core.errors import UserError
 
 app = typer.Typer(
@@ -56,30 +59,43 @@ def main() -> NoReturn:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:  # the reader, such as head, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     sys.exit(0)
 
 
 def program() -> NoReturn:
     """Run `main` in a process of its own and end that: where Ray has run in it, without the destructors of its library.
 
+    A polite kill and a terminal that closes are as Ctrl-C, unless they are to be ignored, as by nohup.
+
     A thread of Ray's, worker.io, outlives ray.shutdown() and now and then reads what they free: a segmentation fault once
     all is done, on a busy machine after a Ctrl-C while Ray starts in one process of four. Ray ends its workers in this way.
     """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
+    take_streams()
+    code = _code_of(main)
+    code = _code_of(sys.stdout.flush) or code
+    sys.stderr.flush()
+    if "ray" not in sys.modules:
+        sys.exit(code)
+    atexit._run_exitfuncs()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _code_of(call: Callable[[], object]) -> int:
+    """The exit code with which something ends."""
     try:
-        main()
+        call()
     except SystemExit as end:
-        if "ray" not in sys.modules or not isinstance(end.code, int):
-            raise
-        atexit._run_exitfuncs()
-        try:
-            sys.stdout.flush()
-            sys.stderr.flush()
-        except OSError:
-            os._exit(end.code or 1)
-        os._exit(end.code)
+        if isinstance(end.code, int):
+            return end.code
+        raise
+    except UserError as error:
+        typer.echo(f"nrtune: {error}", err=True)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":

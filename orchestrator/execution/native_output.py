@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from nrtune.orchestrator.lifecycle.terminal import Screen, encoding_of
+
 RAY_LOG = "ray.log"
 """Of a campaign's folder, while something is in it."""
+
+RAY_LOGS = "ray_logs"
+"""Of a campaign's folder, once Ray has died under it: the logs of Ray's processes."""
 
 
 @contextmanager
@@ -23,8 +27,8 @@ def native_output_to(path: Path, say: Callable[[str], None]) -> Iterator[None]:
     terminal, before = os.dup(2), sys.stderr
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     if _descriptor(before) == 2:  # a notebook's, and pytest's, writes elsewhere
-        sys.stderr = io.TextIOWrapper(
-            os.fdopen(terminal, "wb", 0, closefd=False), before.encoding, before.errors, line_buffering=True,
+        sys.stderr = Screen(
+            os.fdopen(terminal, "wb", 0, closefd=False), encoding_of(before), vital=False, line_buffering=True,
             write_through=True,
         )  # fmt: skip
     size = os.fstat(log).st_size

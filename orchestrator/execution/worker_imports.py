@@ -39,7 +39,7 @@ def check_worker_imports() -> None:
 def _imports(path: Path) -> set[str]:
     """The top-level modules that a file imports, the standard library's left out."""
     try:
-        tree = ast.parse(path.read_text())
+        tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError, OSError):  # it is told of where the file is used
         return set()
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}

@@ -1,7 +1,9 @@
-"""Progress on standard error: a live table on a terminal, a line an event elsewhere."""
+"""Progress on standard error: a live table on a terminal, a line an event elsewhere, and one a minute where there is none."""
 
 from __future__ import annotations
 
+import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -15,6 +17,7 @@ from rich.text import Text
 from nrtune.analysis.store.records import FAILED, FINISHED, PRUNED, Proposal, TrialRecord
 from nrtune.orchestrator.lifecycle.messages import EpochEnded
 from nrtune.orchestrator.lifecycle.sinks import Sink
+from nrtune.orchestrator.lifecycle.terminal import redraws
 from nrtune.orchestrator.lifecycle.trial import History, LiveTrial
 from nrtune.trainables.core.secrets import redacted
 
@@ -24,15 +27,18 @@ CONFIRMING = "confirmation"
 RECENT = 6
 """Ended trials shown below the table."""
 
+QUIET_SECONDS = 60.0
+"""After so long without a line, one says what runs."""
+
 
 class Progress(Sink):
     """Shows families, running trials and the best validation Spearman so far; `wanted` is what each family shall have.
 
-    Replicates count apart where CONFIRMING is among the wanted.
+    Replicates count apart where CONFIRMING is among the wanted. quiet: seconds.
     """
 
-    def __init__(self, wanted: Mapping[str, int], records: Iterable[TrialRecord]) -> None:
-        self.wanted = wanted
+    def __init__(self, wanted: Mapping[str, int], records: Iterable[TrialRecord], quiet: float = QUIET_SECONDS) -> None:
+        self.wanted, self._quiet = wanted, quiet
         self.console = Console(stderr=True, highlight=False)
         self._running: dict[str, LiveTrial] = {}  # by fingerprint
         self.ended_count: dict[str, Counter[str]] = {family: Counter() for family in wanted}
@@ -41,13 +47,19 @@ class Progress(Sink):
         self.standing = ""
         self._started = time.monotonic()
         self._live: Live | None = None
+        self._said = self._started
+        self._over = threading.Event()
         for record in records:
             self._count(record)
 
     def __enter__(self) -> Progress:
-        if self.console.is_terminal:
+        if redraws(sys.stderr):
             self._live = Live(self._view(), console=self.console, refresh_per_second=4, transient=False)
             self._live.__enter__()
+        else:
+            self._over.clear()
+            self._speaker = threading.Thread(target=self._speak, name="nrtune-progress", daemon=True)
+            self._speaker.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -55,9 +67,23 @@ class Progress(Sink):
             self._live.update(self._view())
             self._live.__exit__(None, None, None)
             self._live = None
+        else:
+            self._over.set()
+            self._speaker.join()
+
+    def _speak(self) -> None:
+        while not self._over.wait(max(0.0, self._said + self._quiet - time.monotonic())):
+            if time.monotonic() >= self._said + self._quiet:
+                running = [_running_text(trial) for trial in tuple(self._running.values())]
+                self.say(f"{self._elapsed()} running: {', '.join(running) or 'nothing yet'}")
+
+    def _elapsed(self) -> str:
+        minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
+        return f"{minutes}:{seconds:02d}"
 
     def say(self, text: str) -> None:
         """Print a line above the table."""
+        self._said = time.monotonic()
         self.console.print(redacted(text), soft_wrap=True, markup=False)
 
     def show(self, text: str) -> None:
@@ -112,8 +138,7 @@ class Progress(Sink):
         return CONFIRMING if proposal.replicate_of is not None and CONFIRMING in self.wanted else proposal.family
 
     def _view(self) -> Group:
-        minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
-        table = Table(title=f"nrtune  {minutes}:{seconds:02d}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+        table = Table(title=f"nrtune  {self._elapsed()}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
         for heading in ("family", "finished", "pruned", "failed", "best val", "running: epoch, val"):
             text = heading in ("family", "running: epoch, val")
             table.add_column(heading, justify="left" if text else "right", no_wrap=not text)

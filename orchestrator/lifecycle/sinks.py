@@ -46,7 +46,7 @@ class RecordKeeper(Sink):
         folder = self.ledger.trial_folder(trial.proposal.fingerprint)
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / ERROR).write_text(said)
+            (folder / ERROR).write_text(said, encoding="utf-8", errors="backslashreplace")
 
     def ended(self, record: TrialRecord, history: History) -> None:
         """Append the record; when this returns, it is on disk."""

@@ -6,8 +6,6 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from rich.console import Console
-
 from nrtune.analysis.campaign import FlatConfig
 from nrtune.analysis.report.summaries import (
     above_references,
@@ -32,6 +30,7 @@ from nrtune.analysis.uncertainty.early_stopping import agreements
 from nrtune.analysis.uncertainty.ensemble import COVERS, Ensemble, EnsembleComparison
 from nrtune.analysis.uncertainty.verdict import Verdict, replicate_first, verdict_of
 from nrtune.analysis.wording import count, listed, p_value, phrase, short_name
+from nrtune.orchestrator.lifecycle.terminal import console
 from nrtune.orchestrator.state.data_settings import ON_WHAT
 from nrtune.orchestrator.views.tables import cell, print_table
 from nrtune.trainables.core.errors import UserError, suggest
@@ -47,7 +46,7 @@ def best_table(comparisons: Comparisons) -> None:
     else:
         headings = ["use case", "winner", "value", "baseline", "Δ", "in %"]
     print_table(headings, rows, 2)
-    out = Console(highlight=False)
+    out = console()
     if accepted := comparisons.source.audit.accepted_sentence():
         out.print(accepted)
     if found:
@@ -261,7 +260,7 @@ def ensemble_table(comparison: EnsembleComparison, *, everything: bool) -> None:
     if everything:
         rows = [[one.metric, cell(one.single), cell(one.value), *_improvement(one)] for one in comparison.of_all()]
         print_table(["metric", short_name(first.best), "mean", "Δ", "95 % interval"], rows, 1)
-    out = Console(highlight=False)
+    out = console()
     out.print(f"{phrase(first.metric)}; Δ: over {first.best}, the best single trial by selection data (+ is better).")
     out.print(f"Members, {comparison.what}, selected on {selected_on(comparison)}: {listed(first.members)}.")
     for against in comparison.against_non_neural():

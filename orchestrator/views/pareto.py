@@ -8,11 +8,10 @@ import string
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
-
 from nrtune.analysis.selection.pareto import Front, Objective, objectives_of, pareto_front, parse_objectives, values_at
 from nrtune.analysis.sources.trials import Trials
 from nrtune.analysis.wording import count, listed, phrase, short_names
+from nrtune.orchestrator.lifecycle.terminal import console
 from nrtune.orchestrator.views.tables import cell, print_table
 from nrtune.trainables.core.files import BEST
 
@@ -83,7 +82,7 @@ def pareto_table(front: Front) -> None:
         for name, row in zip(names, front.trials.to_dict("records"), strict=True)
     ]
     print_table(["trial", "family", *(heading for heading, _ in shown)], rows, 2)
-    out = Console(highlight=False)
+    out = console()
     for letter, objective in zip(LETTERS, objectives, strict=False):
         out.print(f"{letter}: {_legend(objective)}", markup=False)
     for sentence in _sentences(front, seen):

@@ -3,49 +3,79 @@
 from __future__ import annotations
 
 import math
-import shutil
+import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
+import typer
 
 from nrtune.analysis.store.records import STATUSES
+from nrtune.orchestrator.lifecycle.terminal import columns, console, encoding_of, legible
 
-SHORTEST_TEXT = 6
-"""Characters to which a table's texts are cut in a narrow terminal."""
+SHORTEST_TEXT = 16
+"""Characters to which a table's texts are cut at most: beginning and end, which tell names from one another."""
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], texts: int) -> None:
-    """Print a table whose first `texts` columns are texts; where the terminal is narrow they are cut, numbers are not.
+    """Print a table whose first `texts` columns are texts.
 
-    Where that is not enough the last columns are left out, and named below the table.
+    Where the terminal is too narrow the numbers stand below the texts, a line each; where that is too wide as well, texts are
+    cut, and the last columns of numbers left out, which is said below the table.
     """
-    console = Console(highlight=False)
-    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
-    shortest = [min(width, SHORTEST_TEXT) if n < texts else width for n, width in enumerate(widths)]
-    shown = len(widths)
-    while shown > texts + 1 and sum(shortest[:shown]) + 2 * (shown - 1) > console.width:
-        shown -= 1
-    for _ in range(sum(widths[:shown]) + 2 * (shown - 1) - console.width):
-        widest = max(range(texts), key=widths.__getitem__)
-        widths[widest] = max(widths[widest] - 1, shortest[widest])
-    cut = [[_cut(cell, width) for cell, width in zip(row, widths, strict=False)] for row in (headings, *rows)]
-    for line in aligned(cut[0][:shown], [row[:shown] for row in cut[1:]], texts):
-        console.print(line, markup=False, soft_wrap=True)
-    if left_out := headings[shown:]:
-        console.print(
-            f"No room for {', '.join(left_out)}: a wider terminal shows all, or COLUMNS=200 before the command."
+    out, encoding = console(), encoding_of(sys.stdout)
+    table = [[legible(cell, encoding) for cell in row] for row in (headings, *rows)]
+    width = out.width
+    if len(max(aligned(table[0], table[1:], texts), key=len)) <= width:
+        lines, left_out = aligned(table[0], table[1:], texts), list[str]()
+    else:
+        above = _cut_to(width, [row[:texts] for row in table], "..." if legible("…", encoding) == "..." else "…")
+        below, left_out = _left_out(width - len(INDENT), [row[texts:] for row in table])
+        lines = [
+            line
+            for text, numbers in zip(aligned(above[0], above[1:], texts), aligned(below[0], below[1:], 0), strict=True)
+            for line in (text, INDENT + numbers)
+        ]
+    for line in lines:
+        out.print(line.rstrip(), markup=False, soft_wrap=True)
+    if left_out:
+        typer.echo(
+            fitted(f"No room for {', '.join(left_out)}: a wider terminal shows all, or COLUMNS=200 before the command.")
         )
 
 
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
+INDENT = "  "
+
+
+def _cut_to(width: int, table: Sequence[Sequence[str]], ellipsis: str) -> list[list[str]]:
+    """The texts of a table, the widest columns cut until a line fits or nothing can be cut any more."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for _ in range(sum(widths) + 2 * (len(widths) - 1) - width):
+        widest = max(range(len(widths)), key=widths.__getitem__)
+        widths[widest] = max(widths[widest] - 1, min(widths[widest], SHORTEST_TEXT))
+    return [[_cut(cell, width, ellipsis) for cell, width in zip(row, widths, strict=True)] for row in table]
+
+
+def _cut(text: str, width: int, ellipsis: str) -> str:
+    """A text's beginning and end."""
+    if len(text) <= width:
+        return text
+    end = (width - len(ellipsis)) // 2
+    return text[: width - len(ellipsis) - end] + ellipsis + text[len(text) - end :]
+
+
+def _left_out(width: int, table: Sequence[Sequence[str]]) -> tuple[list[list[str]], list[str]]:
+    """A table with as many of its columns as a line has room for, one at least, and the headings of the others."""
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    shown = len(widths)
+    while shown > 1 and sum(widths[:shown]) + 2 * (shown - 1) > width:
+        shown -= 1
+    return [list(row[:shown]) for row in table], list(table[0][shown:])
 
 
 def fitted(text: str) -> str:
     """Text whose lines are as long as the terminal is wide, or 80 characters where there is none; words stay whole."""
-    width = shutil.get_terminal_size().columns
+    width = columns(sys.stdout)
     return "\n".join(part for line in text.split("\n") for part in _fitted_line(line, width))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import pty
 import re
@@ -143,16 +144,51 @@ def test_an_answer_fits_a_terminal(place, name: str):
     assert too_long(shown) == []
 
 
+HEADINGS, ROWS = ["trial", "family", "val", "test"], [["BASE-001/s1", "baseline", "0.866", "0.849"],
+                                                      ["BASE-001/s2", "rank_stability", "0.864", "–"]]  # fmt: skip
+
+
+def printed(monkeypatch, capsys, width: int, headings: list[str], rows: list[list[str]], texts: int) -> list[str]:
+    monkeypatch.setenv("COLUMNS", str(width))
+    print_table(headings, rows, texts)
+    lines: list[str] = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= width
+    return lines
+
+
+def test_where_a_line_has_no_room_numbers_stand_below_the_names(monkeypatch, capsys):
+    assert printed(monkeypatch, capsys, 35, HEADINGS, ROWS, 2) == [
+        "trial        family",
+        "    val   test",
+        "BASE-001/s1  baseline",
+        "  0.866  0.849",
+        "BASE-001/s2  rank_stability",
+        "  0.864      –",
+    ]
+
+
+def test_names_that_are_too_long_keep_beginning_and_end(monkeypatch, capsys):
+    rows = [[f"the_learning_rate_of_our_own_{n}", "0.123"] for n in range(2)]
+    lines = printed(monkeypatch, capsys, 20, ["trial", "val"], rows, 1)
+    assert lines[2::2] == ["the_learni…our_own_0", "the_learni…our_own_1"]
+
+
 def test_columns_without_room_are_named(monkeypatch, capsys):
-    monkeypatch.setenv("COLUMNS", "40")
-    print_table(
-        ["trial", "one", "two", "three", "four"], [["RS-001-and-more", "0.123456789", "0.123456789", "1", "2"]], 1
-    )
-    out = capsys.readouterr().out
-    assert max(map(len, out.splitlines())) <= 40
-    assert "0.123456789" in out  # numbers are not cut
-    assert "No room for four" in " ".join(out.split())
-    assert "four" not in out.splitlines()[0]
+    row = ["RS-001", "0.123456789", "0.123456789", "0.123456789", "2"]
+    lines = printed(monkeypatch, capsys, 34, ["trial", "one", "two", "three", "four"], [row], 1)
+    assert lines[3].split() == ["0.123456789", "0.123456789"]  # numbers are not cut
+    assert " ".join(lines[4:]).startswith("No room for three, four:")
+
+
+def test_an_encoding_without_the_signs_keeps_the_columns(monkeypatch, capsys):
+    class Ascii(io.StringIO):
+        shown_in = "ascii"
+
+    out = Ascii()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setenv("COLUMNS", "80")
+    print_table(["trial", "Δ"], [["RS-001", "+0.1"], ["RS-002", "–"]], 1)
+    assert out.getvalue().splitlines() == ["trial   Delta", "RS-001   +0.1", "RS-002      -"]
 
 
 def test_a_table_with_room_is_whole(monkeypatch, capsys):
