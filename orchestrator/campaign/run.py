@@ -13,7 +13,7 @@ from nrtune.orchestrator.campaign.plan import Plan
 from nrtune.orchestrator.campaign.reference_lines import add_references
 from nrtune.orchestrator.campaign.shown import families_of, parameters_of, tags_of
 from nrtune.orchestrator.execution.as_found import loggers_as_found, variables_as_found
-from nrtune.orchestrator.execution.native_output import RAY_LOG, native_output_to
+from nrtune.orchestrator.execution.native_output import RAY_LOG, RAY_LOGS, native_output_to
 from nrtune.orchestrator.lifecycle.circuit_breaker import CircuitBreaker, EnvironmentBreaker, EnvironmentBroken
 from nrtune.orchestrator.lifecycle.faults import Failure, storage_fault
 from nrtune.orchestrator.lifecycle.interrupts import SignalGuard
@@ -159,7 +159,7 @@ class _Run:
                 from nrtune.orchestrator.execution.ray_session import ray_session  # Ray takes seconds to import
                 from nrtune.orchestrator.execution.resources import find_resources
 
-                with ray_session(plan.settings.address):
+                with ray_session(plan.settings.address, guard, plan.folder / RAY_LOGS):
                     guard.listen()
                     guard.leave_if_asked()
                     ray = _Ray(find_resources(plan, self.progress.say), TimeBudget(plan.settings.time_budget))

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 
 from nrtune.analysis.sources.open import open_folder
+from nrtune.orchestrator.execution.guardian import guarded, mark_of
+from nrtune.orchestrator.execution.places import place_for_ray
 from nrtune.orchestrator.state.locations import OPTUNA_VARIABLE, tracking_uri, with_password
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.secrets import redacted, without_password
@@ -42,15 +44,20 @@ def serve_mlflow(folder: Path, port: int) -> int:
     page = f"http://{HOST}:{port}{page_of(uri, open_folder(folder).manifest)}"
     shown = f"{BACKEND}={shlex.quote(redacted(uri))} {shlex.join(command)}"
     sys.stderr.write(f"open {page} in a browser in about 10 s (Ctrl-C ends the server)\n{shown}\n")
-    # What Python files lie in this folder is not MLflow's business; and a list of processes shows no environment.
-    process = subprocess.Popen(command, env={**os.environ, "PYTHONSAFEPATH": "1", BACKEND: uri})
-    # A polite kill must not leave the server behind; Ctrl-C reaches both anyway.
-    signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
-        process.terminate()
-        process.wait()
+    # A list of processes shows no environment. However this process ends, its guardian ends the server and what that has started.
+    with guarded(place_for_ray()) as own:
+        # What Python files lie in this folder is not MLflow's business.
+        environment = {**os.environ, **mark_of(own), "PYTHONSAFEPATH": "1", BACKEND: uri}
+        process = subprocess.Popen(command, env=environment)
+        # A polite kill and a terminal that closes are as Ctrl-C, which reaches both.
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, lambda number, frame: process.terminate())
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            process.terminate()
+            process.wait()
     return 0
 
 

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from nrtune.analysis.store.records import MANIFEST, RECORDS, STATUS, TRIALS
+from nrtune.orchestrator.execution.guardian import LENGTH
 from nrtune.orchestrator.state.locations import LOCK
 from nrtune.trainables.core.errors import UserError
 
@@ -23,23 +24,24 @@ SHORT = ("/tmp", "/var/tmp", "/dev/shm")
 """Where Ray's folder may lie if the place for temporary files has too long a name."""
 
 
-def ray_folder() -> Path:
-    """Where a Ray that starts on this machine keeps its sockets and logs.
+def place_for_ray() -> Path:
+    """Where a Ray that starts on this machine gets a folder of its own, for sockets and logs.
 
-    That is `ray` in RAY_TMPDIR, TMPDIR or /tmp, as Ray has it, but where that is too long for a socket, in a shorter one, and
-    where another user's is there, beside it. Raises UserError where that is missing, full, or can't be written.
+    That is RAY_TMPDIR, TMPDIR or /tmp, but where that is too long for a socket, a shorter one. Raises UserError where it is
+    missing, full, or can't be written.
     """
     variable, base = _temporary()
     named = f"{variable or 'the folder for temporary files'} {base}"
-    if len(os.fsencode(base / "ray")) <= LONGEST:
+    longest = LONGEST - LENGTH - 1
+    if len(os.fsencode(base)) <= longest:
         _check(base, named, f"set {variable or 'TMPDIR'} to another folder")
-        return _own(base)
+        return base
     for other in map(Path, SHORT):
         if _fault(other) is None:
-            return _own(other)
+            return other
     raise UserError(
         f"{named} is too long for a socket's path, and none of {', '.join(SHORT)} can be written; set TMPDIR to a"
-        f" folder whose path has at most {LONGEST - 4} characters"
+        f" folder whose path has at most {longest} characters"
     )
 
 
@@ -60,14 +62,6 @@ def _temporary() -> tuple[str | None, Path]:
         if given := os.environ.get(variable):
             return variable, Path(given).absolute()
     return None, Path("/tmp")
-
-
-def _own(base: Path) -> Path:
-    """Ray's folder in a place, which all users share where the first of them lets the others write to it."""
-    shared = base / "ray"
-    if not shared.exists() or os.access(shared, os.W_OK | os.X_OK):
-        return shared
-    return base / f"ray-{os.getuid()}"
 
 
 def _check(folder: Path, what: str, otherwise: str) -> None:

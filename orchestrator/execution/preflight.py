@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nrtune.orchestrator.execution.address import address_of, check_address
 from nrtune.orchestrator.execution.limits import check_address_space
-from nrtune.orchestrator.execution.places import check_folder, ray_folder
+from nrtune.orchestrator.execution.places import check_folder, place_for_ray
 from nrtune.orchestrator.execution.worker_imports import check_worker_imports
 
 
@@ -19,7 +19,7 @@ def check_surroundings(folder: Path | None, address: str | None) -> None:
         check_address_space()
         check_address(address)
         if address_of(address) is None:
-            ray_folder()
+            place_for_ray()
         check_worker_imports()
     if folder is not None:
         check_folder(folder)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -15,8 +16,11 @@ from ray.job_config import JobConfig
 
 from nrtune.orchestrator.execution.address import address_of
 from nrtune.orchestrator.execution.as_found import loggers_as_found, variables_as_found
+from nrtune.orchestrator.execution.guardian import guarded, mark_of
 from nrtune.orchestrator.execution.limits import memory_limit, usable_cores
-from nrtune.orchestrator.execution.places import ray_folder
+from nrtune.orchestrator.execution.places import place_for_ray
+from nrtune.orchestrator.execution.ray_watch import keep_logs, ray_watched, shut_down
+from nrtune.orchestrator.lifecycle.interrupts import SignalGuard
 from nrtune.trainables.core.errors import UserError, one_line
 
 VARIABLES = {
@@ -52,55 +56,71 @@ class _OwnPath(JobConfig):
 
 
 @contextmanager
-def ray_session(address: str | None) -> Iterator[None]:
+def ray_session(address: str | None, guard: SignalGuard | None = None, logs: Path | None = None) -> Iterator[None]:
     """Ray while it is needed; in a notebook or a test, one that runs already is used and left running.
 
     Its processes are forked, and killed when the thread ends that did that: this one, which meanwhile computes nothing
-    (a fork waits for ever for threads of a matrix product). Variables and loggers are as before at the end. Raises
-    UserError where no cluster answers.
+    (a fork waits for ever for threads of a matrix product). Variables and loggers are as before at the end, and of a Ray that was
+    started nothing is left, be it a process or a file. guard: asked to leave when Ray dies. logs: the folder to which its own are
+    copied then. Raises UserError where no cluster answers, EnvironmentBroken where Ray dies.
     """
     ours = not ray.is_initialized()
-    with variables_as_found("RAY_", "TUNE_"), loggers_as_found("", *LEVELS):
+    local = ours and address_of(address) is None
+    with (
+        variables_as_found("RAY_", "TUNE_"),
+        loggers_as_found("", *LEVELS),
+        guarded(place_for_ray()) if local else nullcontext() as folder,
+    ):
         os.environ.update(VARIABLES)
         if ours:
-            start_ray(address)
+            start_ray(address, folder, logs)
         for name, level in LEVELS.items():
             logging.getLogger(name).setLevel(level)
         try:
-            yield
+            with ray_watched(guard, logs):
+                yield
         finally:
             if ours:
-                ray.shutdown()
+                shut_down()
 
 
-def start_ray(address: str | None) -> None:
+def start_ray(address: str | None, folder: Path | None = None, logs: Path | None = None) -> None:
     """Join the cluster at an address, or that of a Ray job in which this runs; else start a Ray on this machine.
 
-    It has the cores and the memory that this process may use. Ray itself would join whatever cluster runs here. Raises
-    UserError where none answers.
+    It has the cores and the memory that this process may use. Ray itself would join whatever cluster runs here. folder: for its
+    sockets and logs, Ray's own if None; logs: where these are copied if it does not start. Raises UserError where none answers.
     """
     joined = address_of(address)
-    options: dict[str, Any] = {} if joined else _local()
+    options: dict[str, Any] = {} if joined else _local(folder)
     try:
-        ray.init(
-            address=joined or "local",
-            job_config=_OwnPath(),
-            log_to_driver=False,
-            logging_level=LEVELS["ray"],
-            **options,
-        )
+        with _marked(folder):
+            ray.init(
+                address=joined or "local",
+                job_config=_OwnPath(),
+                log_to_driver=False,
+                logging_level=LEVELS["ray"],
+                **options,
+            )
     except (OSError, ValueError, RuntimeError, RayError) as error:
         if joined:
             named = f"--address {address}" if address else f"RAY_ADDRESS={joined} (in the environment)"
             raise UserError(f"{named}: no Ray cluster answers ({one_line(error)})") from error
-        raise UserError(
-            f"Ray did not start on this machine ({one_line(error)}); its logs are in {options['_temp_dir']}"
-        ) from error
+        kept = keep_logs(() if folder is None else folder.glob("session_2*/logs"), logs)
+        raise UserError(f"Ray did not start on this machine ({one_line(error)}){kept}") from error
 
 
-def _local() -> dict[str, Any]:
+@contextmanager
+def _marked(folder: Path | None) -> Iterator[None]:
+    """What is started meanwhile belongs to a guarded folder, as does all that this starts."""
+    with variables_as_found(*(mark := {} if folder is None else mark_of(folder))):
+        os.environ.update(mark)
+        yield
+
+
+def _local(folder: Path | None) -> dict[str, Any]:
     """What a Ray on this machine is started with."""
-    options = {"num_cpus": usable_cores(), "include_dashboard": False, "_temp_dir": str(ray_folder())}
+    options: dict[str, Any] = {"num_cpus": usable_cores(), "include_dashboard": False}
+    options["_temp_dir"] = None if folder is None else str(folder)
     memory = memory_limit()
     if memory is None or memory >= get_system_memory():  # Ray's knows the outermost group's
         return options

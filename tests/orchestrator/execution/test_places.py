@@ -11,7 +11,7 @@ import pytest
 
 from nrtune.analysis.store.records import RECORDS
 from nrtune.orchestrator.execution import places
-from nrtune.orchestrator.execution.places import LONGEST, ROOM, SHORT, check_folder, ray_folder
+from nrtune.orchestrator.execution.places import LONGEST, ROOM, SHORT, check_folder, place_for_ray
 from nrtune.trainables.core.errors import UserError
 
 
@@ -26,15 +26,15 @@ def short(monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.rmtree(folder)
 
 
-def test_rays_folder_is_where_ray_has_it(short: Path, monkeypatch: pytest.MonkeyPatch):
-    assert ray_folder() == short / "ray"
+def test_rays_folder_lies_where_ray_has_its_own(short: Path, monkeypatch: pytest.MonkeyPatch):
+    assert place_for_ray() == short
     other = short / "b"
     other.mkdir()
     monkeypatch.setenv("RAY_TMPDIR", str(other))
-    assert ray_folder() == other / "ray"
+    assert place_for_ray() == other
     monkeypatch.delenv("RAY_TMPDIR")
     monkeypatch.delenv("TMPDIR")
-    assert ray_folder().parent == Path("/tmp")
+    assert place_for_ray() == Path("/tmp")
 
 
 def test_one_that_is_too_long_for_a_socket_gives_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -42,16 +42,10 @@ def test_one_that_is_too_long_for_a_socket_gives_way(tmp_path: Path, monkeypatch
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.delenv("RAY_TMPDIR", raising=False)
-    assert str(ray_folder().parent) in SHORT
+    assert str(place_for_ray()) in SHORT
     monkeypatch.setattr(places, "SHORT", (str(tmp_path / "none"),))
     with pytest.raises(UserError, match="is too long for a socket's path"):
-        ray_folder()
-
-
-def test_another_users_folder_is_left_to_them(short: Path, monkeypatch: pytest.MonkeyPatch):
-    (short / "ray").mkdir()
-    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write to all
-    assert ray_folder() == short / f"ray-{os.getuid()}"
+        place_for_ray()
 
 
 def test_a_missing_one_and_a_file_are_named(short: Path, monkeypatch: pytest.MonkeyPatch):
@@ -59,16 +53,19 @@ def test_a_missing_one_and_a_file_are_named(short: Path, monkeypatch: pytest.Mon
     with pytest.raises(
         UserError, match=f"^TMPDIR {short}/none doesn't exist: make it, or set TMPDIR to another folder$"
     ):
-        ray_folder()
+        place_for_ray()
     (short / "file").touch()
     monkeypatch.setenv("RAY_TMPDIR", str(short / "file"))
     with pytest.raises(UserError, match=f"^RAY_TMPDIR {short}/file is no folder"):
-        ray_folder()
+        place_for_ray()
 
 
 def test_a_full_disk_is_said_of_each(short: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=ROOM - 1))
-    for check, named in ((ray_folder, f"TMPDIR {short}"), (lambda: check_folder(short / "out"), f"--out {short}/out")):
+    for check, named in (
+        (place_for_ray, f"TMPDIR {short}"),
+        (lambda: check_folder(short / "out"), f"--out {short}/out"),
+    ):
         with pytest.raises(UserError, match=f"^{named} has 50 MB free, and 50 MB are needed: make room"):
             check()
 

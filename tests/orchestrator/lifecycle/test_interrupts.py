@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from nrtune.orchestrator.lifecycle.interrupts import SignalGuard
+from nrtune.orchestrator.lifecycle.interrupts import SIGNALS, SignalGuard
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_waits_until_the_block_can_be_left(number: int):
     before, reached = signal.getsignal(number), []
     with pytest.raises(KeyboardInterrupt), SignalGuard() as interrupts:  # noqa: PT012
@@ -83,3 +83,30 @@ def test_another_thread_than_the_main_one_changes_nothing():
     thread.join()
     assert seen == [before]
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_terminal_that_closes_is_nothing_under_nohup():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with SignalGuard() as interrupts:
+            interrupts.listen()
+            signal.raise_signal(signal.SIGHUP)
+            interrupts.leave_if_asked()
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_another_thread_has_the_block_left_and_nobody_asked_for_it():
+    with pytest.raises(KeyboardInterrupt), SignalGuard(patience=0.1) as interrupts:  # noqa: PT012
+        threading.Thread(target=interrupts.leave, args=(threading.Event(),)).start()
+        time.sleep(600)  # what waits for what is no more
+    assert not interrupts.asked
+
+
+def test_what_came_to_its_end_all_the_same_is_no_interruption():
+    left = threading.Event()
+    with SignalGuard() as interrupts:
+        interrupts.leave(left)
+        left.set()
+        interrupts.leave_if_asked()
