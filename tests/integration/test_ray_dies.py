@@ -45,7 +45,7 @@ def training(command: CommandLine, process: Process) -> None:
 
 @pytest.mark.parametrize("name", ["raylet", pytest.param("gcs_server", marks=pytest.mark.slow)])
 def test_a_search_under_which_ray_dies_says_so_and_goes_on(name: str, settings: Settings, tmp_path: Path, place: Path):
-    wanted = settings.model_copy(update={"epochs": 12})
+    wanted = settings.model_copy(update={"epochs": 30})
     command = CommandLine(wanted, tmp_path, TMPDIR=str(place))
     with command.start() as process:
         training(command, process)
