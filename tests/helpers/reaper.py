@@ -19,12 +19,12 @@ import psutil
 VARIABLE = "NRTUNE_TEST_RUN"
 
 
-def marked(mark: str) -> list[psutil.Process]:
-    """Processes of this run, this one aside."""
+def marked(mark: str, variable: str = VARIABLE) -> list[psutil.Process]:
+    """Processes of this run, or of another mark, this one aside."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.pid != os.getpid() and process.environ().get(VARIABLE) == mark:
+            if process.pid != os.getpid() and process.environ().get(variable) == mark:
                 found.append(process)
     return found
 
