@@ -11,7 +11,6 @@ from typing import Any
 
 import ray
 from ray._common.utils import get_system_memory
-from ray.exceptions import RayError
 from ray.job_config import JobConfig
 
 from nrtune.orchestrator.execution.address import address_of
@@ -101,7 +100,7 @@ def start_ray(address: str | None, folder: Path | None = None, logs: Path | None
                 logging_level=LEVELS["ray"],
                 **options,
             )
-    except (OSError, ValueError, RuntimeError, RayError) as error:
+    except Exception as error:  # no class of its own where a node has not come up within half a minute
         if joined:
             named = f"--address {address}" if address else f"RAY_ADDRESS={joined} (in the environment)"
             raise UserError(f"{named}: no Ray cluster answers ({one_line(error)})") from error

@@ -35,6 +35,9 @@ MARK = "NRTUNE_CHAOS"
 SECONDS_TO_END = 30
 """How long after a search what it started may take to end: Ray's raylet and agents notice by themselves that it is gone."""
 
+PATIENCE = 900
+"""Seconds after which something is thought to hang here, where a search trains all its trials between two events."""
+
 POLITE = {0, 1, 2, 130}
 """Codes of a search that ended as it should: done, with no trial or some put off, refused, or interrupted."""
 
@@ -67,7 +70,8 @@ class Server:
         """Return once it answers, at once if it runs."""
         if not self.running:
             self._running = ExitStack()
-            self._process = self._running.enter_context(served(mlflow_server(self.folder, self.port), self.port))
+            command = light_server(self.folder, self.port)
+            self._process = self._running.enter_context(served(command, self.port))
 
     def signal(self, number: int) -> None:
         """Send it and all its processes a signal, if it runs."""
@@ -177,7 +181,7 @@ class Stage:
     def wait(self, event: Callable[[], bool], what: str) -> None:
         """Wait for an event, of which the end of the search is one."""
         try:
-            wait_until(event, what)
+            wait_until(event, what, PATIENCE)
         except AssertionError as error:
             said = "" if self.driver is None else f"\n{self.driver.err}\n{stacks(self.driver.process.pid)}"
             raise AssertionError(f"{error}{said}") from None
@@ -201,7 +205,7 @@ class Stage:
         """Send a signal, if one is given, and wait for the search's end: with such a code, a sentence, and nothing left."""
         assert self.driver is not None
         try:
-            code = self.driver.end(number)
+            code = self.driver.end(number, PATIENCE)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"it goes on: {self.driver.err}\n{stacks(self.driver.process.pid)}") from None
         err = self.driver.err
@@ -254,6 +258,11 @@ class Stage:
         here = {Path("/dev/shm") / name for name in set(os.listdir("/dev/shm")) - self._in_shared_memory}
         partial = [*self.out.rglob("*.partial")]
         return sorted(map(str, [*sockets, *files, *partial, *(here - in_use(here))]))
+
+
+def light_server(folder: Path, port: int) -> list[str]:
+    """The command of an MLflow server of one worker: four take four times as long to start."""
+    return mlflow_server(folder, port, "--artifacts-destination", str(folder / "store"), "--workers", "1")
 
 
 def in_use(paths: set[Path]) -> set[Path]:

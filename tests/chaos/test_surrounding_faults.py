@@ -24,8 +24,8 @@ from command_line import Command
 from draws import Planted, Start, draw
 from fault_table import ENDING
 from mlflow.tracking import MlflowClient
-from servers import free_port, mlflow_server, served
-from stage import Stage
+from servers import free_port, served
+from stage import Stage, light_server
 from test_interruptions import bare
 
 from nrtune.analysis.store.records import FAILED, FINISHED, PRUNED, read_records
@@ -183,7 +183,7 @@ def check_fresh_server(campaign: Path, folder: Path) -> None:
     """See that `nrtune track` writes all into a server that has nothing, and nothing twice."""
     folder.mkdir()
     port = free_port()
-    with served(mlflow_server(folder, port), port):
+    with served(light_server(folder, port), port):
         for _ in range(2):
             Command("track", campaign, "--tracking-uri", f"http://127.0.0.1:{port}").finish(seconds=900)
             check_shown(campaign, f"http://127.0.0.1:{port}")
