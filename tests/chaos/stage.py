@@ -24,7 +24,7 @@ from typing import Any, Self
 import psutil
 import reaper
 from command_line import LONGEST, Process, wait_until
-from servers import free_port, mlflow_server, served
+from servers import answers, free_port, mlflow_server
 
 from nrtune.orchestrator.state.locations import DATABASE, default_uri
 from nrtune.orchestrator.state.settings import Settings
@@ -59,7 +59,6 @@ class Server:
         self.folder, self.port = folder, free_port()
         self.uri, self.database = f"http://127.0.0.1:{self.port}", folder / "server.db"
         folder.mkdir()
-        self._running = ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -67,11 +66,10 @@ class Server:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Return once it answers, at once if it runs."""
+        """Start it unless it runs; it answers some time later, while the search goes on."""
         if not self.running:
-            self._running = ExitStack()
-            command = light_server(self.folder, self.port)
-            self._process = self._running.enter_context(served(command, self.port))
+            quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            self._process = subprocess.Popen(light_server(self.folder, self.port), start_new_session=True, **quiet)
 
     def signal(self, number: int) -> None:
         """Send it and all its processes a signal, if it runs."""
@@ -82,8 +80,10 @@ class Server:
 
     def close(self) -> None:
         """End it, also where it was stopped."""
-        self.signal(signal.SIGCONT)
-        self._running.close()
+        for number in (signal.SIGCONT, signal.SIGTERM):
+            self.signal(number)
+        if self._process is not None:
+            self._process.wait(30)
 
 
 class Stage:
@@ -111,8 +111,9 @@ class Stage:
             self.temporary = mounted(Path(tempfile.mkdtemp(prefix="nrc-", dir="/tmp")), 200, stack)
             self.out = self.disk / "campaign"
             self.server = Server(self.folder / "server")
-            stack.callback(lambda: self.server.close())
+            stack.callback(self.server.close)
             self.server.start()
+            wait_until(lambda: answers(self.server.uri), "the server answers")
             stack.callback(self._kill_all)
             self._stack = stack.pop_all()
         return self
