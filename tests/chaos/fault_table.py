@@ -7,7 +7,7 @@ at the latest. `ending`, without a `yield`: it ends the search, and returns the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,7 +30,7 @@ class Fault(NamedTuple):
 BEFORE: list[Fault] = []
 REFUSED: list[Fault] = []
 DURING: list[Fault] = []
-ENDING: dict[str, Callable[[Stage], set[int]]] = {}
+ENDING: dict[str, Callable[[Stage], Collection[int]]] = {}
 
 Add = Callable[[Callable[..., Iterator[Any]]], None]
 
@@ -47,7 +47,7 @@ def during(*, at_server: bool | None = None, own_disk: bool = False) -> Add:
     return _in(DURING, at_server=at_server, own_disk=own_disk)
 
 
-def ending(function: Callable[[Stage], set[int]]) -> None:
+def ending(function: Callable[[Stage], Collection[int]]) -> None:
     ENDING[function.__name__] = function
 
 

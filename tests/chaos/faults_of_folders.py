@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,9 +18,7 @@ NAMES = ("with blanks", "a?b#c%41d&e", 'it\'s "quoted"', "~home", "-dash", "üml
 
 def another_place(stage: Stage) -> Path:
     """A path on the campaign's disk where nothing is, with a name of the awkward kinds."""
-    parent = stage.disk / f"folder {len(os.listdir(stage.disk))}"
-    parent.mkdir()
-    return parent / stage.random.choice(NAMES)
+    return Path(tempfile.mkdtemp(prefix="folder ", dir=stage.disk)) / stage.random.choice(NAMES)
 
 
 @before()

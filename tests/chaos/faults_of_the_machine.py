@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 
 import psutil
@@ -94,38 +94,38 @@ def worker_killed(stage: Stage) -> Iterator[Callable[[], bool]]:
 
 
 @ending
-def interrupted(stage: Stage) -> set[int]:
+def interrupted(stage: Stage) -> Collection[int]:
     return _sent(stage, signal.SIGINT)
 
 
 @ending
-def terminated(stage: Stage) -> set[int]:
+def terminated(stage: Stage) -> Collection[int]:
     return _sent(stage, signal.SIGTERM)
 
 
 @ending
-def hung_up(stage: Stage) -> set[int]:
+def hung_up(stage: Stage) -> Collection[int]:
     return _sent(stage, signal.SIGHUP)
 
 
 @ending
-def killed(stage: Stage) -> set[int]:
+def killed(stage: Stage) -> Collection[int]:
     return _sent(stage, signal.SIGKILL)
 
 
 @ending
-def raylet_killed(stage: Stage) -> set[int]:
+def raylet_killed(stage: Stage) -> Collection[int]:
     kill(stage, "/raylet/raylet")
     return POLITE
 
 
 @ending
-def gcs_killed(stage: Stage) -> set[int]:
+def gcs_killed(stage: Stage) -> Collection[int]:
     kill(stage, "/gcs/gcs_server")
     return POLITE
 
 
-def _sent(stage: Stage, number: int) -> set[int]:
+def _sent(stage: Stage, number: int) -> Collection[int]:
     assert stage.driver is not None
     stage.driver.process.send_signal(number)
     # It may have been done a moment before.

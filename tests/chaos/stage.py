@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -38,7 +38,7 @@ SECONDS_TO_END = 30
 PATIENCE = 900
 """Seconds after which something is thought to hang here, where a search trains all its trials between two events."""
 
-POLITE = {0, 1, 2, 130}
+POLITE = frozenset({0, 1, 2, 130})
 """Codes of a search that ended as it should: done, with no trial or some put off, refused, or interrupted."""
 
 
@@ -89,17 +89,16 @@ class Server:
 class Stage:
     """The search of some settings, from start to start.
 
-    number: of a draw. total: the epochs that all its trials train if nobody disturbs them, by which moments are told. out:
-    where the campaign is now.
+    total: the epochs that all its trials train if nobody disturbs them, by which moments are told. out: where the campaign is
+    now. random: by which the fault that is planted decides what it leaves open.
     """
 
-    def __init__(self, settings: Settings, folder: Path, total: int, number: int) -> None:
-        self.settings, self.folder, self.total, self.number = settings, folder, total, number
-        self.random = random.Random(number)
+    def __init__(self, settings: Settings, folder: Path, total: int) -> None:
+        self.settings, self.folder, self.total = settings, folder, total
+        self.random = random.Random(0)
         self.mark = str(uuid.uuid4())
         self._stack = ExitStack()
         self.driver: Process | None = None
-        self.said: list[str] = []
         self._originals: dict[Path, dict[str, str]] = {}
         self._in_shared_memory = set(os.listdir("/dev/shm"))
         self._rays: set[Path] = set()
@@ -202,7 +201,7 @@ class Stage:
         if self.driver is None or (not self.running and self.end() != 0):
             self.start(self._start)
 
-    def end(self, number: int | None = None, codes: Mapping[int, str] | set[int] = frozenset(POLITE)) -> int:
+    def end(self, number: int | None = None, codes: Collection[int] = POLITE) -> int:
         """Send a signal, if one is given, and wait for the search's end: with such a code, a sentence, and nothing left."""
         assert self.driver is not None
         try:
@@ -210,7 +209,6 @@ class Stage:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"it goes on: {self.driver.err}\n{stacks(self.driver.process.pid)}") from None
         err = self.driver.err
-        self.said.append(err)
         assert code in codes, f"code {code}\n{err}"
         assert "Traceback" not in err, err
         pid, self.driver = self.driver.process.pid, None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from campaign_records import mlflow_runs
 from command_line import CommandLine, Process
 from ray.cluster_utils import Cluster
 from servers import free_port, mlflow_server, served
+from stage import mounted, stacks
 
 from nrtune.analysis.store.records import TrialRecord, read_records
 from nrtune.orchestrator.search.optuna_storage import open_storage
@@ -216,12 +216,6 @@ class Battlefield:
             assert time.monotonic() < deadline, "the campaign never ended"
 
 
-def stacks(pid: int) -> str:
-    """Where a process's threads are."""
-    command = [Path(sys.executable).with_name("py-spy"), "dump", "--pid", str(pid)]  # Ray's dashboard has it
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60).stdout
-
-
 def campaign(simulated_folder: Path, out: Path) -> Settings:
     return Settings(
         families=FAMILIES, trials=TRIALS, epochs=EPOCHS, grace_epochs=EPOCHS, keep=("all",), out=out, confirm="none",
@@ -256,15 +250,8 @@ def unharmed(simulated_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A small file system of its own, where that may be made; else a folder."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = shutil.which("mount")
-    done = mount and subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=400m", "tmpfs", str(folder)], check=False, capture_output=True
-    )
-    yield folder
-    if done and done.returncode == 0:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
+    with ExitStack() as stack:
+        yield mounted(tmp_path / "disk", 400, stack)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

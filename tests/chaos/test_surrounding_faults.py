@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -72,25 +73,31 @@ def planted(faults: Sequence[Planted]) -> list[Planted]:
     return [one for one in faults if not ONLY or one.number in ONLY]
 
 
+def begin(stage: Stage, number: int, name: str) -> None:
+    """Say which fault comes now; what it leaves open is the same whichever others are planted."""
+    stage.random = random.Random(f"{number} {name}")
+    print(number, name, f"after {stage.epochs()} epochs", flush=True)  # noqa: T201
+
+
 def play(stage: Stage, starts: Sequence[Start]) -> None:
     """Start, harm, end; again and again."""
     for start in starts:
         wanted = stage.fresh_start(at_server=start.at_server)
         for one in planted(start.refused):
-            print(one.number, one.fault.name, flush=True)  # noqa: T201
+            begin(stage, one.number, one.fault.name)
             refused = stage.fresh_start(at_server=start.at_server)
             with one.fault.plant(stage, refused) as sentence:
                 said = stage.refused(refused)
                 assert sentence in said, said
         with ExitStack() as undone:
             for one in planted(start.before):
-                print(one.number, one.fault.name, flush=True)  # noqa: T201
+                begin(stage, one.number, one.fault.name)
                 undone.enter_context(one.fault.plant(stage, wanted))
             stage.start(wanted)
             for one in planted(start.during):
                 stage.go_on()
                 stage.wait_for_share(one.moment)
-                print(one.number, one.fault.name, stage.epochs(), flush=True)  # noqa: T201
+                begin(stage, one.number, one.fault.name)
                 with one.fault.plant(stage) as event:
                     stage.wait(event, f"fault {one.number}, {one.fault.name}, is over")
             number, name, moment = start.ending
@@ -98,7 +105,7 @@ def play(stage: Stage, starts: Sequence[Start]) -> None:
                 name = "interrupted"
             stage.go_on()
             stage.wait_for_share(moment)
-            print(number, name, stage.epochs(), flush=True)  # noqa: T201
+            begin(stage, number, name)
             if stage.driver is not None:
                 codes = ENDING[name](stage) if stage.running else {0, 1, 2}
                 stage.end(codes=codes)
@@ -209,7 +216,7 @@ def test_nothing_around_a_search_changes_it_or_is_left_of_it(number, unharmed, s
     starts = draw(number)
     print("", *starts, sep="\n", flush=True)  # noqa: T201
     total = sum(map(len, histories(unharmed).values()))
-    with Stage(settings, tmp_path / "stage", total, number) as stage:
+    with Stage(settings, tmp_path / "stage", total) as stage:
         play(stage, starts)
         stage.start(stage.fresh_start())
         stage.end(codes={0})
