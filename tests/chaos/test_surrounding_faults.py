@@ -111,6 +111,15 @@ def play(stage: Stage, starts: Sequence[Start]) -> None:
                 stage.end(codes=codes)
 
 
+def finish(stage: Stage) -> None:
+    """Start without faults until the campaign is done: under much load a Ray does not come up in the half minute it has."""
+    for _ in range(5):
+        stage.start(stage.fresh_start())
+        if stage.end(codes={0, 2}) == 0:
+            return
+    pytest.fail("it never ended")
+
+
 # ---- what must hold
 
 
@@ -218,8 +227,7 @@ def test_nothing_around_a_search_changes_it_or_is_left_of_it(number, unharmed, s
     total = sum(map(len, histories(unharmed).values()))
     with Stage(settings, tmp_path / "stage", total) as stage:
         play(stage, starts)
-        stage.start(stage.fresh_start())
-        stage.end(codes={0})
+        finish(stage)
         assert bare(stage.out) == bare(unharmed)
         assert histories(stage.out) == histories(unharmed)
         assert predictions(stage.out) == predictions(unharmed)
