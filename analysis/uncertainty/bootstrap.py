@@ -9,6 +9,7 @@ sorted twice, and nothing grows with the rows times the resamples.
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ CHUNK_BYTES = 64 << 20
 
 MANY_BLOCKS = 60
 """Above so many blocks their triples cost more than ranking the rows of each resample."""
+
+FEWEST_ROWS = 16
+"""Predictions that are computed with at a time at least: the last bits of a product of one row alone are another's."""
 
 ROUNDING = 1e-12
 """A centred sum of squares below this part of the uncentred one is that of a constant."""
@@ -60,19 +64,28 @@ def spearman_samples(predictions: Floats, value: Floats, block: Ints, counts: Fl
         return _spearman_of_many_blocks(predictions, value, block, counts)
     triples = _Triples(blocks)
     of_value = _block_ranks(value, block, blocks)
-    columns = [triples.coefficients(of_value, of_value, block)]
-    for prediction in predictions:
-        ranks = _block_ranks(prediction, block, blocks)
-        columns += [triples.coefficients(ranks, of_value, block), triples.coefficients(ranks, ranks, block)]
-    coefficients = np.stack(columns)
-    sums = np.empty((len(coefficients), resamples))
-    step = max(16, CHUNK_BYTES // (8 * coefficients.shape[1]))
-    for start in range(0, resamples, step):
-        sums[:, start : start + step] = coefficients @ triples.products(counts[start : start + step])
     # A row's rank, less one half, is on average half the number of rows: what is left is a sum of squares about it.
     rows = counts @ np.bincount(block, minlength=blocks)
-    sums -= rows**3 / 4
-    return _correlations(sums[1::2], sums[2::2], sums[:1], rows**3, rows**3)
+    found = []
+    for some in even_parts(len(predictions), CHUNK_BYTES // (16 * len(triples.first))):
+        columns = [triples.coefficients(of_value, of_value, block)]
+        for prediction in predictions[some.start : some.stop]:
+            ranks = _block_ranks(prediction, block, blocks)
+            columns += [triples.coefficients(ranks, of_value, block), triples.coefficients(ranks, ranks, block)]
+        coefficients = np.stack(columns)
+        sums = np.empty((len(coefficients), resamples))
+        step = max(16, CHUNK_BYTES // (8 * coefficients.shape[1]))
+        for start in range(0, resamples, step):
+            sums[:, start : start + step] = coefficients @ triples.products(counts[start : start + step])
+        sums -= rows**3 / 4
+        found.append(_correlations(sums[1::2], sums[2::2], sums[:1], rows**3, rows**3))
+    return found[0] if len(found) == 1 else np.concatenate(found)
+
+
+def even_parts(count: int, most: int) -> list[range]:
+    """Consecutive parts of `count`, of nearly one size, `most` or FEWEST_ROWS at most; of two or more none is of one alone."""
+    parts = max(math.ceil(count / max(most, FEWEST_ROWS)), 1)
+    return [range(count * part // parts, count * (part + 1) // parts) for part in range(parts)]
 
 
 def _spearman_of_many_blocks(predictions: Floats, value: Floats, block: Ints, counts: Floats) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -16,8 +16,9 @@ from nrtune.analysis.sources.trials import BestTrial, CampaignFolder, Trials
 from nrtune.analysis.store.records import TrialRecord
 from nrtune.analysis.store.table import table_of
 from nrtune.analysis.uncertainty.compared import NOT_TESTED, AgainstNonNeural, Comparison
+from nrtune.analysis.uncertainty.draws import HeldSamples
 from nrtune.analysis.uncertainty.intervals import Configuration, Resampler, Resampling
-from nrtune.analysis.uncertainty.kept import keep, kept_in, read_kept
+from nrtune.analysis.uncertainty.kept import KeptComparisons
 from nrtune.analysis.uncertainty.left_out import left_out
 from nrtune.analysis.uncertainty.non_neural import NonNeuralBaselines, against_non_neural
 from nrtune.analysis.uncertainty.tested import (
@@ -34,10 +35,15 @@ _Trainings = tuple[tuple[str, str, tuple[str, ...]], ...]
 """Configurations: name, family, and the names of their trainings."""
 
 
+class _NotStoredError(Exception):
+    """A training's predictions are not stored."""
+
+
 class Comparisons:
     """Compares the trials of a source, use case by use case; what is resampled is shared by all of them.
 
-    own: the file that further use cases are from, which commands that are recommended name.
+    own: the file that further use cases are from, which commands that are recommended name. progress: is told what takes time,
+    and how much of how much of it is done; of nothing once it is.
     """
 
     def __init__(
@@ -48,10 +54,13 @@ class Comparisons:
         use_cases: Mapping[str, UseCase] = USE_CASES,
         own: Path | None = None,
         how: Resampling | None = None,
+        progress: Callable[[str, int, int], None] = lambda what, done, of: None,
     ) -> None:
         self.source, self.own, self.how = source, own, how or Resampling()
         self.select_on = select_on or source.select_on
-        self._use_cases = use_cases
+        self._use_cases, self._progress, self._asked = use_cases, progress, ""
+        self._known: dict[str, Comparison] = {}
+        self._held = HeldSamples()
 
     @functools.cached_property
     def records(self) -> list[TrialRecord]:
@@ -74,7 +83,24 @@ class Comparisons:
         return SeedVariance(self.table)
 
     def compare(self, use_case: str) -> Comparison:
-        """The winner of a use case, compared. Raises UserError where there is none."""
+        """The winner of a use case, compared; a campaign's folder keeps it. Raises UserError where there is none."""
+        if use_case in self._known:
+            return self._known[use_case]
+        rule = self.use_cases.get(use_case)  # of an unknown one the error is made below
+        found = None if rule is None or self._kept is None else self._kept.read(use_case, rule)
+        if found is None:
+            self._asked = self._asked or use_case
+            try:
+                found = self._compare(use_case)
+            finally:
+                self._asked = ""
+                self._progress("", 0, 0)
+            if self._kept is not None:
+                self._kept.keep(use_case, self.use_cases[use_case], found)
+        self._known[use_case] = found
+        return found
+
+    def _compare(self, use_case: str) -> Comparison:
         field = field_of(self.table, use_case, self.select_on, self.use_cases)
         winner = winner_of(field, self.table, use_case, self.select_on, self.use_cases)
         others = left_out(field, self.table, self.select_on, self.source.loci)
@@ -108,7 +134,7 @@ class Comparisons:
             not_tested=not_tested,
             against_non_neural=_in_own_metric(non_neural, field.rule, why_not),
             non_neural=non_neural,
-            blocks=None if values is None else values.blocks,
+            blocks=None if values is None else values.shown.blocks,
         )
 
     def _is_encoder_asked_for(self, winner: Winner) -> bool:
@@ -129,9 +155,8 @@ class Comparisons:
 
     def configuration(self, winner: Winner) -> Configuration | None:
         """A winner's trainings with their predictions; None where none are stored."""
-        family = next(record.family for record in self.records if record.name == winner.trial)
-        resampler = self._resampler_of(((winner.trial, family, winner.trainings),))
-        return None if resampler is None else resampler.configurations[0]
+        found = self._configuration(winner.trial, self._by_name[winner.trial].family, winner.trainings)
+        return None if any(one.test is None for one in found.predictions) else found
 
     def winner(self, use_case: str) -> Winner:
         """The winner of a use case, not compared. Raises UserError where there is none."""
@@ -146,22 +171,15 @@ class Comparisons:
         return self.source.best_of(winner, self.records)
 
     def compare_all(self) -> tuple[dict[str, Comparison], dict[str, str]]:
-        """Every use case's comparison, and for those without a winner the reason; a campaign's folder keeps them."""
-        return self._compared
-
-    @functools.cached_property
-    def _compared(self) -> tuple[dict[str, Comparison], dict[str, str]]:
-        path = self._kept()
-        if path is not None and (kept := read_kept(path)) is not None:
-            return kept
+        """Every use case's comparison, and for those without a winner the reason."""
         found, missing = {}, {}
-        for use_case in asked_of(self.table, self.use_cases):
+        asked = asked_of(self.table, self.use_cases)
+        for number, use_case in enumerate(asked, start=1):
+            self._asked = f"{use_case} ({number} of {len(asked)})"
             try:
                 found[use_case] = self.compare(use_case)
             except UserError as error:
                 missing[use_case] = str(error)
-        if path is not None:
-            keep(path, found, missing)
         return found, missing
 
     def value_intervals(self, metrics: Iterable[str]) -> pd.DataFrame:
@@ -169,11 +187,14 @@ class Comparisons:
         rows: list[pd.DataFrame] = []
         own = configurations(self.table, fresh=False, pooled=False) if len(self.table) else None
         resampler = None if own is None else self._resampler(own, all_of_them=False)
-        for metric in metrics if resampler is not None else ():
+        asked = list(metrics) if resampler is not None else []
+        for number, metric in enumerate(asked, start=1):
             assert resampler is not None
             if (interval := resampler.values(metric)) is not None:
                 names = [configuration.name for configuration in resampler.configurations]
                 rows.append(pd.DataFrame({"name": names, "metric": metric, "low": interval.low, "high": interval.high}))
+            self._progress("intervals of all trials", number, len(asked))
+        self._progress("", 0, 0)
         return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=["name", "metric", "low", "high"])
 
     def _resampler(self, compared: pd.DataFrame, *, all_of_them: bool = True) -> Resampler | None:
@@ -183,29 +204,53 @@ class Comparisons:
     @functools.lru_cache(maxsize=4)  # noqa: B019 - lives as long as the comparisons do
     def _resampler_of(self, rows: _Trainings, all_of_them: bool = True, beside: str | None = None) -> Resampler | None:
         """beside: the non-neural baseline that is the last configuration."""
-        found = []
-        for name, family, trainings in rows:
-            members = [self._by_name[training] for training in trainings]
-            predictions = tuple(self.source.predictions(member.fingerprint) for member in members)
-            if any(one.test is None for one in predictions):
-                if all_of_them:
-                    return None
-                continue
-            seeds = tuple(int(member.config.get(SEED, 0)) for member in members)
-            found.append(Configuration(name, seeds, predictions, family))
-        if found and beside is not None:
-            found.append(self.non_neural.configuration(beside))
-        return Resampler(found, self.source.matched, self.how, self.seed_variance) if found else None
+        try:
+            found = Resampler(
+                self._configurations(rows, all_of_them, beside),
+                self.source.matched,
+                self.how,
+                self.seed_variance,
+                held=self._held,
+                step=self._step,
+            )
+        except _NotStoredError:
+            return None
+        return found if found.configurations else None
+
+    def _configurations(self, rows: _Trainings, all_of_them: bool, beside: str | None) -> Iterator[Configuration]:
+        """One after the other, read as they are asked for. Raises _NotStoredError where all are wanted and one is without."""
+        any_stored = False
+        for number, row in enumerate(rows, start=1):
+            found = self._configuration(*row)
+            if all(one.test is not None for one in found.predictions):
+                any_stored = True
+                yield found
+            elif all_of_them:
+                raise _NotStoredError
+            self._progress("reading predictions", number, len(rows))
+        if any_stored and beside is not None:
+            yield self.non_neural.configuration(beside)
+
+    def _configuration(self, name: str, family: str, trainings: Sequence[str]) -> Configuration:
+        members = [self._by_name[training] for training in trainings]
+        seeds = tuple(int(member.config.get(SEED, 0)) for member in members)
+        return Configuration(
+            name, seeds, tuple(self.source.predictions(member.fingerprint) for member in members), family
+        )
 
     @functools.cached_property
     def _by_name(self) -> dict[str, TrialRecord]:
         return {record.name: record for record in self.records}
 
-    def _kept(self) -> Path | None:
-        """Where the folder of a campaign keeps comparisons of these trials under these options."""
+    @functools.cached_property
+    def _kept(self) -> KeptComparisons | None:
+        """Where comparisons of these trials under these options are kept."""
         if not isinstance(self.source, CampaignFolder):
             return None
-        return kept_in(self.source, self.select_on, self.use_cases, self.how, self.records)
+        return KeptComparisons(self.source, self.select_on, self.how, self.records)
+
+    def _step(self, done: int, of: int) -> None:
+        self._progress(f"resampling for {self._asked}" if self._asked else "resampling", done, of)
 
 
 def _trainings(compared: pd.DataFrame) -> _Trainings:

@@ -8,18 +8,29 @@ too, the same seeds for all configurations that have the same; `nrtune.analysis.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from nrtune.analysis.selection.seed_variance import UNKNOWN, Pooled, SeedVariance
-from nrtune.analysis.uncertainty.bootstrap import Floats, Ints, draw_counts
+from nrtune.analysis.selection.seed_variance import UNKNOWN, SeedVariance
+from nrtune.analysis.uncertainty.bootstrap import Floats, Ints
+from nrtune.analysis.uncertainty.combination import Combination
+from nrtune.analysis.uncertainty.draws import Draws, HeldSamples
 from nrtune.analysis.uncertainty.scored_rows import Configuration as Configuration
-from nrtune.analysis.uncertainty.scored_rows import Part, parts_of, rows_of_all
-from nrtune.analysis.uncertainty.statistics import Combination, statistic_of
-from nrtune.analysis.uncertainty.student import Interval, Resampled, own_intervals, paired_differences
+from nrtune.analysis.uncertainty.scored_rows import Part, RowCollector, parts_of
+from nrtune.analysis.uncertainty.statistics import statistic_of
+from nrtune.analysis.uncertainty.student import (
+    Chunk,
+    Interval,
+    Resampled,
+    differences,
+    own_intervals,
+    paired_differences,
+    spread_over,
+)
 from nrtune.trainables.core.errors import UserError
-from nrtune.trainables.core.randomness import derive_generator
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,38 +56,67 @@ class Resampling:
 
 
 class Resampler:
-    """Resamples metrics of configurations, each metric once.
+    """Resamples metrics of configurations.
 
     `matched`: the elements that a mean is over where the predictions do not say. seed_variance: what is known of it beyond
-    these configurations. Raises UserError where the configurations were not scored on the same rows.
+    these configurations. held: samples that are kept, with those of other resamplers. step: is told how many parts of how many of
+    a metric are computed. Of the configurations' predictions columns are kept, not tables: they may come one after the other.
+    Raises UserError where the configurations were not scored on the same rows.
     """
 
     def __init__(
         self,
-        configurations: Sequence[Configuration],
+        configurations: Iterable[Configuration],
         matched: Sequence[str],
         how: Resampling | None = None,
         seed_variance: SeedVariance | None = None,
+        *,
+        held: HeldSamples | None = None,
+        step: Callable[[int, int], None] = lambda done, of: None,
     ) -> None:
-        self.configurations, self.how = tuple(configurations), how or Resampling()
-        self.seed_variance = seed_variance
-        members = [predictions for configuration in self.configurations for predictions in configuration.predictions]
-        tests = [member.test for member in members]
-        self._tests = {
-            column: rows_of_all(configurations, tests, column) for column in ("prediction", "calibrated_prediction")
-        }
+        self.how, self.seed_variance = how or Resampling(), seed_variance
+        self._held, self._step = held or HeldSamples(), step
+        self._owner = self._held.owner()
+        tests = RowCollector("prediction", "calibrated_prediction")
+        effects: dict[str, RowCollector] = {}
+        known: list[Configuration] = []
+        trainings = 0
+        for configuration in configurations:
+            for member in configuration.predictions:
+                tests.add(configuration.name, member.test)
+                for name in dict.fromkeys([*effects, *member.effects]):
+                    if name not in effects:
+                        effects[name] = RowCollector("variant_effect")
+                        for _ in range(trainings):
+                            effects[name].add("", None)
+                    effects[name].add(configuration.name, member.effects.get(name))
+                trainings += 1
+            known.append(configuration._replace(predictions=()))
+        self.configurations = tuple(known)
+        self._tests = {column: tests.rows(column) for column in ("prediction", "calibrated_prediction")}
         self._parts: dict[str, Part] = {}
-        for name in dict.fromkeys(name for member in members for name in member.effects):
-            tables = [member.effects.get(name) for member in members]
-            self._parts |= parts_of(name, rows_of_all(configurations, tables, "variant_effect"), tuple(matched))
-        self._found: dict[str, Resampled | None] = {}
-        self._samples: dict[tuple[str, int], tuple[Floats, int]] = {}
+        for name, collected in effects.items():
+            self._parts |= parts_of(name, collected.rows("variant_effect"), tuple(matched))
+        self._found: dict[str, Drawn | None] = {}
 
     def metric(self, name: str) -> Resampled | None:
-        """A metric by its full name; None where the predictions do not tell it."""
+        """A metric by its full name, of all configurations at once; None where the predictions do not tell it."""
+        if (drawn := self.drawn(name)) is None:
+            return None
+        chunks = list(drawn.draws)
+        return dataclasses.replace(
+            drawn.resampled,
+            samples=np.concatenate([chunk.samples for chunk in chunks]),
+            of_blocks=np.concatenate([chunk.of_blocks for chunk in chunks]),
+            apart=tuple(apart for chunk in chunks for apart in chunk.apart),
+            block_freedom=drawn.draws.freedom,
+        )
+
+    def drawn(self, name: str) -> Drawn | None:
+        """The same without samples, and what draws those, of some configurations at a time."""
         if name not in self._found:
             statistic = statistic_of(name, self._tests, self._parts)
-            self._found[name] = None if statistic is None else self._resampled(name, statistic)
+            self._found[name] = None if statistic is None else self._drawn(name, statistic)
         return self._found[name]
 
     def values(self, name: str) -> Interval | None:
@@ -111,25 +151,22 @@ class Resampler:
             seeds=tuple(configuration.seeds for configuration in self.configurations),
             block_freedom=freedom,
             bound=statistic.bound,
-            seed_variance=np.array([self._seed_variance(name, of) for of in self.configurations], np.float64),
+            seed_variance=self._seed_variances(name),
             value_variance=variance,
             value_freedom=freedom,
         )
 
-    def _resampled(self, name: str, statistic: Combination) -> Resampled:
+    def _drawn(self, name: str, statistic: Combination) -> Drawn:
         members, of_locus, given = self._members(), statistic.of_loci(), self.how.block
         of_value, of_difference = (given, given) if given else statistic.block_lengths(members)
-        samples, freedom = self._drawn(statistic, of_difference, centred=len(members) > 1)
         split = [np.flatnonzero(members == number) for number in range(len(self.configurations))]
-        return dataclasses.replace(
+        resampled = dataclasses.replace(
             self._of_values(name, statistic, of_value),
-            samples=self._over_seeds(samples),
-            block_freedom=freedom,
-            of_blocks=np.stack([samples[rows].mean(axis=0) for rows in split]),
-            apart=tuple(_apart(samples[rows]) for rows in split),
             of_locus=None if of_locus is None else tuple(of_locus[rows] for rows in split),
             blocks=(of_value, of_difference) if statistic.has_positions else None,
         )
+        draws = Draws(statistic, of_difference, resampled.seeds, self.how, self._held, self._owner, self._step)
+        return Drawn(resampled, draws, self.how.level)
 
     def _without(self, statistic: Combination, length: int) -> dict[str, Floats]:
         """Each term (M, blocks) without each of its locus's blocks of a length."""
@@ -139,44 +176,32 @@ class Resampler:
             found[key] = term.samples(block, 1.0 - np.eye(blocks))
         return found
 
-    def _drawn(self, statistic: Combination, length: int, *, centred: bool) -> tuple[Floats, float]:
-        """Samples (M, resamples) of M trainings in blocks of a length, and the degrees of freedom of their variance.
+    def _seed_variances(self, metric: str) -> Floats:
+        families = {of.family for of in self.configurations}
+        known = {
+            family: self.seed_variance.of(metric, family) if self.seed_variance and family else UNKNOWN
+            for family in families
+        }
+        return np.array([known[of.family] for of in self.configurations], np.float64)
 
-        centred: whether it is the variance of what trainings differ by, not of their values.
+
+class Drawn(NamedTuple):
+    """A metric of configurations without its samples, and what draws those."""
+
+    resampled: Resampled
+    draws: Draws
+    level: float
+
+    def differences(self, references: Iterable[int], orient: Callable[[Floats], Floats]) -> dict[int, Interval]:
+        """The interval of each configuration's value less that of each of those at some indices, paired.
+
+        orient: an elementwise function that values go through before, such as np.negative.
         """
-        drawn = {term.key: self._of_term(term.key, length, statistic) for _, terms in statistic.means for term in terms}
-        samples = {key: one for key, (one, _) in drawn.items()}
-        return statistic.combine(samples), statistic.freedom(drawn, centred=centred)
-
-    def _of_term(self, key: str, length: int, statistic: Combination) -> tuple[Floats, int]:
-        """A term's samples (M, resamples), and how many blocks were drawn."""
-        if (key, length) not in self._samples:
-            term = statistic.terms[key]
-            block, blocks = term.blocks(length, self.how.seed, even=self.how.block is None)
-            counts = draw_counts(
-                blocks, self.how.resamples, derive_generator(self.how.seed, "resample", term.drawn_as, blocks)
-            )
-            self._samples[key, length] = term.samples(block, counts), blocks
-        return self._samples[key, length]
-
-    def _over_seeds(self, drawn: Floats) -> Floats:
-        """Samples (C, resamples) of configurations: means over replicates drawn anew in each, one fewer than there are."""
-        samples, first = [], 0
-        for configuration in self.configurations:
-            count = len(configuration.seeds)
-            of_seeds = drawn[first : first + count]
-            first += count
-            if count > 1:
-                generator = derive_generator(self.how.seed, "replicates", *configuration.seeds)
-                weights = draw_counts(count, self.how.resamples, generator) / (count - 1)
-                of_seeds = np.einsum("br,rb->b", weights, of_seeds)[None]
-            samples.append(of_seeds[0])
-        return np.stack(samples)
-
-    def _seed_variance(self, metric: str, of: Configuration) -> Pooled:
-        return self.seed_variance.of(metric, of.family) if self.seed_variance and of.family else UNKNOWN
-
-
-def _apart(samples: Floats) -> Floats:
-    """By how far the samples (seeds, resamples) of each seed lie from their mean; of a single one nothing is kept."""
-    return samples - samples.mean(axis=0) if len(samples) > 1 else np.empty((1, 0))
+        rows = {number: row.map(orient) for number, row in self.draws.only(list(dict.fromkeys(references))).items()}
+        found: dict[int, list[Floats]] = {number: [] for number in rows}
+        oriented = self.resampled.map(orient)
+        for chunk in map(functools.partial(Chunk.map, function=orient), self.draws):
+            for number, row in rows.items():
+                found[number].append(spread_over(oriented, chunk, row))
+        resampled = dataclasses.replace(oriented, block_freedom=self.draws.freedom)
+        return {number: differences(resampled, number, np.concatenate(of), self.level) for number, of in found.items()}

@@ -1,12 +1,21 @@
-"""Comparisons that a campaign's folder keeps: they take seconds, and several commands show them."""
+"""Comparisons that are kept, a file a use case: they take seconds, with many trials minutes, and several commands show them.
+
+They lie in the campaign's folder, or where that can't be written in the user's cache folder. What a file was made of is in its
+name and in it: the trials' records, the settings of the analysis, and the analysis itself. One that was made of anything else, or
+is damaged, does not count.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
+import importlib.metadata
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -17,66 +26,117 @@ from nrtune.analysis.store.records import TrialRecord
 from nrtune.analysis.uncertainty.compared import AgainstNonNeural, Comparison
 from nrtune.analysis.uncertainty.intervals import Resampling
 from nrtune.analysis.uncertainty.power import Power
-from nrtune.trainables.core.files import write_atomically
+from nrtune.trainables.core.files import user_cache, write_atomically
 
-FORMAT = 9
-KEPT = 8
-"""Comparisons that a campaign's folder keeps: those of other options, or of before further trials, are made again."""
+KEPT = 64
+"""Comparisons that a folder keeps, the latest: those of other options, or of before further trials, are made again."""
 
 _CACHE, _PREFIX = "analysis", "comparison-"
+_ROOMS = ("analysis/selection", "analysis/store", "analysis/uncertainty", "trainables/evaluation", "trainables/data")
+"""Whose code decides what a comparison says."""
 
 
-def kept_in(
-    source: CampaignFolder,
-    select_on: str,
-    use_cases: Mapping[str, UseCase],
-    how: Resampling,
-    records: Sequence[TrialRecord],
-) -> Path:
-    """Where comparisons of these trials under these options are kept."""
-    rules = {
-        name: [rule.title, dict(rule.metrics), rule.ties, sorted(rule.magnitude), rule.floor]
-        for name, rule in use_cases.items()
-    }
-    trials = [[r.name, r.fingerprint, r.status, r.replicate_of, r.aliases] for r in records]
-    key = json.dumps(
-        [FORMAT, select_on, rules, dataclasses.astuple(how), trials, source.matched, source.loci, source.references()]
-    )
-    return source.folder / _CACHE / f"{_PREFIX}{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+class KeptComparisons:
+    """Comparisons of a campaign's trials under some options."""
 
+    def __init__(self, source: CampaignFolder, select_on: str, how: Resampling, records: Sequence[TrialRecord]) -> None:
+        self._folder = source.folder / _CACHE
+        self._made_of = _digest(
+            [
+                analysis_version(),
+                select_on,
+                dataclasses.astuple(how),
+                [source.matched, source.loci, source.encoders, source.benchmarks, source.references()],
+                [record.to_flat() for record in records],
+            ]
+        )
 
-def read_kept(path: Path) -> tuple[dict[str, Comparison], dict[str, str]] | None:
-    """Comparisons by use case, and for those without a winner the reason; None where the file is missing or damaged."""
-    try:
-        stored = json.loads(path.read_text())
-    except (OSError, ValueError):
+    def read(self, use_case: str, rule: UseCase) -> Comparison | None:
+        """The comparison of a use case; None where none is kept that is whole and made of the same."""
+        key = self._key(use_case, rule)
+        for folder in self._folders():
+            try:
+                stored = json.loads(_path(folder, key).read_text())
+                if stored["made_of"] == key and stored["sha256"] == _digest(stored["comparison"]):
+                    return _comparison(stored["comparison"])
+            except (OSError, ValueError, LookupError, TypeError, AttributeError):  # damaged, or somebody else's
+                continue
         return None
-    found = {}
-    for name, fields in stored["found"].items():
-        winner = fields["winner"] | {key: tuple(fields["winner"][key]) for key in ("aliases", "trainings", "barred")}
-        read = {"winner": Winner(**winner), "table": pd.DataFrame(fields["table"])}
-        read["blocks"] = fields["blocks"] and tuple(fields["blocks"])
-        read["non_neural"] = tuple(AgainstNonNeural(**row) for row in fields["non_neural"])
-        power = None if fields["power"] is None else Power(**fields["power"])
-        found[name] = Comparison(**fields | read | {"power": power})
-    return found, stored["missing"]
+
+    def keep(self, use_case: str, rule: UseCase, comparison: Comparison) -> None:
+        """Store a comparison where that can be, and let go of the oldest."""
+        key, fields = self._key(use_case, rule), _fields(comparison)
+        # What is read has been text: numbers are the same, what is a tuple here is a list there.
+        text = json.dumps({"made_of": key, "sha256": _digest(fields), "comparison": fields})
+        for folder in self._folders():
+            try:
+                write_atomically(_path(folder, key), lambda temporary: temporary.write_text(text))
+            except OSError:
+                continue
+            _let_go(folder)
+            return
+
+    def _key(self, use_case: str, rule: UseCase) -> str:
+        said = [rule.title, dict(rule.metrics), rule.ties, sorted(rule.magnitude), rule.floor]
+        return _digest([self._made_of, use_case, said])
+
+    def _folders(self) -> Iterator[Path]:
+        yield self._folder
+        if (elsewhere := user_cache()) is not None:
+            yield elsewhere / "comparisons"
 
 
-def keep(path: Path, found: Mapping[str, Comparison], missing: Mapping[str, str]) -> None:
-    """Store comparisons in a campaign's folder, and let go of the oldest; a folder that can't be written keeps none."""
-    stored = {}
-    for name, comparison in found.items():
-        table = comparison.table.to_dict("records")
-        fields = {field.name: getattr(comparison, field.name) for field in dataclasses.fields(comparison)}
-        power = None if comparison.power is None else dataclasses.asdict(comparison.power)
-        non_neural = [dataclasses.asdict(row) for row in comparison.non_neural]
-        winner = dataclasses.asdict(comparison.winner)
-        stored[name] = fields | {"winner": winner, "table": table, "power": power, "non_neural": non_neural}
-    text = json.dumps({"found": stored, "missing": missing})
+@functools.cache
+def analysis_version() -> str:
+    """What of this installation decides what a comparison says: code, and the libraries that it computes with."""
+    versions = [importlib.metadata.version(name) for name in ("numpy", "scipy", "pandas")]
+    package = Path(__file__).parents[2]
+    sources = [path for room in _ROOMS for path in sorted((package / room).rglob("*.py"))]
+    found = hashlib.sha256(json.dumps(versions).encode())
+    for path in sources:
+        found.update(path.read_bytes())
+    return found.hexdigest() if sources else importlib.metadata.version("nrtune")
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _path(folder: Path, key: str) -> Path:
+    return folder / f"{_PREFIX}{key[:16]}.json"
+
+
+def _let_go(folder: Path) -> None:
+    """Delete all but the latest; another process may be doing the same."""
+    found: list[tuple[float, str]] = []
     try:
-        write_atomically(path, lambda temporary: temporary.write_text(text))
-        kept = sorted(path.parent.glob(f"{_PREFIX}*.json"), key=lambda other: other.stat().st_mtime)
-        for old in kept[:-KEPT]:
-            old.unlink(missing_ok=True)
+        for path in folder.glob(f"{_PREFIX}*.json"):
+            found.append((path.stat().st_mtime, path.name))
+        for _, name in sorted(found)[:-KEPT]:
+            os.unlink(folder / name)
     except OSError:
         return
+
+
+def _fields(comparison: Comparison) -> dict[str, Any]:
+    """What JSON has of a comparison."""
+    fields = {field.name: getattr(comparison, field.name) for field in dataclasses.fields(comparison)}
+    return fields | {
+        "winner": dataclasses.asdict(comparison.winner),
+        "table": comparison.table.to_dict("list"),
+        "power": None if comparison.power is None else dataclasses.asdict(comparison.power),
+        "non_neural": [dataclasses.asdict(row) for row in comparison.non_neural],
+    }
+
+
+def _comparison(fields: Mapping[str, Any]) -> Comparison:
+    """The comparison that `_fields` had."""
+    winner = fields["winner"] | {key: tuple(fields["winner"][key]) for key in ("aliases", "trainings", "barred")}
+    read = {
+        "winner": Winner(**winner),
+        "table": pd.DataFrame(fields["table"]),
+        "blocks": fields["blocks"] and tuple(fields["blocks"]),
+        "non_neural": tuple(AgainstNonNeural(**row) for row in fields["non_neural"]),
+        "power": None if fields["power"] is None else Power(**fields["power"]),
+    }
+    return Comparison(**(dict(fields) | read))

@@ -93,7 +93,7 @@ def against(
 
     why_not: why they are not tested, "" where they are. rule: a use case that has the metric, which tells what is better.
     """
-    if not why_not and (resampler is None or resampler.metric(metric) is None):
+    if not why_not and (resampler is None or resampler.drawn(metric) is None):
         why_not = f"no predictions of {name} are stored"
     value, interval = baselines.metrics[name][metric], baselines.interval(name, metric) or (None, None)
     row = AgainstNonNeural(
@@ -117,10 +117,11 @@ def _lacks_seeds(winner: Winner) -> str:
 
 def _tested(row: AgainstNonNeural, resampler: Resampler, winner: str, rule: UseCase) -> AgainstNonNeural:
     """The row with what the resampler's last configuration is compared to: all candidates, for the correction is for them."""
-    resampled = resampler.metric(row.metric)
-    assert resampled is not None
+    drawn = resampler.drawn(row.metric)
+    assert drawn is not None
     names = [configuration.name for configuration in resampler.configurations]
-    over = resampler.differences(resampled.map(functools.partial(rule.oriented, row.metric)), len(names) - 1)
+    last = len(names) - 1
+    over = drawn.differences([last], functools.partial(rule.oriented, row.metric))[last]
     at, corrected = names.index(winner), holm(over.p[:-1])
     if not math.isfinite(corrected[at]):
         return dataclasses.replace(row, verdict=f"{NOT_TESTED}: its p-value is undefined")

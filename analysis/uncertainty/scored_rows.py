@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nrtune.analysis.store.predictions import Predictions, same_rows, strata_of
 from nrtune.analysis.uncertainty.block_length import LONGEST, even_length
-from nrtune.analysis.uncertainty.bootstrap import Floats, Ints, position_blocks, random_blocks
+from nrtune.analysis.uncertainty.bootstrap import Ints, position_blocks, random_blocks
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.randomness import derive_generator
 from nrtune.trainables.data.loci import loci_of
@@ -33,10 +33,10 @@ class Configuration(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """The rows that all M trainings were scored on, and their predictions (M, rows)."""
+    """The rows that all M trainings were scored on, and their predictions (M, rows), as precise as they were stored."""
 
     table: pd.DataFrame
-    predictions: Floats
+    predictions: NDArray[np.floating]
 
 
 class Part(NamedTuple):
@@ -44,7 +44,7 @@ class Part(NamedTuple):
 
     name: str
     table: pd.DataFrame
-    predictions: Floats
+    predictions: NDArray[np.floating]
     strata: Mapping[str, NDArray[np.bool_]]
     matched: tuple[str, ...]
     loci: Mapping[str, str]
@@ -122,21 +122,39 @@ def parts_of(benchmark: str, variants: Rows | None, matched: tuple[str, ...]) ->
     return parts
 
 
-def rows_of_all(
-    configurations: Sequence[Configuration], tables: Sequence[pd.DataFrame | None], column: str
-) -> Rows | None:
-    """What all trainings predicted; None unless each has a table with the column. Raises UserError where their rows differ."""
-    if not tables or any(table is None or column not in table for table in tables):
-        return None
-    first = tables[0]
-    assert first is not None
-    names = [configuration.name for configuration in configurations for _ in configuration.predictions]
-    found = []
-    for name, table in zip(names, tables, strict=True):
-        assert table is not None
-        if not same_rows(first, table):
-            raise UserError(f"{name}: was not scored on the same rows as {names[0]}; compare trials of the same data")
-        found.append(table[column].to_numpy(np.float64))
-        if "cluster" in table and "cluster" not in first:  # the first was stored before clusters were
-            first = first.assign(cluster=table["cluster"].to_numpy())
-    return Rows(first, np.stack(found))
+class RowCollector:
+    """Gathers what trainings predicted, a table at a time; but of the first table, columns of predictions alone are kept."""
+
+    def __init__(self, *columns: str) -> None:
+        self._columns: dict[str, list[NDArray[np.floating]] | None] = {column: [] for column in columns}
+        self._first: pd.DataFrame | None = None
+        self._named, self._unlike = "", ""
+
+    def add(self, name: str, table: pd.DataFrame | None) -> None:
+        """Take a training's table, of the configuration of this name; None where it has none."""
+        for column, found in self._columns.items():
+            if table is None or column not in table:
+                self._columns[column] = None
+            elif found is not None:
+                # As it was stored: half the memory of what is computed with.
+                kept = np.float32 if table[column].dtype == np.float32 else np.float64
+                found.append(table[column].to_numpy(kept, copy=True))
+        if table is None or all(found is None for found in self._columns.values()):
+            return
+        if self._first is None:
+            self._first, self._named = table, name
+        elif not same_rows(self._first, table):
+            self._unlike = self._unlike or name
+        elif "cluster" in table and "cluster" not in self._first:  # the first was stored before clusters were
+            self._first = self._first.assign(cluster=table["cluster"].to_numpy())
+
+    def rows(self, column: str) -> Rows | None:
+        """What all predicted; None unless each has a table with the column. Raises UserError where their rows differ."""
+        found = self._columns[column]
+        if not found or self._first is None:
+            return None
+        if self._unlike:
+            raise UserError(
+                f"{self._unlike}: was not scored on the same rows as {self._named}; compare trials of the same data"
+            )
+        return Rows(self._first, np.stack(found))

@@ -66,6 +66,25 @@ SIGNIFICANT = 0.05
 """The level of every claim, after Holm's correction for the number of candidates."""
 
 
+class Chunk(NamedTuple):
+    """Some configurations of a `Resampled`, by their numbers: what its fields samples, of_blocks and apart have of them."""
+
+    numbers: range
+    samples: Floats
+    of_blocks: Floats
+    apart: tuple[Floats, ...]
+
+    def map(self, function: Callable[[Floats], Floats]) -> Chunk:
+        """As `Resampled.map`."""
+        return self._replace(samples=function(self.samples), of_blocks=function(self.of_blocks))
+
+    def only(self, number: int) -> Chunk:
+        """One configuration of them."""
+        at = number - self.numbers.start
+        one = slice(at, at + 1)
+        return Chunk(range(number, number + 1), self.samples[one].copy(), self.of_blocks[one].copy(), self.apart[one])
+
+
 class Interval(NamedTuple):
     """Estimates (C,) with the ends of their intervals and two-sided p-values of being 0; standard errors, degrees of freedom.
 
@@ -99,7 +118,7 @@ def own_intervals(resampled: Resampled, level: float) -> Interval:
     of_seeds = [_pooled(resampled, number) or drawn[number] for number in range(count)]
     of_blocks, freedom = resampled.value_variance, resampled.value_freedom
     if of_blocks is None or freedom is None:
-        crossed = np.array([_crossed(resampled, number) for number in range(count)])
+        crossed = np.array([_crossed(apart) for apart in _whole(resampled).apart])
         of_blocks, freedom = _of_blocks(resampled.samples, drawn, crossed), resampled.block_freedom
     found = _intervals(resampled.estimate, of_blocks, freedom, of_seeds, level)
     bound = resampled.bound
@@ -108,29 +127,52 @@ def own_intervals(resampled: Resampled, level: float) -> Interval:
 
 def paired_differences(resampled: Resampled, reference: int, level: float) -> Interval:
     """The interval of each configuration's value less that of the one at index `reference`, paired."""
-    count = len(resampled.estimate)
-    drawn = [_spread_of_difference(resampled, number, reference) for number in range(count)]
-    of_seeds = [_seeds_of_difference(resampled, number, reference) or drawn[number] for number in range(count)]
+    whole = _whole(resampled)
+    return differences(resampled, reference, spread_over(resampled, whole, whole.only(reference)), level)
+
+
+def differences(resampled: Resampled, reference: int, of_blocks: Floats, level: float) -> Interval:
+    """The same of what `spread_over` found of all configurations, (C,)."""
+    drawn = [_spread_of_difference(resampled, number, reference) for number in range(len(resampled.estimate))]
+    of_seeds = [_seeds_of_difference(resampled, number, reference) or part for number, part in enumerate(drawn)]
     estimate = resampled.estimate - resampled.estimate[reference]
-    crossed = np.array([_crossed(resampled, number, reference) for number in range(count)])
-    of_blocks = _of_blocks(resampled.samples - resampled.samples[reference], drawn, crossed)
     return _intervals(estimate, of_blocks, resampled.block_freedom, of_seeds, level)
 
 
-def placed(resampled: Resampled, generator: np.random.Generator) -> Floats:
+def spread_over(resampled: Resampled, chunk: Chunk, reference: Chunk) -> Floats:
+    """The variance due to blocks, (c,), of the difference of each configuration of a chunk to the one that `reference` has."""
+    (other,) = reference.numbers
+    drawn = [_spread_of_difference(resampled, number, other) for number in chunk.numbers]
+    crossed = np.zeros(len(chunk.numbers))
+    for at, (number, apart) in enumerate(zip(chunk.numbers, chunk.apart, strict=True)):
+        if number != other:
+            same = resampled.seeds[number] == resampled.seeds[other]
+            crossed[at] = _crossed(apart, reference.apart[0], same_seeds=same)
+    return _of_blocks(chunk.samples - reference.samples[0], drawn, crossed)
+
+
+def placed(resampled: Resampled, generator: np.random.Generator, chunk: Chunk | None = None) -> Floats:
     """What values could have been on other blocks and with other seeds, (C, resamples): what configurations are ranked by.
 
     Blocks are drawn, the same for all; seeds move each mean by Student's t of their variance, less what they do on these blocks,
-    which drawing blocks has added already.
+    which drawing blocks has added already. chunk: for these configurations, one chunk after the other.
     """
-    assert resampled.of_blocks is not None
-    drawn = resampled.of_blocks.copy()
-    for number, values in enumerate(drawn):
+    chunk = chunk or _whole(resampled)
+    drawn = chunk.of_blocks.copy()
+    for number, values, apart in zip(chunk.numbers, drawn, chunk.apart, strict=True):
         seeds = _pooled(resampled, number) or _variance_of_mean(resampled.of_seed[number])
-        rest = math.sqrt(max(seeds.variance - _crossed(resampled, number), 0.0))
+        rest = math.sqrt(max(seeds.variance - _crossed(apart), 0.0))
         noise = generator.standard_t(seeds.freedom, len(values))
         values += rest * noise if rest > ROUNDING else 0.0
     return drawn
+
+
+def _whole(resampled: Resampled) -> Chunk:
+    """All of it."""
+    count = len(resampled.estimate)
+    nothing = tuple(np.empty((1, 0)) for _ in range(count))
+    of_blocks = resampled.samples if resampled.of_blocks is None else resampled.of_blocks
+    return Chunk(range(count), resampled.samples, of_blocks, nothing if resampled.apart is None else resampled.apart)
 
 
 def _of_blocks(samples: Floats, drawn: Sequence[_Part], crossed: Floats) -> Floats:
@@ -219,15 +261,11 @@ def _sum(one: _Part, other: _Part) -> _Part:
     return _Part(variance, variance**2 / (one.variance**2 / one.freedom + other.variance**2 / other.freedom))
 
 
-def _crossed(resampled: Resampled, one: int, other: int | None = None) -> float:
-    """The variance that is due to seeds on blocks, of a mean over seeds or of a difference of two."""
-    if resampled.apart is None or one == other:
-        return 0.0
-    first = resampled.apart[one]
-    if other is None:
+def _crossed(first: Floats, second: Floats | None = None, *, same_seeds: bool = False) -> float:
+    """The variance that is due to seeds on blocks, of a mean over seeds or of a difference of two, of `apart` of either."""
+    if second is None:
         return _variance_apart(first)
-    second = resampled.apart[other]
-    if resampled.seeds[one] == resampled.seeds[other]:
+    if same_seeds:
         return _variance_apart(first - second)
     return _variance_apart(first) + _variance_apart(second)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from nrtune.analysis.selection.baselines import compared_to, encoders_in
 from nrtune.analysis.selection.candidates import MIN_SEEDS, Field, selection_values
@@ -17,7 +18,7 @@ from nrtune.analysis.selection.winners import Winner
 from nrtune.analysis.uncertainty.across_loci import difference_across_loci, loci_of_metric, value_across_loci
 from nrtune.analysis.uncertainty.bootstrap import Floats
 from nrtune.analysis.uncertainty.compared import word_for
-from nrtune.analysis.uncertainty.intervals import Resampler
+from nrtune.analysis.uncertainty.intervals import Drawn, Resampler
 from nrtune.analysis.uncertainty.power import Power
 from nrtune.analysis.uncertainty.student import Interval, Resampled, holm, placed
 from nrtune.analysis.wording import listed
@@ -99,24 +100,21 @@ def plain_table(field: Field, select_on: str) -> pd.DataFrame:
 
 
 class Values(NamedTuple):
-    """A use case's values, resampled: as they are shown, and turned so that larger is better.
-
-    orient: what turns them. blocks: base pairs of the blocks for values and for differences, None where no positions are drawn.
-    """
+    """A use case's values: as they are shown, and turned so that larger is better; what draws them; what turns them."""
 
     shown: Resampled
     oriented: Resampled
+    drawn: Drawn
     orient: Callable[[Floats], Floats]
-    blocks: tuple[int, int] | None
 
 
 def values_of(resampler: Resampler, rule: UseCase) -> Values | None:
     """Of a use case of one metric; None where the predictions do not tell it."""
     ((name, _),) = rule.metrics.items()
-    if (shown := resampler.metric(name)) is None:
+    if (drawn := resampler.drawn(name)) is None:
         return None
     orient = functools.partial(rule.oriented, name)
-    return Values(shown, shown.map(orient), orient, shown.blocks)
+    return Values(drawn.resampled, drawn.resampled.map(orient), drawn, orient)
 
 
 def _lowest_where_undefined(samples: Floats) -> Floats:
@@ -133,6 +131,13 @@ def _each_over(baselines: Sequence[int], differences: Callable[[int], Interval |
     return Interval(*(np.array([kept[at][field][row] for row, at in enumerate(baselines)]) for field in fields))
 
 
+def _places(values: Values, candidate: NDArray[np.bool_], generator: np.random.Generator) -> Iterator[Floats]:
+    """What the candidates' values could have been, turned, (c, resamples) of some of them at a time."""
+    for chunk in values.drawn.draws:
+        could_be = placed(values.shown, generator, chunk)
+        yield values.orient(could_be[candidate[chunk.numbers.start : chunk.numbers.stop]])
+
+
 def fill_in(table: pd.DataFrame, resampler: Resampler, values: Values, winner: Winner, *, tested: bool) -> Power | None:
     """Fill in the table's intervals and, where they are tested, p-values and ranks; return the test's power."""
     names, candidate = list(table["name"]), table["candidate"].to_numpy(bool)
@@ -141,12 +146,13 @@ def fill_in(table: pd.DataFrame, resampler: Resampler, values: Values, winner: W
     table["elements"] = loci_of_metric(values.shown)
     if (across := value_across_loci(values.shown, resampler.how.level)) is not None:
         table["elements_low"], table["elements_high"] = across.low, across.high
-    behind = resampler.differences(values.oriented, names.index(winner.trial))
+    baselines = [] if winner.baseline is None else [names.index(name) for name in table["baseline"]]
+    differences = values.drawn.differences([names.index(winner.trial), *baselines], values.orient)
+    behind = differences[names.index(winner.trial)]
     table["behind"], table["behind_low"], table["behind_high"] = -behind.estimate, -behind.high, -behind.low
     if winner.baseline is None:
         return None
-    baselines = [names.index(name) for name in table["baseline"]]
-    over = _each_over(baselines, functools.partial(resampler.differences, values.oriented))
+    over = _each_over(baselines, differences.get)
     assert over is not None
     table["improvement"] = over.estimate
     table["improvement_low"], table["improvement_high"] = over.low, over.high
@@ -165,7 +171,7 @@ def fill_in(table: pd.DataFrame, resampler: Resampler, values: Values, winner: W
         for difference, p, rival in zip(behind.estimate, corrected, rivals, strict=True)
     ]
     tail = (1 - resampler.how.level) / 2
-    could_be = values.orient(placed(values.shown, derive_generator(resampler.how.seed, "ranks")))[candidate]
+    could_be = np.concatenate(list(_places(values, candidate, derive_generator(resampler.how.seed, "ranks"))))
     place = ranks(-_lowest_where_undefined(could_be), "min")
     low, high = np.quantile(place, [tail, 1 - tail], axis=1, method="inverted_cdf")
     table.loc[candidate, "rank"] = ranks(-values.oriented.estimate[candidate], "min")
@@ -179,7 +185,7 @@ def fill_in(table: pd.DataFrame, resampler: Resampler, values: Values, winner: W
         of_seeds=float(over.of_seeds[at]),
         seed_freedom=float(over.seed_freedom[at]),
         of_blocks=float(over.error[at] ** 2 - over.of_seeds[at]),
-        block_freedom=max(values.oriented.block_freedom, 1),
+        block_freedom=max(values.drawn.draws.freedom, 1),
         seeds=2
         / sum(1 / max(int(table["replicates"].iloc[names.index(of)]), 1) for of in (winner.trial, winner.baseline)),
         comparisons=int(candidate.sum()),

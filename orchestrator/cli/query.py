@@ -241,11 +241,12 @@ def comparisons_of(source: str, select_on: str | None, own: Path | None, use_cas
     """What compares a source's trials; own: a file of further use cases. Raises UserError for an unknown use case."""
     from nrtune.analysis.sources.open import open_campaign
     from nrtune.analysis.uncertainty.comparison import Comparisons
+    from nrtune.orchestrator.views.waiting import Waiting
 
     use_cases = own_use_cases(own)
     if use_case != "all" and use_case not in use_cases:
         raise UserError(f"unknown use case {use_case!r}{suggest(use_case, [*use_cases, 'all'])}")
-    return Comparisons(open_campaign(source), select_on=select_on, use_cases=use_cases, own=own)
+    return Comparisons(open_campaign(source), select_on=select_on, use_cases=use_cases, own=own, progress=Waiting())
 
 
 def own_use_cases(own: Path | None) -> Mapping[str, UseCase]:

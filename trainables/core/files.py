@@ -55,3 +55,13 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def user_cache() -> Path | None:
+    """The user's folder for what can be made again; None for a user without a home."""
+    if os.path.isabs(given := os.environ.get("XDG_CACHE_HOME", "")):
+        return Path(given) / "nrtune"
+    try:
+        return Path.home() / ".cache" / "nrtune"
+    except RuntimeError:
+        return None
