@@ -10,6 +10,7 @@ write_report(Comparisons(open_campaign("out")), "out/report")
 from __future__ import annotations
 
 import datetime
+import errno
 import importlib.metadata
 import json
 import os
@@ -79,6 +80,9 @@ def write_report(comparisons: Comparisons, folder: str | os.PathLike[str]) -> Pa
     """
     folder = Path(folder)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):  # said before minutes are spent on it
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
         report = make_report(comparisons, _draw(comparisons, folder / FIGURES))
         written = {
             WINNERS: json.dumps(report.winners, indent=1) + "\n",
@@ -88,7 +92,9 @@ def write_report(comparisons: Comparisons, folder: str | os.PathLike[str]) -> Pa
         for name, text in written.items():
             write_atomically(folder / name, lambda path, text=text: path.write_text(text, encoding="utf-8"))  # type: ignore[misc]
     except OSError as error:
-        raise UserError(f"{folder}: the report can't be written there ({one_line(error, 200)})") from error
+        raise UserError(
+            f"{folder}: the report can't be written there ({one_line(error, 200)}); give another --out"
+        ) from error
     return folder / PAGE
 
 

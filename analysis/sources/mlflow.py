@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nrtune.analysis.sources.mlflow_client import open_client
+from nrtune.analysis.sources.mlflow_local import check_is_there, to_read
 from nrtune.analysis.sources.trials import RecordedTrials
 from nrtune.analysis.store.records import STATUSES, TrialRecord
 from nrtune.trainables.core.errors import UserError, one_line, suggest
@@ -106,7 +107,11 @@ def _read(uri: str, campaign: str, use: Callable[[MlflowClient, Run, Iterator[Ru
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            client = open_client(uri)
+            check_is_there(uri)
+            place, copied = to_read(uri)
+            client = open_client(place)
+            if copied is not None:
+                weakref.finalize(client, shutil.rmtree, copied, ignore_errors=True)
             experiment = client.get_experiment_by_name(EXPERIMENT)
             if experiment is None:
                 raise UserError(f"{uri}: MLflow has no nrtune campaign there")

@@ -7,6 +7,7 @@ standard output, everything else to standard error.
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import signal
 import sys
@@ -31,6 +32,10 @@ app.add_typer(campaigns.app)
 app.add_typer(query.app)
 app.add_typer(models.app)
 app.add_typer(data.app, name="data")
+
+
+NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+"""What a file system says of a file that is not the user's to read or write."""
 
 
 def _version(wanted: bool) -> None:
@@ -59,6 +64,11 @@ def main() -> NoReturn:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except OSError as error:
+        if error.errno not in NOT_ALLOWED:
+            raise
+        typer.echo(f"nrtune: {error.filename or 'a file'}: can't be written or read ({error.strerror})", err=True)
+        sys.exit(2)
     sys.exit(0)
 
 

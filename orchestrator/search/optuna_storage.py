@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -10,6 +14,7 @@ import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
+from nrtune.analysis.sources.mlflow_local import sqlite_path
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.core.files import cut_torn_line
 
@@ -28,13 +33,32 @@ def open_storage(folder: Path, url: str | None) -> BaseStorage:
         # lock; nobody is writing now.
         cut_torn_line(folder / JOURNAL)
         Path(f"{folder / JOURNAL}.lock").unlink(missing_ok=True)
-    return read_storage(folder, url)
+        return JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
+    return _database(url)
 
 
 def read_storage(folder: Path, url: str | None) -> BaseStorage:
-    """The same to look at, while a search may be writing to it."""
-    if url is None:
-        return JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
+    """The same to look at, while a search may be writing to it; of a journal that may only be read a copy, as it is now.
+
+    Raises UserError for one that is not there or can't be opened.
+    """
+    if url is not None:
+        if (path := sqlite_path(url)) is not None and not path.is_file():
+            raise UserError(f"--optuna-storage {url}: there is no such database")
+        return _database(url)
+    journal = folder / JOURNAL
+    if not journal.is_file():
+        raise UserError(f"{folder}: has no {JOURNAL}, so there are no studies to look at")
+    if os.access(journal, os.W_OK) and os.access(folder, os.W_OK):
+        return JournalStorage(JournalFileBackend(str(journal)))
+    copied = Path(tempfile.mkdtemp(prefix="nrtune-"))
+    shutil.copyfile(journal, copied / JOURNAL)
+    storage = JournalStorage(JournalFileBackend(str(copied / JOURNAL)))
+    weakref.finalize(storage, shutil.rmtree, copied, ignore_errors=True)
+    return storage
+
+
+def _database(url: str) -> BaseStorage:
     try:
         return RDBStorage(url)
     except Exception as error:  # SQLAlchemy and drivers raise many kinds

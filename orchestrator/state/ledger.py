@@ -174,9 +174,15 @@ def take_back_failed(folder: Path, names: Collection[str] = ()) -> list[str]:
     """Take failed trials out of the records, all or those of these names, so that the next start tries them again.
 
     Returned are their names. What they left is deleted, their records go to RETRIED. Raises UserError for a name that no
-    failed trial has, where none has failed, and while a search runs.
+    failed trial has, where none has failed, while a search runs, and for a folder that may only be read.
     """
-    lock = _lock(folder)
+    read_manifest(folder)
+    try:
+        lock = _lock(folder)
+    except OSError as error:
+        raise UserError(
+            f"{folder}: can't be written ({error.strerror}), and failed trials are tried again in it"
+        ) from error
     try:
         records = read_records(folder)
         failed = [record for record in records if record.status == FAILED and (not names or record.name in names)]
@@ -202,11 +208,11 @@ def take_back_failed(folder: Path, names: Collection[str] = ()) -> list[str]:
 def is_running(folder: Path) -> bool:
     """Whether some process holds the campaign's lock."""
     try:
-        handle = os.open(folder / LOCK, os.O_RDWR)
-    except FileNotFoundError:
+        handle = os.open(folder / LOCK, os.O_RDONLY)  # a reader may have no right to write
+    except (FileNotFoundError, PermissionError):
         return False
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)  # which a network's file system gives to readers as well
     except BlockingIOError:
         return True
     finally:
@@ -228,7 +234,7 @@ def hold(folder: Path) -> Iterator[int]:
 
 
 def _lock(folder: Path, mode: int = os.O_RDWR | os.O_CREAT) -> int:
-    handle = os.open(folder / LOCK, mode, 0o644)
+    handle = os.open(folder / LOCK, mode, 0o666)  # less the umask: a group's folder is the group's
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

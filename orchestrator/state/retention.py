@@ -38,9 +38,14 @@ class RetentionPlan(NamedTuple):
         return sum(self.files.values())
 
     def carry_out(self) -> None:
-        """Delete it all."""
+        """Delete it all. Raises UserError where that is not allowed."""
         for path in self.files:
-            path.unlink(missing_ok=True)
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise UserError(
+                    f"{path}: can't be deleted ({error.strerror}); mend its folder's permissions"
+                ) from error
         for folder in self.folders:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -8,7 +8,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from nrtune.analysis.sources.mlflow import EXPERIMENT
+from nrtune.analysis.sources.mlflow_local import check_is_there
+from nrtune.analysis.wording import shell_path
 from nrtune.orchestrator.state.locations import ARTIFACTS, DATABASE, default_uri, tracking_uri
+from nrtune.trainables.core.errors import UserError
 
 LOCATIONS = (("experiments", "artifact_location"), ("runs", "artifact_uri"), ("logged_models", "artifact_location"),
              ("model_versions", "source"), ("model_versions", "storage_location"))  # fmt: skip
@@ -18,10 +21,14 @@ LOCATIONS = (("experiments", "artifact_location"), ("runs", "artifact_uri"), ("l
 def anchored(folder: Path) -> str:
     """The tracking URI of a campaign, for readers: of a folder's own database that can be led to the files here.
 
-    Raises UserError as `tracking_uri` does.
+    Raises UserError as `tracking_uri` does, and where there is none.
     """
     uri = tracking_uri(folder)
-    if uri == default_uri(folder) and (folder / DATABASE).exists():
+    try:
+        check_is_there(uri)
+    except UserError as error:
+        raise UserError(f"{error}; nrtune track {shell_path(folder)} writes all of the campaign into one") from error
+    if uri == default_uri(folder):
         with suppress(sqlite3.Error):  # MLflow itself says what is wrong with it; one that may only be read is as it is
             anchor(folder)
     return uri

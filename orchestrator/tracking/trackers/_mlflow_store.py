@@ -95,7 +95,12 @@ def log_parameters(client: MlflowClient, run: Run, parameters: Mapping[str, Any]
 
 def _make_database(path: Path) -> None:
     """Make an empty SQLite database whole or not at all: MLflow can't open one at whose making it was killed."""
-    write_atomically(path, lambda new: open_client(default_uri(new.parent, new.name)).search_experiments(max_results=1))
+
+    def make(new: Path) -> None:
+        new.touch()  # with the modes that the umask leaves: SQLite makes files that a group can't write
+        open_client(default_uri(new.parent, new.name)).search_experiments(max_results=1)
+
+    write_atomically(path, make)
 
 
 def _experiment(client: MlflowClient, artifact_location: str | None) -> str:
