@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
 from nrtune.analysis.sources.mlflow import EXPERIMENT
-from nrtune.analysis.sources.mlflow_local import check_is_there
+from nrtune.analysis.sources.mlflow_local import check_is_there, sqlite_path
 from nrtune.analysis.wording import shell_path
 from nrtune.orchestrator.state.locations import ARTIFACTS, DATABASE, default_uri, tracking_uri
 from nrtune.trainables.core.errors import UserError
@@ -18,8 +19,10 @@ LOCATIONS = (("experiments", "artifact_location"), ("runs", "artifact_uri"), ("l
 """Tables and columns of MLflow's that hold absolute places of artifacts."""
 
 
-def anchored(folder: Path) -> str:
-    """The tracking URI of a campaign, for readers: of a folder's own database that can be led to the files here.
+def anchored(folder: Path, *, to_write: bool = False) -> str:
+    """The tracking URI of a campaign that has ended: of a folder's own database that can be led to the files here.
+
+    to_write: refuse one that may only be read, which may still name another folder's files.
 
     Raises UserError as `tracking_uri` does, and where there is none.
     """
@@ -28,6 +31,9 @@ def anchored(folder: Path) -> str:
         check_is_there(uri)
     except UserError as error:
         raise UserError(f"{error}; nrtune track {shell_path(folder)} writes all of the campaign into one") from error
+    if (path := sqlite_path(uri)) is not None and to_write and not os.access(path, os.W_OK):
+        elsewhere = f"nrtune track {shell_path(folder)} --tracking-uri URI"
+        raise UserError(f"{path}: may not be written; to have the campaign in another MLflow: {elsewhere}")
     if uri == default_uri(folder):
         with suppress(sqlite3.Error):  # MLflow itself says what is wrong with it; one that may only be read is as it is
             anchor(folder)

@@ -42,7 +42,7 @@ def register(comparisons: Comparisons, use_case: str, name: str) -> str:
         raise UserError(f"{campaign.name}: give the campaign's folder, which has its checkpoints")
     comparison = comparisons.compare(use_case)
     best = comparisons.best(comparison.winner)
-    uri = anchored(campaign.folder)
+    uri = anchored(campaign.folder, to_write=True)
     try:
         client = open_client(uri)
         run = _run_with(client, campaign, {FINGERPRINT_TAG: best.fingerprint})
@@ -87,7 +87,7 @@ def register_ensemble(campaign: Trials, file: Path, name: str) -> str:
         raise UserError(
             f"--ensemble {file}: is of campaign {about['campaign']} ({about['campaign_id']}), not of {campaign.folder}"
         )
-    uri = anchored(campaign.folder)
+    uri = anchored(campaign.folder, to_write=True)
     try:
         client = open_client(uri)
         run_id = _run_of(client, campaign).info.run_id
@@ -178,7 +178,7 @@ def _description(comparisons: Comparisons, comparison: Comparison, trial: str, c
 
 def log_report(campaign: CampaignFolder, folder: Path) -> None:
     """Put a report's folder onto the campaign's run. Raises UserError where MLflow does not answer."""
-    uri = anchored(campaign.folder)
+    uri = anchored(campaign.folder, to_write=True)
     try:
         client = open_client(uri)
         client.log_artifacts(_run_of(client, campaign).info.run_id, str(folder), "report")
