@@ -48,6 +48,8 @@ class RetentionPlan(NamedTuple):
                 ) from error
         for folder in self.folders:
             shutil.rmtree(folder, ignore_errors=True)
+            if folder.exists():
+                raise UserError(f"{folder}: can't be deleted, or not all of it; mend its permissions")
 
 
 def plan_retention(

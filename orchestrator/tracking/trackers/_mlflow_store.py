@@ -153,6 +153,8 @@ def _what_to_do(error: Exception, uri: str, folder: Path | None) -> str:
         return f"was made by another version of MLflow; back it up, and run: mlflow db upgrade {shlex.quote(uri)}"
     if folder is not None and ("not a database" in said or "malformed" in said or "is damaged" in said):
         return f"{DATABASE} is damaged; move it away, and it is written anew from the campaign's records"
+    if "readonly database" in said:
+        return "may not be written; --tracking-uri URI has the campaign in another store"
     if "database is locked" in said:
         return "is locked by another program for too long"
     if re.search(r"error code 40[13]\b", said):

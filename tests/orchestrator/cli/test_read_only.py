@@ -13,7 +13,7 @@ import pytest
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.orchestrator.search.optuna_storage import JOURNAL, read_storage
 from nrtune.orchestrator.state.ledger import hold, is_running
-from nrtune.orchestrator.state.locations import DATABASE, LOCK
+from nrtune.orchestrator.state.locations import DATABASE, LOCK, RAY_FOLDER
 from nrtune.orchestrator.tracking.anchor import anchored
 from nrtune.trainables.core.errors import UserError
 from tests.helpers.accounts import OTHER, as_account
@@ -54,6 +54,7 @@ def test_reading_commands_write_nothing_where_they_may_only_read(tmp_path):
     folder, home = write_many(tmp_path / "c", 20), tmp_path / "home"
     (folder / LOCK).touch()
     os.chmod(folder / LOCK, 0o444)
+    (folder / RAY_FOLDER).mkdir()
     prefix, before = as_account(OTHER, home), state_of(folder)
     reading = [["status"], ["trials"], ["best"], ["best", "--use-case", "overall"], ["best", "--pareto"],
                ["ensemble", "--out", str(home / "e")]]  # fmt: skip
@@ -65,10 +66,10 @@ def test_reading_commands_write_nothing_where_they_may_only_read(tmp_path):
     writing = [["report", str(folder)], ["gc", str(folder), "--yes"], ["retry", str(folder)],
                ["ensemble", str(folder), "--out", str(folder / "e")]]  # fmt: skip
     codes, said = run_all(prefix, writing, home)
-    assert [code for _, code in codes] == [2, 0, 2, 2], said
+    assert [code for _, code in codes] == [2, 2, 2, 2], said
     assert "Traceback" not in said
     assert "give another --out" in said.splitlines()[0]
-    assert len(said.splitlines()) == 3
+    assert len(said.splitlines()) == 4
     assert state_of(folder) == before
 
 
