@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +56,15 @@ def draw_counts(blocks: int, resamples: int, generator: np.random.Generator) -> 
     return generator.multinomial(drawn, np.full(blocks, 1 / blocks), resamples).astype(np.float64)
 
 
-def spearman_samples(predictions: Floats, value: Floats, block: Ints, counts: Floats) -> Floats:
+class Rows(Protocol):
+    """An array (P, n), or what gives slices of one, so that not all of it need be there."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, some: slice, /) -> Floats: ...
+
+
+def spearman_samples(predictions: Rows, value: Floats, block: Ints, counts: Floats) -> Floats:
     """Spearman's correlation of each prediction (P, n) with value (n,) in each resample, (P, resamples).
 
     block: (n,) the block of each row. counts: (resamples, blocks). NaN where a resample holds a constant.
@@ -88,7 +98,7 @@ def even_parts(count: int, most: int) -> list[range]:
     return [range(count * part // parts, count * (part + 1) // parts) for part in range(parts)]
 
 
-def _spearman_of_many_blocks(predictions: Floats, value: Floats, block: Ints, counts: Floats) -> Floats:
+def _spearman_of_many_blocks(predictions: Rows, value: Floats, block: Ints, counts: Floats) -> Floats:
     """The same from the ranks of each resample's rows."""
     found = np.empty((len(predictions), len(counts)))
     step = max(1, CHUNK_BYTES // (8 * len(value)))
@@ -97,8 +107,8 @@ def _spearman_of_many_blocks(predictions: Floats, value: Floats, block: Ints, co
         rows = weight.sum(axis=1)
         of_value = _weighted_ranks(value, weight) - rows[:, None] / 2
         yy = np.einsum("rn,rn,rn->r", weight, of_value, of_value)
-        for number, prediction in enumerate(predictions):
-            ranks = _weighted_ranks(prediction, weight) - rows[:, None] / 2
+        for number in range(len(predictions)):
+            ranks = _weighted_ranks(predictions[number : number + 1][0], weight) - rows[:, None] / 2
             xy, xx = (np.einsum("rn,rn,rn->r", weight, ranks, other) for other in (of_value, ranks))
             found[number, start : start + step] = _correlations(xy, xx, yy, rows**3, rows**3)
     return found
@@ -114,29 +124,42 @@ def _weighted_ranks(x: Floats, weight: Floats) -> Floats:
     return ranks
 
 
-def pearson_samples(predictions: Floats, value: Floats, block: Ints, counts: Floats) -> Floats:
+def pearson_samples(predictions: Rows, value: Floats, block: Ints, counts: Floats) -> Floats:
     """Pearson's correlation of each prediction (P, n) with value (n,) in each resample, as `spearman_samples`."""
     blocks = counts.shape[1]
 
-    def resampled(rows: Floats) -> Floats:
-        """Sums of k rows (k, n) over the members of each resample, (k, resamples)."""
-        return np.stack([np.bincount(block, row, blocks) for row in rows]) @ counts.T
+    def by_block(rows: Floats) -> list[Floats]:
+        """Sums of each of k rows (k, n) over the members of each block, (blocks,)."""
+        return [np.bincount(block, row, blocks).astype(np.float64, copy=False) for row in rows]
 
-    x = predictions - predictions.mean(axis=1, keepdims=True)
     y = (value - value.mean())[None]
-    n = resampled(np.ones_like(y))
-    sum_x, sum_y = resampled(x), resampled(y)
+    of_x, of_xy, of_xx = [], [], []
+    for some in _few_rows(predictions):
+        x = some - some.mean(axis=1, keepdims=True)
+        of_x += by_block(x)
+        of_xy += by_block(x * y)
+        of_xx += by_block(x * x)
+    # Sums over the members of each resample, (k, resamples).
+    sum_x, sum_xy, sum_xx = (np.stack(of) @ counts.T for of in (of_x, of_xy, of_xx))
+    n, sum_y, sum_yy = (np.stack(by_block(of)) @ counts.T for of in (np.ones_like(y), y, y * y))
     with np.errstate(invalid="ignore", divide="ignore"):  # of a small stratum a resample may hold no row
-        xy = resampled(x * y) - sum_x * sum_y / n
-        xx, yy = resampled(x * x) - sum_x**2 / n, resampled(y * y) - sum_y**2 / n
-    return _correlations(xy, xx, yy, resampled(x * x), resampled(y * y))
+        xy = sum_xy - sum_x * sum_y / n
+        xx, yy = sum_xx - sum_x**2 / n, sum_yy - sum_y**2 / n
+    return _correlations(xy, xx, yy, sum_xx, sum_yy)
 
 
-def mean_samples(predictions: Floats, value: Floats, block: Ints, counts: Floats) -> Floats:
+def mean_samples(predictions: Rows, value: Floats, block: Ints, counts: Floats) -> Floats:
     """The mean of each row of predictions (P, n) in each resample, as `spearman_samples`; there is nothing to compare with."""
     blocks = counts.shape[1]
-    sums = np.stack([np.bincount(block, row, blocks) for row in predictions]) @ counts.T
+    sums = np.stack([np.bincount(block, row, blocks) for some in _few_rows(predictions) for row in some]) @ counts.T
     return sums / (counts @ np.bincount(block, minlength=blocks))
+
+
+def _few_rows(predictions: Rows) -> Iterator[Floats]:
+    """All rows of an array, some at a time."""
+    width = predictions[0:1].shape[1]
+    for some in even_parts(len(predictions), CHUNK_BYTES // (16 * max(width, 1))):
+        yield predictions[some.start : some.stop]
 
 
 def _correlations(xy: Floats, xx: Floats, yy: Floats, x_scale: Floats, y_scale: Floats) -> Floats:

@@ -57,9 +57,10 @@ class Term:
         plain, _ = _STATISTICS[self.kind]
         return np.array([plain(row, self.value) for some in self._parts() for row in self.predictions(some)])
 
-    def samples(self, block: Ints, counts: Floats, trainings: slice = slice(None)) -> Floats:
-        """In each resample, (m, resamples) of some trainings; NaN where it is undefined."""
-        return _STATISTICS[self.kind][1](self.predictions(trainings), self.value, block, counts)
+    def samples(self, block: Ints, counts: Floats, trainings: slice | None = None) -> Floats:
+        """In each resample, (m, resamples) of some trainings, or all; NaN where it is undefined."""
+        predictions = _Predictions(self, trainings or slice(0, self.trainings))
+        return _STATISTICS[self.kind][1](predictions, self.value, block, counts)
 
     def influence(self, members: Ints) -> Floats:
         """What each row adds to the statistic of each configuration (C, n), of which M trainings are members."""
@@ -72,6 +73,20 @@ class Term:
         """Trainings whose predictions are held at a time."""
         parts = even_parts(self.trainings, CHUNK_BYTES // (16 * max(len(self.value), 1)))
         return [slice(some.start, some.stop) for some in parts]
+
+
+class _Predictions:
+    """A term's predictions (m, n) of some trainings, made as they are asked for."""
+
+    def __init__(self, term: Term, trainings: slice) -> None:
+        self.term, self.trainings = term, trainings
+
+    def __len__(self) -> int:
+        return int(self.trainings.stop - self.trainings.start)
+
+    def __getitem__(self, some: slice) -> Floats:
+        first, (start, stop, _) = self.trainings.start, some.indices(len(self))
+        return self.term.predictions(slice(first + start, first + stop))
 
 
 class Combination(NamedTuple):

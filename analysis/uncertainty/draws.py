@@ -117,6 +117,7 @@ class Draws:
                     centred = of - self._mean[locus] if locus in self._mean else of
                     variances.setdefault(locus, []).append(np.var(centred, axis=1))
             yield self._chunk(part, samples)
+        self._counts.clear()
         if self._freedom is None:
             found = {locus: np.concatenate(of) for locus, of in variances.items()}
             blocks = {term.locus: self._blocks[key][1] for key, term in self._statistic.terms.items()}
@@ -129,7 +130,7 @@ class Draws:
         found: dict[int, Chunk] = {}
         for part in self._parts:
             if here := [number for number in numbers if number in part]:
-                chunk = self._chunk(part, self._samples(part, 1))
+                chunk = self._chunk(part, self._samples(part))
                 found |= {number: chunk.only(number) for number in here}
         return found
 
@@ -152,18 +153,19 @@ class Draws:
     def _trainings(self, part: range) -> slice:
         return slice(int(self._first[part.start]), int(self._first[part.stop]))
 
-    def _samples(self, part: range, passed: int) -> dict[str, Floats]:
-        """Each term's, (m, resamples), of the trainings of some configurations; passed: how often all have been computed."""
+    def _samples(self, part: range, passed: int | None = None) -> dict[str, Floats]:
+        """Each term's, (m, resamples), of some configurations' trainings; passed: how often all were computed, if all are."""
         found: dict[str, Floats] = {}
         terms = self._statistic.terms
-        before = (passed * len(self._parts) + self._parts.index(part)) * len(terms)
+        before = ((passed or 0) * len(self._parts) + self._parts.index(part)) * len(terms)
         for number, (key, term) in enumerate(terms.items()):
             found[key] = self._held.get(
                 (self._owner, key, self._length, part),
                 self._metric,
                 lambda key=key, term=term: self._of_term(key, term, part),  # type: ignore[misc]
             )
-            self._step(before + number + 1, 2 * len(self._parts) * len(terms))
+            if passed is not None:
+                self._step(before + number + 1, 2 * len(self._parts) * len(terms))
         return found
 
     def _of_term(self, key: str, term: Term, part: range) -> Floats:
