@@ -31,6 +31,8 @@ from nrtune.analysis.uncertainty.tested import (
 from nrtune.search_spaces import FAMILIES, keeps_encoder
 from nrtune.trainables.core.errors import UserError
 
+NOT_STORED = "no predictions are stored with these trials"
+
 _Trainings = tuple[tuple[str, str, tuple[str, ...]], ...]
 """Configurations: name, family, and the names of their trainings."""
 
@@ -95,7 +97,7 @@ class Comparisons:
             finally:
                 self._asked = ""
                 self._progress("", 0, 0)
-            if self._kept is not None:
+            if self._kept is not None and found.why_not != NOT_STORED:  # a copy under way may still bring them
                 self._kept.keep(use_case, self.use_cases[use_case], found)
         self._known[use_case] = found
         return found
@@ -108,7 +110,7 @@ class Comparisons:
         resampler = self._resampler(field.compared)
         values = None if resampler is None or field.rule.composite else values_of(resampler, field.rule)
         if resampler is None:
-            why_not = "no predictions are stored with these trials"
+            why_not = NOT_STORED
         elif field.rule.composite:
             why_not = OF_SEVERAL
         elif values is None:
