@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 from rich.console import Console
@@ -33,7 +34,7 @@ class Waiting:
             self._since = now
         if now - self._since < PATIENCE:
             return
-        if self._console.is_terminal and not self._console.is_dumb_terminal:
+        if sys.stderr.isatty() and not self._console.is_dumb_terminal:  # FORCE_COLOR makes no terminal of a file
             self._draw(what, done, of)
         elif now - self._said >= BETWEEN_LINES:
             self._said = now
