@@ -14,7 +14,7 @@ from nrtune.analysis.uncertainty.combination import Combination, Term
 from nrtune.analysis.uncertainty.student import Chunk
 from nrtune.trainables.core.randomness import derive_generator
 
-CHUNK_BYTES, MOST_IN_CHUNK, FEWEST_IN_CHUNK = 32 << 20, 512, 128
+CHUNK_BYTES, MOST_IN_CHUNK, FEWEST_IN_CHUNK = 32 << 20, 256, 128
 """Memory of the samples of a chunk's configurations, as far as that is no fewer: matrix products of few rows are slow."""
 
 HELD_BYTES = 192 << 20
