@@ -17,7 +17,7 @@ from nrtune.trainables.core.randomness import derive_generator
 CHUNK_BYTES, MOST_IN_CHUNK, FEWEST_IN_CHUNK = 32 << 20, 256, 128
 """Memory of the samples of a chunk's configurations, as far as that is no fewer: matrix products of few rows are slow."""
 
-HELD_BYTES = 192 << 20
+HELD_BYTES = 128 << 20
 """Memory of samples that are kept to be used again; what has no room is computed again."""
 
 
