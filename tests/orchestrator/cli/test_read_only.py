@@ -70,8 +70,7 @@ def test_reading_commands_write_nothing_where_they_may_only_read(tmp_path):
     assert len(sentences) == len(writing)
     assert "give another --out" in sentences[0]
     codes, said = run_all(prefix, [["gc", str(folder), "--yes"]], home)
-    assert codes == [["gc", 2]]
-    assert "can't be deleted" in said
+    assert codes == [["gc", 2]], said
     assert state_of(folder) == before
 
 
