@@ -17,10 +17,16 @@ CALLING = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",  # nothing of a campaign goes elsewhere unasked
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # two requests and two lines for each run that ends
+    "MLFLOW_LOG_UV_FILES": "false",  # of the project in whose folder nrtune is called
 }
 """Variables that MLflow reads at each call, and at its import; one that the user has set stays as it is."""
 
 LOGGERS = ("mlflow", "alembic")
+
+NO_PROXY = "no_proxy"
+LOOPBACK = ("localhost", "127.0.0.1", "127.0.0.0/8", "::1")
+"""No proxy leads to this machine, whatever variables say; the range is understood by `requests`."""
 
 
 class _Calls:
@@ -29,7 +35,7 @@ class _Calls:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.under_way = 0
-        self.added: list[str] = []
+        self.before: dict[str, str | None] = {}
         self.levels: dict[str, int] = {}
 
     def begin(self) -> None:
@@ -37,8 +43,11 @@ class _Calls:
             self.under_way += 1
             if self.under_way > 1:
                 return
-            self.added = [name for name in CALLING if name not in os.environ]
-            os.environ.update({name: CALLING[name] for name in self.added})
+            given = {name: value for name, value in CALLING.items() if name not in os.environ}
+            without = os.environ.get(NO_PROXY) or os.environ.get(NO_PROXY.upper())
+            given[NO_PROXY] = ",".join(filter(None, (without, *LOOPBACK)))
+            self.before = {name: os.environ.get(name) for name in given}
+            os.environ.update(given)
             for name in LOGGERS:
                 self.levels[name] = logging.getLogger(name).level
                 logging.getLogger(name).setLevel(logging.ERROR)
@@ -48,8 +57,11 @@ class _Calls:
             self.under_way -= 1
             if self.under_way:
                 return
-            for name in self.added:
-                os.environ.pop(name, None)
+            for name, value in self.before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
             for name, level in self.levels.items():
                 logging.getLogger(name).setLevel(level)
 

@@ -1,4 +1,7 @@
-"""Trained trials, and ensembles of them, as MLflow models: each carries its checkpoint, its code and what it needs."""
+"""Trained trials, and ensembles of them, as MLflow models: each carries its checkpoint, its code and what it needs.
+
+A model is made here and stored in few requests: MLflow's own log_model asks for the history of each metric, one by one.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,9 @@ import importlib.metadata
 import importlib.util
 import os
 import re
-import shutil
 import tempfile
 import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -23,15 +26,20 @@ from nrtune.analysis.sources.mlflow_client import calling
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # as in tracking.py
     import mlflow
-    from mlflow.entities import LoggedModelStatus, Run
+    from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Run
     from mlflow.models import Model, ModelSignature
+    from mlflow.store.artifact.artifact_repo import ArtifactRepository
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
     from mlflow.tracking import MlflowClient
     from mlflow.tracking._tracking_service import utils as tracking_service
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+    from mlflow.utils.uri import add_databricks_profile_info_to_artifact_uri
 
 MODEL_TYPE = "nrtune"
 NEEDED = ("torch", "numpy", "pandas", "pyarrow", "jaxtyping", "mlflow")
 """What a logged model needs where it is loaded, in the versions that are installed here."""
+
+CODE = "code.zip"
 
 VARIABLE = "MLFLOW_TRACKING_URI"
 
@@ -50,13 +58,16 @@ UNCALIBRATED = "the model's own output, not log2(RNA/DNA): it was logged before 
 """What a logged model predicts, unless it is called with raw=True."""
 
 
-def log_model(client: MlflowClient, uri: str, run_id: str, checkpoint: Path, length: int) -> str:
+def log_model(
+    client: MlflowClient, uri: str, run: Run, checkpoint: Path, length: int, parameters: Mapping[str, str] | None = None
+) -> str:
     """Log a trial's best.pt as the model of its run, once; returns its URI.
 
-    The model carries the code that it needs; `length`: bases of a sequence.
+    The model carries the code that it needs; `length`: bases of a sequence. parameters: of a run that was made a moment ago, and
+    has no model; None for those that it was found with.
     """
-    run = client.get_run(run_id)
-    return logged_model(client, run.info.experiment_id, run_id) or _log(
+    there = None if parameters is not None else logged_model(client, run.info.experiment_id, run.info.run_id)
+    return there or _log(
         client,
         uri,
         run,
@@ -64,6 +75,7 @@ def log_model(client: MlflowClient, uri: str, run_id: str, checkpoint: Path, len
         length,
         name=str(run.info.run_name),
         tags={FINGERPRINT_TAG: run.data.tags[FINGERPRINT_TAG]},
+        parameters=run.data.params if parameters is None else parameters,
     )
 
 
@@ -72,35 +84,59 @@ def log_ensemble(client: MlflowClient, uri: str, run_id: str, file: Path, length
     run = client.get_run(run_id)
     tags = {ENSEMBLE_TAG: hashlib.sha256(file.read_bytes()).hexdigest()}
     return logged_model(client, run.info.experiment_id, run_id, tags) or _log(
-        client, uri, run, file, length, name=name, tags=tags
+        client, uri, run, file, length, name=name, tags=tags, parameters=run.data.params
     )
 
 
+def artifacts_at(uri: str, location: str) -> ArtifactRepository:
+    """Where a tracking store keeps the files of one run or model; nothing is asked of it, as MLflow's client would."""
+    return get_artifact_repository(add_databricks_profile_info_to_artifact_uri(location, uri), tracking_uri=uri)
+
+
 def _log(
-    client: MlflowClient, uri: str, run: Run, checkpoint: Path, length: int, *, name: str, tags: Mapping[str, str]
+    client: MlflowClient,
+    uri: str,
+    run: Run,
+    checkpoint: Path,
+    length: int,
+    *,
+    name: str,
+    tags: Mapping[str, str],
+    parameters: Mapping[str, str],
 ) -> str:
     made = client.create_logged_model(
         run.info.experiment_id,
         name=re.sub(r"[^\w-]", "_", name),
         source_run_id=run.info.run_id,
         model_type=MODEL_TYPE,
-        params=dict(run.data.params),
+        params=dict(parameters),
         tags={**tags, OUTPUT_TAG: CALIBRATED},
     )
-    with _whole_or_not_at_all(client, made.model_id), writing_to(uri), _code() as code:
-        logged = Model.log(
-            artifact_path=None,
-            flavor=mlflow.pyfunc,
-            run_id=run.info.run_id,
-            model_id=made.model_id,
-            python_model=_source("nrtune.orchestrator.tracking.pyfunc_model"),
-            artifacts={"checkpoint": str(checkpoint)},
-            code_paths=[code],
-            signature=SIGNATURE,
-            input_example=pd.DataFrame({"sequence": ["ACGT" * (length // 4) + "ACGT"[: length % 4]]}),
-            pip_requirements=[f"{name}=={_version(name)}" for name in NEEDED],
-        )
-    return str(logged.model_uri)
+    with _whole_or_not_at_all(client, made.model_id), tempfile.TemporaryDirectory(prefix="nrtune-model-") as folder:
+        client.log_outputs(run.info.run_id, [LoggedModelOutput(made.model_id, step=0)])
+        with calling(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _save(Path(folder), made, run.info.run_id, checkpoint, length)
+            artifacts_at(uri, made.artifact_location).log_artifacts(str(Path(folder) / "model"))
+        client.finalize_logged_model(made.model_id, LoggedModelStatus.READY)
+    return str(made.model_uri)
+
+
+def _save(folder: Path, made: LoggedModel, run_id: str, checkpoint: Path, length: int) -> None:
+    """Write a model's files into `model` in a folder."""
+    code = folder / CODE
+    _pack_code(code)
+    mlflow.pyfunc.save_model(
+        folder / "model",
+        mlflow_model=Model(
+            artifact_path=made.artifact_location, model_uuid=made.model_id, model_id=made.model_id, run_id=run_id
+        ),
+        python_model=_source("nrtune.orchestrator.tracking.pyfunc_model"),
+        artifacts={"checkpoint": str(checkpoint), "code": str(code)},
+        signature=SIGNATURE,
+        input_example=pd.DataFrame({"sequence": ["ACGT" * (length // 4) + "ACGT"[: length % 4]]}),
+        pip_requirements=[f"{name}=={_version(name)}" for name in NEEDED],
+    )
 
 
 def logged_model(
@@ -128,15 +164,13 @@ def _whole_or_not_at_all(client: MlflowClient, model_id: str) -> Iterator[None]:
         raise
 
 
-@contextlib.contextmanager
-def _code() -> Iterator[str]:
-    """A folder `nrtune` with what a model's code imports, for as long as it takes to copy it."""
-    with tempfile.TemporaryDirectory(prefix="nrtune-model-") as folder:
-        package = Path(folder) / "nrtune"
-        trainables = Path(_source("nrtune.trainables")).parent
-        shutil.copytree(trainables, package / "trainables", ignore=shutil.ignore_patterns("__pycache__"))
-        (package / "__init__.py").touch()
-        yield str(package)
+def _pack_code(to: Path) -> None:
+    """What a model's code imports, as one file: each would be a request more. Python imports from it as it is."""
+    trainables = Path(_source("nrtune.trainables")).parent
+    with zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("nrtune/__init__.py", "")
+        for path in sorted(trainables.rglob("*.py")):
+            archive.write(path, Path("nrtune", "trainables", path.relative_to(trainables)))
 
 
 def _source(module: str) -> str:

@@ -1,10 +1,11 @@
-"""The code of a logged model: MLflow copies this file, and nrtune.trainables beside it, and runs it where the model is loaded.
+"""The code of a logged model: MLflow copies this file, with nrtune.trainables packed beside it, to run where that is loaded.
 
 Nothing imports it: it needs nrtune.trainables, torch and pandas, and no installation of nrtune.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ class ActivityModel(PythonModel):
 
     def load_context(self, context: Any) -> None:
         """Load the checkpoint."""
+        if (code := context.artifacts["code"]) not in sys.path:
+            sys.path.insert(0, code)  # as MLflow does with a folder of code
         from nrtune.trainables.inference import load_model
 
         self.model = load_model(context.artifacts["checkpoint"])

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import NamedTuple
 
 
 def free_port() -> int:
@@ -50,16 +51,25 @@ def served(command: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
             process.wait(30)
 
 
-@contextmanager
-def login_wanted(behind: str, user: str, password: str) -> Iterator[str]:
-    """The address of a door to a server, which opens to one login only."""
-    wanted = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+class Door(NamedTuple):
+    """A way to a server, and what was asked through it: method, path and body of each request."""
 
-    class Door(BaseHTTPRequestHandler):
+    uri: str
+    asked: list[str]
+
+
+@contextmanager
+def door_to(behind: str, login: str | None = None) -> Iterator[Door]:
+    """A door to a server, which opens to one login USER:PASSWORD only, or to all."""
+    wanted = None if login is None else "Basic " + base64.b64encode(login.encode()).decode()
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            asked.append(f"{self.command} {self.path} {body.decode(errors='replace')}")
             status, kind, found = 401, "text/plain", b"no"
-            if self.headers.get("Authorization") == wanted:
+            if wanted is None or self.headers.get("Authorization") == wanted:
                 headers = {"Content-Type": self.headers.get("Content-Type") or "application/json"}
                 request = urllib.request.Request(behind + self.path, body or None, headers, method=self.command)
                 try:
@@ -78,11 +88,11 @@ def login_wanted(behind: str, user: str, password: str) -> Iterator[str]:
         def log_message(self, format: str, *arguments: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield Door(f"http://127.0.0.1:{server.server_port}", asked)
     finally:
         server.shutdown()
         server.server_close()

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
+from command_line import wait_until
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 from trial_records import record
 
 from nrtune.analysis.sources.mlflow import EXPERIMENT
 from nrtune.analysis.store.records import TrialRecord
+from nrtune.orchestrator.campaign.shown import parameters_of, tags_of
+from nrtune.orchestrator.lifecycle.tracker_sink import TrackerSink
+from nrtune.orchestrator.lifecycle.trial import LiveTrial
 from nrtune.orchestrator.state.ledger import Ledger, open_ledger
+from nrtune.orchestrator.tracking.trackers.mlflow import MlflowTracker
 from nrtune.trainables.core.files import HISTORY, predictions_file
 
 CONFIG = {"encoder": "motif_cnn", "head": "point", "loss": "mse", "sampler": "uniform", "seed": 0, "lr": 0.01}
@@ -83,3 +89,58 @@ def check_whole(client: MlflowClient, *names: str) -> dict[str, Run]:
         assert [(point.step, point.value) for point in curve] == [(1, 0.2), (2, 0.4)], name
         assert [file.path for file in client.list_artifacts(run.info.run_id)] == [predictions_file("test")]
     return trials
+
+
+class TrackedSearch:
+    """A search without its trainings: its ledger, and the sink that its trials are told to."""
+
+    def __init__(self, folder: Path, uri: str | None = None) -> None:
+        self.ledger = opened(folder)
+        self.said: list[str] = []
+        manifest = self.ledger.manifest
+        self.sink = TrackerSink(
+            self.ledger,
+            lambda: MlflowTracker.open(uri, folder, manifest, parameters_of(manifest, ["baseline"])),
+            lambda proposal: tags_of(manifest, proposal),
+            lambda record: record.metrics["test/spearman"],
+            say=self.said.append,
+            show=lambda text: None,
+            name="MLflow",
+            again=f"nrtune track {folder}",
+        )
+        self.sink.open()
+
+    def start(self, name: str) -> None:
+        self.sink.started(LiveTrial(ended(name).proposal))
+        self.settle()
+
+    def end(self, name: str) -> None:
+        append(self.ledger, ended(name))
+        self.sink.ended(self.ledger.records[name], ())
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until all that was put has been tried."""
+        done = threading.Event()
+        self.sink._publisher.put(done.set, "a mark")
+        wait_until(lambda: done.is_set() or self.sink._publisher.away, "it was tried")
+
+    def close(self) -> None:
+        self.sink.close("finished")
+        self.ledger.close()
+
+
+def delete_child(client: MlflowClient) -> None:
+    client.delete_run(runs_at(client)[1]["BASE-001"].info.run_id)
+
+
+def delete_parent(client: MlflowClient) -> None:
+    client.delete_run(runs_at(client)[0][0].info.run_id)
+
+
+def delete_experiment(client: MlflowClient) -> None:
+    client.delete_experiment(client.get_experiment_by_name("nrtune").experiment_id)
+
+
+DELETIONS = (delete_child, delete_parent, delete_experiment)
+"""What a user may delete in MLflow's pages while the trial BASE-001 runs."""

@@ -91,6 +91,9 @@ def test_a_model_says_what_it_needs(campaign, client):
     assert {line.partition("==")[0] for line in lines} >= {"torch", "numpy", "pandas", "jaxtyping", "mlflow"}
     example = json.loads((folder / "input_example.json").read_text())
     assert example["columns"] == ["sequence"]
+    by_readers = {"registered_model_meta"}
+    files = {file.name for file in folder.rglob("*") if file.is_file() and file.suffix != ".pyc"} - by_readers
+    assert len(files) == 9, files  # each is a request to a server
 
 
 @pytest.mark.slow

@@ -13,8 +13,10 @@ import pytest
 from campaign_records import mlflow_runs
 from command_line import CommandLine
 from mlflow.tracking import MlflowClient
-from servers import answers, free_port, login_wanted, mlflow_server, served
+from servers import answers, door_to, free_port, mlflow_server, served
+from tracked import DELETIONS, TrackedSearch, campaign, check_whole
 
+from nrtune.analysis.sources.mlflow_client import open_client
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.campaign.run import run_campaign
@@ -62,6 +64,58 @@ def test_a_campaign_is_recorded_by_a_server(shared_ray, settings: Settings, tmp_
         serve.serve_mlflow(Path(str(remote.out)), port)
 
 
+def test_a_trial_with_its_model_takes_few_requests(shared_ray, settings: Settings, tmp_path: Path):
+    """Those that name it, its run or its model; what is asked of the campaign as a whole comes once."""
+    port = free_port()
+    with served(mlflow_server(tmp_path, port), port), door_to(f"http://127.0.0.1:{port}") as door:
+        remote = settings.model_copy(update={"tracking_uri": door.uri, "trials": 2})
+        assert run_campaign(prepare(remote)).state == "finished"
+        _, children = mlflow_runs(Path(str(remote.out)), f"http://127.0.0.1:{port}")
+        once = list(door.asked)
+        track(Path(str(remote.out)), door.uri, print)
+    assert len(children) == 2
+    for run in children:
+        names = (run.info.run_id, run.outputs.model_outputs[0].model_id, f'"{run.info.run_name}"')
+        asked = [request for request in once if any(name in request for name in names)]
+        assert 10 < len(asked) < 20, "\n".join(request[:120] for request in asked)
+    assert len(door.asked) - len(once) < 20  # nothing is lacking
+
+
+@pytest.mark.parametrize("delete", DELETIONS)
+def test_what_is_deleted_on_a_server_is_made_anew_meanwhile_and_afterwards(tmp_path: Path, delete):
+    port = free_port()
+    uri, folder = f"http://127.0.0.1:{port}", campaign(tmp_path / "c")
+    with served(mlflow_server(tmp_path, port), port):
+        search, client = TrackedSearch(folder, uri), open_client(uri)
+        search.start("BASE-001")
+        delete(client)
+        search.end("BASE-001")
+        search.start("BASE-002")
+        search.end("BASE-002")
+        search.close()
+        assert search.said == []
+        check_whole(client, "BASE-001", "BASE-002")
+        delete(client)
+        for _ in range(2):
+            track(folder, uri, search.said.append)
+            check_whole(client, "BASE-001", "BASE-002")
+    assert search.said == []
+
+
+def test_a_proxy_that_is_away_keeps_nobody_from_what_runs_on_this_machine(settings: Settings, tmp_path: Path):
+    """Neither from a server nor from Ray."""
+    port, away = free_port(), f"http://127.0.0.1:{free_port()}"
+    uri = f"http://localhost:{port}"
+    names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+    with served(mlflow_server(tmp_path, port), port):
+        remote = settings.model_copy(update={"tracking_uri": uri})
+        said = CommandLine(remote, tmp_path, **dict.fromkeys(names, away)).finish()
+        (parent,), (run,) = mlflow_runs(Path(str(remote.out)), f"http://127.0.0.1:{port}")
+    assert "MLflow lacks" not in said
+    assert "View run" not in said
+    assert (parent.info.status, run.info.status) == ("FINISHED", "FINISHED")
+
+
 def test_a_server_that_goes_away_does_not_end_the_search(shared_ray, settings: Settings, tmp_path: Path):
     port = free_port()
     command = mlflow_server(tmp_path, port)
@@ -102,7 +156,7 @@ def test_a_server_that_comes_after_the_search_with_a_login_and_no_place_for_file
     assert f"write what is missing with: nrtune track {out}" in said
     (record,) = open_campaign(str(out)).records()
     command = mlflow_server(tmp_path, port, "--no-serve-artifacts", "--default-artifact-root", "file:///proc/none")
-    with served(command, port), login_wanted(uri, "ada", "right") as door:
+    with served(command, port), door_to(uri, "ada:right") as door:
         for password in (None, "wrong"):
             if password is not None:
                 monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ada")
@@ -110,10 +164,10 @@ def test_a_server_that_comes_after_the_search_with_a_login_and_no_place_for_file
             with pytest.raises(
                 UserError, match="the server refuses the login, or wants one: set MLFLOW_TRACKING_USERNAME"
             ):
-                track(out, door, print)
+                track(out, door.uri, print)
         monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "right")
         with pytest.raises(UserError, match="MLflow lacks the files of 1 trial"):
-            track(out, door, print)
+            track(out, door.uri, print)
         (parent,), (run,) = mlflow_runs(out, uri)
     assert (parent.info.status, run.info.status) == ("FINISHED", "FINISHED")
     assert run.data.metrics["test/spearman"] == pytest.approx(record.metrics["test/spearman"])

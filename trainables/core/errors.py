@@ -25,5 +25,5 @@ def suggest(wrong: str, known: Iterable[str], otherwise: str | None = None) -> s
 
 
 def one_line(error: BaseException, length: int = 200) -> str:
-    """Return what an exception says as one line of at most `length` characters."""
-    return " ".join(str(error).split())[:length]
+    """Return what an exception says as one line of at most `length` characters, without passwords: a cut one is no address."""
+    return redacted(" ".join(str(error).split()))[:length]

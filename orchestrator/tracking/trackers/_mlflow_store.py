@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,6 +13,7 @@ from nrtune.analysis.sources.mlflow_client import open_client
 from nrtune.orchestrator.state.locations import ARTIFACTS, DATABASE, default_uri
 from nrtune.orchestrator.tracking.anchor import anchor
 from nrtune.orchestrator.tracking.pages import NOTE_TAG, campaign_note, trials_page, trials_view
+from nrtune.orchestrator.tracking.trackers._mlflow_faults import what_to_do
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.core.files import write_atomically
 
@@ -65,7 +64,7 @@ def open_store(uri: str | None, folder: Path, manifest: Mapping[str, Any], param
                     raise FileNotFoundError(f"{folder} is not there any more")
                 if not (folder / DATABASE).exists():
                     _make_database(folder / DATABASE)
-                anchor(folder)
+                anchor(folder, manifest)
             client = open_client(uri, folder / DATABASE if local else None)
             experiment = _experiment(client, (folder / ARTIFACTS).resolve().as_uri() if local else None)
             runs = _without_doubles(
@@ -77,7 +76,7 @@ def open_store(uri: str | None, folder: Path, manifest: Mapping[str, Any], param
                 if run.data.tags.get(PARENT_TAG) != parent:  # that one was deleted
                     client.set_tag(run.info.run_id, PARENT_TAG, parent)
     except Exception as error:  # MLflow, SQLAlchemy, HTTP and drivers raise many kinds
-        raise UserError(f"{uri}: {_what_to_do(error, uri, folder if local else None)}") from error
+        raise UserError(f"{uri}: {what_to_do(error, uri, folder if local else None)}") from error
     return Store(client, uri, experiment, parent, children)
 
 
@@ -144,22 +143,3 @@ def _parent(
         client.set_experiment_tag(experiment_id, *trials_view(manifest))
     log_parameters(client, run, parameters)
     return str(run.info.run_id)
-
-
-def _what_to_do(error: Exception, uri: str, folder: Path | None) -> str:
-    """Why a store can't be opened, with what to do about it; folder: of a campaign whose own database it is."""
-    said = one_line(error, 4000)
-    if "out-of-date database schema" in said:
-        return f"was made by another version of MLflow; back it up, and run: mlflow db upgrade {shlex.quote(uri)}"
-    if folder is not None and ("not a database" in said or "malformed" in said or "is damaged" in said):
-        return f"{DATABASE} is damaged; move it away, and it is written anew from the campaign's records"
-    if "readonly database" in said:
-        return "may not be written; --tracking-uri URI has the campaign in another store"
-    if "database is locked" in said:
-        return "is locked by another program for too long"
-    if re.search(r"error code 40[13]\b", said):
-        login = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN)"
-        return f"the server refuses the login, or wants one: set {login}"
-    if "Max retries exceeded" in said or "Connection refused" in said or "timed out" in said:
-        return f"no MLflow server answers ({said[-120:]})"
-    return f"{type(error).__name__}: {said[:300]}"

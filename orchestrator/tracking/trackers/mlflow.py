@@ -20,10 +20,10 @@ from nrtune.analysis.sources.mlflow import (
     REFERENCE,
     STATUS_TAG,
 )
-from nrtune.analysis.sources.mlflow_client import ReplacedError
+from nrtune.analysis.sources.mlflow_client import ReplacedError, calling
 from nrtune.analysis.store.records import FAILED, FINISHED, PRUNED, SCORED, Proposal, TrialRecord
 from nrtune.orchestrator.search.proposals import ObjectiveValues
-from nrtune.orchestrator.tracking.models import log_model
+from nrtune.orchestrator.tracking.models import artifacts_at, log_model
 from nrtune.orchestrator.tracking.pages import NOTE_TAG, trial_note
 from nrtune.orchestrator.tracking.publisher import reason_of
 from nrtune.orchestrator.tracking.tracker import Tracker
@@ -55,6 +55,8 @@ class MlflowTracker(Tracker):
         self._uri, self._length = store.uri, int(manifest.get("data", {}).get("length", 0))
         self._runs = dict(store.runs)
         self._logged: dict[str, set[int]] = {}
+        self._made: dict[str, dict[str, str]] = {}  # parameters of runs that were made by this, and have no model yet
+        self._with_files = set(self._runs)  # or maybe with some
         self._no_files, self._no_files_since = "", 0.0  # why files can't be stored
         # The tag is written first, the end of the run last: a crash between them leaves a run that is still open.
         ended = {FINISHED, SCORED, PRUNED, FAILED}
@@ -109,6 +111,8 @@ class MlflowTracker(Tracker):
             run = self.client.create_run(self.experiment_id, tags=all_tags, run_name=proposal.name)
             self._runs[proposal.fingerprint] = run
             self._logged[proposal.fingerprint] = set()
+            self._made[proposal.fingerprint] = {key: str(value) for key, value in proposal.config.items()}
+            self._with_files.discard(proposal.fingerprint)
         else:
             self.client.update_run(run.info.run_id, status="RUNNING")
             self.client.set_tag(run.info.run_id, STATUS_TAG, "running")
@@ -153,15 +157,19 @@ class MlflowTracker(Tracker):
 
     def store_files(self, fingerprint: str, artifacts: Sequence[Path]) -> None:
         """Store a run's artifacts; once that has failed, the runs that follow are tagged as being without theirs for a while."""
-        run_id = self._runs[fingerprint].info.run_id
+        info = self._runs[fingerprint].info
+        run_id = info.run_id
         if time.monotonic() - self._no_files_since > FILES_SECONDS:
             self._no_files = ""
-        if not self._no_files:
+        if not self._no_files and artifacts:
             try:
-                there = {file.path for file in self.client.list_artifacts(run_id)} if artifacts else set()
-                for path in artifacts:
-                    if path.exists() and path.name not in there:
-                        self.client.log_artifact(run_id, str(path))
+                with calling():
+                    store = artifacts_at(self._uri, info.artifact_uri)
+                    there = {file.path for file in store.list_artifacts()} if fingerprint in self._with_files else set()
+                    self._with_files.add(fingerprint)
+                    for path in artifacts:
+                        if path.exists() and path.name not in there:
+                            store.log_artifact(str(path))
             except ReplacedError:
                 raise
             except Exception as error:  # each kind of artifact store has errors of its own
@@ -174,14 +182,15 @@ class MlflowTracker(Tracker):
 
     def log_model(self, fingerprint: str, path: Path) -> None:
         """Log the checkpoint of a trial that is kept as its run's model, once."""
-        run_id = self._runs[fingerprint].info.run_id
+        run = self._runs[fingerprint]
         if not self._no_files:
             try:
-                log_model(self.client, self._uri, run_id, path, self._length)
+                log_model(self.client, self._uri, run, path, self._length, self._made.get(fingerprint))
+                self._made.pop(fingerprint, None)
             except ReplacedError:
                 raise
             except Exception as error:
-                self._cannot_store(run_id, error)
+                self._cannot_store(run.info.run_id, error)
         if self._no_files:
             self.without_files[fingerprint] = self._no_files
 

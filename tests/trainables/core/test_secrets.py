@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from nrtune.trainables.core.errors import one_line
 from nrtune.trainables.core.secrets import redacted, without_password
 
 PASSWORD = "hunter2"
@@ -28,6 +29,12 @@ def test_an_address_without_its_password(url, bare):
     assert PASSWORD not in said
     assert said.startswith("--optuna-storage ")
     assert said.count("***") == 2
+
+
+def test_what_is_cut_off_shows_no_part_of_a_password():
+    error = ValueError(f"nobody answers at http://me:{PASSWORD}@host:5000/")
+    for length in range(20, 60):
+        assert PASSWORD[:3] not in one_line(error, length)
 
 
 @pytest.mark.parametrize(
