@@ -16,7 +16,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from nrtune.orchestrator.cli import campaigns, data, models, query
+from nrtune.orchestrator.cli import campaigns, data, models, passwords, query
 from nrtune.orchestrator.cli.options import INTERRUPTED
 from nrtune.orchestrator.lifecycle.terminal import take_streams
 from nrtune.trainables.core.errors import UserError
@@ -80,6 +80,7 @@ def program() -> NoReturn:
     A thread of Ray's, worker.io, outlives ray.shutdown() and now and then reads what they free: a segmentation fault once
     all is done, on a busy machine after a Ctrl-C while Ray starts in one process of four. Ray ends its workers in this way.
     """
+    passwords.hide()
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)

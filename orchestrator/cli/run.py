@@ -36,7 +36,7 @@ def run(settings: RunSettings, *, answer: bool = True) -> None:
     fresh = f"; with fresh seeds: {confirming}" if confirming else ""
     typer.echo(f"{outcome.state}{why}: {counts}{fresh}", err=True)
     from nrtune.analysis.wording import shell_path
-    from nrtune.orchestrator.state.locations import MLFLOW
+    from nrtune.orchestrator.state.locations import MLFLOW, is_server, tracking_uri
     from nrtune.orchestrator.views.status import remarks, tracker_line
 
     for sentence in remarks(plan.folder):
@@ -48,7 +48,7 @@ def run(settings: RunSettings, *, answer: bool = True) -> None:
         typer.echo("the same command again goes on from here", err=True)
         raise typer.Exit(INTERRUPTED if outcome.why == "interrupted" else code)
     typer.echo(tracker_line(plan.folder), err=True)
-    if settings.tracker == MLFLOW:
+    if settings.tracker == MLFLOW and not is_server(tracking_uri(plan.folder)):
         typer.echo(f"  open it with: nrtune ui {shell_path(settings.out)}", err=True)
     if code:
         typer.echo(f"no trial finished; once their cause is mended: nrtune retry {shell_path(settings.out)}", err=True)

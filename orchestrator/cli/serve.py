@@ -13,7 +13,7 @@ from pathlib import Path
 from nrtune.analysis.sources.open import open_folder
 from nrtune.orchestrator.execution.guardian import guarded, mark_of
 from nrtune.orchestrator.execution.places import place_for_ray
-from nrtune.orchestrator.state.locations import OPTUNA_VARIABLE, tracking_uri, with_password
+from nrtune.orchestrator.state.locations import OPTUNA_VARIABLE, is_server, tracking_uri, with_password
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.secrets import redacted, without_password
 
@@ -24,7 +24,7 @@ BACKEND = "MLFLOW_BACKEND_STORE_URI"
 def serve_mlflow(folder: Path, port: int) -> int:
     """Serve the campaign's MLflow UI on 127.0.0.1 until it is ended; returns its exit code."""
     uri = tracking_uri(folder)
-    if uri.startswith(("http://", "https://", "databricks")):
+    if is_server(uri):
         raise UserError(f"the campaign is tracked by a server: open {without_password(uri)} in a browser")
     from nrtune.orchestrator.tracking.anchor import anchored  # MLflow takes seconds to import
     from nrtune.orchestrator.tracking.trackers._mlflow_store import page_of

@@ -34,6 +34,11 @@ def tracking_uri(folder: Path) -> str:
     return with_password(read_manifest(folder)["identity"]["tracking_uri"], TRACKING_VARIABLE) or default_uri(folder)
 
 
+def is_server(uri: str) -> bool:
+    """Whether a tracking URI is that of a server, whose pages are its own, and not of a database."""
+    return uri.startswith(("http://", "https://", "databricks"))
+
+
 def tracker_of(folder: Path) -> str:
     """What shows a campaign's trials. Raises UserError for a folder that holds no campaign."""
     return str(read_manifest(folder)["identity"].get("tracker", MLFLOW))
