@@ -28,7 +28,8 @@ from nrtune.orchestrator.lifecycle.tracker_sink import TrackerSink
 from nrtune.orchestrator.search.allocation import Allocation
 from nrtune.orchestrator.search.proposals import Proposer
 from nrtune.orchestrator.search.replicates import Replicates, ReplicatesFirst
-from nrtune.orchestrator.state.ledger import Ledger, open_ledger
+from nrtune.orchestrator.state.identity import ADDRESSES
+from nrtune.orchestrator.state.ledger import Ledger, left_behind, open_ledger
 from nrtune.orchestrator.state.locations import MLFLOW
 from nrtune.orchestrator.state.retention import plan_retention
 from nrtune.orchestrator.tracking.tracker import TRACKERS, Tracker
@@ -63,8 +64,13 @@ def run_campaign(plan: Plan) -> Outcome:
     try:
         # Ray sets variables when it is imported, which is within.
         with variables_as_found("RAY_", "TUNE_"), loggers_as_found("optuna"):
-            return _Run(plan, ledger, plan.proposers(ledger)).run()
+            outcome = _Run(plan, ledger, plan.proposers(ledger)).run()
+        if not ledger.is_here():
+            raise UserError(left_behind(plan.folder))
+        return outcome
     except Exception as error:
+        if not ledger.is_here():
+            raise UserError(left_behind(plan.folder)) from error
         if isinstance(error, UserError) or (fault := storage_fault(error)) is None:
             raise
         raise UserError(
@@ -102,6 +108,8 @@ class _Run:
     def run(self) -> Outcome:
         """See that all is in order, run what is left, and close everything."""
         plan, ledger = self.plan, self.ledger
+        if ledger.copied and any(plan.identity().get(name) for name in ADDRESSES):
+            self.progress.say(ledger.copied)
         open_tracker = self._tracker_opener()
         name = "MLflow" if plan.settings.tracker == MLFLOW else plan.settings.tracker
         tracker = TrackerSink(

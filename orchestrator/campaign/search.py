@@ -26,11 +26,12 @@ from nrtune.orchestrator.campaign.plan import Plan
 from nrtune.orchestrator.campaign.recipe import check_data, recipe_of
 from nrtune.orchestrator.lifecycle.rules import RULES, EarlyStopping, default_grace
 from nrtune.orchestrator.search.allocation import Adaptive, Allocation
-from nrtune.orchestrator.search.family_study import FamilyStudy
+from nrtune.orchestrator.search.family_study import FINGERPRINT, FamilyStudy
 from nrtune.orchestrator.search.grid import VALUES, Grid
 from nrtune.orchestrator.search.objectives import checked_objectives
-from nrtune.orchestrator.search.optuna_storage import Direction, open_storage, open_study
+from nrtune.orchestrator.search.optuna_storage import Direction, copy_study, open_storage, open_study
 from nrtune.orchestrator.search.proposals import Proposer
+from nrtune.orchestrator.state.copies import ids_of
 from nrtune.orchestrator.state.identity import SPACE
 from nrtune.orchestrator.state.ledger import Ledger
 from nrtune.orchestrator.state.locations import OPTUNA_VARIABLE, absolute, chosen_tracking_uri, with_password
@@ -76,13 +77,22 @@ class Search(Plan):
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         storage = open_storage(self.folder, self.optuna_storage)
         # Studies in a shared database carry the campaign's name and id; in its own journal the family's name will do.
-        prefix = f"{ledger.manifest['name']}-{ledger.manifest['id']}/" if self.optuna_storage else ""
+        *before, number = ids_of(ledger.manifest)
+        prefix = self._prefix(ledger, number)
         known = (record.family for record in ledger.records.values())
         families = {
             name: family_of(self.settings, self.centre, name)
             for name in dict.fromkeys(itertools.chain(self.families, known))
         }
         check_codes(families)
+        if self.optuna_storage and before:
+            for name in families:
+                copy_study(
+                    storage,
+                    self._prefix(ledger, before[-1]) + name,
+                    prefix + name,
+                    lambda trial: trial.user_attrs.get(FINGERPRINT) in {None, *ledger.everything()},
+                )
         directions: list[Direction] = [
             "maximize" if objective.direction == "max" else "minimize" for objective in self.objectives
         ]
@@ -90,7 +100,7 @@ class Search(Plan):
             name: FamilyStudy(
                 name,
                 family,
-                open_study(storage, prefix + name, ledger.manifest["id"], directions),
+                open_study(storage, prefix + name, number, directions, before),
                 lambda parameters: self.recipe.config(parameters, self.settings.seed),
                 self.data.fingerprint_of,
                 self.settings.seed,
@@ -99,6 +109,9 @@ class Search(Plan):
             )
             for name, family in families.items()
         }
+
+    def _prefix(self, ledger: Ledger, number: str) -> str:
+        return f"{ledger.manifest['name']}-{number}/" if self.optuna_storage else ""
 
     def confirmation(self, ledger: Ledger) -> Confirmation | None:
         """Fresh seeds of the baseline and of the finalists, from a share of the budget, where that can tell something."""

@@ -14,6 +14,7 @@ from nrtune.orchestrator.search.objectives import objective_values
 from nrtune.orchestrator.search.proposals import ObjectiveValues
 from nrtune.orchestrator.state.ledger import Ledger, hold
 from nrtune.orchestrator.state.locations import MLFLOW, chosen_tracking_uri, default_uri
+from nrtune.orchestrator.state.manifest import settle
 from nrtune.orchestrator.tracking.tracker import TRACKERS, Tracker
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.files import BEST
@@ -41,6 +42,7 @@ def track(folder: Path, uri: str | None, say: Callable[[str], None]) -> str:
         return objective_values(objectives, record.metrics)
 
     with hold(folder) as lock:
+        manifest = settle(folder, say)
         records = read_records(folder)
         parameters = parameters_of(manifest, families_of(manifest, records))
 

@@ -45,7 +45,7 @@ class RecordKeeper(Sink):
         """Keep it beside the trial; the record has the class and a line."""
         folder = self.ledger.trial_folder(trial.proposal.fingerprint)
         with suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(exist_ok=True)
             (folder / ERROR).write_text(said, encoding="utf-8", errors="backslashreplace")
 
     def ended(self, record: TrialRecord, history: History) -> None:

@@ -143,7 +143,7 @@ class Arrivals:
         self._held = None
         if self.path.exists():
             self.path.rename(f"{self.path}.old")
-        write_atomically(self.path, lambda path: path.write_text(text))
+        write_atomically(self.path, lambda path: path.write_text(text), parents=False)
 
 
 def open_arrivals(

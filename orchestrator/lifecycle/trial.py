@@ -9,7 +9,7 @@ from nrtune.analysis.store.records import Proposal, TrialRecord
 from nrtune.orchestrator.lifecycle.faults import Failure
 from nrtune.orchestrator.lifecycle.messages import EpochEnded
 from nrtune.orchestrator.lifecycle.retries import Attempt
-from nrtune.orchestrator.state.ledger import now
+from nrtune.orchestrator.state.manifest import now
 
 History = Sequence[Mapping[str, float]]
 """The metrics of each epoch by name, from the first on."""

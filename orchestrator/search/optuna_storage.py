@@ -6,19 +6,23 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Literal
 
 import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
 
 from nrtune.analysis.sources.mlflow_local import sqlite_path
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.core.files import cut_torn_line
 
 JOURNAL = "optuna.journal"
+
+CAMPAIGN = "campaign"
+"""The attribute of a study that has its campaign's id; it is set last."""
 
 Direction = Literal["maximize", "minimize"]
 
@@ -66,18 +70,55 @@ def _database(url: str) -> BaseStorage:
 
 
 def open_study(
-    storage: BaseStorage, study_name: str, campaign_id: str, directions: Sequence[Direction] = ("maximize",)
+    storage: BaseStorage,
+    study_name: str,
+    campaign_id: str,
+    directions: Sequence[Direction] = ("maximize",),
+    copied_from: Collection[str] = (),
 ) -> optuna.Study:
     """Open a family's study, made for this campaign if new; a direction an objective, maximize or minimize.
 
-    Raises UserError for one of another campaign.
+    copied_from: ids of campaigns of which this one is a copy, and its journal with it. Raises UserError for one of another
+    campaign.
     """
     study = optuna.create_study(
         storage=storage, study_name=study_name, directions=list(directions), load_if_exists=True
     )
-    if study.user_attrs.setdefault("campaign", campaign_id) != campaign_id:
+    if study.user_attrs.setdefault(CAMPAIGN, campaign_id) not in (campaign_id, *copied_from):
         raise UserError(
             f"the Optuna study {study_name!r} belongs to another campaign; choose another --name or storage"
         )
-    study.set_user_attr("campaign", campaign_id)
+    study.set_user_attr(CAMPAIGN, campaign_id)
     return study
+
+
+def copy_study(storage: BaseStorage, of: str, to: str, is_known: Callable[[FrozenTrial], bool]) -> None:
+    """Make a study of what another one in the same database has, unless it is there, or the other is not.
+
+    is_known: whether the copy knows how a trial ended; one that it does not know ended in the original alone, and is proposed
+    again, as those are that were interrupted.
+    """
+    names = set(optuna.get_all_study_names(storage))
+    if of not in names:
+        return
+    if to in names:
+        if CAMPAIGN in optuna.load_study(study_name=to, storage=storage).user_attrs:
+            return
+        optuna.delete_study(study_name=to, storage=storage)  # killed while it was copied
+    original = optuna.load_study(study_name=of, storage=storage)
+    made = optuna.create_study(storage=storage, study_name=to, directions=original.directions)
+    made.add_trials(
+        _still_running(trial) if trial.state.is_finished() and not is_known(trial) else trial
+        for trial in original.get_trials()
+    )
+
+
+def _still_running(trial: FrozenTrial) -> FrozenTrial:
+    """A trial as it was before it ended."""
+    return optuna.trial.create_trial(
+        state=TrialState.RUNNING,
+        params=trial.params,
+        distributions=trial.distributions,
+        user_attrs=trial.user_attrs,
+        system_attrs=trial.system_attrs,
+    )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from nrtune.analysis.selection.pareto import default_objectives
-from nrtune.orchestrator.state.locations import MLFLOW
+from nrtune.orchestrator.state.locations import DATABASE, MLFLOW
 from nrtune.orchestrator.state.recipes import RECIPES
 from nrtune.trainables.core.errors import UserError
 
@@ -24,8 +27,18 @@ def check_is_free(folder: Path) -> None:
         raise UserError(f"{folder}: is a file; --out takes a folder")
     # A crash between making the folder and writing the manifest leaves an empty one, or a partial manifest.
     others = [p.name for p in folder.iterdir() if not p.name.startswith(".")] if folder.exists() else []
+    if others == [DATABASE] and _has_no_runs(folder / DATABASE):
+        return
     if others:
         raise UserError(f"{folder}: is not empty and holds no campaign ({others[0]}); choose another --out")
+
+
+def _has_no_runs(path: Path) -> bool:
+    """Whether a file is an MLflow database that shows nothing: who looks into it before there is any makes one."""
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as database:
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        return "runs" not in tables or not database.execute("SELECT count(*) FROM runs").fetchone()[0]
+    return False
 
 
 def check_identity(folder: Path, manifest: Mapping[str, Any], identity: Mapping[str, Any]) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
+import errno
 import fcntl
 import json
 import os
 import shutil
-import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,34 +15,42 @@ from typing import Any
 from nrtune.analysis.store.records import (
     FAILED,
     FINISHED,
-    FORMAT,
     MANIFEST,
     RECORDS,
     STATUS,
     TRIALS,
     TrialRecord,
-    read_manifest,
     read_records,
     read_status,
 )
-from nrtune.orchestrator.state.identity import ADDRESSES, SPACE, check_identity, check_is_free
-from nrtune.orchestrator.state.locations import LOCK, RETRIED
+from nrtune.orchestrator.state.identity import check_is_free
+from nrtune.orchestrator.state.locations import LOCK, RAY_FOLDER, RETRIED
+from nrtune.orchestrator.state.manifest import now, open_manifest, write_text
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.files import HISTORY, append_line, cut_torn_line, write_atomically
-from nrtune.trainables.core.secrets import without_password
+
+MOVED = "was renamed or removed while it was written to"
 
 
 class Ledger:
     """An open campaign folder: its manifest, the records of ended trials, and the lock that keeps others from writing.
 
     By fingerprint, `records` has the trials of the search or study itself, which count as such, `replicates` the others.
-    since: when it began that was interrupted, maybe several times, and goes on.
+    since: when it began that was interrupted, maybe several times, and goes on. copied: a sentence where it was found to be a
+    copy when it was opened; else empty.
     """
 
     def __init__(
-        self, folder: Path, manifest: dict[str, Any], lock: int, records: Iterable[TrialRecord], since: str
+        self,
+        folder: Path,
+        manifest: dict[str, Any],
+        lock: int,
+        records: Iterable[TrialRecord],
+        since: str,
+        copied: str = "",
     ) -> None:
         self.folder, self.manifest, self._lock, self.since = folder, manifest, lock, since
+        self.copied, self._place = copied, _place(folder)
         self.records: dict[str, TrialRecord] = {}
         self.replicates: dict[str, TrialRecord] = {}
         for record in records:
@@ -51,8 +58,16 @@ class Ledger:
 
     def append(self, record: TrialRecord) -> None:
         """Write down how a trial ended; when this returns, the line is on disk."""
+        if not self.is_here():  # nothing is made at its old place
+            raise FileNotFoundError(errno.ENOENT, MOVED, str(self.folder))
         append_line(self.folder / RECORDS, record.to_line())
         self._keep(record)
+
+    def is_here(self) -> bool:
+        """Whether the folder still is where it was opened: it may have been renamed or removed."""
+        lock = os.fstat(self._lock)
+        known = {(lock.st_dev, lock.st_ino), self._place}
+        return not known.isdisjoint(map(_place, (self.folder / LOCK, self.folder)))
 
     def everything(self) -> dict[str, TrialRecord]:
         """All that has ended, replicates included, by fingerprint."""
@@ -83,6 +98,8 @@ class Ledger:
 
         since: when it began that was interrupted, maybe several times, and goes on.
         """
+        if not self.is_here():
+            return
         content = {
             "state": state,
             "command": command,
@@ -92,7 +109,7 @@ class Ledger:
             "updated": now(),
             "running": running,
         }
-        _write_text(self.folder / STATUS, json.dumps(content, indent=1))
+        write_text(self.folder / STATUS, json.dumps(content, indent=1))
 
     def close(self) -> None:
         """Let go of the lock."""
@@ -118,56 +135,31 @@ def open_ledger(
         folder.mkdir(parents=True, exist_ok=True)
     lock = _lock(folder)
     try:
-        manifest = _manifest(folder, name, identity, about)
+        manifest, sentence = open_manifest(folder, name, identity, about)
         cut_torn_line(folder / RECORDS)  # what it would have recorded is done again
         before = read_status(folder)
         since = now() if before.get("state", FINISHED) == FINISHED else before.get("since", now())
-        return Ledger(folder, manifest, lock, read_records(folder), since)
+        return Ledger(folder, manifest, lock, read_records(folder), since, sentence)
     except BaseException:
         os.close(lock)
         raise
 
 
-def _manifest(folder: Path, name: str, identity: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
-    """Read the manifest, made now if there is none, without passwords. Raises UserError where it is another campaign's."""
-    identity, about = _without_passwords(identity), dict(about)
-    if "settings" in about:
-        about["settings"] = _without_passwords(about["settings"])
+def _place(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def left_behind(folder: Path) -> str:
+    """What is said of a campaign's folder that is not where it was; what Ray made at its place since is removed."""
     if not (folder / MANIFEST).exists():
-        manifest = {
-            "format": FORMAT,
-            "id": uuid.uuid4().hex[:12],
-            "name": name,
-            "created": now(),
-            "identity": dict(identity),
-            **about,
-        }
-        _write_text(folder / MANIFEST, json.dumps(manifest, indent=1))
-    manifest = read_manifest(folder)
-    check_identity(folder, manifest, identity)
-    before = json.dumps(manifest)
-    for name in ADDRESSES:  # it is tracked, or Optuna's studies are kept, elsewhere now
-        if (uri := identity.get(name)) != manifest["identity"].get(name):
-            manifest["identity"][name] = uri
-            manifest["settings"] = {k: v for k, v in manifest["settings"].items() if k != name}
-            manifest["settings"] |= {} if uri is None else {name: uri}
-    if SPACE in identity:  # of families that it is extended by
-        manifest["identity"][SPACE] = {**identity[SPACE], **manifest["identity"].get(SPACE, {})}
-    if "audit" in about and manifest.get("audit") != about["audit"]:  # what was accepted now is said from now on
-        manifest["audit"] = about["audit"]
-        manifest["settings"] = {**manifest["settings"], "accept": list(about["audit"]["accepted"])}
-    if json.dumps(manifest) != before:
-        _write_text(folder / MANIFEST, json.dumps(manifest, indent=1))
-    return manifest
-
-
-def _without_passwords(said: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: without_password(value) if name in ADDRESSES else value for name, value in said.items()}
-
-
-def now() -> str:
-    """The time, ISO 8601, UTC."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        shutil.rmtree(folder / RAY_FOLDER, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+    return f"{folder}: {MOVED}; nothing that is there is lost: start again with --out where it is now"
 
 
 def take_back_failed(folder: Path, names: Collection[str] = ()) -> list[str]:
@@ -241,7 +233,3 @@ def _lock(folder: Path, mode: int = os.O_RDWR | os.O_CREAT) -> int:
         os.close(handle)
         raise UserError(f"{folder}: another search is writing to it; wait for it, or choose another --out") from error
     return handle
-
-
-def _write_text(path: Path, text: str) -> None:
-    write_atomically(path, lambda temporary: temporary.write_text(text + "\n"))

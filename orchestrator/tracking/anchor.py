@@ -1,17 +1,25 @@
-"""A campaign folder that was moved or copied: its database, in which MLflow keeps absolute paths, is led to the files here."""
+"""A campaign folder that was moved or copied: its database, in which MLflow keeps absolute paths, is led to the files here.
+
+A copy that has an id of its own has it there as well.
+"""
 
 from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
-from nrtune.analysis.sources.mlflow import EXPERIMENT
+from nrtune.analysis.sources.mlflow import CAMPAIGN_TAG, EXPERIMENT
 from nrtune.analysis.sources.mlflow_local import check_is_there, sqlite_path
+from nrtune.analysis.store.records import read_manifest
 from nrtune.analysis.wording import shell_path
+from nrtune.orchestrator.state.copies import ids_of
 from nrtune.orchestrator.state.locations import ARTIFACTS, DATABASE, default_uri, tracking_uri
+from nrtune.orchestrator.tracking.pages import VIEW_TAG
 from nrtune.trainables.core.errors import UserError
 
 LOCATIONS = (("experiments", "artifact_location"), ("runs", "artifact_uri"), ("logged_models", "artifact_location"),
@@ -36,12 +44,12 @@ def anchored(folder: Path, *, to_write: bool = False) -> str:
         raise UserError(f"{path}: may not be written; to have the campaign in another MLflow: {elsewhere}")
     if uri == default_uri(folder):
         with suppress(sqlite3.Error):  # MLflow itself says what is wrong with it; one that may only be read is as it is
-            anchor(folder)
+            anchor(folder, read_manifest(folder))
     return uri
 
 
-def anchor(folder: Path) -> None:
-    """Where a folder's own database names another folder's artifacts, have it name those of this one.
+def anchor(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Where a folder's own database names another folder's artifacts, or the campaign that was copied, have it name its own.
 
     Raises sqlite3.Error where it is no database, locked, or may not be written.
     """
@@ -50,6 +58,7 @@ def anchor(folder: Path) -> None:
     with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True)) as database, database:
         if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiments'").fetchone():
             return
+        _name(database, manifest)
         query = "SELECT artifact_location FROM experiments WHERE name = ?"
         there = (database.execute(query, (EXPERIMENT,)).fetchone() or (here,))[0]
         if there == here or not there.startswith("file:"):
@@ -63,3 +72,13 @@ def anchor(folder: Path) -> None:
                 f" WHERE {column} = ? OR substr({column}, 1, ?) = ?",
                 (here, len(there) + 1, there, len(there) + 1, f"{there}/"),
             )
+
+
+def _name(database: sqlite3.Connection, manifest: Mapping[str, Any]) -> None:
+    *before, number = ids_of(manifest)
+    for other in before:
+        database.execute("UPDATE tags SET value = ? WHERE key = ? AND value = ?", (number, CAMPAIGN_TAG, other))
+        database.execute(
+            "UPDATE OR REPLACE experiment_tags SET key = ?, value = replace(value, ?, ?) WHERE key = ?",
+            (f"{VIEW_TAG}{number}", other, number, f"{VIEW_TAG}{other}"),
+        )

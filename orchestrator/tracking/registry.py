@@ -18,6 +18,7 @@ from nrtune.analysis.uncertainty.compared import Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.verdict import verdict_of
 from nrtune.analysis.wording import not_kept, number, shell_path
+from nrtune.orchestrator.state.copies import ids_of
 from nrtune.orchestrator.tracking.anchor import anchored
 from nrtune.orchestrator.tracking.models import (
     CALIBRATED,
@@ -51,7 +52,7 @@ def register(comparisons: Comparisons, use_case: str, name: str) -> str:
             if best.checkpoint is None:
                 raise UserError(not_kept(campaign.folder, {best.name: best.fingerprint}))
             length = campaign.manifest["data"]["length"]
-            model_uri = log_model(client, uri, run.info.run_id, best.checkpoint, length)
+            model_uri = log_model(client, uri, run, best.checkpoint, length)
         output = output_of(client, model_uri)
         warning = "" if output == CALIBRATED else f" It predicts {output}."
         _make_registered(client, name)
@@ -83,7 +84,7 @@ def register_ensemble(campaign: Trials, file: Path, name: str) -> str:
     if not isinstance(model, SequenceEnsemble):
         raise UserError(f"--ensemble {file}: is none; give a file that nrtune ensemble --save wrote")
     about = model.about
-    if about["campaign_id"] != campaign.manifest["id"]:
+    if about["campaign_id"] not in ids_of(campaign.manifest):
         raise UserError(
             f"--ensemble {file}: is of campaign {about['campaign']} ({about['campaign_id']}), not of {campaign.folder}"
         )

@@ -9,7 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from campaign_records import mlflow_runs
+from command_line import CommandLine
 
+from nrtune.analysis.store.records import read_records
 from nrtune.orchestrator.state.settings import Settings
 
 NOTEBOOK = """
@@ -53,3 +56,26 @@ def test_in_a_notebook_all_is_as_before_and_a_ray_that_ran_still_runs(settings: 
     assert told["after"] == told["before"]
     assert "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS" not in told["after"]["variables"]
     assert told["after"]["variables"]["TUNE_RESULT_DELIM"] == "/"
+
+
+@pytest.mark.slow
+def test_a_folder_that_is_renamed_while_a_search_runs_is_left_whole_and_goes_on_there(
+    settings: Settings, tmp_path: Path
+):
+    command = CommandLine(settings.model_copy(update={"trials": 2, "epochs": 6, "grace_epochs": 6}), tmp_path)
+    renamed = tmp_path / "renamed"
+    with command.start() as process:
+        process.wait_until(lambda: any(command.out.glob("trials/*/last.pt")), "a trial trains")
+        command.out.rename(renamed)
+        code = process.end()
+    assert (code, command.out.exists()) == (2, False)
+    assert (
+        f"{command.out}: was renamed or removed while it was written to; nothing that is there is lost" in process.err
+    )
+    assert "Traceback" not in process.err
+    again = settings.model_copy(update={"trials": 2, "epochs": 6, "grace_epochs": 6, "out": renamed})
+    CommandLine(again, tmp_path).finish()
+    assert [record.status for record in read_records(renamed)] == ["finished", "finished"]
+    assert not command.out.exists()
+    parents, children = mlflow_runs(renamed)
+    assert (len(parents), {run.info.status for run in children}) == (1, {"FINISHED"})

@@ -43,9 +43,13 @@ def append_line(path: Path, line: str) -> None:
         raise
 
 
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Call `write` with a temporary path beside `path`, sync it to disk and rename it: a crash leaves the old file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def write_atomically(path: Path, write: Callable[[Path], object], *, parents: bool = True) -> None:
+    """Call `write` with a temporary path beside `path`, sync it to disk and rename it: a crash leaves the old file.
+
+    parents: make the folders above that of the file, too. Where they were there before, a folder that was renamed meanwhile is
+    not made again at its old place without.
+    """
+    path.parent.mkdir(parents=parents, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         write(temporary)

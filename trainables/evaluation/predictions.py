@@ -84,7 +84,7 @@ def score_predictions(
 def store_predictions(found: Score, folder: Path) -> None:
     """Write a score's tables into a folder, each whole or not at all."""
     for of, table in {TEST: found.test, **found.effects}.items():
-        write_atomically(folder / predictions_file(of), partial(table.to_parquet, index=False))
+        write_atomically(folder / predictions_file(of), partial(table.to_parquet, index=False), parents=False)
 
 
 def variant_table(variants: VariantSet, of_window: NDArray[np.floating]) -> pd.DataFrame:

@@ -28,7 +28,7 @@ def save(path: Path, content: dict[str, Any]) -> None:
     Raises OSError where that can't be written: torch itself would say something else of a full disk.
     """
     whole = serialised(content)
-    write_atomically(path, lambda temporary: temporary.write_bytes(whole))
+    write_atomically(path, lambda temporary: temporary.write_bytes(whole), parents=False)
 
 
 def serialised(content: dict[str, Any]) -> memoryview:

@@ -254,7 +254,7 @@ class Training:
 
     def _keep_history(self, folder: Path) -> None:
         text = json.dumps(self.history)
-        write_atomically(folder / HISTORY, lambda path: path.write_text(text))
+        write_atomically(folder / HISTORY, lambda path: path.write_text(text), parents=False)
 
     def _store(self, found: Score, folder: Path) -> None:
         content = {
@@ -291,6 +291,8 @@ def open_training(
     Raises UserError for data that the configuration can't use and for the checkpoint of another trial, and
     `checkpoint.Unreadable`.
     """
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
     training = Training(config, data, device=device, folder=folder, score_at=score_at, micro_batches=micro_batches)
     if folder is not None and (folder / LAST).exists():
         training.resume(folder / LAST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -9,13 +10,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from requests.utils import get_environ_proxies
 from tracked import IDENTITY, append, campaign, check_whole, ended, opened, runs_at
 
-from nrtune.analysis.sources.mlflow_client import open_client
+from nrtune.analysis.sources.mlflow_client import calling, open_client
 from nrtune.analysis.store.records import read_manifest
 from nrtune.analysis.wording import shell_path
 from nrtune.orchestrator.campaign.track import track
 from nrtune.orchestrator.state.locations import ARTIFACTS, DATABASE, chosen_tracking_uri, default_uri, tracking_uri
+from nrtune.orchestrator.tracking.trackers.mlflow import MlflowTracker
 from nrtune.trainables.core.errors import UserError
 
 pytestmark = pytest.mark.end_to_end
@@ -137,6 +140,60 @@ def test_a_folder_that_moves_takes_its_view_along_and_a_copy_leaves_the_original
     track(tmp_path / "gone", None, said.append)
     check_whole(open_client(default_uri(tmp_path / "gone")), *NAMES)
     assert not folder.exists()
+
+
+def test_a_copy_is_a_campaign_of_its_own_on_the_server_that_it_shares(folder, tmp_path, database, said):
+    server = tmp_path / "server"
+    server.mkdir()
+    shutil.copy(database, server)
+    uri = default_uri(server)
+    client = open_client(uri)
+    client.create_experiment("nrtune", artifact_location=(server / "store").as_uri())
+    track(folder, uri, said.append)
+    before = [client.get_run(run.info.run_id).to_dictionary() for run in check_whole(client, *NAMES).values()]
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    ledger = opened(copy)
+    append(ledger, ended("BASE-003"))
+    ledger.close()
+    track(copy, uri, said.append)  # its own id is new, and said by who opened it first
+    parent = MlflowTracker.open(uri, copy, read_manifest(copy), {}).parent_id
+    experiment = client.get_experiment_by_name("nrtune").experiment_id
+    runs = list(client.search_runs([experiment]))
+    assert {run.info.run_name for run in runs if run.data.tags.get("mlflow.parentRunId") == parent} == {
+        *NAMES,
+        "BASE-003",
+    }
+    assert [client.get_run(run["info"]["run_id"]).to_dictionary() for run in before] == before
+    track(folder, uri, said.append)
+    track(copy, uri, said.append)
+    assert len(client.search_runs([experiment])) == len(runs)
+
+
+def test_a_server_on_this_machine_is_reached_without_a_proxy(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://me:secret@127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "example.org")
+    for host in ("localhost", "127.0.0.1", "127.0.1.1", "[::1]"):
+        with calling():
+            assert get_environ_proxies(f"http://{host}:5000") == {}
+            assert get_environ_proxies("http://mlflow.example.org") == {}
+        assert get_environ_proxies(f"http://{host}:5000")["http"] == "http://me:secret@127.0.0.1:9"
+    assert "no_proxy" not in os.environ
+
+
+def test_a_proxy_that_is_away_is_named_without_its_password(tmp_path, monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", "http://me:secret@127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    folder = campaign(tmp_path / "c", "BASE-001")
+    with pytest.raises(
+        UserError, match=r"the proxy http://me:\*\*\*@127.0.0.1:9 of HTTP_PROXY does not answer, or refuses"
+    ) as raised:
+        track(folder, "http://mlflow.invalid:5000", print)
+    assert str(raised.value).endswith("to reach the server without it: NO_PROXY=mlflow.invalid")
+    assert "secret" not in str(raised.value)
 
 
 def test_paths_are_shown_as_a_shell_takes_them():

@@ -6,8 +6,8 @@ import optuna
 import pytest
 from trial_records import record
 
-from nrtune.orchestrator.search.family_study import FamilyStudy
-from nrtune.orchestrator.search.optuna_storage import open_storage, open_study
+from nrtune.orchestrator.search.family_study import FINGERPRINT, FamilyStudy
+from nrtune.orchestrator.search.optuna_storage import copy_study, open_storage, open_study
 from nrtune.search_spaces import FAMILIES, SWITCH, Choice, EncoderSpace, Float, on_encoders
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.training.config import TrialConfig, preset
@@ -219,3 +219,35 @@ def test_encoders_whose_parameters_share_a_name_have_each_its_own_range(tmp_path
     for of in configs:
         assert of["encoder.channels"] in ((4, 8) if of["encoder"] == "dream_rnn" else (2, 3, 5))
         assert of["encoder"] == "dream_rnn" or of["lr"] >= 0.003
+
+
+def test_the_study_of_a_copy_has_what_the_copy_knows_and_proposes_the_rest_again(tmp_path):
+    storage = open_storage(tmp_path, f"sqlite:///{tmp_path / 'studies.db'}")
+
+    def family_in(name, campaign, before=()):
+        study = open_study(storage, name, campaign, copied_from=before)
+        space = FAMILIES.get("rank_stability")
+        return FamilyStudy("rank_stability", space, study, make_config, lambda config: config.fingerprint(), seed=0)
+
+    original = family_in("first", "1")
+    proposals = [original.propose(set()) for _ in range(3)]
+    for value, proposal in enumerate(proposals[:2]):
+        original.tell(record(proposal.fingerprint, number=proposal.number), float(value))
+    known = {proposals[0].fingerprint: record(proposals[0].fingerprint)}
+    before = original.study.get_trials()
+
+    def copy():
+        copy_study(storage, "first", "copy", lambda trial: trial.user_attrs.get(FINGERPRINT) in {None, *known})
+
+    copy()
+    optuna.delete_study(study_name="copy", storage=storage)
+    optuna.create_study(storage=storage, study_name="copy")  # as if killed while it was copied
+    copy()
+    made = family_in("copy", "2", ["1"])
+    copy()  # it is there
+    made.reconcile(known, lambda _: 0.0)
+    assert [made.propose(set(known)), made.propose(set(known))] == proposals[1:]
+    assert made.study.get_trials()[0].value == 0.0
+    assert original.study.get_trials() == before
+    with pytest.raises(UserError, match="belongs to another campaign"):
+        family_in("copy", "3", ["1"])

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
+from contextlib import closing
 
 import pytest
 from in_process import run
 
+from nrtune.analysis.store.records import read_manifest
 from nrtune.orchestrator.campaign.prepare import prepare
+from nrtune.orchestrator.state.identity import check_is_free
 from nrtune.orchestrator.state.ledger import open_ledger
-from nrtune.orchestrator.state.locations import OPTUNA_VARIABLE, TRACKING_VARIABLE, tracking_uri, with_password
+from nrtune.orchestrator.state.locations import (
+    DATABASE,
+    OPTUNA_VARIABLE,
+    TRACKING_VARIABLE,
+    tracking_uri,
+    with_password,
+)
 from nrtune.orchestrator.state.settings import Settings, load_replication
 from nrtune.orchestrator.views.status import tracker_line
 from nrtune.search_spaces import FAMILIES
@@ -111,3 +122,26 @@ def test_a_replication_takes_data_that_moved(simulated_folder, tmp_path):
     moved = tmp_path / "moved.h5"
     assert load_replication(plan.folder, {"data": moved}).data == moved
     assert load_replication(plan.folder, {}).data == (simulated_folder / HDF5_NAME).resolve()
+
+
+def test_where_the_data_were_found_last_is_kept(simulated_folder, tmp_path):
+    begun(plan_of(simulated_folder, tmp_path / "out"))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.copy(simulated_folder / HDF5_NAME, elsewhere)
+    begun(plan_of(elsewhere, tmp_path / "out"))
+    assert load_replication(tmp_path / "out", {}).data == elsewhere / HDF5_NAME
+    assert read_manifest(tmp_path / "out")["data"]["path"] == str(elsewhere / HDF5_NAME)
+
+
+def test_a_folder_in_which_mlflow_was_looked_at_too_early_is_free(tmp_path):
+    with closing(sqlite3.connect(tmp_path / DATABASE)) as database, database:
+        database.execute("CREATE TABLE runs (run_uuid TEXT)")
+    check_is_free(tmp_path)
+    with closing(sqlite3.connect(tmp_path / DATABASE)) as database, database:
+        database.execute("INSERT INTO runs VALUES ('x')")
+    with pytest.raises(UserError, match="holds no campaign"):
+        check_is_free(tmp_path)
+    (tmp_path / DATABASE).write_text("no database")
+    with pytest.raises(UserError, match="holds no campaign"):
+        check_is_free(tmp_path)

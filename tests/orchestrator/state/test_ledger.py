@@ -46,6 +46,25 @@ def test_one_writer_at_a_time(tmp_path):
     assert not is_running(tmp_path / "c")
 
 
+def test_a_folder_that_is_renamed_or_removed_is_not_made_again_at_its_old_place(tmp_path):
+    book = open_(tmp_path / "c")
+    book.append(record("a"))
+    (tmp_path / "c" / ".lock").unlink()
+    book.append(record("b"))
+    (tmp_path / "c").rename(tmp_path / "d")
+    assert not book.is_here()
+    with pytest.raises(FileNotFoundError, match="was renamed or removed while it was written to"):
+        book.append(record("c"))
+    book.write_status("running", "search", [])
+    assert [path.name for path in tmp_path.iterdir()] == ["d"]
+    (tmp_path / "c" / "ray").mkdir(parents=True)  # as Ray makes it
+    assert not book.is_here()
+    assert "start again with --out where it is now" in ledger_module.left_behind(tmp_path / "c")
+    assert [path.name for path in tmp_path.iterdir()] == ["d"]
+    book.close()
+    assert list(open_(tmp_path / "d").records) == ["a", "b"]
+
+
 def test_another_campaigns_settings_are_refused(tmp_path):
     open_(tmp_path / "c").close()
     with pytest.raises(UserError, match="holds a campaign with seed 0, not 1"):
