@@ -20,6 +20,7 @@ from nrtune.analysis.store.records import (
     STATUS,
     TRIALS,
     TrialRecord,
+    read_manifest,
     read_records,
     read_status,
 )
