@@ -29,12 +29,13 @@ from nrtune.analysis.uncertainty.compared import Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.verdict import Verdict, verdict_of
 from nrtune.analysis.wording import count, number
+from nrtune.trainables.core.component import NONE
 from nrtune.trainables.core.errors import UserError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BUDGET = ("epochs", "seed", "precision")
+BUDGET = ("epochs", "seed", "precision", "warm_start", "freeze")
 """What of a configuration belongs to the campaign that trains it."""
 
 
@@ -60,11 +61,15 @@ class FlatConfig(dict[str, Any]):
         """A settings file for `nrtune search` that trains this configuration again, with its seed, on whatever data are given.
 
         data: settings of the file that say which, such as data="lentiMPRA.h5"; none for those of the command.
+
+        Raises UserError for a training that started from weights, where `warm_start`, their file, is not among them.
         """
+        if self.get("warm_start", NONE) != NONE and "warm_start" not in data:
+            raise UserError(f"the training started from the weights {self['warm_start']}: give warm_start, their file")
         settings = {
             "families": [self.family],
             "trials": 1,
-            **{name: self[name] for name in BUDGET if name in self},
+            **{name: self[name] for name in BUDGET if name in self and name != "warm_start"},
             "scheduler": "none",
             "recipe": "study",  # adds nothing to the parameters below, which are all
             "set": {name: value for name, value in self.items() if name not in BUDGET},

@@ -15,7 +15,7 @@ from nrtune.search_spaces._encoders import EncoderSpace
 from nrtune.search_spaces._family import SWITCH, Choice, Family, Float, Int, Parameter, Published, Reported, Value
 
 SWEPT = f"{SWITCH}swept"
-BUDGET = ("epochs", "seed", "precision")
+BUDGET = ("epochs", "seed", "precision", "warm_start", "freeze")
 """What of a trial's configuration belongs to its campaign."""
 
 _K = Float(name="loss.k", low=0.1, high=10, default=1.0, log=True)

@@ -103,7 +103,7 @@ def test_choices_are_those_of_the_code():
         options = [typing.get_args(part) or (part,) for part in typing.get_args(hint)]
         return tuple(value for option in options for value in option if isinstance(value, str))
 
-    for name in ("recipe", "precision", "select_on", "noise", "allocation", "sampler"):
+    for name in ("recipe", "precision", "freeze", "select_on", "noise", "allocation", "sampler"):
         assert CHOICES[name] == literal(name), name
     assert tuple(options.schedulers()) == (*RULES, NO_EARLY_STOPPING)
     assert CHOICES["preset"] == tuple(PRESETS)

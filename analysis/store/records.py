@@ -5,6 +5,7 @@ DIR/trials.jsonl     one line a trial that ended; a line is whole or it does not
 DIR/stopping.jsonl   with early stopping, one line a trial at a rung; see nrtune.orchestrator.lifecycle.stopping
 DIR/trials/<fingerprint>/   checkpoint, history and predictions of each trial
 DIR/references/<name>/      metrics and predictions of a non-neural baseline, scored once for the campaign's data
+DIR/warm_start.pt    the weights that trials start from, where they do
 DIR/status.json      what is running now
 """
 
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 from nrtune.trainables.core.errors import UserError
 
 MANIFEST, RECORDS, STATUS, TRIALS = "campaign.json", "trials.jsonl", "status.json", "trials"
+WARM_START = "warm_start.pt"
 REFERENCE_LINES, METRICS = "references", "metrics.json"
 FORMAT = 2
 

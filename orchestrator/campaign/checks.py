@@ -8,13 +8,15 @@ from pathlib import Path
 from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, load_use_cases
 from nrtune.analysis.store.audit import Audit, findings_of
 from nrtune.analysis.store.records import MANIFEST, read_manifest
+from nrtune.orchestrator.campaign.recipe import Recipe
+from nrtune.orchestrator.campaign.warm_start import audited_start
 from nrtune.orchestrator.state.data_settings import PATHS
 from nrtune.orchestrator.state.settings import RunSettings
 from nrtune.orchestrator.tracking.tracker import TRACKERS
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.data.audit import AUDIT_VERSION, audit
 from nrtune.trainables.data.benchmarks import BENCHMARKS, VariantSet
-from nrtune.trainables.data.findings import Finding, refuse_errors
+from nrtune.trainables.data.findings import Finding, by_severity, refuse_errors
 from nrtune.trainables.evaluation.metrics import MIN_STRATUM
 from nrtune.trainables.training.read_data import read_training_data
 from nrtune.trainables.training.training_data import TrainingData
@@ -37,11 +39,12 @@ def check_tracking_uri(settings: RunSettings, uri: str | None) -> None:
         TRACKERS.get(settings.tracker).check(uri)
 
 
-def read_data(settings: RunSettings) -> TrainingData:
-    """Read what the trials are trained and scored on. Raises UserError."""
-    return read_training_data(
+def read_data(settings: RunSettings, recipe: Recipe) -> TrainingData:
+    """Read what the trials are trained and scored on, beside the weights that they start from. Raises UserError."""
+    data = read_training_data(
         settings.data_files(), settings.benchmarks(), cell_line=settings.cell_line, reading=settings.reading()
     )
+    return data._replace(start=recipe.start)
 
 
 def audited(settings: RunSettings, data: TrainingData) -> tuple[Finding, ...]:
@@ -50,7 +53,9 @@ def audited(settings: RunSettings, data: TrainingData) -> tuple[Finding, ...]:
     Raises UserError for an error that is not accepted.
     """
     before, same = _audited_before(settings, data)
-    findings = before.findings if same else tuple(audit(data.dataset, data.benchmarks))
+    findings = (
+        before.findings if same else tuple(by_severity([*audit(data.dataset, data.benchmarks), *audited_start(data)]))
+    )
     there = {finding.id for finding in findings}
     # An audit of another version need not find again what was accepted when the campaign began.
     refuse_errors(findings, [one for one in settings.accept if one in there or one not in before.accepted])
@@ -62,7 +67,11 @@ def _audited_before(settings: RunSettings, data: TrainingData) -> tuple[Audit, b
     if settings.out is None or not (settings.out / MANIFEST).exists():
         return Audit(), False
     manifest = read_manifest(settings.out)
-    digests = {"data": data.dataset.digest, **data.digests}
+    digests = {
+        "data": data.dataset.digest,
+        "warm_start": None if data.start is None else data.start.digest,
+        **data.digests,
+    }
     same = all(manifest["identity"].get(name) == digest for name, digest in digests.items())
     found = findings_of(manifest)
     return found, same and found.version == AUDIT_VERSION

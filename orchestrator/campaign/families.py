@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from nrtune.search_spaces import (
     FAMILIES,
     EncoderSpace,
     Family,
+    Parameter,
     check_codes,
     encoders_of,
     first_on_each_encoder,
@@ -28,14 +29,21 @@ from nrtune.search_spaces import (
     with_parameters,
 )
 from nrtune.search_spaces.ablation import BUDGET, around, on_encoder
+from nrtune.trainables.core.component import NONE
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.encoders import ENCODERS
+from nrtune.trainables.training.warm_start import WarmStart
 
 ABLATION = "ablation"
 
 
-def searched_families(settings: Settings, centre: Mapping[str, Any] | None) -> dict[str, Family]:
-    """The families asked for, by name. Raises UserError for an unknown family or encoder, and for two families of one code."""
+def searched_families(
+    settings: Settings, centre: Mapping[str, Any] | None, start: WarmStart | None = None
+) -> dict[str, Family]:
+    """The families asked for, by name; start: what trials start from.
+
+    Raises UserError for an unknown family or encoder, and for two families of one code.
+    """
     if not settings.families:
         raise UserError(f"--families is empty; known: {', '.join(FAMILIES)}")
     if len(set(settings.families)) < len(settings.families):
@@ -51,34 +59,39 @@ def searched_families(settings: Settings, centre: Mapping[str, Any] | None) -> d
             f"--trials {settings.trials} is too few: the baseline is trained on each of {len(encoders)} encoders, which"
             f" families are compared on; give {len(encoders)} or more"
         )
-    searched = {name: family_of(settings, centre, name) for name in settings.families}
+    searched = {name: family_of(settings, centre, name, start) for name in settings.families}
     check_codes(searched)
     return searched
 
 
-def family_of(settings: Settings, centre: Mapping[str, Any] | None, name: str) -> Family:
-    """A family as this search has it. Raises UserError where it can't have it."""
+def family_of(
+    settings: Settings, centre: Mapping[str, Any] | None, name: str, start: WarmStart | None = None
+) -> Family:
+    """A family as this search has it; start: what trials start from, whose sizes are then not searched.
+
+    Raises UserError where the search can't have it.
+    """
     family = FAMILIES.get(name)
     if name == ABLATION and centre is not None:
-        space = _space(settings, centre["encoder"])
+        space = _space(settings, centre["encoder"], start)
         try:
             others = [on_encoders(FAMILIES.get(other), [space]) for other in FAMILIES]
             family = around(title(str(settings.around)), centre, others)
         except ValueError as error:
             raise UserError(f"--around {settings.around}: {error}") from error
     elif name == ABLATION:
-        family = on_encoder(_space(settings, (*_encoders(settings), *encoders_of(family))[0]))
+        family = on_encoder(_space(settings, (*_encoders(settings), *encoders_of(family))[0], start))
     elif settings.encoders_asked and not keeps_encoder(family):
-        family = on_encoders(family, [_space(settings, encoder) for encoder in _encoders(settings)])
+        family = on_encoders(family, [_space(settings, encoder, start) for encoder in _encoders(settings)])
     else:
         # Building a trial says which encoder is unknown.
         own = [encoder for encoder in encoders_of(family) if encoder in ENCODERS]
-        family = with_parameters(family, [_space(settings, encoder) for encoder in own])
+        family = with_parameters(family, [_space(settings, encoder, start) for encoder in own])
     if settings.starts_from == "first" and name != ABLATION:  # that is about its points' distance from their centre
         family = first_on_each_encoder(family)
     for key in settings.set:
         if key in BUDGET:
-            raise UserError(f"--set {key}: belongs to the whole campaign; give --{key}")
+            raise UserError(f"--set {key}: belongs to the whole campaign; give --{key.replace('_', '-')}")
     return family.override(settings.set) if settings.set else family
 
 
@@ -89,11 +102,23 @@ def _encoders(settings: Settings) -> tuple[str, ...]:
     return tuple(name for name in settings.encoders_asked if name in having or not having)
 
 
-def _space(settings: Settings, encoder: str) -> EncoderSpace:
+def _space(settings: Settings, encoder: str, start: WarmStart | None) -> EncoderSpace:
     """What is searched of an encoder but for what is set: that decides about no other encoder."""
     space = encoder_space(encoder, settings.preset)
+    if start is not None and start.config.encoder.name() == encoder:
+        space = dataclasses.replace(space, parameters=tuple(_beside(start, space.parameters)))
     left = tuple(parameter for parameter in space.parameters if parameter.name not in settings.set)
     return dataclasses.replace(space, parameters=left) if settings.encoders_asked else space
+
+
+def _beside(start: WarmStart, parameters: Iterable[Parameter]) -> Iterator[Parameter]:
+    """What can be searched of an encoder that starts from weights: what decides about none of them, around what it was."""
+    sizes = start.sizes()
+    for parameter in parameters:
+        value = sizes.get(parameter.name, parameter.default)
+        if parameter.name.removeprefix("encoder.") not in start.shaping and parameter.can_be(value):
+            default: Any = value
+            yield dataclasses.replace(parameter, default=default)
 
 
 def find_centre(settings: Settings, recipe: Recipe) -> dict[str, Any] | None:
@@ -134,7 +159,11 @@ def _found_centre(where: str, recipe: Recipe) -> dict[str, Any]:
     trials = {short_form(name): record for name, record in trials.items()} | trials
     if name not in trials:
         raise UserError(f"--around {where}: {folder} has no trial {name!r}{suggest(name, trials, '')}")
-    return dict(trials[name].config)
+    config = dict(trials[name].config)
+    given = NONE if recipe.start is None else recipe.start.digest
+    if (weights := config.get("warm_start", NONE)) not in (NONE, given):
+        raise UserError(f"--around {where}: started from the weights {weights}; give --warm-start with their file")
+    return config
 
 
 def whole(where: str) -> str:

@@ -23,6 +23,7 @@ from nrtune.trainables.data.audit import AUDIT_VERSION
 from nrtune.trainables.data.benchmarks import BENCHMARKS
 from nrtune.trainables.data.findings import Finding
 from nrtune.trainables.evaluation.covered import uneven_means
+from nrtune.trainables.training.config import FIRST
 from nrtune.trainables.training.fingerprint import RECIPE_VERSION
 
 
@@ -82,6 +83,8 @@ class Plan(Job, ABC):
             "preset": self.recipe.preset,
             "epochs": self.epochs,
             "precision": self.recipe.precision,
+            "warm_start": None if self.recipe.start is None else self.recipe.start.digest,
+            "freeze": FIRST if self.recipe.freeze else None,
             "select_on": self.select_on,
             "tracker": self.settings.tracker,
             "tracking_uri": self.tracking_uri,
@@ -89,7 +92,7 @@ class Plan(Job, ABC):
 
     def about(self) -> dict[str, Any]:
         """What the manifest says beside the identity."""
-        dataset, benchmarks = self.data
+        dataset, benchmarks = self.data.dataset, self.data.benchmarks
         splits = {split: len(dataset.rows(split)) for split in ("train", "val", "test")}
         paths = self.settings.benchmarks()
         return {
@@ -112,7 +115,7 @@ class Plan(Job, ABC):
 
     def notes(self) -> list[str]:
         """What a user should know of the data before they are trained on."""
-        dataset, benchmarks = self.data
+        dataset, benchmarks = self.data.dataset, self.data.benchmarks
         notes = [f"{dataset.name}: {note}" for note in dataset.notes]
         cagi5 = self.data.benchmark("cagi5")
         if cagi5 is not None and self.select_on == "val" and self.settings.select_on is None:

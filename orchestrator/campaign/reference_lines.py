@@ -33,7 +33,7 @@ def add_references(folder: Path, data: TrainingData, say: Callable[[str], None])
 
 
 def _add(folder: Path, name: str, data: TrainingData) -> None:
-    found = score_reference(name, *data)
+    found = score_reference(name, data.dataset, data.benchmarks)
     folder.mkdir(parents=True, exist_ok=True)
     store_predictions(found, folder)
     text = json.dumps(found.defined(), indent=1)

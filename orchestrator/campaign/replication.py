@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from nrtune.analysis.selection.baselines import best_baselines
@@ -27,7 +28,7 @@ from nrtune.orchestrator.campaign.checks import (
     read_data,
 )
 from nrtune.orchestrator.campaign.plan import Plan
-from nrtune.orchestrator.campaign.recipe import recipe_of
+from nrtune.orchestrator.campaign.recipe import Recipe, recipe_of
 from nrtune.orchestrator.campaign.replicates import check_code, fresh_seeds, with_seed
 from nrtune.orchestrator.search.proposals import FixedProposals, Proposer
 from nrtune.orchestrator.state.ledger import Ledger, is_running
@@ -122,14 +123,14 @@ def prepare_replication(settings: ReplicateSettings) -> Replication:
     baselines, finalists, remarks = choose(records, settings, settings.select_on or campaign.select_on)
     check_places(settings)
     uri = chosen_tracking_uri(settings.tracking_uri, settings.out)
-    data = _same_data(settings, manifest)
+    made = recipe_of(settings)
+    data = _same_data(settings, made, manifest)
     select_on = choose_selection(settings, data)
     check_tracking_uri(settings, uri)
     seeds = _fresh_seeds(settings.seeds, trials, manifest)
     originals = [*baselines, *finalists]
     check_code(originals, data)
     replicates = {p.fingerprint: p for seed in seeds for record in originals for p in [with_seed(record, seed, data)]}
-    made = recipe_of(settings)
     return Replication(
         settings=settings,
         folder=settings.out.resolve(),
@@ -152,16 +153,18 @@ def prepare_replication(settings: ReplicateSettings) -> Replication:
     )
 
 
-def _same_data(settings: ReplicateSettings, manifest: Mapping[str, Any]) -> TrainingData:
+def _same_data(settings: ReplicateSettings, recipe: Recipe, manifest: Mapping[str, Any]) -> TrainingData:
     """Read the campaign's data again. Raises UserError where they have changed."""
-    data, identity = read_data(settings), manifest["identity"]
+    data, identity = read_data(settings, recipe), manifest["identity"]
     digests = {"data": data.dataset.digest, **{name: data.digests.get(name) for name in benchmarks_of(manifest)}}
-    paths = {"data": ",".join(map(str, settings.data_files())), **settings.benchmarks()}
+    paths: dict[str, str | Path] = {"data": ",".join(map(str, settings.data_files())), **settings.benchmarks()}
+    if data.start is not None:
+        digests["warm_start"], paths["warm_start"] = data.start.digest, data.start.path
     for name, digest in digests.items():
         if digest != identity.get(name):
             raise UserError(
                 f"{paths.get(name, name)}: is not what {settings.out} was trained and scored on any more;"
-                " put the data of then back"
+                " put the file of then back"
             )
     return data
 

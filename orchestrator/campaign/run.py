@@ -12,6 +12,7 @@ from nrtune.orchestrator.campaign.confirmation import Confirmation
 from nrtune.orchestrator.campaign.plan import Plan
 from nrtune.orchestrator.campaign.reference_lines import add_references
 from nrtune.orchestrator.campaign.shown import families_of, parameters_of, tags_of
+from nrtune.orchestrator.campaign.warm_start import keep_start
 from nrtune.orchestrator.execution.as_found import loggers_as_found, variables_as_found
 from nrtune.orchestrator.execution.native_output import RAY_LOG, RAY_LOGS, native_output_to
 from nrtune.orchestrator.lifecycle.circuit_breaker import CircuitBreaker, EnvironmentBreaker, EnvironmentBroken
@@ -126,6 +127,7 @@ class _Run:
         state = "interrupted"  # unless it ends otherwise: an error must leave no run that looks alive
         try:
             keeper = RecordKeeper(ledger)
+            keep_start(plan.folder, plan.data.start)
             add_references(plan.folder, plan.data, self.progress.say)
             self.studies.reconcile(ledger.records)
             for fingerprint in ledger.everything():

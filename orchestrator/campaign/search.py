@@ -24,6 +24,7 @@ from nrtune.orchestrator.campaign.confirmation import Confirmation, plan_of, sha
 from nrtune.orchestrator.campaign.families import family_of, find_centre, searched_families, whole
 from nrtune.orchestrator.campaign.plan import Plan
 from nrtune.orchestrator.campaign.recipe import check_data, recipe_of
+from nrtune.orchestrator.campaign.warm_start import start_notes
 from nrtune.orchestrator.lifecycle.rules import RULES, EarlyStopping, default_grace
 from nrtune.orchestrator.search.allocation import Adaptive, Allocation
 from nrtune.orchestrator.search.family_study import FINGERPRINT, FamilyStudy
@@ -46,12 +47,14 @@ NO_EARLY_STOPPING = "none"
 class Search(Plan):
     """A checked search.
 
-    centre: the flat configuration that --around names, or None. searched: the families asked for, by name.
+    centre: the flat configuration that --around names, or None. searched: the families asked for, by name. start: what
+    trials start from, in sentences.
     """
 
     settings: Settings
     centre: Mapping[str, Any] | None
     searched: Mapping[str, Family]
+    start: Sequence[str]
     optuna_storage: str | None
 
     @property
@@ -81,7 +84,7 @@ class Search(Plan):
         prefix = self._prefix(ledger, number)
         known = (record.family for record in ledger.records.values())
         families = {
-            name: family_of(self.settings, self.centre, name)
+            name: family_of(self.settings, self.centre, name, self.recipe.start)
             for name in dict.fromkeys(itertools.chain(self.families, known))
         }
         check_codes(families)
@@ -146,7 +149,7 @@ class Search(Plan):
 
     def notes(self) -> list[str]:
         """What a user should know of the data, of encoders and grids, of what is trained, and what that is too little for."""
-        notes = [*super().notes(), _encoders_note(self.settings)]
+        notes = [*super().notes(), _encoders_note(self.settings), *self.start]
         if self.settings.sampler == "grid":
             sizes = [f"{Grid(family).size} of {name}" for name, family in self.searched.items()]
             notes.append(f"configurations of the grid, {VALUES} values a number: {', '.join(sizes)}")
@@ -174,11 +177,12 @@ class Search(Plan):
 def prepare_search(settings: Settings) -> Search:
     """Check a search's settings, read its data, and see that each family can be trained on them. Raises UserError."""
     check_places(settings)
-    recipe, early_stopping = recipe_of(settings), _early_stopping(settings)
+    recipe = recipe_of(settings)
+    early_stopping = _early_stopping(settings, recipe.epochs)
     use_cases = known_use_cases(settings.use_cases)
     check_use_cases(settings.use_case, use_cases)
     centre = find_centre(settings, recipe)
-    searched = searched_families(settings, centre)
+    searched = searched_families(settings, centre, recipe.start)
     # Of each family: one configuration a combination of its choices.
     configs = [
         (name, recipe.config_of(name, family.flat(values), settings.seed))
@@ -188,12 +192,13 @@ def prepare_search(settings: Settings) -> Search:
     assert settings.out is not None
     folder, storage = settings.out.resolve(), with_password(absolute(settings.optuna_storage), OPTUNA_VARIABLE)
     uri = chosen_tracking_uri(settings.tracking_uri, folder)
-    data = read_data(settings)
+    data = read_data(settings, recipe)
     findings = audited(settings, data)
     select_on = choose_selection(settings, data)
     objectives = checked_objectives(settings.objective, data, select_on)
     for name, config in configs:
         check_data(data, name, config)
+    start = start_notes(recipe.start, settings.freeze, configs, data.dataset)
     check_tracking_uri(settings, uri)
     if storage is not None:
         open_storage(folder, storage)
@@ -211,6 +216,7 @@ def prepare_search(settings: Settings) -> Search:
         findings=findings,
         centre=centre,
         searched=searched,
+        start=start,
         use_cases=use_cases,
         optuna_storage=storage,
     )
@@ -225,11 +231,11 @@ def _encoders_note(settings: Settings) -> str:
     return f"families are on {listed(settings.encoders_asked)} (--encoders){kept}"
 
 
-def _early_stopping(settings: Settings) -> EarlyStopping | None:
+def _early_stopping(settings: Settings, epochs: int) -> EarlyStopping | None:
     if settings.scheduler == NO_EARLY_STOPPING:
         return None
     if settings.scheduler not in RULES:
         known = ", ".join(map(repr, RULES))
         raise UserError(f"--scheduler: input should be {known} or '{NO_EARLY_STOPPING}', not {settings.scheduler!r}")
-    grace = settings.grace_epochs or default_grace(recipe_of(settings).epochs)
+    grace = settings.grace_epochs or default_grace(epochs)
     return EarlyStopping(grace, settings.reduction_factor, settings.scheduler)

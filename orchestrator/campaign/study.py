@@ -11,6 +11,7 @@ from nrtune.analysis.store.records import Proposal
 from nrtune.orchestrator.campaign.checks import audited, check_places, check_tracking_uri, choose_selection, read_data
 from nrtune.orchestrator.campaign.plan import Plan
 from nrtune.orchestrator.campaign.recipe import Recipe, check_data, recipe_of
+from nrtune.orchestrator.campaign.warm_start import start_notes
 from nrtune.orchestrator.search.proposals import FixedProposals, Proposer
 from nrtune.orchestrator.state.ledger import Ledger
 from nrtune.orchestrator.state.locations import chosen_tracking_uri
@@ -25,15 +26,20 @@ from nrtune.trainables.training.training_data import TrainingData
 class Study(Plan):
     """Checked published configurations; those of one fingerprint are trained once, under the name that comes first.
 
-    chosen: the proposals asked for, by fingerprint.
+    chosen: the proposals asked for, by fingerprint. start: what trials start from, in sentences.
     """
 
     chosen: Mapping[str, Proposal]
+    start: Sequence[str]
 
     @property
     def families(self) -> Sequence[str]:
         """The families of the configurations asked for."""
         return tuple(dict.fromkeys(proposal.family for proposal in self.chosen.values()))
+
+    def notes(self) -> list[str]:
+        """What a user should know of the data, and of what trials start from."""
+        return [*super().notes(), *self.start]
 
     def wanted(self, ledger: Ledger) -> dict[str, int]:
         """What has ended of each family, and what was asked for and has not."""
@@ -55,11 +61,12 @@ def prepare_study(settings: StudySettings) -> Study:
     configs = _configs(recipe)
     assert settings.out is not None
     folder, uri = settings.out.resolve(), chosen_tracking_uri(settings.tracking_uri, settings.out)
-    data = read_data(settings)
+    data = read_data(settings, recipe)
     findings = audited(settings, data)
     select_on = choose_selection(settings, data)
     for name in names:
         check_data(data, *configs[name])
+    start = start_notes(recipe.start, settings.freeze, [configs[name] for name in sorted(names)], data.dataset)
     check_tracking_uri(settings, uri)
     proposals = _proposals(configs, data)
     chosen = {fingerprint: p for fingerprint, p in proposals.items() if names & {p.name, *p.aliases}}
@@ -75,6 +82,7 @@ def prepare_study(settings: StudySettings) -> Study:
         tracking_uri=uri,
         findings=findings,
         chosen=chosen,
+        start=start,
     )
 
 

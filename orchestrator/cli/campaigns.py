@@ -86,6 +86,8 @@ def search(
     preset: options.Preset = None,
     recipe: options.Recipe = None,
     precision: options.Precision = None,
+    warm_start: options.WarmStart = None,
+    freeze: options.Freeze = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random choice. [default: 0]")] = None,
     set: Annotated[
         list[str] | None,
@@ -167,6 +169,8 @@ def study(
     epochs: options.Epochs = None,
     preset: options.Preset = None,
     precision: options.Precision = None,
+    warm_start: options.WarmStart = None,
+    freeze: options.Freeze = None,
     select_on: options.SelectOn = None,
     cell_line: options.CellLine = None,
     noise: options.Noise = None,

@@ -17,6 +17,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "preset": ("small", "study"),
     "recipe": ("field", "study"),
     "precision": ("auto", "float32", "bf16"),
+    "freeze": ("none", "first"),
     "select_on": ("release", "val", "challenge"),
     "noise": ("auto", "orientation", "replicates", "none"),
     "allocation": ("auto", "even", "adaptive"),
@@ -152,6 +153,21 @@ SelectOn = Annotated[
     typer.Option(
         help="Data that winners are selected on: release, val or challenge. [default: release, or val without --cagi5]",
         autocompletion=completing("select_on"),
+    ),
+]
+WarmStart = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="CHECKPOINT",
+        help="A trial's best.pt, or its folder, such as of another cell line's campaign: trials on its encoder, the baseline"
+        " among them, start from its weights, and have its sizes. [default: random weights]",
+    ),
+]
+Freeze = Annotated[
+    str | None,
+    typer.Option(
+        help="none, or first: the encoder's first layer stays as --warm-start has it. [default: none]",
+        autocompletion=completing("freeze"),
     ),
 ]
 CellLine = Annotated[

@@ -49,7 +49,7 @@ def checked_objectives(texts: Sequence[str], data: TrainingData, select_on: str)
 
 def selectable(data: TrainingData, select_on: str) -> list[str]:
     """The metrics that a trial on these data can have and a search may optimise."""
-    dataset, benchmarks = data
+    dataset, benchmarks = data.dataset, data.benchmarks
     generator = derive_generator("selectable")  # a constant prediction would have no correlations
     sizes = {split: len(dataset.rows(split)) for split in ("val", "test")}
     drawn = {split: generator.normal(size=(2, n)).astype(np.float32) for split, n in sizes.items()}

@@ -18,7 +18,7 @@ ON_WHAT = ("data", "columns", "folds", "split_by", "val_chroms", "test_chroms", 
            "benchmark", "cell_line")  # fmt: skip
 """The settings that say what trials are trained and scored on."""
 
-PATHS = ("cagi5", "satmut", "out", "use_cases")
+PATHS = ("cagi5", "satmut", "warm_start", "out", "use_cases")
 """The settings that are one path each; `data` may be three, and `benchmark` names several."""
 
 

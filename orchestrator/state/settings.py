@@ -21,6 +21,7 @@ KEEP_ALL, AUTO, NONE = "all", "auto", "none"
 class RunSettings(DataSettings):
     """What every campaign is told, of the data first. Paths are relative to the folder that the command runs in.
 
+    warm_start: a trained model's best.pt, whose weights trials on its encoder start from. freeze: first keeps its first layer.
     cpus_per_trial, gpus_per_trial: auto packs as many trials on a GPU, or on a node without any, as measured to pay.
     prices: of an hour of a CPU and of a GPU, in any currency, which make costs of what trials held. keep_top, keep: once it is
     finished, checkpoints stay of so many trials a use case, and of these trials, or all.
@@ -34,6 +35,8 @@ class RunSettings(DataSettings):
     epochs: PositiveInt | None = None
     precision: Literal["auto", "float32", "bf16"] = "auto"
     select_on: Literal["release", "val", "challenge"] | None = None
+    warm_start: Path | None = None
+    freeze: Literal["none", "first"] = "none"
 
     # Where to, and as what
     out: Path | None = None

@@ -24,6 +24,7 @@ from nrtune.analysis.report.summaries import (
 )
 from nrtune.analysis.selection.use_cases import UseCase
 from nrtune.analysis.sources.open import open_folder
+from nrtune.analysis.store.records import WARM_START
 from nrtune.analysis.uncertainty.compared import BETTER, SAME, Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.early_stopping import agreements
@@ -33,6 +34,7 @@ from nrtune.analysis.wording import count, listed, p_value, phrase, short_name
 from nrtune.orchestrator.lifecycle.terminal import console
 from nrtune.orchestrator.state.data_settings import ON_WHAT
 from nrtune.orchestrator.views.tables import cell, print_table
+from nrtune.trainables.core.component import NONE
 from nrtune.trainables.core.errors import UserError, suggest
 
 
@@ -247,7 +249,10 @@ def trial_settings(folder: str, name: str) -> str:
         raise UserError(f"{folder}: has no trial {name}{suggest(name, records, '')}")
     settings = campaign.manifest.get("settings", {})
     data = {key: settings[key] for key in ON_WHAT if settings.get(key)}
-    return FlatConfig(records[name].family, records[name].config).to_yaml(**data)
+    config = records[name].config
+    if config.get("warm_start", NONE) != NONE:
+        data["warm_start"] = str(campaign.folder.resolve() / WARM_START)
+    return FlatConfig(records[name].family, config).to_yaml(**data)
 
 
 def ensemble_table(comparison: EnsembleComparison, *, everything: bool) -> None:

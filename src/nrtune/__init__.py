@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from nrtune.trainables.training.config import preset as preset
     from nrtune.trainables.training.fit import fit as fit
     from nrtune.trainables.training.training_data import TrainingData as TrainingData
+    from nrtune.trainables.training.warm_start import WarmStart as WarmStart
+    from nrtune.trainables.training.warm_start import read_warm_start as read_warm_start
 
 _MODULE_OF = {
     "Benchmark": "trainables.data.benchmarks",
@@ -80,6 +82,7 @@ _MODULE_OF = {
     "UseCase": "analysis.selection.use_cases",
     "UserError": "trainables.core.errors",
     "VariantSet": "trainables.data.benchmarks",
+    "WarmStart": "trainables.training.warm_start",
     "fit": "trainables.training.fit",
     "load_model": "trainables.inference",
     "open_campaign": "analysis.campaign",
@@ -89,6 +92,7 @@ _MODULE_OF = {
     "read_dataset": "trainables.data.lentimpra",
     "read_satmut": "trainables.data.benchmarks.satmut",
     "read_table": "trainables.data.benchmarks.table",
+    "read_warm_start": "trainables.training.warm_start",
     "replicate": "orchestrator.api",
     "search": "orchestrator.api",
     "simulate": "trainables.data.simulate",

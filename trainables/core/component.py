@@ -12,6 +12,9 @@ from nrtune.trainables.core.errors import UserError, suggest
 
 Value = str | int | float | bool | None
 
+NONE = "none"
+"""What a parameter is that is a text, where there is no such thing: no weights to start from, no layer to freeze."""
+
 
 class Range(NamedTuple):
     """Where a search looks for a number: from `low` to `high`, both inclusive, on a logarithmic scale if `log`."""

@@ -104,6 +104,10 @@ class _FactorizedModule(EncoderModule):
             auxiliary["gc_adversary"] = self._gc_adversary(features, frequencies)
         return Encoded(self.dropout(torch.cat([features, composition], dim=1)), auxiliary)
 
+    def first_layer(self) -> tuple[nn.Module, ...]:
+        """The first convolution and its norm of the motif and of the grammar branch."""
+        return self.motif[:2], self.grammar[:2]
+
     def _bottleneck(self, composition: Float[Tensor, "n c"]) -> tuple[Float[Tensor, "n b"], Float[Tensor, ""]]:
         """A sample of q in training, its mean in evaluation; and KL(q ‖ N(0, I)), summed over dimensions."""
         mean, log_variance = self.bottleneck(composition).float().chunk(2, dim=1)

@@ -24,3 +24,8 @@ class EncoderModule(nn.Module):
     def forward(self, one_hot: Float[Tensor, "n 4 length"]) -> Encoded:
         """Return the embedding of every sequence."""
         raise NotImplementedError
+
+    def first_layer(self) -> tuple[nn.Module, ...]:
+        """What reads the bases, which a training may freeze: what the network calls `first`; nothing where it has none."""
+        first = getattr(self, "first", None)
+        return (first,) if isinstance(first, nn.Module) else ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch
 from jaxtyping import UInt8
 from torch import Tensor, nn
@@ -32,10 +34,24 @@ class Model(nn.Module):
 
     def __init__(self, encoder: EncoderModule, head: str, *, standardised: bool = False) -> None:
         super().__init__()
+        self._frozen: tuple[nn.Module, ...] = ()
         self.encoder = encoder
         self.head = HEADS[head](encoder.embedding_size)
         self.register_buffer("one_hot_of_token", torch.tensor(ONE_HOT_OF_TOKEN), persistent=False)
         self.register_buffer("activity_scale", torch.tensor([0.0, 1.0]) if standardised else None)
+
+    def freeze_first(self) -> None:
+        """Keep the encoder's first layer as it is: no weight of it is trained, and its norms keep their statistics."""
+        self._frozen = self.encoder.first_layer()
+        for layer in self._frozen:
+            layer.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Self:
+        """Turn to training, or to evaluation, in which frozen layers stay."""
+        super().train(mode)
+        for layer in self._frozen:
+            layer.eval()
+        return self
 
     def forward(self, tokens: UInt8[Tensor, "n length"], *, as_learned: bool = False) -> Prediction:
         """Return the prediction of every sequence; as_learned: on the scale of the labels, which may be standardised."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from nrtune.trainables.core.component import Value, check_fields, omitted, param
+from nrtune.trainables.core.component import NONE, Value, check_fields, omitted, param
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.registry import ClassRegistry
 from nrtune.trainables.encoders import ENCODERS, Encoder
@@ -28,6 +28,8 @@ PRESETS: Mapping[str, Mapping[str, Value]] = {
 """What a preset sets beside the encoder's size, which each encoder states itself."""
 
 PRECISIONS = ("auto", "float32", "bf16")
+FIRST = "first"
+"""What is frozen: the encoder's first layer."""
 LONGEST_MEMORY = 0.99999
 """The largest decay of an average of weights: one of 1 would keep the first weights for ever."""
 _REGISTRIES: Mapping[str, ClassRegistry[Any]] = {"encoder": ENCODERS, "loss": LOSSES, "sampler": SAMPLERS}
@@ -48,7 +50,9 @@ class TrialConfig:
     the training split's mean, divided by its standard deviation, as is the replicate standard deviation that losses see;
     predictions stay log2(RNA/DNA). With `ema` above 0 what is validated, scored and kept is an exponential moving average
     of the weights with that decay. Without `decay_norms` biases and norms have no weight decay. With `both_strands` each
-    prediction is the mean of both strands', of the mean and of the log-variance.
+    prediction is the mean of both strands', of the mean and of the log-variance. `warm_start` is the digest of the weights that
+    the training begins with, which its data hold (`WarmStart`), none for random ones; with `freeze` first the encoder's first
+    layer stays as it is there.
     """
 
     encoder: Encoder = dataclasses.field(default_factory=DreamRNN)
@@ -67,6 +71,8 @@ class TrialConfig:
     ema: float = param(0.0, low=0, high=LONGEST_MEMORY, omitted_at_default=True)
     decay_norms: bool = param(True, omitted_at_default=True)
     both_strands: bool = param(False, omitted_at_default=True)
+    warm_start: str = param(NONE, omitted_at_default=True)
+    freeze: str = param(NONE, one_of=(NONE, FIRST), omitted_at_default=True)
     compile: bool = False
     seed: int = param(0, low=0)
 
@@ -77,6 +83,8 @@ class TrialConfig:
             raise UserError(f"unknown head {self.head!r}{suggest(self.head, HEADS)}")
         if self.precision not in PRECISIONS:
             raise UserError(f"unknown precision {self.precision!r}{suggest(self.precision, PRECISIONS)}")
+        if self.freeze != NONE and self.warm_start == NONE:
+            raise UserError(f"freeze {self.freeze} would keep random weights: give a warm_start, or leave it out")
         gives_log_variance = self.head in HEADS_WITH_LOG_VARIANCE
         if self.loss.needs_log_variance and not gives_log_variance:
             raise UserError(f"loss {self.loss.name()} needs a log-variance: use head distributional or dual, not point")

@@ -32,6 +32,7 @@ from nrtune.trainables.training.divergence import Diverged as Diverged
 from nrtune.trainables.training.divergence import check_loss, check_predictions
 from nrtune.trainables.training.optimiser import optimiser_of
 from nrtune.trainables.training.training_data import TrainingData
+from nrtune.trainables.training.warm_start import begin
 from nrtune.trainables.training.weight_average import average_of
 
 
@@ -162,6 +163,7 @@ class Training:
             self.model = config.build_model().to(self.device)
             if self.scale is not None:
                 self.model.activity_scale = torch.tensor(self.scale, device=self.device)
+            begin(self.model, config, self.data.start)
             self.average = average_of(self.model, config)
         self.trained = torch.compile(self.model) if config.compile else self.model
         self.optimiser = optimiser_of(self.model, config)

@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nrtune.trainables.core.component import NONE
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.benchmarks import VariantSet
 from nrtune.trainables.data.dataset import Dataset
 from nrtune.trainables.training.config import TrialConfig
+from nrtune.trainables.training.warm_start import WarmStart
 
 
 class ActivityScale(NamedTuple):
@@ -20,10 +22,11 @@ class ActivityScale(NamedTuple):
 
 
 class TrainingData(NamedTuple):
-    """What a trial learns from, and the benchmarks whose variants it is scored on."""
+    """What a trial learns from, the benchmarks whose variants it is scored on, and the weights that it may start from."""
 
     dataset: Dataset
     benchmarks: tuple[VariantSet, ...] = ()
+    start: WarmStart | None = None
 
     def __repr__(self) -> str:
         return f"TrainingData({', '.join(map(repr, (self.dataset, *self.benchmarks)))})"
@@ -53,7 +56,15 @@ class TrainingData(NamedTuple):
         return ActivityScale(float(activity.mean()), float(activity.std()))
 
     def check_recipe(self, config: TrialConfig) -> None:
-        """Raise UserError where the configuration shifts what was measured out of a sequence, or can't scale the labels."""
+        """Raise UserError where the configuration shifts what was measured out of a sequence or can't scale the labels.
+
+        Also where it starts from weights that are not given.
+        """
+        if config.warm_start not in (NONE, None if self.start is None else self.start.digest):
+            given = "none are given" if self.start is None else f"{self.start.path} has {self.start.digest}"
+            raise UserError(
+                f"the trial starts from the weights {config.warm_start}, and {given}; give --warm-start with their file"
+            )
         if config.max_shift and config.max_shift > min(self.dataset.flanks):
             left, right = self.dataset.flanks
             raise UserError(

@@ -233,6 +233,8 @@ def test_a_trial_of_before_keeps_its_fingerprint(name):
         "mutation_rate",
         "ema",
         "decay_norms",
+        "warm_start",
+        "freeze",
     }
     before = {k: v for k, v in TrialConfig.from_flat(flat).to_flat().items() if k not in later}
     assert TrialConfig.from_flat(flat).fingerprint("a") == fingerprint(before, ("a",))
