@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from nrtune.analysis.selection.baselines import best_baselines
-from nrtune.analysis.selection.candidates import BASELINE
+from nrtune.analysis.selection.candidates import BASELINE, ENCODER
 from nrtune.analysis.selection.use_cases import UseCase, asked_of
 from nrtune.analysis.selection.winners import finalists
 from nrtune.analysis.store.records import FINISHED, MANIFEST, Proposal, TrialRecord, read_manifest
@@ -55,19 +55,12 @@ def why_not(settings: Settings, select_on: str) -> str | None:
         return "no confirmation: there is no baseline to test winners against; add baseline to --families"
     if len(settings.families) == 1:
         return "no confirmation: the baseline alone is searched; add other families to --families"
-    if (budget := trainings(settings)) < _least_budget(settings):
-        others = len(settings.encoders_asked)
-        baseline = "the baseline" if others < 2 else f"the baseline on each of {others} encoders"
+    if (budget := trainings(settings)) < LEAST_BUDGET:
         return (
-            f"no confirmation: {count(budget, 'training')} can't give {LEAST} fresh seeds to a finalist and to {baseline};"
+            f"no confirmation: {count(budget, 'training')} can't give {LEAST} fresh seeds to a finalist and to the baseline;"
             f" raise --trials or --confirm, or run nrtune replicate {shell_path(settings.out)} afterwards"
         )
     return None
-
-
-def _least_budget(settings: Settings) -> int:
-    """Trainings that confirm a finalist, whichever encoder it is on: that takes the baseline on each."""
-    return LEAST_BUDGET + LEAST * max(len(settings.encoders_asked) - 1, 0)
 
 
 def plan_of(settings: Settings, select_on: str) -> str:
@@ -79,7 +72,10 @@ def plan_of(settings: Settings, select_on: str) -> str:
 
 
 class Confirmation:
-    """The trainings with fresh seeds of a search: of its baseline from the start, of its finalists once it has ended."""
+    """The trainings with fresh seeds of a search: of its baseline from the start, of its finalists once it has ended.
+
+    Of several encoders the baseline gets them at the end, too, and on those alone that finalists are on.
+    """
 
     def __init__(
         self, settings: Settings, select_on: str, data: TrainingData, use_cases: Mapping[str, UseCase], ledger: Ledger
@@ -99,7 +95,12 @@ class Confirmation:
         self._ranked: dict[tuple[str, frozenset[tuple[str, int]]], list[str]] = {}
 
     def of_baseline(self) -> list[Proposal]:
-        """What is missing of the first fresh seeds of the published baseline on each encoder, once that has been trained."""
+        """What is missing of the published baseline's first fresh seeds, once it has been trained.
+
+        Of a search on several encoders nothing: which of them its finalists are on is known at its end.
+        """
+        if self._has_several_encoders:
+            return []
         trained = self._trained()
         return [
             self._proposal(Training(name, n))
@@ -140,8 +141,7 @@ class Confirmation:
         baselines = list(dict.fromkeys(name for names in decision.baselines.values() for name in names))
         if not entered and any(contest.finalists and contest.baselines for contest in self._contests.values()):
             return [
-                f"nothing is confirmed: there is time for {count(self.budget, 'training')}, and it takes"
-                f" {_least_budget(self.settings)}"
+                f"nothing is confirmed: there is time for {count(self.budget, 'training')}, and it takes {LEAST_BUDGET}"
             ]
         if not entered:
             return ["nothing is confirmed: it takes a baseline that has finished, and another trial that has"]
@@ -167,8 +167,12 @@ class Confirmation:
         published = self._published_baselines()
         # What these vary by over the seeds that they have from the start tells who is below them at a floor.
         of_baseline = [
-            record for name in published for n, record in self._replicates().get(name, {}).items() if n < LEAST
+            record
+            for name in published
+            for n, record in self._replicates().get(name, {}).items()
+            if n < LEAST and not self._has_several_encoders  # there none has seeds yet, but after an interruption
         ]
+        encoders = {name: str(record.config.get(ENCODER)) for name, record in self._own.items()}
         table = table_of([*self._own.values(), *of_baseline])
         found = {}
         for use_case in self.settings.use_case or asked_of(table, self.use_cases):
@@ -179,8 +183,12 @@ class Confirmation:
                 continue
             baselines = tuple(dict.fromkeys([*published, *best.values()]))
             names = tuple(name for name in ranked if self._own[name].family != BASELINE)
-            found[use_case] = Contest(names, baselines, max(len(published), 1))
+            found[use_case] = Contest(names, baselines, encoders)
         return found
+
+    @property
+    def _has_several_encoders(self) -> bool:
+        return len(self.settings.encoders_asked) > 1
 
     def _published_baselines(self) -> list[str]:
         """Of each encoder the published baseline, by name: its first that finished."""
@@ -188,7 +196,7 @@ class Confirmation:
                      if record.family == BASELINE and record.published is not None and record.status == FINISHED]  # fmt: skip
         first: dict[object, str] = {}
         for record in sorted(baselines, key=lambda record: record.number):
-            first.setdefault(record.config.get("encoder"), record.name)
+            first.setdefault(record.config.get(ENCODER), record.name)
         return list(first.values())
 
     def _in_time(self) -> int:

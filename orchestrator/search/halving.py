@@ -2,7 +2,7 @@
 
 A search's best trials are partly its luckiest. So the finalists of each use case, and its baselines, are trained anew:
 
-1. every finalist with one fresh seed, every baseline with LEAST;
+1. every finalist with one fresh seed, every baseline on an encoder of theirs with LEAST;
 2. the better half of each use case's finalists, by their means over fresh seeds, with LEAST in all: a configuration ends with
    one fresh seed, of which nothing is claimed, or with enough;
 3. while the budget lasts, a half of that half, then a half of that …, at last the leader alone, with one more seed each, and
@@ -18,6 +18,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from nrtune.analysis.selection.candidates import MIN_SEEDS
@@ -32,15 +33,29 @@ ENTRY = 2 / 3
 """The share of the budget that the first two rounds may take; what is left tells the leaders apart from the baseline."""
 
 LEAST_BUDGET = 2 * LEAST
-"""Trainings that confirm one finalist against one baseline; another baseline takes LEAST more."""
+"""Trainings that confirm one finalist against the baseline on its encoder."""
 
 
 class Contest(NamedTuple):
-    """A use case's finalists, best first, and its baselines by name, of which the `least` first are never left out."""
+    """A use case's finalists, best first, and its baselines; encoders: of both, by name, as a finalist's baselines share its own.
+
+    The first baseline on a finalist's encoder is never left out.
+    """
 
     finalists: tuple[str, ...]
     baselines: tuple[str, ...]
-    least: int = 1
+    encoders: Mapping[str, str] = MappingProxyType({})
+
+    def compared_to(self, name: str) -> tuple[str, ...]:
+        """The baselines on a finalist's encoder; the first of all where there is none."""
+        encoder = self.encoders.get(name)
+        return tuple(one for one in self.baselines if self.encoders.get(one) == encoder) or self.baselines[:1]
+
+    def entering(self, finalists: int, *, all_baselines: bool) -> Contest:
+        """The contest of so many of the first finalists, with the first baseline on the encoder of each, or with all on it."""
+        names = self.finalists[:finalists]
+        wanted = {one for name in names for one in self.compared_to(name)[: None if all_baselines else 1]}
+        return self._replace(finalists=names, baselines=tuple(one for one in self.baselines if one in wanted))
 
 
 class Training(NamedTuple):
@@ -98,27 +113,30 @@ def decide(
 
 
 def entrants(contests: Mapping[str, Contest], budget: int) -> dict[str, Contest]:
-    """Who enters: of each use case so many of the first finalists and baselines that the budget lasts for LEAST seeds.
+    """Who enters: of each use case so many of the first finalists, with baselines on their encoders, as the budget has seeds for.
 
-    First every use case gets a finalist and the baselines that are never left out, as long as the whole budget allows it; then
-    its other baselines; then use case after use case gets a finalist more, within ENTRY of the budget.
+    First every use case gets a finalist and the first baseline on its encoder, as long as the whole budget allows it; then the
+    other baselines there; then use case after use case gets a finalist more, within ENTRY of the budget, and the baseline on its
+    encoder.
     """
     chosen: dict[str, Contest] = {}
-    for use_case, (finalists, baselines, least) in contests.items():
-        one = {**chosen, use_case: Contest(finalists[:1], baselines[:least], least)}
-        if finalists and baselines and _cost(one.values()) <= budget:
+    for use_case, contest in contests.items():
+        one = {**chosen, use_case: contest.entering(1, all_baselines=False)}
+        if contest.finalists and contest.baselines and _cost(one.values()) <= budget:
             chosen = one
-    within = ENTRY * budget
+    within, with_all = ENTRY * budget, set[str]()
     for use_case in chosen:
-        more = {**chosen, use_case: chosen[use_case]._replace(baselines=contests[use_case].baselines)}
-        chosen = more if _cost(more.values()) <= within else chosen
+        more = {**chosen, use_case: contests[use_case].entering(1, all_baselines=True)}
+        if _cost(more.values()) <= within:
+            chosen = more
+            with_all.add(use_case)
     grows = True
     while grows:
         grows = False
         for use_case, (finalists, *_) in chosen.items():
-            wider = contests[use_case].finalists[: len(finalists) + 1]
-            more = {**chosen, use_case: chosen[use_case]._replace(finalists=wider)}
-            if len(wider) > len(finalists) and _cost(more.values()) <= within:
+            wider = contests[use_case].entering(len(finalists) + 1, all_baselines=use_case in with_all)
+            more = {**chosen, use_case: wider}
+            if len(wider.finalists) > len(finalists) and _cost(more.values()) <= within:
                 chosen, grows = more, True
     return chosen
 
@@ -143,7 +161,7 @@ class _Replay:
         self, contests: Mapping[str, Contest], trained: Mapping[str, Mapping[int, bool]], budget: int, rank: Rank
     ) -> None:
         self.trained, self.budget, self.rank = trained, budget, rank
-        self.contests = entrants(contests, budget)
+        self.asked, self.contests = contests, entrants(contests, budget)
         self.entered = {use_case: self.contests[use_case].finalists if use_case in self.contests else ()
                         for use_case in contests}  # fmt: skip
         self.baselines = {name for contest in contests.values() for name in contest.baselines}
@@ -158,7 +176,7 @@ class _Replay:
 
     def rounds(self) -> Iterator[list[Training]]:
         """One batch after the other; each has counted before the next is asked for."""
-        baselines = self._baselines(self.contests)
+        baselines = list(dict.fromkeys(name for contest in self.contests.values() for name in contest.baselines))
         finalists = list(dict.fromkeys(name for contest in self.contests.values() for name in contest.finalists))
         yield [Training(name, n) for name in baselines for n in range(LEAST)] + [
             Training(name, 0) for name in finalists
@@ -187,7 +205,7 @@ class _Replay:
         return Decision(
             next=missing,
             entered=self.entered,
-            baselines={use_case: contest.baselines for use_case, contest in self.contests.items()},
+            baselines={use_case: tuple(self._baselines([use_case])) for use_case in self.contests},
             seeds={name: self._values(name, n) for name, n in self.counted.items()},
             leaders={use_case: name for use_case, name in leaders.items() if name is not None},
             spent=self.spent,
@@ -207,7 +225,7 @@ class _Replay:
         while True:
             lacking = []
             for use_case, contest in self.contests.items():
-                least = {contest.finalists[0]: 1} | dict.fromkeys(contest.baselines, LEAST)
+                least = {contest.finalists[0]: 1} | dict.fromkeys(self._baselines([use_case]), LEAST)
                 if (leader := self._leader(use_case)) is not None:
                     least[leader] = LEAST
                 lacking += [
@@ -255,7 +273,13 @@ class _Replay:
         return [name for name in self.rank(use_case, counted) if name not in self.baselines]
 
     def _baselines(self, use_cases: Iterable[str]) -> list[str]:
-        return list(dict.fromkeys(name for use_case in use_cases for name in self.contests[use_case].baselines))
+        """Those that entered, and the first on the encoder of who leads: that may be one that was replicated before."""
+        found: dict[str, None] = {}
+        for use_case in use_cases:
+            found |= dict.fromkeys(self.contests[use_case].baselines)
+            if (leader := self._leader(use_case)) is not None:
+                found |= dict.fromkeys(self.asked[use_case].compared_to(leader)[:1])
+        return list(found)
 
     def _values(self, name: str, trainings: int) -> int:
         """How many of a configuration's first trainings gave a value."""

@@ -11,7 +11,7 @@ from trial_records import record
 
 from nrtune.analysis.selection.candidates import MIN_SEEDS
 from nrtune.analysis.selection.use_cases import USE_CASES
-from nrtune.analysis.store.records import MANIFEST, TrialRecord
+from nrtune.analysis.store.records import MANIFEST, Proposal, TrialRecord
 from nrtune.orchestrator.campaign.confirmation import Confirmation, plan_of, share_of, trainings, why_not
 from nrtune.orchestrator.state.ledger import Ledger, open_ledger
 from nrtune.orchestrator.state.settings import Settings, load_settings
@@ -96,13 +96,14 @@ class Campaign:
         order = []
         while wanted := confirmation.wanted():
             for proposal in wanted:
-                value = values[str(proposal.replicate_of)][proposal.config["seed"] - 1]
-                failed = {"status": "failed", "metrics": {}} if value != value else {}
-                given = TrialRecord(proposal=proposal, **{"status": "finished", "metrics": {VAL: value, TEST: -value},
-                    "epochs_trained": 1, "seconds": 1.0, "started": "", "ended": "", **failed})  # fmt: skip
-                self.ledger.append(given)
+                self.train_one(proposal, values[str(proposal.replicate_of)][proposal.config["seed"] - 1])
                 order.append(proposal.name)
         return order
+
+    def train_one(self, proposal: Proposal, value: float) -> None:
+        failed = {"status": "failed", "metrics": {}} if value != value else {}
+        given = {"status": "finished", "metrics": {VAL: value, TEST: -value}, "epochs_trained": 1, "seconds": 1.0}
+        self.ledger.append(TrialRecord(proposal=proposal, **{**given, "started": "", "ended": "", **failed}))
 
 
 @pytest.fixture
@@ -147,30 +148,38 @@ def test_a_better_baseline_of_the_searchs_own_is_confirmed_too(campaign):
     assert {proposal.replicate_of for proposal in confirmation.wanted()} == {"BASE-001", "BASE-002", "M-001"}
 
 
-def test_the_baseline_on_each_encoder_is_confirmed(campaign):
-    for number, (name, value, encoder) in enumerate((("BASE-001", 0.0, "dream_rnn"), ("BASE-002", 0.2, "factorized"),
-                                                     ("M-001", 0.9, "factorized"), ("M-002", 0.8, "dream_rnn"))):  # fmt: skip
-        campaign.end(name, value, number, encoder, published="B1" if name.startswith("BASE") else None)
-    confirmation = campaign.confirmation(trials=8)
-    first = [f"{name}/s{seed}" for name in ("BASE-001", "BASE-002") for seed in (1, 2, 3)]
-    assert [proposal.name for proposal in confirmation.of_baseline()] == first
+@pytest.mark.parametrize(("trials", "entered"), [(8, ["M-001", "M-002"]), (5, ["M-001"])])
+def test_the_baseline_is_confirmed_on_the_finalists_encoders(campaign, trials, entered):
+    """Of a small budget the second finalist, on another encoder, would take too much: another baseline's seeds, too."""
+    encoders = {"BASE-001": "dream_rnn", "BASE-002": "factorized", "M-001": "factorized", "M-002": "dream_rnn"}
+    for number, (name, value) in enumerate(zip(encoders, (0.0, 0.2, 0.9, 0.8), strict=True)):
+        campaign.end(name, value, number, encoders[name], published="B1" if name.startswith("BASE") else None)
+    confirmation = campaign.confirmation(trials=trials, encoders=("dream_rnn", "factorized"))
+    assert confirmation.of_baseline() == []
     confirmation.begin(cut_short=False)
     values = {"BASE-001": [0.0] * 10, "BASE-002": [0.2] * 10, "M-001": [0.5] * 10, "M-002": [0.6] * 10}
     order = campaign.train(confirmation, values)
-    assert order[:8] == [*first, "M-001/s1", "M-002/s1"]
+    baselines = [name for name in ("BASE-001", "BASE-002") if encoders[name] in {encoders[one] for one in entered}]
+    first = [f"{name}/s{seed}" for name in baselines for seed in (1, 2, 3)]
+    assert order[: len(first) + len(entered)] == [*first, *(f"{name}/s1" for name in entered)]
+    assert {name.partition("/")[0] for name in order} == {*baselines, *entered}
     assert confirmation.confirmed() == ["in_distribution"]
-    assert {name.partition("/")[0] for name in order[8:]} == {"M-002", "BASE-001", "BASE-002"}
 
 
-def test_what_confirms_takes_a_baseline_on_each_encoder():
-    settings = Settings(
-        families=("baseline", "distributional"), trials=6, confirm=0.4, encoders=("a", "b"), out=Path("out")
-    )
-    assert "8 trainings can't give 3 fresh seeds to a finalist and to the baseline on each of 2 encoders" in str(
-        why_not(settings, "val")
-    )
-    assert why_not(settings.model_copy(update={"encoders": ("a",)}), "val") is None
-    assert why_not(settings.model_copy(update={"trials": 7}), "val") is None
+def test_an_interrupted_confirmation_on_several_encoders_goes_on_alike(campaign):
+    """Seeds of the baseline that are there already choose no other finalists."""
+    for number, (name, value, encoder) in enumerate((("BASE-001", 0.3, "dream_rnn"), ("BASE-002", 0.2, "factorized"),
+                                                     ("M-001", 0.9, "factorized"), ("M-002", 0.8, "dream_rnn"))):  # fmt: skip
+        campaign.end(name, value, number, encoder, published="B1" if name.startswith("BASE") else None)
+    encoders = ("dream_rnn", "factorized")
+    confirmation = campaign.confirmation(trials=8, encoders=encoders)
+    confirmation.begin(cut_short=False)
+    before = confirmation.decision()
+    campaign.train_one(confirmation.wanted()[0], 0.1)
+    again = campaign.confirmation(trials=8, encoders=encoders)
+    again.begin(cut_short=False)
+    assert again.decision().entered == before.entered
+    assert [one.name for one in again.wanted()] == [f"{one.name}/s{one.seed + 1}" for one in before.next[1:]]
 
 
 def test_what_can_not_be_confirmed_is_said(campaign):

@@ -187,12 +187,38 @@ def test_finalists_of_several_use_cases_are_trained_once():
 
 def test_another_baseline_enters_before_further_finalists():
     contests = {"a": Contest(names(9), ("B1", "B2"))}
-    both = {"a": Contest(names(9), ("B1", "B2"), least=2)}
-    assert entrants(both, 9) == {"a": Contest(names(1), ("B1", "B2"), least=2)}  # 6 + 1 + 2, whatever their share
-    assert entrants(both, 8) == {}
     assert entrants(contests, 12) == {"a": Contest(names(2), ("B1",))}  # at most 8: 3 + 2 + 2·1, another 3 are too many
     assert entrants(contests, 14) == {"a": Contest(names(1), ("B1", "B2"))}  # at most 9: 6 + 1 + 2·1
     assert entrants(contests, 30) == {"a": Contest(names(6), ("B1", "B2"))}  # at most 20: 6 + 6 + 2·3, not 6 + 7 + 2·4
+
+
+ON = {"B1": "cnn", "B2": "rnn", "B3": "cnn", "T0": "rnn", "T1": "rnn", "T2": "cnn", "OLD": "cnn"}
+
+
+def test_only_baselines_on_the_finalists_encoders_are_trained():
+    contests = {"overall": Contest(names(3), ("B1", "B2", "B3"), ON)}
+    assert entrants(contests, LEAST_BUDGET) == {"overall": Contest(("T0",), ("B2",), ON)}  # at most 6: 3 + 1 + 2
+    assert entrants(contests, 10) == {"overall": Contest(("T0",), ("B2",), ON)}  # at most 6: T1 would make it 3 + 2 + 2
+    assert entrants(contests, 12) == {"overall": Contest(("T0", "T1"), ("B2",), ON)}  # 7 of at most 8
+    # T2 is on the other encoder: it takes that one's baselines with it, 9 + 3 + 2·2 where the budget has room for all.
+    assert entrants(contests, 23)["overall"].finalists == ("T0", "T1")
+    assert entrants(contests, 24) == {"overall": Contest(names(3), ("B1", "B2", "B3"), ON)}
+    values = constant({"B1": 0.0, "B2": 0.1, "B3": 0.0, "T0": 0.3, "T1": 0.2, "T2": 0.1})
+    campaign = Campaign(contests, values, 12)
+    found = campaign.run()
+    assert found.baselines == {"overall": ("B2",)}
+    assert not {"B1", "B3"} & seeds(campaign).keys()
+
+
+def test_who_was_replicated_before_and_leads_is_compared_on_its_own_encoder():
+    values = constant({"B1": 0.0, "B2": 0.0, "T0": 0.1, "OLD": 0.9})
+    campaign = Campaign({"overall": Contest(("T0",), ("B1", "B2"), ON)}, values, 12)
+    campaign.trained = {"OLD": {0: True, 1: True, 2: True}}
+    found = campaign.run()
+    assert found.leaders == {"overall": "OLD"}
+    assert found.baselines == {"overall": ("B2", "B1")}
+    assert found.is_confirmed("overall")
+    assert seeds(campaign)["B1"] >= LEAST
 
 
 def test_without_finalists_or_baseline_nothing_is_trained():
@@ -218,9 +244,10 @@ def test_a_restart_at_any_point_and_any_order_of_ends_decide_alike(draw):
     """The decision knows nothing but what has ended: so a restart is nothing; the order within a batch must be nothing too."""
     chance = random.Random(draw)
     every = names(chance.randint(1, 10))
+    encoders = {name: chance.choice("xy") for name in ("B", "C", *every)}
     contests = {
         use_case: Contest(
-            tuple(chance.sample(every, chance.randint(1, len(every)))), ("B", "C")[: chance.randint(1, 2)]
+            tuple(chance.sample(every, chance.randint(1, len(every)))), ("B", "C")[: chance.randint(1, 2)], encoders
         )
         for use_case in "abc"[: chance.randint(1, 3)]
     }
