@@ -36,10 +36,10 @@ class DilatedResNet(Encoder):
         "study": {"channels": 256, "layers": 7},
     }
     channels: int = param(256, low=1)
-    layers: int = param(7, low=1, high=16)
-    kernel: int = param(25, low=1)
+    layers: int = param(7, low=1, high=16, searched=Range(2, 7))
+    kernel: int = param(25, low=1, searched=(11, 15, 25))
     pool: int = param(1, low=1)
-    first_activation: str = param("relu", one_of=("relu", "exp"))
+    first_activation: str = param("relu", one_of=("relu", "exp"), searched=("relu", "exp"))
     channel_dropout: float = param(0.1, low=0, high=0.95, searched=Range(0.0, 0.4))
     dropout: float = param(0.2, low=0, high=0.95, searched=Range(0.0, 0.5))
 

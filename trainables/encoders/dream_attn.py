@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate, scaled_dot_product_attention, silu
 
 from nrtune.trainables.core.component import Range, Value, param
 from nrtune.trainables.core.errors import UserError
-from nrtune.trainables.encoders import Encoded, Encoder, EncoderModule
+from nrtune.trainables.encoders import Encoded, Encoder, EncoderModule, LearningRate
 from nrtune.trainables.models.first_layer import FirstLayer
 from nrtune.trainables.models.layers import Convolution, Dropout, ReluDropoutPool
 
@@ -46,13 +46,14 @@ class DreamAttn(Encoder):
         },
         "study": {"channels": 256, "layers": 4},
     }
+    lr: ClassVar[LearningRate] = LearningRate(0.003, Range(5e-4, 1e-2, log=True))
     channels: int = param(256, low=1)
     layers: int = param(4, low=1)
     heads: int = param(8, low=1)
     pool: int = param(1, low=1)
     positions: int = param(230, low=1)
     embedding: int = param(256, low=1)
-    first_activation: str = param("silu", one_of=("silu", "relu", "exp"))
+    first_activation: str = param("silu", one_of=("silu", "relu", "exp"), searched=("silu", "exp"))
     layer_dropout: float = param(0.1, low=0, high=0.95, searched=Range(0.0, 0.4))
     dropout: float = param(0.0, low=0, high=0.95, searched=Range(0.0, 0.5))
 

@@ -40,7 +40,7 @@ class DreamCNN(Encoder):
     channels: int = param(CHANNELS, low=2)
     pool: int = param(1, low=1)
     embedding: int = param(256, low=1)
-    first_activation: str = param("relu", one_of=("relu", "exp"))
+    first_activation: str = param("relu", one_of=("relu", "exp"), searched=("relu", "exp"))
     conv_dropout: float = param(0.2, low=0, high=0.95, searched=Range(0.0, 0.4))
     dropout: float = param(0.0, low=0, high=0.95, searched=Range(0.0, 0.5))
 

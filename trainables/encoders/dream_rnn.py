@@ -38,9 +38,9 @@ class DreamRNN(Encoder):
     lstm_units: int = param(320, low=1)
     pool: int = param(1, low=1)
     embedding: int = param(256, low=1)
-    conv_dropout: float = param(0.2, low=0, high=0.95)
+    conv_dropout: float = param(0.2, low=0, high=0.95, searched=Range(0.0, 0.4))
     dropout: float = param(0.5, low=0, high=0.95, searched=Range(0.1, 0.7))
-    first_activation: str = param("relu", one_of=("relu", "exp"), omitted_at_default=True)
+    first_activation: str = param("relu", one_of=("relu", "exp"), omitted_at_default=True, searched=("relu", "exp"))
 
     def __post_init__(self) -> None:
         """Check the parameters. Raises UserError for an odd number of channels: two branches share them."""

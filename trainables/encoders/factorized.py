@@ -40,7 +40,7 @@ class Factorized(Encoder):
     gc_bins: int = param(0, low=0, high=100)
     gc_weight: float = param(1.0, low=0)
     embedding_dropout: float = param(0.0, low=0, high=0.95, searched=Range(0.0, 0.5))
-    first_activation: str = param("relu", one_of=("relu", "exp"), omitted_at_default=True)
+    first_activation: str = param("relu", one_of=("relu", "exp"), omitted_at_default=True, searched=("relu", "exp"))
 
     def __post_init__(self) -> None:
         """Check the parameters. Raises UserError for a single bin, which leaves nothing to classify, and a weight of nothing."""

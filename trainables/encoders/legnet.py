@@ -58,7 +58,7 @@ class LegNet(Encoder):
     variant: str = param("legnet", one_of=tuple(VARIANTS))
     channels: int = param(256, low=1)
     pool: int = param(1, low=1)
-    first_activation: str = param("silu", one_of=("silu", "relu", "exp"))
+    first_activation: str = param("silu", one_of=("silu", "relu", "exp"), searched=("silu", "exp"))
     dropout: float = param(0.0, low=0, high=0.95, searched=Range(0.0, 0.5))
 
     def module(self) -> EncoderModule:
