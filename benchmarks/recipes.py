@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from untaken_recipes import UNTAKEN
 
 from nrtune.orchestrator.state.recipes import RECIPES
 from nrtune.trainables.data.lentimpra import read_dataset
@@ -42,6 +43,7 @@ WAYS: Mapping[str, Mapping[str, Any]] = {
     "field_ema": {**RECIPES["field"], "ema": 0.99},
     "all": {**RECIPES["field"], "max_shift": 15, "mutation_rate": 0.02, "ema": 0.99},
     "bf16": {"precision": "bf16"},
+    **{f"field_{name}": RECIPES["field"] for name in UNTAKEN},
 }
 
 
@@ -68,7 +70,8 @@ def main() -> None:
     ratios: dict[str, list[float]] = {way: [] for way in ways}
     for seed in range(chosen.first_seed, chosen.first_seed + chosen.seeds):
         configs = [TrialConfig.from_flat({**flat, **WAYS[way], "seed": seed}) for way in ways]
-        trainings = [Training(config, data, device=chosen.device) for config in configs]
+        kinds = [UNTAKEN.get(way.removeprefix("field_"), Training) for way in ways]
+        trainings = [kind(config, data, device=chosen.device) for kind, config in zip(kinds, configs, strict=True)]
         for _ in range(chosen.epochs):
             seconds = [_epoch(training) for training in trainings]
             for way, of_way in zip(ways, seconds, strict=True):
