@@ -136,6 +136,15 @@ class Family:
                 changed.append(dataclasses.replace(published, name=f"{published.name} (changed)", parameters=kept))
         return dataclasses.replace(family, published=tuple(changed))
 
+    def varied(self, choices: Iterable[Choice]) -> Family:
+        """The family with these choices, in place of what it searches of their names; its first trials have their defaults."""
+        names = {choice.name: choice for choice in choices}
+        fixed = {name: value for name, value in self.fixed.items() if name not in names}
+        space = (*names.values(), *(parameter for parameter in self.space if parameter.name not in names))
+        family = dataclasses.replace(self, fixed=fixed, space=space)
+        published = [dataclasses.replace(p, parameters=family.kept(p.parameters)) for p in self.published]
+        return dataclasses.replace(family, published=tuple(published))
+
     def pruned(self, before: Iterable[Parameter]) -> Family:
         """The family without what no trial is asked for, nor the values of switches whose dependants of before are all gone."""
         return dataclasses.replace(self, space=tuple(self._live_space(before)))

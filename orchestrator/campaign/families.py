@@ -15,6 +15,7 @@ from nrtune.orchestrator.search.encoders import encoder_space
 from nrtune.orchestrator.state.settings import Settings
 from nrtune.search_spaces import (
     FAMILIES,
+    Choice,
     EncoderSpace,
     Family,
     Parameter,
@@ -32,9 +33,17 @@ from nrtune.search_spaces.ablation import BUDGET, around, on_encoder
 from nrtune.trainables.core.component import NONE
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.encoders import ENCODERS
+from nrtune.trainables.training.config import TrialConfig
 from nrtune.trainables.training.warm_start import WarmStart
 
 ABLATION = "ablation"
+
+VARIED = tuple(
+    field.name
+    for field in dataclasses.fields(TrialConfig)
+    if field.type in ("int", "float", "bool") and field.name not in ("seed", "compile")
+)
+"""What every trial has that a search can vary whatever its family and encoder."""
 
 
 def searched_families(
@@ -92,7 +101,24 @@ def family_of(
     for key in settings.set:
         if key in BUDGET:
             raise UserError(f"--set {key}: belongs to the whole campaign; give --{key.replace('_', '-')}")
-    return family.override(settings.set) if settings.set else family
+    family = family.override(settings.set) if settings.set else family
+    return _varied(name, family, settings) if settings.vary else family
+
+
+def _varied(name: str, family: Family, settings: Settings) -> Family:
+    """The family with what is varied of every trial beside, or in place of, what it searches itself. Raises UserError."""
+    if name == ABLATION:
+        raise UserError(f"--vary: the family {ABLATION} moves one parameter at a time; search it without")
+    added: list[Choice] = []
+    for key, values in settings.vary.items():
+        if key not in VARIED:
+            raise UserError(f"--vary {key}: is no number or option that every trial has{suggest(key, VARIED)}")
+        if key in settings.set or (key == "epochs" and settings.epochs is not None):
+            raise UserError(f"--vary {key}: is set, too; give one of both")
+        if len(values) < 2 or len(set(values)) < len(values):
+            raise UserError(f"--vary {key}: give two values or more, each once, such as batch_size=32,64")
+        added.append(Choice(name=key, values=tuple(values), default=values[0]))
+    return family.varied(added)
 
 
 def _encoders(settings: Settings) -> tuple[str, ...]:

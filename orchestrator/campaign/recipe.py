@@ -22,8 +22,8 @@ DEFAULT_ENCODER = "dream_rnn"
 class Recipe(NamedTuple):
     """A preset, epochs of every trial, the precision of their training, and parameters unless a family has them.
 
-    start: the weights that trials of its encoder and sizes start from, which are then those of every trial on that encoder
-    unless its family has others. freeze: its first layer is kept.
+    epochs: where a search varies them, the most. start: the weights that trials on its encoder start from, which
+    then have its sizes unless their family has others. freeze: their first layer is kept.
     """
 
     preset: str
@@ -37,7 +37,7 @@ class Recipe(NamedTuple):
         """The trial of a family's parameters. Raises UserError where it can't be built."""
         encoder = str(parameters.get("encoder", DEFAULT_ENCODER))
         flat = {**preset(self.preset, encoder), **self._sizes(encoder), **self.options, **parameters}
-        flat |= {"epochs": self.epochs, "seed": seed, "precision": self.precision}
+        flat |= {"epochs": parameters.get("epochs", self.epochs), "seed": seed, "precision": self.precision}
         config = TrialConfig.from_flat(flat)
         if self.start is None or self.start.why_not(config) is not None:
             return config
@@ -62,7 +62,8 @@ def recipe_of(settings: RunSettings) -> Recipe:
     if settings.preset not in PRESETS:
         raise UserError(f"unknown preset {settings.preset!r}{suggest(settings.preset, PRESETS)}")
     usual = settings.epochs_of.get(settings.preset) or PRESETS[settings.preset]["epochs"]
-    epochs = int(settings.epochs or usual or 1)
+    asked = settings.most_epochs if isinstance(settings, Settings) else settings.epochs
+    epochs = int(asked or usual or 1)
     start, freeze = start_of(settings), settings.freeze != NONE
     return Recipe(settings.preset, epochs, settings.precision, _options(settings), start, freeze)
 

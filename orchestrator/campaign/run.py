@@ -290,4 +290,5 @@ def _arrivals(plan: Plan, ledger: Ledger) -> Arrivals | None:
         if record.status != FAILED
     )
     failed = [record.fingerprint for record in ledger.records.values() if record.status == FAILED]
-    return open_arrivals(rule, plan.folder, ended, failed)
+    epochs = {record.fingerprint: int(record.config["epochs"]) for record in ledger.records.values()}
+    return open_arrivals(rule, plan.folder, ended, failed, epochs)

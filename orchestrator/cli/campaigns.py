@@ -96,6 +96,14 @@ def search(
             help="Fix a parameter of every trial, such as encoder=factorized or encoder.dropout=0.3.",
         ),
     ] = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE,VALUE",
+            help="Values of a parameter of every trial that each family's search tries, such as epochs=12,24 or"
+            " batch_size=32,64; the first trials have the first.",
+        ),
+    ] = None,
     around: Annotated[
         str | None,
         typer.Option(metavar="NAME|DIR/TRIAL", help="Configuration that the family ablation moves away from."),
@@ -139,6 +147,7 @@ def search(
         families=option_texts.comma_separated(families),
         encoders=option_texts.comma_separated(encoders),
         set=option_texts.assignments(set),
+        vary=option_texts.assigned_texts(vary, "--vary", "epochs=12,24"),
         objective=objective or None,
         use_case=option_texts.all_of(use_case),
     )

@@ -53,17 +53,28 @@ def assignments(texts: Sequence[str] | None) -> dict[str, Any] | None:
 
     Raises UserError for one without an equals sign.
     """
+    found: dict[str, Any] = {}
+    for name, value in (assigned_texts(texts, "--set", "encoder=factorized") or {}).items():
+        try:
+            found[name] = json.loads(value)
+        except json.JSONDecodeError:
+            found[name] = value
+    return found or None
+
+
+def assigned_texts(texts: Sequence[str] | None, option: str, example: str) -> dict[str, str] | None:
+    """NAME=VALUE pairs of an option that is given again, as they are. None where none was given.
+
+    Raises UserError for one without an equals sign.
+    """
     if not texts:
         return None
-    found: dict[str, Any] = {}
+    found: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not (name and equals and value):
-            raise UserError(f"--set {text}: give NAME=VALUE, such as encoder=factorized")
-        try:
-            found[name.strip()] = json.loads(value)
-        except json.JSONDecodeError:
-            found[name.strip()] = value.strip()
+            raise UserError(f"{option} {text}: give NAME=VALUE, such as {example}")
+        found[name.strip()] = value.strip()
     return found
 
 

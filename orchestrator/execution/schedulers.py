@@ -32,5 +32,6 @@ class EarlyStopper(FIFOScheduler):
             return str(TrialScheduler.CONTINUE)
         message = result[MESSAGE]
         assert isinstance(message, EpochEnded)
-        arrival = self.arrivals.arrive(trial.config["fingerprint"], message.curve, protected=trial.config["protected"])
+        of = trial.config
+        arrival = self.arrivals.arrive(of["fingerprint"], message.curve, epochs=of["epochs"], protected=of["protected"])
         return str(TrialScheduler.STOP if arrival is not None and arrival.stopped else TrialScheduler.CONTINUE)

@@ -123,6 +123,7 @@ class FamilySearcher(Searcher):
             "proposal": proposal.to_json(),
             "fingerprint": proposal.fingerprint,
             "protected": proposal.published is not None,
+            "epochs": proposal.config["epochs"],
             "compared": proposal.replicate_of is None,
             "resources": self.resources.alone if attempt.alone else self.resources.each,
             "shares": self.resources.shares,

@@ -74,7 +74,8 @@ class StoppingKeeper(Sink):
         if record.status == FAILED:
             self.arrivals.take_back(record.fingerprint)
         else:
-            self.arrivals.arrive(record.fingerprint, [entry["val/spearman"] for entry in history], protected=True)
+            curve = [entry["val/spearman"] for entry in history]
+            self.arrivals.arrive(record.fingerprint, curve, epochs=record.config.get("epochs"), protected=True)
 
 
 class StudyKeeper(Sink):

@@ -18,6 +18,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from nrtune.orchestrator.lifecycle.rules import LearningCurve, Rule
@@ -32,7 +33,8 @@ class Arrival:
 
     shown: what it was judged by. left: what those after it are compared to. others: how many of its bracket counted;
     they are the lines above it that were not taken back since. threshold: None where it could not be stopped, as there
-    were too few others or it is protected. The trial was stopped where `shown` is below the threshold.
+    were too few others or it is protected. The trial was stopped where `shown` is below the threshold. epochs: of its whole
+    training where these are fewer than the campaign's most; it is compared with such alone, as their schedules are elsewhere.
     """
 
     fingerprint: str
@@ -42,6 +44,7 @@ class Arrival:
     left: float
     others: int
     threshold: float | None
+    epochs: int | None = None
 
     @property
     def stopped(self) -> bool:
@@ -56,19 +59,25 @@ class Arrivals:
         self.rule, self.path = rule, path
         self._held: list[Mapping[str, Any]] | None = None  # lines that are written together, later
         self._of: dict[str, dict[int, Arrival]] = defaultdict(dict)  # by fingerprint and epoch
-        self._at: dict[tuple[int, int], dict[str, Arrival]] = defaultdict(dict)  # by epoch and bracket; fingerprint
+        # By epoch, bracket and epochs in all; fingerprint.
+        self._at: dict[tuple[int, int, int | None], dict[str, Arrival]] = defaultdict(dict)
 
-    def arrive(self, fingerprint: str, curve: LearningCurve, *, protected: bool = False) -> Arrival | None:
+    def arrive(
+        self, fingerprint: str, curve: LearningCurve, *, epochs: int | None = None, protected: bool = False
+    ) -> Arrival | None:
         """Note that a trial has trained the epochs of its curve; its arrival where the last of them is a rung of it.
+
+        epochs: of its whole training; None for the campaign's most.
 
         Rungs that it passed unseen are noted and judge nobody. Where the trial began anew, as its checkpoint was lost,
         its arrivals at later rungs are taken back.
         """
         self.take_back(fingerprint, after=len(curve))
         bracket = self.rule.bracket(fingerprint)
+        fewer = None if epochs == self.rule.epochs else epochs
         for rung in self.rule.rungs[bracket:]:
-            if rung <= len(curve):
-                self._arrive(fingerprint, bracket, curve[:rung], judged=rung == len(curve) and not protected)
+            if rung <= len(curve) and (fewer is None or rung < fewer):
+                self._arrive(fingerprint, bracket, fewer, curve[:rung], judged=rung == len(curve) and not protected)
         return self._of[fingerprint].get(len(curve))
 
     def stopped(self, fingerprint: str) -> bool:
@@ -81,14 +90,16 @@ class Arrivals:
             self._write({"fingerprint": fingerprint, "taken_back_after": after})
             self._take_back(fingerprint, after)
 
-    def _arrive(self, fingerprint: str, bracket: int, curve: LearningCurve, *, judged: bool) -> None:
+    def _arrive(
+        self, fingerprint: str, bracket: int, epochs: int | None, curve: LearningCurve, *, judged: bool
+    ) -> None:
         epoch, shown, left = len(curve), self.rule.shows(curve), self.rule.leaves(curve)
         before = self._of[fingerprint].get(epoch)
         if before is not None and _same((before.shown, before.left), (shown, left)):
             return
         others = [
             other.left
-            for name, other in self._at[epoch, bracket].items()
+            for name, other in self._at[epoch, bracket, epochs].items()
             if name != fingerprint and math.isfinite(other.left)
         ]
         arrival = Arrival(
@@ -99,18 +110,20 @@ class Arrivals:
             left=left,
             others=len(others),
             threshold=self.rule.threshold(others) if judged else None,
+            epochs=epochs,
         )
-        self._write(dataclasses.asdict(arrival))
+        line = dataclasses.asdict(arrival)
+        self._write(line if epochs is not None else {name: value for name, value in line.items() if name != "epochs"})
         self._note(arrival)
 
     def _note(self, arrival: Arrival) -> None:
         self._of[arrival.fingerprint][arrival.epoch] = arrival
-        self._at[arrival.epoch, arrival.bracket][arrival.fingerprint] = arrival
+        self._at[arrival.epoch, arrival.bracket, arrival.epochs][arrival.fingerprint] = arrival
 
     def _take_back(self, fingerprint: str, after: int) -> None:
         for epoch in [epoch for epoch in self._of[fingerprint] if epoch > after]:
             arrival = self._of[fingerprint].pop(epoch)
-            del self._at[epoch, arrival.bracket][fingerprint]
+            del self._at[epoch, arrival.bracket, arrival.epochs][fingerprint]
 
     def _write(self, line: Mapping[str, Any]) -> None:
         if self._held is not None:
@@ -134,11 +147,11 @@ class Arrivals:
             return False
         return True
 
-    def make(self, ended: Iterable[tuple[str, LearningCurve]]) -> None:
+    def make(self, ended: Iterable[tuple[str, LearningCurve]], epochs: Mapping[str, int]) -> None:
         """Make the file anew, whole or not at all, of the curves of what has ended; one that is there is put aside."""
         self._held = []
         for fingerprint, curve in ended:
-            self.arrive(fingerprint, curve, protected=True)
+            self.arrive(fingerprint, curve, epochs=epochs.get(fingerprint), protected=True)
         text = "".join(json.dumps(line) + "\n" for line in (_head(self.rule), *self._held))
         self._held = None
         if self.path.exists():
@@ -147,17 +160,22 @@ class Arrivals:
 
 
 def open_arrivals(
-    rule: Rule, folder: Path, ended: Iterable[tuple[str, LearningCurve]], failed: Iterable[str]
+    rule: Rule,
+    folder: Path,
+    ended: Iterable[tuple[str, LearningCurve]],
+    failed: Iterable[str],
+    epochs: Mapping[str, int] = MappingProxyType({}),
 ) -> Arrivals:
     """Open a campaign's arrivals, to write to.
 
     ended: fingerprint and curve of each trial that ended without failing; they are read where there are no arrivals of
-    this rule, as in the campaign of an older version. failed: those that count nowhere, whatever the file says.
+    this rule, as in the campaign of an older version. failed: those that count nowhere, whatever the file says. epochs: of whole
+    trainings, by fingerprint, where they are not the campaign's most.
     """
     arrivals = Arrivals(rule, folder / STOPPING)
     if not arrivals.read():
         arrivals = Arrivals(rule, folder / STOPPING)
-        arrivals.make(ended)
+        arrivals.make(ended, epochs)
     for fingerprint in failed:
         arrivals.take_back(fingerprint)
     return arrivals

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
@@ -75,11 +76,12 @@ class Settings(RunSettings):
     adaptive from ADAPTIVE_FROM trials a family on, but for a grid.
     starting_points: the published configurations that a family's trials begin with: the first on each encoder, or all; auto is
     the first with adaptive allocation, else all. A campaign that has begun keeps its own.
-    set: flat parameters of every trial, which the search then leaves alone. around: the configuration that the family
-    ablation moves away from, a published name or DIR/TRIAL. objective: METRIC:max or METRIC:min, one or several; none: the
-    CAGI5 Spearman of what winners are selected on. confirm: the share of all trainings that go to fresh seeds of the baseline
-    and of finalists once the search has ended, those of `use_case`, or of all; 0 or none: no training. use_cases: a file of
-    further use cases.
+    set: flat parameters of every trial, which the search then leaves alone. vary: parameters that every trial has, such as epochs
+    and batch_size, and the values that each family's search tries of them; its first trials have the first.
+    around: the configuration that the family ablation moves away from, a published name or DIR/TRIAL.
+    objective: METRIC:max or METRIC:min, one or several; none: the CAGI5 Spearman of what winners are selected on.
+    confirm: the share of all trainings that go to fresh seeds of the baseline and of finalists once the search has ended, those
+    of `use_case`, or of all; 0 or none: no training. use_cases: a file of further use cases.
     """
 
     command: ClassVar[str] = "search"
@@ -93,6 +95,7 @@ class Settings(RunSettings):
     min_trials: PositiveInt = 3
     starting_points: Literal["auto", "first", "all"] = "auto"
     set: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    vary: dict[str, tuple[int | float | bool, ...]] = Field(default_factory=dict)
     around: str | None = None
     seed: Annotated[int, Field(ge=0)] = 0
     optuna_storage: str | None = None
@@ -129,10 +132,34 @@ class Settings(RunSettings):
             return "first" if self.is_adaptive else "all"
         return self.starting_points
 
+    @field_validator("vary", mode="before")
+    @classmethod
+    def _several_values(cls, value: Any) -> Any:
+        """In a file, values may be a text with commas."""
+        if not isinstance(value, Mapping):
+            return value
+        split = {n: of.split(",") if isinstance(of, str) else of for n, of in value.items()}
+        return {
+            name: [_number(one) for one in of] if isinstance(of, list | tuple) else of for name, of in split.items()
+        }
+
+    @property
+    def most_epochs(self) -> int | None:
+        """The epochs of every trial, or the most of those that are tried; None for the preset's."""
+        return int(max(self.vary["epochs"])) if self.vary.get("epochs") else self.epochs
+
     @field_validator("confirm", mode="before")
     @classmethod
     def _none_is_no_share(cls, value: Any) -> Any:
         return 0 if value == NONE else value
+
+
+def _number(text: Any) -> Any:
+    """What a text says, if it is a number, true or false; else itself."""
+    try:
+        return json.loads(text) if isinstance(text, str) else text
+    except json.JSONDecodeError:
+        return text
 
 
 class StudySettings(RunSettings):

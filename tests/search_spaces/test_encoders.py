@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from nrtune.orchestrator.campaign.families import family_of
+from nrtune.orchestrator.campaign.recipe import recipe_of
 from nrtune.orchestrator.search.encoders import encoder_space
 from nrtune.orchestrator.search.family_study import optuna_names
 from nrtune.orchestrator.state.settings import Settings
@@ -121,6 +122,63 @@ def test_families_that_share_trials_begin_with_one_published_configuration_an_en
     every = points(family_of(even, None, "rank_stability"))
     assert expected == [name for name in every if name in expected] != list(every)
     assert points(family_of(shared, None, "ablation")) == points(family_of(even, None, "ablation"))
+
+
+def test_what_is_varied_of_every_trial_is_searched_in_every_family():
+    settings = Settings(encoders=("motif_cnn", "dilated_resnet"), vary={"epochs": "12, 24", "batch_size": (64, 32)})
+    for name in FAMILIES:
+        if name == "ablation":
+            with pytest.raises(UserError, match="--vary: the family ablation moves one parameter at a time"):
+                family_of(settings, None, name)
+            continue
+        family = family_of(settings, None, name)
+        varied = {p.name: (p.values, p.default, p.when) for p in family.space if p.name in settings.vary}
+        assert varied == {"epochs": ((12, 24), 12, {}), "batch_size": ((64, 32), 64, {})}
+        assert {(of["epochs"], of["batch_size"]) for of in points(family).values()} == {(12, 64)}
+        recipe = recipe_of(settings)
+        tried = {recipe.config(family.flat(values), 0).epochs for values in family.representatives()}
+        assert tried == {12, 24}
+        assert recipe.epochs == 24
+
+
+def test_what_is_varied_stands_in_place_of_a_familys_own_range():
+    (rate,) = (p for p in family_of(Settings(vary={"lr": (0.01, 0.02)}), None, "baseline").space if p.name == "lr")
+    assert rate == Choice(name="lr", values=(0.01, 0.02), default=0.01)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"vary": {"channels": (1, 2)}}, "--vary channels: is no number or option that every trial has"),
+        ({"vary": {"seed": (1, 2)}}, "--vary seed: is no number"),
+        ({"vary": {"lr": (0.1,)}}, "--vary lr: give two values or more, each once, such as"),
+        ({"vary": {"lr": (0.1, 0.1)}}, "--vary lr: give two values"),
+        ({"vary": {"lr": (0.1, 0.2)}, "set": {"lr": 0.1}}, "--vary lr: is set, too"),
+        ({"vary": {"epochs": (1, 2)}, "epochs": 3}, "--vary epochs: is set, too"),
+    ],
+)
+def test_what_cannot_be_varied_is_refused(fields, said):
+    with pytest.raises(UserError, match=said):
+        family_of(Settings(**fields), None, "baseline")
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name != "ablation"])
+def test_every_registered_encoder_joins_every_family(name, own_encoder):
+    """A plug-in's among them; what is searched of it is asked for where a trial has it, and nowhere else."""
+    own_encoder(small=4, high=32)
+    every = tuple(ENCODERS)
+    assert "mine" in every
+    family = family_of(Settings(encoders=every), None, name)
+    if name == "factorized":  # it is about an encoder of its own
+        return
+    assert set(encoders_of(family)) == set(every)
+    asked = {}
+    for values in family.representatives():
+        asked.setdefault(family.flat(values)["encoder"], set()).update(k for k in values if k.startswith("encoder."))
+    of_family = {p.name for p in FAMILIES.get(name).space}
+    for encoder in every:
+        own = {parameter.name for parameter in encoder_space(encoder, "small").parameters}
+        assert own <= asked[encoder] <= own | of_family
 
 
 def test_an_ablation_is_on_the_first_encoder():

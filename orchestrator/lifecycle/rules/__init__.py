@@ -25,7 +25,7 @@ class Rule(ABC):
     """When a trial is stopped: where what it shows at a rung is below the threshold of what the others showed there."""
 
     def __init__(self, epochs: int, stopping: EarlyStopping) -> None:
-        self.stopping = stopping
+        self.epochs, self.stopping = epochs, stopping
         self.rungs = self.ladder(epochs)
 
     def ladder(self, epochs: int) -> tuple[int, ...]:

@@ -439,3 +439,23 @@ def test_a_campaign_that_is_struck_anywhere_ends_as_an_unharmed_one(rule, draws,
 
         assert Campaign(tiny_data, tmp_path / f"{draw}", rule).run(strike) == whole
         assert (tmp_path / f"{draw}" / STOPPING).exists()
+
+
+def test_trials_of_fewer_epochs_are_compared_with_such_alone(tmp_path):
+    """Their learning rate falls sooner: after as many epochs they are further on."""
+    arrivals = open_arrivals(rule_of("asha"), tmp_path, (), ())
+    epochs = arrivals.rule.epochs
+    fewer = arrivals.rule.rungs[-1]
+    assert not arrivals.arrive("long", [0.1] * GRACE, epochs=epochs).stopped
+    for name, value in (("short", 0.9), ("shorter", 0.8)):
+        arrivals.arrive(name, [value] * GRACE, epochs=fewer)
+    assert arrivals.arrive("last", [0.05] * GRACE, epochs=epochs).others == 1
+    assert arrivals.arrive("worse", [0.2] * GRACE, epochs=fewer).stopped
+    assert not arrivals.arrive("longer", [0.3] * GRACE).stopped
+    assert arrivals.arrive("short", [0.9] * fewer, epochs=fewer) is None  # that is its end, no rung
+    read = again(arrivals)
+    assert read.arrive("next", [0.15] * GRACE, epochs=fewer).others == 3
+    lines = [json.loads(line) for line in arrivals.path.read_text().splitlines()[1:]]
+    assert {line["fingerprint"]: line.get("epochs") for line in lines if "epochs" in line} == dict.fromkeys(
+        ("short", "shorter", "worse", "next"), fewer
+    )
