@@ -69,10 +69,11 @@ class FlatConfig(dict[str, Any]):
         settings = {
             "families": [self.family],
             "trials": 1,
-            **{name: self[name] for name in BUDGET if name in self and name != "warm_start"},
+            **{name: self[name] for name in BUDGET if name in self and name not in ("warm_start", "freeze")},
             "scheduler": "none",
             "recipe": "study",  # adds nothing to the parameters below, which are all
             "set": {name: value for name, value in self.items() if name not in BUDGET},
+            **({"freeze": self["freeze"]} if self.get("freeze", NONE) != NONE else {}),
             **data,
         }
         return str(yaml.safe_dump(settings, sort_keys=False))

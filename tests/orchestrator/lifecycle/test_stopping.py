@@ -369,6 +369,7 @@ class Campaign:
     def _train(self, stopper, number, proposal, strike) -> bool:
         """Train one to its end; False where the driver was struck."""
         config = {"fingerprint": proposal.fingerprint, "protected": number in PROTECTED, "compared": True}
+        config["epochs"] = self.rule.epochs
         trial = SimpleNamespace(config=config)
         worker = worker_of(self.data, self.folder, proposal, score_at=self.rule.rungs)
         while True:
