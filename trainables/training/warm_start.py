@@ -37,17 +37,26 @@ GIVE = "give a trial's best.pt, or the folder that holds it"
 class WarmStart:
     """The weights of a trained model, to begin others with; `read_warm_start` reads one.
 
-    path: where they were read. config: of the model's trial. state: its weights by name. length, adapters: bases of the
-    sequences that it was trained on, and what these shared at their ends, None where its file does not say. calibration:
-    from its output to log2(RNA/DNA), None in older files.
+    path: where they were read. flat: the parameters of the model's trial. state: its weights by name. length, adapters: bases
+    of the sequences that it was trained on, and what these shared at their ends, None where its file does not say.
+    calibration: from its output to log2(RNA/DNA), None in older files.
     """
 
     path: Path
-    config: TrialConfig
+    flat: Mapping[str, Any]
     state: Mapping[str, NDArray[np.generic]]
     length: int
     adapters: tuple[str, str] | None
     calibration: Calibration | None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what follows from it: the class of a plug-in's encoder can't be pickled for another process."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    @functools.cached_property
+    def config(self) -> TrialConfig:
+        """The model's trial. Raises UserError for an encoder of a plug-in that is not there."""
+        return TrialConfig.from_flat(self.flat)
 
     @functools.cached_property
     def digest(self) -> str:
@@ -238,4 +247,5 @@ def read_warm_start(path: Path) -> WarmStart:
         )
     adapters = content.get("adapters")
     calibration = Calibration(**content["calibration"]) if "calibration" in content else None
-    return WarmStart(path, config, state, content["length"], None if adapters is None else tuple(adapters), calibration)
+    ends = None if adapters is None else tuple(adapters)
+    return WarmStart(path, content["config"], state, content["length"], ends, calibration)

@@ -186,6 +186,17 @@ def test_weights_are_the_same_wherever_they_lie(trained, tmp_path):
     assert read_warm_start(copy_of(trained(), tmp_path / "other.pt", state=state)).digest != start.digest
 
 
+def test_weights_are_sent_to_other_processes_without_classes(trained):
+    """A plug-in's encoder is of a module that another process has not loaded yet."""
+    start = read_warm_start(trained())
+    assert start.config.encoder.name() == "motif_cnn"
+    sent = pickle.dumps(start)
+    assert b"MotifCNN" not in sent
+    assert b"TrialConfig" not in sent
+    there = pickle.loads(sent)
+    assert (there.digest, there.config) == (start.digest, start.config)
+
+
 def test_a_model_that_began_so_is_read_without_the_weights(trained, of_another, tmp_path):
     start = read_warm_start(trained())
     fit(start.config_of(config(epochs=1)), of_another._replace(start=start), folder=tmp_path, device="cpu")
