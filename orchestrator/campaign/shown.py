@@ -21,7 +21,11 @@ def parameters_of(manifest: Mapping[str, Any], families: Iterable[str]) -> dict[
     identity, data = manifest["identity"], manifest.get("data", {})
     shown = {
         "families": ",".join(families),
-        **{name: identity[name] for name in ("preset", "epochs", "select_on") if name in identity},
+        **{
+            name: identity[name]
+            for name in ("preset", "epochs", "warm_start", "freeze", "select_on")
+            if name in identity
+        },
         "data": data.get("name"),
         "data_digest": identity["data"],
     }

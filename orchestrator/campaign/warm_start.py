@@ -24,6 +24,7 @@ from nrtune.trainables.training.config import TrialConfig
 from nrtune.trainables.training.training_data import TrainingData
 from nrtune.trainables.training.warm_start import WarmStart, read_warm_start
 
+UNTRAINED = "not from it, but untrained, as "
 SPLIT_UNKNOWN = "start-unknown"
 """The id of the finding that says that it is not known what the weights were trained on."""
 
@@ -69,26 +70,30 @@ def start_notes(
     """
     if start is None:
         return []
-    begun: set[str] = set()
-    untrained: dict[str, dict[str, None]] = {}
-    new_heads: dict[str, dict[str, None]] = {}
+    outcomes: dict[str, dict[str, None]] = {}
     for family, config in configs:
-        if (why := start.why_not(config)) is not None:
-            untrained.setdefault(why, {})[family] = None
-            continue
-        begun.add(family)
-        if (why := start.why_not_head(config)) is not None:
-            new_heads.setdefault(why, {})[family] = None
-    if not begun:
+        outcomes.setdefault(family, {})[_outcome(start, config)] = None
+    said = dict.fromkeys(outcome for of in outcomes.values() for outcome in of)
+    if all(outcome.startswith(UNTRAINED) for outcome in said):
         raise UserError(
-            f"--warm-start {start.path}: no trial can start from it: it {next(iter(untrained))}; give"
+            f"--warm-start {start.path}: no trial can start from it: {next(iter(said)).removeprefix(UNTRAINED)}; give"
             f" --encoders {start.config.encoder.name()} and no other size with --set"
         )
     frozen = ", its first layer frozen" if freeze != NONE else ""
     notes = [f"trials on {start.config.encoder.name()} start from {start.path} (weights {start.digest}{frozen})"]
-    notes += [f"not from it, but untrained: some of {listed([*of])}: it {why}" for why, of in untrained.items()]
-    notes += [f"from it, but with a new head: {listed([*of])}: {why}" for why, of in new_heads.items()]
+    for outcome in filter(None, said):
+        names = [name if len(of) == 1 else f"some of {name}" for name, of in outcomes.items() if outcome in of]
+        notes.append(f"{listed(names)}: {outcome}")
     return [*notes, *_other_sequences(start, dataset)]
+
+
+def _outcome(start: WarmStart, config: TrialConfig) -> str:
+    """How a trial begins, in a clause; "" where it takes all."""
+    if (why := start.why_not(config)) is not None:
+        return f"{UNTRAINED}it {why}"
+    if (why := start.why_not_head(config)) is not None:
+        return f"from it, but with a new head, as {why}"
+    return ""
 
 
 def _other_sequences(start: WarmStart, dataset: Dataset) -> list[str]:
