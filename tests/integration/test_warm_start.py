@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+import pytest
 import yaml
 from in_process import run
 
@@ -22,6 +23,7 @@ from nrtune.trainables.training.training_data import TrainingData
 from nrtune.trainables.training.warm_start import read_warm_start
 
 
+@pytest.mark.slow
 def test_a_search_from_weights_is_resumed_and_replicated_without_their_file(
     shared_ray, settings: Settings, tmp_path, monkeypatch, capsys
 ):
