@@ -87,7 +87,7 @@ class Screen(io.TextIOWrapper):
 
     def write(self, text: str, /) -> int:
         """Write as much of a text as can be."""
-        if not self._gone:
+        if text and not self._gone:  # by writing nothing, click asks whether a stream takes text
             try:
                 super().write(legible(text, self.shown_in))
             except OSError as error:
