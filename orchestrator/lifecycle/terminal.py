@@ -87,7 +87,9 @@ class Screen(io.TextIOWrapper):
 
     def write(self, text: str, /) -> int:
         """Write as much of a text as can be."""
-        if text and not self._gone:  # by writing nothing, click asks whether a stream takes text
+        if not isinstance(text, str):  # click asks which streams take text by writing nothing, as text and as bytes
+            raise TypeError(f"text is written here, not {type(text).__name__}")
+        if text and not self._gone:
             try:
                 super().write(legible(text, self.shown_in))
             except OSError as error:

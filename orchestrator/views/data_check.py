@@ -60,7 +60,8 @@ def check(paths: Sequence[Path], cell_line: str | None, reading: Mapping[str, An
                 raise UserError(
                     f"{path}: is a second {name}, and a campaign takes one; check one at a time beside data"
                 )
-        dataset, benchmarks = read_training_data(data[0], by_name, cell_line=cell_line, reading=reading)
+        found = read_training_data(data[0], by_name, cell_line=cell_line, reading=reading)
+        dataset, benchmarks = found.dataset, found.benchmarks
         places = [by_name[one.benchmark] for one in benchmarks]
     else:
         benchmarks = tuple(read_variants(name, path, cell_line) for path, name in variants.items())

@@ -7,8 +7,9 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-from nrtune.trainables.data.audit.copies import IDENTITY, SHARED, common_ends, find_copies
-from nrtune.trainables.data.dataset import Dataset
+from nrtune.trainables.data.audit.copies import IDENTITY, SHARED, find_copies
+from nrtune.trainables.data.audit.splits import ADAPTERS
+from nrtune.trainables.data.dataset import Dataset, shared_ends
 from nrtune.trainables.data.findings import Finding, flagged, row_of
 
 START_SAW = "start-saw-held-out"
@@ -20,7 +21,7 @@ def audit_start(trained_on: Dataset, dataset: Dataset) -> list[Finding]:
 
     Cell lines are often assayed with one library: its sequences then stand in the same split of both, or scores are too good.
     """
-    ends = common_ends(dataset.tokens)
+    ends = shared_ends(dataset.tokens, ADAPTERS)
     train = trained_on.rows("train")
     found: list[Finding] = []
     for split in ("val", "test"):
