@@ -412,7 +412,7 @@ def test_a_campaign_keeps_its_comparisons(tmp_path, monkeypatch):
         raise AssertionError("made again")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Comparisons, "_compare", made_again)
+        patched.setattr(Comparisons, "_resampler", made_again)
         again, missing_again = Comparisons(open_campaign(folder), how=HOW).compare_all()
         assert missing_again == missing
         kept, fresh = again["overall"], found["overall"]
