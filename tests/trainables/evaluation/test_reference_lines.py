@@ -17,7 +17,7 @@ from nrtune.trainables.training.training_data import TrainingData
 
 def test_constant_is_the_mean_training_activity(simulated_data):
     """Its error is the variance, and the square of how far the training mean is from the test mean."""
-    dataset, benchmarks = simulated_data
+    dataset, benchmarks, _ = simulated_data
     found = score_reference("constant", dataset, benchmarks)
     train, test = (dataset.activity[dataset.rows(split)].astype(float) for split in ("train", "test"))
     metrics = found.defined()
@@ -49,7 +49,7 @@ def test_noise_correlation_of_a_constant_is_the_one_beside_every_trial():
 
 @pytest.mark.parametrize("name", REFERENCES)
 def test_a_reference_scores_as_a_trial_does(name, simulated_data: TrainingData):
-    found, again = (score_reference(name, *simulated_data) for _ in range(2))
+    found, again = (score_reference(name, simulated_data.dataset, simulated_data.benchmarks) for _ in range(2))
     assert found.defined() == again.defined()
     assert set(found.defined()) <= set(found.metrics)
     assert {"test/mse", "noise/corr", "test/noise_free_spearman", "cagi5/release/hc_lc_gap"} <= set(found.metrics)
