@@ -204,10 +204,8 @@ def load_settings(path: Path | None, overrides: Mapping[str, Any], model: type[S
         manifest, resumed = read_manifest(Path(out)), given.get("resume", values.get("resume"))
         if resumed and (command := manifest["identity"].get("command")) != model.command:
             raise UserError(f"{out}: is a {command}, not a {model.command}; go on with nrtune {command} --resume")
-        begun = _begun(manifest, model)
-        values = {**begun, **(manifest["settings"] if resumed else {}), **values}
-        if "auto" == {**values, **given}.get("starting_points"):  # more --trials must not change how families began
-            given |= {"starting_points": begun["starting_points"]}
+        values = {**_before_encoders(manifest, model), **(manifest["settings"] if resumed else {}), **values}
+        return _as_begun(_build(model, values, given, path, as_flags=as_flags), manifest["identity"])
     return _build(model, values, given, path, as_flags=as_flags)
 
 
@@ -230,18 +228,20 @@ def load_replication(folder: Path, flags: Mapping[str, Any], *, as_flags: bool =
     return _build(ReplicateSettings, stored, given, folder / MANIFEST, as_flags=as_flags)
 
 
-def _begun(manifest: Mapping[str, Any], model: type[RunSettings]) -> dict[str, Any]:
-    """What a search that has begun keeps, whatever the default would be now.
-
-    That is what could not be chosen when it began, and what follows from how many trials it was given.
-    """
+def _before_encoders(manifest: Mapping[str, Any], model: type[RunSettings]) -> dict[str, Any]:
+    """What a search's settings don't tell that began when it had the study's encoders and its epochs."""
     identity = manifest["identity"]
-    if model.command != Settings.command:
+    if model.command != Settings.command or "encoders" in identity:
         return {}
-    kept = {"starting_points": identity.get("starting_points", "all")}
-    if "encoders" in identity:
-        return kept
-    return kept | {"encoders": (), **({"epochs": identity["epochs"]} if "epochs" in identity else {})}
+    return {"encoders": (), **({"epochs": identity["epochs"]} if "epochs" in identity else {})}
+
+
+def _as_begun(settings: S, identity: Mapping[str, Any]) -> S:
+    """With the starting points that a search began with, unless others are asked for: more --trials must not change them."""
+    if not isinstance(settings, Settings) or settings.starting_points != "auto":
+        return settings
+    began = identity.get("starting_points", "all")
+    return settings if settings.starts_from == began else settings.model_copy(update={"starting_points": began})
 
 
 def _build(

@@ -15,6 +15,7 @@ import nrtune
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.campaign.run import run_campaign
+from nrtune.orchestrator.search.encoders import encoder_space
 from nrtune.orchestrator.state.locations import tracking_uri
 from nrtune.orchestrator.state.settings import Settings
 from nrtune.orchestrator.views import status
@@ -68,7 +69,8 @@ def test_a_parameter_that_reaches_nothing_is_warned_of(shared_ray, plugins, sett
     (plugins / "search_spaces").mkdir()
     (plugins / "search_spaces" / "huber.py").write_text(FAMILY)
     monkeypatch.setenv(PLUGIN_VARIABLE, str(plugins))
-    fixed = {"encoder.embedding_dropout": 0.0}  # which is searched of the family's encoder, and does reach the training
+    # What is searched of the family's encoder does reach the training.
+    fixed = {p.name: p.default for p in encoder_space("factorized", "small").parameters}
     chosen = settings.model_copy(update={"families": ("huber",), "trials": 2, "epochs": 1, "set": fixed})
     run_campaign(prepare(chosen))
     (warning,) = status.remarks(Path(str(settings.out)))

@@ -14,12 +14,13 @@ from campaign_records import copied, mlflow_runs, steps
 from command_line import Command
 
 from nrtune.analysis.sources.open import open_campaign
-from nrtune.analysis.store.records import TrialRecord, read_records
+from nrtune.analysis.store.records import TrialRecord, read_manifest, read_records
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.verdict import verdict_of
 from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.campaign.replication import Replication, prepare_replication
 from nrtune.orchestrator.campaign.run import run_campaign
+from nrtune.orchestrator.state.copies import COPIED_FROM, PLACE
 from nrtune.orchestrator.state.settings import Settings, StudySettings, load_replication
 from nrtune.orchestrator.views import status
 from nrtune.trainables.core.errors import UserError
@@ -142,8 +143,11 @@ def test_mlflow_has_a_run_a_replicate(replicated):
 
 
 def test_replicates_leave_the_searchs_books_alone(campaign, replicated):
-    for name in ("optuna.journal", "campaign.json"):
-        assert (replicated / name).read_bytes() == (campaign / name).read_bytes()
+    assert (replicated / "optuna.journal").read_bytes() == (campaign / "optuna.journal").read_bytes()
+    copy, original = read_manifest(replicated), read_manifest(campaign)
+    assert copy.pop(COPIED_FROM) == [original.pop("id")] != [copy.pop("id")]
+    assert copy.pop(PLACE) != original.pop(PLACE)
+    assert copy == original
     assert (replicated / "trials.jsonl").read_bytes().startswith((campaign / "trials.jsonl").read_bytes())
 
 

@@ -233,7 +233,9 @@ def test_a_search_says_how_large_its_grids_are(good):
     search = prepare(load_settings(None, chosen | {"encoders": ("dream_rnn",)}, Settings))
     assert search.notes()[-1] == "configurations of the grid, 3 values a number: 162 of baseline, 486 of rank_stability"
     search = prepare(load_settings(None, chosen | {"encoders": ()}, Settings))
-    assert search.notes()[-1] == "configurations of the grid, 3 values a number: 162 of baseline, 1134 of rank_stability"
+    assert (
+        search.notes()[-1] == "configurations of the grid, 3 values a number: 162 of baseline, 1134 of rank_stability"
+    )
     assert search.early_stopping is None
 
 
