@@ -15,7 +15,7 @@ check: lint  ## lint, types and the fast tests: before every commit
 	$(PYTEST) --ignore tests/integration -m "not end_to_end and not slow and not gpu and not cluster and not ui" $(ARGS)
 
 test: $(FOR_DEVELOPERS)  ## tests that every change must pass; ARGS="-k name" and the like go to pytest
-	$(PYTEST) --durations 10 $(ARGS)
+	$(PYTEST) --durations 25 $(ARGS)
 
 test-all: $(FOR_DEVELOPERS)  ## also the slow ones, and those that need a GPU, a cluster or a browser where there is one
 	$(BIN)/pytest -m "" $(ARGS)

@@ -63,6 +63,7 @@ def test_a_winner_is_trained_again_from_its_settings(campaign, chosen, tmp_path,
     assert dict(record.metrics) == dict(best.metrics)
 
 
+@pytest.mark.slow
 def test_finalists_are_replicated_and_figures_drawn(campaign, tmp_path):
     replicated = nrtune.replicate(campaign, top=1, seeds=2, use_case=["overall"])
     assert sum(record.replicate_of is not None for record in replicated.records()) >= 2
@@ -99,6 +100,7 @@ except KeyboardInterrupt as error:
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_everything_in_order(shared_ray, chosen, tmp_path):
     out = tmp_path / "out"
     arguments = map(str, (chosen["data"], chosen["cagi5"], out, shared_ray))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 
+import pytest
 from in_process import run
 
 from nrtune.analysis.sources.open import open_campaign
@@ -15,6 +16,7 @@ from nrtune.orchestrator.state.settings import Settings
 ENCODERS = ("factorized", "motif_cnn")
 
 
+@pytest.mark.slow
 def test_a_search_confirms_on_the_winners_encoder(shared_ray, settings: Settings, monkeypatch, capsys):
     chosen = settings.model_copy(
         update={

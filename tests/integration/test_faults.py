@@ -166,6 +166,7 @@ def test_failed_trials_are_tried_again_on_request(shared_ray, faulty, settings: 
         retried(out, (), {})
 
 
+@pytest.mark.slow
 def test_where_no_trial_has_finished_the_exit_code_says_so(
     shared_ray, faulty, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ):
@@ -195,6 +196,7 @@ def test_a_trial_that_hangs_is_ended(shared_ray, faulty, settings: Settings):
     assert record.attempts == 1
 
 
+@pytest.mark.slow
 def test_a_family_of_which_all_trials_fail_is_asked_no_more(shared_ray, faulty, settings: Settings):
     faulty(
         raising=FAULTS["raising"], nan_loss=MORE_FAULTS["nan_loss"], raising_too=FAULTS["raising"], fine="return error"

@@ -43,7 +43,8 @@ def training(command: CommandLine, process: Process) -> None:
     process.wait_until(lambda: any(command.out.glob("trials/*/last.pt")), "an epoch of a trial")
 
 
-@pytest.mark.parametrize("name", ["raylet", pytest.param("gcs_server", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["raylet", "gcs_server"])
 def test_a_search_under_which_ray_dies_says_so_and_goes_on(name: str, settings: Settings, tmp_path: Path, place: Path):
     wanted = settings.model_copy(update={"epochs": 30})
     command = CommandLine(wanted, tmp_path, TMPDIR=str(place))

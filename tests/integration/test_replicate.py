@@ -195,7 +195,8 @@ def test_three_seeds_confirm_a_winner(replicated, tmp_path):
     assert verdict_of(comparisons, comparisons.compare("overall")).is_tested
 
 
-@pytest.mark.parametrize("more_trials", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("more_trials", [False, True])
 def test_an_interrupted_replication_goes_on_and_so_does_the_search(
     more_trials: bool, shared_ray, campaign, copy, search, tmp_path
 ):

@@ -182,7 +182,7 @@ def test_an_ablation_around_a_configuration():
     centre = TrialConfig.from_flat(centre).to_flat()
     family = around("NG-007", centre, map(with_encoders, FAMILIES))
     assert {p.name for p in family.space} == {
-        "@swept", "loss.alpha", "loss.k", "lr", "weight_decay", "encoder.dropout"
+        "@swept", "loss.alpha", "loss.k", "lr", "weight_decay", "encoder.dropout", "encoder.conv_dropout"
     }  # fmt: skip
     assert "seed" not in family.fixed
     ((name, values),) = family.starting_points()
@@ -279,7 +279,7 @@ def test_an_ablation_does_not_sweep_what_is_fixed_or_absent():
     usual = with_encoders("ablation")
     assert swept(usual.override({"loss.alpha": 0.2})) == swept(usual) - {"loss.alpha"}
     factorized = usual.override({"encoder": "factorized"})
-    assert swept(factorized) == swept(usual) - {"encoder.dropout"}
+    assert swept(factorized) == swept(usual) - {"encoder.dropout", "encoder.conv_dropout"}
     for values in factorized.representatives():
         assert build(factorized, values).to_flat()["encoder"] == "factorized"
 

@@ -65,6 +65,7 @@ def test_a_database_that_is_removed_is_written_anew(tmp_path: Path, database: Pa
     check_whole(open_client(default_uri(folder), folder / DATABASE), "BASE-001", "BASE-002")
 
 
+@pytest.mark.slow
 def test_a_database_that_is_locked_for_a_while_is_written_once_it_is_free(tmp_path: Path, database: Path):
     folder = campaign(tmp_path / "c")
     shutil.copy(database, folder)

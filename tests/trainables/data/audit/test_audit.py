@@ -100,10 +100,11 @@ def test_what_nobody_harmed_has_neither_errors_nor_warnings(unharmed, simulated_
     assert serious(read_dataset(real_data / HDF5_FILE)) == set()
 
 
-def test_two_hundred_faults_at_random_are_two_hundred_findings(unharmed):
+@pytest.mark.parametrize("number", [40, pytest.param(200, marks=pytest.mark.slow)])
+def test_faults_at_random_are_as_many_findings(number, unharmed):
     generator = np.random.default_rng(0)
     kinds = [*COPIES, "copied rows", "noise of 0", "constant noise", "zeros in many", "noise above activity", "N"]
-    for _ in range(200):
+    for _ in range(number):
         kind = str(generator.choice(kinds))
         harmed, expected = _with_fault(unharmed, kind, generator)
         assert expected in {finding.id for finding in audit(harmed)}, kind
