@@ -32,6 +32,12 @@ HOW = Resampling(resamples=320)
 """As 10,000 a multiple of 16: of a product's last columns, fewer than a register holds, the last bits hang on where rows end."""
 
 
+@pytest.fixture(autouse=True)
+def no_cache_of_the_users(tmp_path, monkeypatch):
+    """What one test keeps there, as its folder can't be written, another would find."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 def in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """As with so many trials that few of them are held at a time."""
     for name, value in (("HELD_BYTES", 0), ("CHUNK_BYTES", 0), ("FEWEST_IN_CHUNK", 16)):
