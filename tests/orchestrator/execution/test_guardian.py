@@ -51,7 +51,11 @@ def of_folder(folder: Path) -> list[psutil.Process]:
 
 
 def guardian_of(folder: Path) -> psutil.Process:
-    return next(one for one in psutil.process_iter(["cmdline"]) if str(folder) in (one.info["cmdline"] or ())[4:5])
+    return guardians(folder)[0]
+
+
+def guardians(folder: Path) -> list[psutil.Process]:
+    return [one for one in psutil.process_iter(["cmdline"]) if str(folder) in (one.info["cmdline"] or ())[4:5]]
 
 
 @pytest.fixture
@@ -67,7 +71,8 @@ def _driver(place: Path, end: str) -> Iterator[tuple[subprocess.Popen[str], Path
     ) as process:
         assert process.stdout is not None
         folder = Path(process.stdout.readline().strip())
-        assert len(of_folder(folder)) == 2
+        # A process that has just been forked has its program, and its environment, a moment later.
+        wait_until(lambda: len(of_folder(folder)) == 2 and guardians(folder), "two processes and their guardian")
         yield process, folder
         process.kill()
 
