@@ -16,7 +16,7 @@ from nrtune.orchestrator.campaign.warm_start import keep_start
 from nrtune.orchestrator.execution.as_found import loggers_as_found, variables_as_found
 from nrtune.orchestrator.execution.native_output import RAY_LOG, RAY_LOGS, native_output_to
 from nrtune.orchestrator.lifecycle.circuit_breaker import CircuitBreaker, EnvironmentBreaker, EnvironmentBroken
-from nrtune.orchestrator.lifecycle.faults import Failure, storage_fault
+from nrtune.orchestrator.lifecycle.faults import Failure, folder_fault
 from nrtune.orchestrator.lifecycle.interrupts import SignalGuard
 from nrtune.orchestrator.lifecycle.live_trials import LiveTrials
 from nrtune.orchestrator.lifecycle.progress import CONFIRMING, Progress
@@ -72,11 +72,10 @@ def run_campaign(plan: Plan) -> Outcome:
     except Exception as error:
         if not ledger.is_here():
             raise UserError(left_behind(plan.folder)) from error
-        if isinstance(error, UserError) or (fault := storage_fault(error)) is None:
+        if isinstance(error, UserError) or (fault := folder_fault(error, plan.folder)) is None:
             raise
         raise UserError(
-            f"{plan.folder}: can't be written ({fault}); nothing that is there is lost: make room, and start"
-            " the same command again"
+            f"{plan.folder}: can't be written; {fault}, and start the same command again; nothing that is there is lost"
         ) from error
     finally:
         ledger.close()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 @contextmanager
@@ -34,3 +36,16 @@ def loggers_as_found(*names: str) -> Iterator[None]:
         for name, (level, propagate) in found.items():
             logging.getLogger(name).setLevel(level)
             logging.getLogger(name).propagate = propagate
+
+
+@contextmanager
+def temporary_files_in(folder: Path | None) -> Iterator[None]:
+    """Temporary files of this process, libraries' included, go into a folder that is removed whatever becomes of it."""
+    found = tempfile.tempdir
+    try:
+        if folder is not None:
+            (place := folder / "temporary").mkdir()
+            tempfile.tempdir = str(place)
+        yield
+    finally:
+        tempfile.tempdir = found

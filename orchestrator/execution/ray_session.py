@@ -14,7 +14,7 @@ from ray._common.utils import get_system_memory
 from ray.job_config import JobConfig
 
 from nrtune.orchestrator.execution.address import address_of
-from nrtune.orchestrator.execution.as_found import loggers_as_found, variables_as_found
+from nrtune.orchestrator.execution.as_found import loggers_as_found, temporary_files_in, variables_as_found
 from nrtune.orchestrator.execution.guardian import guarded, mark_of
 from nrtune.orchestrator.execution.limits import memory_limit, usable_cores
 from nrtune.orchestrator.execution.places import place_for_ray
@@ -69,6 +69,7 @@ def ray_session(address: str | None, guard: SignalGuard | None = None, logs: Pat
         variables_as_found("RAY_", "TUNE_"),
         loggers_as_found("", *LEVELS),
         guarded(place_for_ray()) if local else nullcontext() as folder,
+        temporary_files_in(folder),
     ):
         os.environ.update(VARIABLES)
         if ours:

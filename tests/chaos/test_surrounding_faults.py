@@ -64,7 +64,11 @@ from nrtune.search_spaces import Choice, Family, Float, Published
 FAMILY = Family(
     code="UNL", title="Unlucky", fixed={"encoder": "motif_cnn", "head": "point", "sampler": "uniform", "loss": "unlucky"},
     space=(Float(name="lr", low=1e-4, high=0.05, default=0.01, log=True), Choice(name="loss.diverges", values=(0, 2), default=0)),
-    published=(Published(name="slow", seed=0, parameters={"lr": 1e-3}), Published(name="fast", seed=0, parameters={"lr": 0.01})),
+    published=(
+        Published(name="slow", seed=0, parameters={"lr": 1e-3}),
+        Published(name="fast", seed=0, parameters={"lr": 0.01}),
+        Published(name="unlucky", seed=0, parameters={"lr": 0.01, "loss.diverges": 2}),
+    ),
 )
 """
 
@@ -125,7 +129,7 @@ def finish(stage: Stage) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A family of the user's own, one in two of whose trials diverges."""
+    """A family of the user's own, some of whose trials diverge."""
     folder = tmp_path_factory.mktemp("plugins")
     for name, text in (("losses/unlucky.py", LOSS), ("search_spaces/unlucky.py", FAMILY)):
         (folder / name).parent.mkdir()
@@ -140,7 +144,7 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def settings(simulated_folder: Path) -> Settings:
     return Settings(
         families=FAMILIES, trials=TRIALS, epochs=EPOCHS, grace_epochs=2, reduction_factor=2, max_concurrent=1,
-        confirm=0.2, use_case=("in_distribution",), set={"encoder.channels": 8},
+        confirm=0.2, use_case=("in_distribution",), set={"encoder.channels": 8}, starting_points="all",
         data=simulated_folder / HDF5_NAME, cagi5=simulated_folder / "cagi5",
     )  # fmt: skip
 

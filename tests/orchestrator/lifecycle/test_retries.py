@@ -18,7 +18,7 @@ from nrtune.orchestrator.lifecycle.circuit_breaker import (
     EnvironmentBreaker,
     EnvironmentBroken,
 )
-from nrtune.orchestrator.lifecycle.faults import Failure, TrialTimeout, storage_fault
+from nrtune.orchestrator.lifecycle.faults import Failure, TrialTimeout, folder_fault, storage_fault
 from nrtune.orchestrator.lifecycle.messages import EpochEnded
 from nrtune.orchestrator.lifecycle.retries import MOST_RESTARTS, PAUSE, Attempt, Retries
 from nrtune.orchestrator.lifecycle.trial import LiveTrial
@@ -133,6 +133,16 @@ def test_a_full_disk_is_known_however_it_is_told():
     assert storage_fault(OSError(errno.EDQUOT, "Disk quota exceeded")) == "Disk quota exceeded"
     assert storage_fault(ConnectionError("refused")) is None
     assert storage_fault(TuneError("Traceback… KeyError")) is None
+
+
+def test_a_campaigns_folder_that_may_not_be_written_is_told_from_other_files(tmp_path):
+    folder = tmp_path / "campaign"
+    denied = PermissionError(errno.EACCES, "Permission denied", str(folder / "trials.jsonl"))
+    for error in (denied, TuneError(f"Traceback…\nPermissionError: {denied}")):
+        assert folder_fault(error, folder) == "Permission denied: mend its permissions (chmod)"
+        assert folder_fault(error, tmp_path / "other") is None
+    assert folder_fault(OSError(errno.ENOSPC, "No space left on device"), folder) == "No space left on device: make room"
+    assert folder_fault(OSError(errno.EROFS, "Read-only file system"), folder).endswith("mend the disk or its mount")
 
 
 @pytest.mark.parametrize("failure_class", ["diverged", "timed_out", "invalid", "crashed"])
