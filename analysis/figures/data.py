@@ -13,7 +13,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from nrtune.analysis.selection.candidates import BASELINE
-from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, selection_metric
+from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, asked_of, selection_metric
+from nrtune.analysis.selection.winners import Winner, find_winner
 from nrtune.analysis.store.records import FAILED, FINISHED, SCORED
 from nrtune.analysis.uncertainty.verdict import Verdict
 from nrtune.analysis.wording import count, listed, phrase, short_names
@@ -93,6 +94,17 @@ class FigureData:
     def objective(self) -> str:
         """What a search maximises: the overall use case's selection metric, or the nearest that the table has."""
         return self.first(self.scored, selection_metric(SPEARMAN, self.select_on), SPEARMAN) or SPEARMAN
+
+    @functools.cached_property
+    def winners(self) -> tuple[list[Winner], list[str]]:
+        """The winners in the order of the use cases, and in words the use cases that have none."""
+        winners, missing = [], []
+        for name in asked_of(self.trials, self.use_cases):
+            try:
+                winners.append(find_winner(self.trials, name, self.select_on, self.use_cases))
+            except (UserError, KeyError):
+                missing.append(name.replace("_", " "))
+        return winners, missing
 
     def of(self, families: Iterable[str]) -> pd.DataFrame:
         """The drawn trials of these families."""

@@ -12,11 +12,10 @@ from nrtune.analysis.figures.data import FigureData, sentences
 from nrtune.analysis.figures.panels import legend
 from nrtune.analysis.figures.style import PALE, family_title, look, new_figure
 from nrtune.analysis.selection.candidates import BASELINE
-from nrtune.analysis.selection.use_cases import asked_of, fitted
-from nrtune.analysis.selection.winners import Winner, find_winner
+from nrtune.analysis.selection.use_cases import fitted
+from nrtune.analysis.selection.winners import Winner
 from nrtune.analysis.uncertainty.compared import BETTER, WORSE
 from nrtune.analysis.wording import count, listed, number
-from nrtune.trainables.core.errors import UserError
 
 TITLE = "What to use for what"
 _LINE = 70  # characters that a column has room for
@@ -35,7 +34,7 @@ _PURPOSE = {
 
 def draw(data: FigureData) -> tuple[Figure, str] | None:
     """The winner of each use case beside the baseline, with what to use it for."""
-    winners, missing = _winners(data)
+    winners, missing = data.winners
     if not winners:
         return None
     figure = new_figure(0.6 + 0.5 * len(winners))
@@ -81,17 +80,6 @@ def draw(data: FigureData) -> tuple[Figure, str] | None:
         f"Selected on {selected}, each from up to {count(max(w.candidates for w in winners), 'trial')}.",
         f"No winner for {listed(missing)}: no finished trial has its metrics." if missing else "",
     )
-
-
-def _winners(data: FigureData) -> tuple[list[Winner], list[str]]:
-    """The winners in the order of the use cases, and the use cases that have none."""
-    winners, missing = [], []
-    for name in asked_of(data.trials, data.use_cases):
-        try:
-            winners.append(find_winner(data.trials, name, data.select_on, data.use_cases))
-        except (UserError, KeyError):
-            missing.append(name.replace("_", " "))
-    return winners, missing
 
 
 def _each(groups: Mapping[str, Sequence[str]], said: str) -> str:

@@ -43,25 +43,26 @@ def p_cell(value: float) -> Cell:
 
 
 class Column(NamedTuple):
-    """A table's column; numbers stand to the right."""
+    """A table's column; numbers stand to the right. minor: where there is little room it is shown on demand."""
 
     title: str
     numeric: bool = False
+    minor: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Heading:
-    """A section's heading."""
+    """A section's heading. folded: of details, which a page shows when they are asked for."""
 
     text: str
+    folded: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Paragraph:
-    """A paragraph; the summary's first says what can be told, and stands out."""
+    """A paragraph."""
 
     text: str
-    strong: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,14 +97,37 @@ class Picture:
         return "data:image/svg+xml;base64," + base64.b64encode(self.svg.read_bytes()).decode("ascii")
 
 
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """What to do next, for whom it may concern, and the command that does it; "" where none does."""
+
+    text: str
+    command: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Opening:
+    """What is read first: what can be told, the improvements as a figure, what to do next, and what to bear in mind."""
+
+    verdict: str
+    steps: tuple[Step, ...] = ()
+    caveats: tuple[str, ...] = ()
+    picture: Picture | None = None
+
+
 Block = Heading | Paragraph | Bullets | Table | Picture
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Report:
-    """What a report says, in order. verdict: its first sentence. winners: as `nrtune best --json` prints them."""
+    """What a report says, in order. winners: as `nrtune best --json` prints them."""
 
     title: str
-    verdict: str
+    opening: Opening
     blocks: tuple[Block, ...]
     winners: Mapping[str, Any]
+
+    @property
+    def verdict(self) -> str:
+        """What can be told of the winners, in a sentence or two."""
+        return self.opening.verdict

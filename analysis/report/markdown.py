@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-from nrtune.analysis.report.document import Block, Bullets, Heading, Paragraph, Picture, Report, Table
+from nrtune.analysis.report.document import Block, Bullets, Heading, Opening, Paragraph, Picture, Report, Table
 
 
 def markdown(report: Report) -> str:
     """The report as GitHub's Markdown; its figures are the files beside it."""
-    return "\n\n".join([f"# {_md(report.title)}", *(_markdown(block) for block in report.blocks)]) + "\n"
+    parts = [f"# {_md(report.title)}", *_opening(report.opening), *map(_markdown, report.blocks)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _opening(opening: Opening) -> Iterator[str]:
+    yield f"**{_md(opening.verdict)}**"
+    if opening.picture is not None:
+        yield _markdown(opening.picture)
+    if opening.steps:
+        yield "## What next"
+    for step in opening.steps:
+        yield f"{_md(step.text)}" + (f":\n\n```sh\n{step.command}\n```" if step.command else ".")
+    if opening.caveats:
+        yield "## Bear in mind"
+        yield _markdown(Bullets(opening.caveats))
 
 
 def _markdown(block: Block) -> str:
     match block:
         case Heading(text):
             return f"## {_md(text)}"
-        case Paragraph(text, strong):
-            return f"**{_md(text)}**" if strong else _md(text)
+        case Paragraph(text):
+            return _md(text)
         case Bullets(items):
             return "\n".join(f"- {_md(item)}" for item in items)
         case Table(caption, columns, rows):

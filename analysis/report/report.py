@@ -22,11 +22,13 @@ import pandas as pd
 
 from nrtune.analysis.figures import FigureData, draw_all, figure_names, save
 from nrtune.analysis.figures.style import family_title
+from nrtune.analysis.report.advice import caveats, next_steps
 from nrtune.analysis.report.document import (
     Block,
     Cell,
     Column,
     Heading,
+    Opening,
     Paragraph,
     Picture,
     Report,
@@ -54,6 +56,9 @@ from nrtune.trainables.data.findings import ELEMENT_IN_TRAINING
 
 PAGE, TEXT, WINNERS, FIGURES = "report.html", "report.md", "winners.json", "figures"
 
+FIRST_FIGURE = "fig01_improvements"
+"""What is seen beside the verdict, before anything else."""
+
 MAIN_COLUMNS: Mapping[str, str] = {
     "epochs_trained": "Epochs",
     "val/spearman": "Validation Spearman",
@@ -66,6 +71,8 @@ MAIN_COLUMNS: Mapping[str, str] = {
     "noise/corr": "Noise correlation",
 }
 """Numbers of the table of all trials, and a column a further benchmark; those that no trial has are left out."""
+
+_ALWAYS = ("test/spearman", "cagi5/release/spearman/all/mean", "cagi5/challenge/spearman/all/mean")
 
 _INTERVALS = (
     *(f"cagi5/challenge/spearman/{stratum}/mean" for stratum in ("all", "hc", "lc")),
@@ -100,14 +107,18 @@ def write_report(comparisons: Comparisons, folder: str | os.PathLike[str]) -> Pa
 
 def make_report(comparisons: Comparisons, pictures: Sequence[Picture] = ()) -> Report:
     """Gather what a report says."""
-    verdict = headline(comparisons)
-    blocks = list(winners_part(comparisons, verdict))
-    if pictures:
-        blocks += [Heading("Figures"), *pictures]
+    found, _ = comparisons.compare_all()
+    first = next((picture for picture in pictures if picture.name == FIRST_FIGURE), None)
+    opening = Opening(
+        headline(comparisons), tuple(next_steps(comparisons, found)), tuple(caveats(comparisons, found)), first
+    )
+    blocks = list(winners_part(comparisons))
+    if others := [picture for picture in pictures if picture is not first]:
+        blocks += [Heading("Figures"), *others]
     blocks += [*_all_trials(comparisons.table), *_failures(comparisons), *_budget(comparisons), *_how(comparisons)]
     return Report(
         title=f"Report on {comparisons.source.name}",
-        verdict=verdict,
+        opening=opening,
         blocks=tuple(blocks),
         winners=winner_records(comparisons),
     )
@@ -165,7 +176,7 @@ def _all_trials(table: pd.DataFrame) -> Iterator[Block]:
         cells = [text_cell(str(row["name"])), text_cell(str(row["family"]).replace("_", " ")), text_cell(status)]
         rows.append((*cells, *(number_cell(row[name], digits=0 if name == "epochs_trained" else 3) for name in shown)))
     columns = [Column("Trial"), Column("Family"), Column("Status")]
-    columns += [Column(names[name], True) for name in shown]
+    columns += [Column(names[name], True, name not in _ALWAYS) for name in shown]
     yield Table("Every trial that ended, in that order; – where undefined.", tuple(columns), tuple(rows))
 
 
@@ -203,7 +214,7 @@ def _budget(comparisons: Comparisons) -> Iterator[Block]:
         counts = [Cell(str(int(row[name])), int(row[name])) for name in shown[:3]]
         hours = [number_cell(row[name], digits=2) for name in shown[3:]]
         rows.append((text_cell(family_title(str(row["family"]))), *counts, *hours))
-    yield Heading("Where the budget went")
+    yield Heading("Where the budget went", folded=True)
     caption = "What the trials of each family held, replicates and lost attempts included"
     if prices:
         caption += f"; a CPU hour at {prices.get(CPU_HOUR, 0):g}, a GPU hour at {prices.get(GPU_HOUR, 0):g}"
@@ -211,7 +222,7 @@ def _budget(comparisons: Comparisons) -> Iterator[Block]:
 
 
 def _how(comparisons: Comparisons) -> Iterator[Block]:
-    yield Heading("How it was run")
+    yield Heading("How it was run", folded=True)
     for agreement in agreements(comparisons.source):
         said = agreement.sentence()
         yield Paragraph(f"{capital(said)}.")

@@ -14,7 +14,6 @@ from nrtune.analysis.report.document import (
     Cell,
     Column,
     Heading,
-    Paragraph,
     Table,
     interval_cell,
     number_cell,
@@ -25,7 +24,6 @@ from nrtune.analysis.report.non_neural import non_neural_part
 from nrtune.analysis.report.summaries import (
     barred_sentence,
     baseline_sentence,
-    below_references,
     failed_sentence,
     shown_of,
     the_baseline,
@@ -41,11 +39,10 @@ from nrtune.trainables.data.benchmarks import BENCHMARKS
 from nrtune.trainables.evaluation.covered import NOT_STRATA, uneven_means
 
 
-def winners_part(comparisons: Comparisons, verdict: str) -> Iterator[Block]:
-    """Summary, winners and their configurations, what else could have won, non-neural baselines, selection data."""
+def winners_part(comparisons: Comparisons) -> Iterator[Block]:
+    """Winners and their configurations, what else could have won, non-neural baselines, selection data."""
     found, missing = comparisons.compare_all()
-    yield Heading("Summary")
-    yield Paragraph(verdict, strong=True)
+    yield Heading("What was done")
     yield from _summary(comparisons, found)
     yield from _winners(comparisons, found, missing)
     yield from _configurations(comparisons, found)
@@ -64,24 +61,12 @@ def _summary(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Itera
     items += _data(comparisons)
     if found:
         items.append(winners_sentence(comparisons, found))
-    reasons = sorted({one.why_not for one in found.values() if one.why_not})
-    if reasons:
-        lacking = [use_case_name(name) for name, one in found.items() if one.why_not]
-        where = "" if len(lacking) == len(found) else f" for {listed(lacking)}"
-        items.append(f"No intervals{where}: {'; '.join(reasons)}. What is best here may be so by luck.")
-    below = [name for name, one in found.items() if below_references(comparisons, one)]
-    if below:
-        items.append(
-            f"The winners of {listed([use_case_name(n) for n in below])} are below a non-neural baseline (see there)."
-        )
     yield Bullets(tuple(items))
 
 
 def _data(comparisons: Comparisons) -> Iterator[str]:
     """What was trained on, and what it was scored on, as far as the source knows."""
     source = comparisons.source
-    for finding in source.audit.warnings:
-        yield f"Audit of the data, {finding.id}: {finding}."
     if not isinstance(source, CampaignFolder):
         return
     data, cagi5 = source.manifest.get("data") or {}, source.manifest.get("cagi5") or {}
@@ -102,12 +87,12 @@ def _winners(comparisons: Comparisons, found: Mapping[str, Comparison], missing:
     told = any(not one.why_not for one in found.values())
     columns = [Column("Use case"), Column("Winner"), Column("Value", True)]
     if told:
-        columns.append(Column("95 % interval"))
+        columns.append(Column("95 % interval", minor=True))
     columns += [Column("Baseline", True), Column("Δ", True)]
     if told:
-        columns += [Column("95 % interval of Δ"), Column("p, corrected", True), Column("Not different", True),
-                    Column("Rank interval"), Column("Probability best", True)]  # fmt: skip
-    columns += [Column("Candidates", True), Column("Left out", True), Column("Seeds", True)]
+        columns += [Column("95 % interval of Δ"), Column("p, corrected", True), Column("Not different", True, minor=True),
+                    Column("Rank interval", minor=True), Column("Probability best", True, minor=True)]  # fmt: skip
+    columns += [Column("Candidates", True, minor=True), Column("Left out", True, minor=True), Column("Seeds", True)]
     rows = [tuple(_winner_row(comparisons, one, told)) for one in found.values()]
     explained = (
         f"Value is that of the use case's metric, Δ its improvement over {the_baseline(comparisons)}, + is better"
@@ -216,7 +201,7 @@ def _parameter(value: Any) -> str:
 def _robustness(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Iterator[Block]:
     elements = list(dict.fromkeys(element for one in found.values() for element in one.left_out))
     if elements:
-        yield Heading("Leave-one-element-out")
+        yield Heading("Leave-one-element-out", folded=True)
         columns = (Column("Use case"), Column("Winner"), *(Column(f"Without {element}") for element in elements))
         rows, stay = [], 0
         for name, one in found.items():
@@ -228,7 +213,7 @@ def _robustness(comparisons: Comparisons, found: Mapping[str, Comparison]) -> It
         yield Table(said, columns, tuple(rows))
     verdicts = {name: verdict_of(comparisons, one) for name, one in found.items() if one.power is not None}
     if verdicts:
-        yield Heading("Minimum detectable improvement")
+        yield Heading("Minimum detectable improvement", folded=True)
         yield Table(
             "The improvement over the baseline that would be significant, after the correction, in 80 of 100 such campaigns; and"
             " how many seeds of either the improvement that was seen would need for that, were it real.",
@@ -254,7 +239,7 @@ def _power_row(name: str, verdict: Verdict) -> Iterator[Cell]:
 def _selection(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Iterator[Block]:
     if not found:
         return
-    yield Heading("Selection data and evaluation data")
+    yield Heading("Selection data and evaluation data", folded=True)
     rows = []
     for name in found:
         rule = comparisons.use_cases[name]

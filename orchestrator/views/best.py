@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 from nrtune.analysis.campaign import FlatConfig
+from nrtune.analysis.report.advice import advice
 from nrtune.analysis.report.summaries import (
     above_references,
     barred_sentence,
@@ -29,7 +30,7 @@ from nrtune.analysis.uncertainty.compared import BETTER, SAME, Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.early_stopping import agreements
 from nrtune.analysis.uncertainty.ensemble import COVERS, Ensemble, EnsembleComparison
-from nrtune.analysis.uncertainty.verdict import Verdict, replicate_first, verdict_of
+from nrtune.analysis.uncertainty.verdict import Verdict, verdict_of
 from nrtune.analysis.wording import count, listed, p_value, phrase, short_name
 from nrtune.orchestrator.lifecycle.terminal import console
 from nrtune.orchestrator.state.data_settings import ON_WHAT
@@ -60,7 +61,7 @@ def best_table(comparisons: Comparisons) -> None:
             if told
             else f"No intervals: {'; '.join(sorted(reasons))}."
         )
-    for sentence in _advice(comparisons, found):
+    for sentence in advice(comparisons, found):
         out.print(sentence)
     for name, comparison in found.items():
         for sentence in _sentences(name, comparison, comparisons):
@@ -80,7 +81,7 @@ def answers(comparisons: Comparisons, use_cases: Sequence[str]) -> list[str]:
     accepted = comparisons.source.audit.accepted_sentence()
     return [
         *filter(None, [accepted]),
-        *_advice(comparisons, {name: found[name] for name in use_cases if name in found}, _answer),
+        *advice(comparisons, {name: found[name] for name in use_cases if name in found}, _answer),
     ]
 
 
@@ -95,28 +96,6 @@ def _answer(verdict: Verdict) -> str:
         "; and significantly better than the best non-neural baseline" if verdict.against_non_neural == BETTER else ""
     )
     return f"{verdict.recommendation}: {verdict.winner} is {verdict.sentence()}{improved}{also}"
-
-
-def _recommendation(verdict: Verdict) -> str:
-    return verdict.recommendation
-
-
-def _advice(
-    comparisons: Comparisons, found: Mapping[str, Comparison], say: Callable[[Verdict], str] = _recommendation
-) -> list[str]:
-    """What is said, once for all use cases of which the same is; one command for all that lack seeds."""
-    advice: dict[str, list[str]] = {}
-    lacking: list[str] = []
-    for name, comparison in found.items():
-        verdict = verdict_of(comparisons, comparison)
-        if verdict.recommendation == replicate_first(comparisons, [name]):
-            lacking.append(name)
-        else:
-            advice.setdefault(say(verdict), []).append(name)
-    if lacking:
-        rest = sum(len(names) for said, names in advice.items() if not said.startswith("none: "))
-        advice[replicate_first(comparisons, lacking if rest else [])] = lacking
-    return [f"{', '.join(names)}: {said}" for said, names in advice.items()]
 
 
 def _best_row(name: str, comparison: Comparison, comparisons: Comparisons, told: bool) -> list[str]:

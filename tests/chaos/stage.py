@@ -99,6 +99,7 @@ class Stage:
         self.mark = str(uuid.uuid4())
         self._stack = ExitStack()
         self.driver: Process | None = None
+        self.said = ""
         self._originals: dict[Path, dict[str, str]] = {}
         self._in_shared_memory = set(os.listdir("/dev/shm"))
         self._rays: set[Path] = set()
@@ -208,7 +209,7 @@ class Stage:
             code = self.driver.end(number, PATIENCE)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"it goes on: {self.driver.err}\n{stacks(self.driver.process.pid)}") from None
-        err = self.driver.err
+        self.said = err = self.driver.err
         assert code in codes, f"code {code}\n{err}"
         assert "Traceback" not in err, err
         pid, self.driver = self.driver.process.pid, None

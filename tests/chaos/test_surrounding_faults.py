@@ -121,7 +121,7 @@ def finish(stage: Stage) -> None:
         stage.start(stage.fresh_start())
         if stage.end(codes={0, 2}) == 0:
             return
-    pytest.fail("it never ended")
+    pytest.fail(f"it never ended: {stage.said}")
 
 
 # ---- what must hold

@@ -160,7 +160,7 @@ def test_names_are_escaped():
     page, text = html_page(report), markdown(report)
     assert "<img" not in page
     assert page.count("<script>") == 1
-    assert "&lt;img src=x onerror=&quot;alert(1)&quot;&gt;|`" in page
+    assert "&lt;img src=x onerror=&#34;alert(1)&#34;&gt;|`" in page
     assert r"\<img src=x" in text
     assert not re.search(r"(?<!\\)<(img|script)", text)
 

@@ -141,7 +141,9 @@ def test_a_campaigns_folder_that_may_not_be_written_is_told_from_other_files(tmp
     for error in (denied, TuneError(f"Traceback…\nPermissionError: {denied}")):
         assert folder_fault(error, folder) == "Permission denied: mend its permissions (chmod)"
         assert folder_fault(error, tmp_path / "other") is None
-    assert folder_fault(OSError(errno.ENOSPC, "No space left on device"), folder) == "No space left on device: make room"
+    assert (
+        folder_fault(OSError(errno.ENOSPC, "No space left on device"), folder) == "No space left on device: make room"
+    )
     assert folder_fault(OSError(errno.EROFS, "Read-only file system"), folder).endswith("mend the disk or its mount")
 
 
