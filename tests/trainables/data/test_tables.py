@@ -24,6 +24,8 @@ EXPECTED = [["first", "1"], ["second", "2"]]
         TABLE.encode(),
         TABLE.replace("\t", ",").encode(),
         TABLE.replace("\t", ";").encode(),
+        TABLE.replace("\t", "|").encode(),
+        TABLE.replace("\t", "  ").replace("\n", " \n").encode(),
         TABLE.replace("\n", "\r\n").encode(),
         TABLE.replace("\n", "\r").encode(),
         b"\xef\xbb\xbf" + TABLE.encode(),
@@ -38,6 +40,8 @@ EXPECTED = [["first", "1"], ["second", "2"]]
         "tab",
         "comma",
         "semicolon",
+        "bar",
+        "spaces",
         "crlf",
         "cr",
         "bom",
@@ -60,6 +64,11 @@ def test_a_table_is_read_by_what_it_holds(tmp_path, content, name):
 def test_a_quoted_cell_may_hold_what_separates(tmp_path):
     (tmp_path / "a.csv").write_text('name,value\n"first, of all",1\n')
     assert read_table(tmp_path / "a.csv", FORMATS)["name"].tolist() == ["first, of all"]
+
+
+def test_a_quoted_cell_may_have_several_lines(tmp_path):
+    (tmp_path / "a.csv").write_text('name,value,x\n"first\nof all",1,2\n')
+    assert read_table(tmp_path / "a.csv", FORMATS)["name"].tolist() == ["first\nof all"]
 
 
 def test_parquet_keeps_its_numbers(tmp_path):
@@ -108,6 +117,16 @@ UNREADABLE = {
     "is no text": lambda path: path.write_bytes(b"\xff\x00\x80"),
     "is empty": lambda path: path.write_bytes(b"\n\n"),
     "row 2 has 1 columns": lambda path: path.write_text("a\tb\n1\t2\n3\n"),
+    "every row has 3 columns, and its header 2; name the first": lambda path: path.write_text(
+        "a\tb\nx\t1\t2\ny\t3\t4\n"
+    ),
+    "row 1 has a quotation mark that is not closed": lambda path: path.write_text('a\tb\n1\t"2\n3\t4\n5\t"6\n'),
+    "more than 268,435,456 bytes in": lambda path: path.write_bytes(gzip.compress(bytes(1 << 20)) * 257),
+    "holds 400,001 rows in": lambda path: path.write_bytes(gzip.compress(b"a\tb\n" + b"1\t2\n" * 400_000)),
+    "cells in": lambda path: path.write_bytes(
+        gzip.compress(b"\t".join([b"a"] * 200) + (b"\n" + b"\t" * 199) * 100_000)
+    ),
+    "holds 400,000 rows in": lambda path: pd.DataFrame({"seq": ["ACGT"] * 400_000}).to_parquet(path),
 }
 
 
