@@ -13,6 +13,7 @@ from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.core.given import check_file
 from nrtune.trainables.data.computed_copies import computed_copies, finding_of
 from nrtune.trainables.data.dataset import SPLITS, Dataset, without_constant_noise
+from nrtune.trainables.data.limits import MEMORY, check_bases, check_rows
 from nrtune.trainables.data.orientation import orientation_pairs
 from nrtune.trainables.data.related import related_rows
 from nrtune.trainables.data.sequences import N_TOKEN
@@ -20,6 +21,8 @@ from nrtune.trainables.data.sequences import N_TOKEN
 GROUPS = {"train": "Train", "val": "Val", "test": "Test"}
 CHUNK_ROWS = 4096
 """Rows read at a time: 4096 × 230 × 4 float32 are 15 MB, whatever the file's size."""
+_DAMAGE = (OSError, TypeError, ValueError, KeyError, RuntimeError, OverflowError, MemoryError)
+"""What h5py raises for a file with wrong bits, for links in a circle, and for an object where numbers belong."""
 
 
 def read_hdf5(path: str | os.PathLike[str], *, with_noise: bool = True) -> Dataset:
@@ -34,15 +37,17 @@ def read_hdf5(path: str | os.PathLike[str], *, with_noise: bool = True) -> Datas
     check_file(path, "the path of a lentiMPRA HDF5 file")
     try:
         file = h5py.File(path, "r")
-    except OSError as error:
-        raise UserError(f"{path}: is not a readable HDF5 file ({str(error).splitlines()[0]})") from error
+    except _DAMAGE as error:
+        raise UserError(f"{path}: is not a readable HDF5 file ({one_line(error)})") from error
     with file:
         for code, split in enumerate(SPLITS):
-            group = _group(file, path, GROUPS[split])
             try:
-                tokens, y = _read_group(group, f"{path}: {GROUPS[split]}")
-                truth = np.asarray(group["noise_free"], np.float32) if "noise_free" in group else None
-            except (OSError, TypeError) as error:  # a chunk that can't be unpacked, an object where numbers belong
+                group = _group(file, path, GROUPS[split])
+                tokens, y = _read_group(group, path, GROUPS[split])
+                truth = _noise_free(group, len(y), f"{path}: {GROUPS[split]}")
+            except UserError:
+                raise
+            except _DAMAGE as error:
                 raise UserError(
                     f"{path}: {GROUPS[split]} can't be read ({one_line(error)}); fetch the file again"
                 ) from error
@@ -82,33 +87,68 @@ def read_hdf5(path: str | os.PathLike[str], *, with_noise: bool = True) -> Datas
 
 
 def _group(file: h5py.File, path: Path, name: str) -> h5py.Group:
-    group = file.get(name)
+    group = _below(file, name, path)
     if not isinstance(group, h5py.Group):
         there = ", ".join(sorted(file)) or "nothing"
         raise UserError(
             f"{path}: has no group {name} (it has {there}); the layout is Train, Val and Test, each with X and y"
         )
     for dataset in ("X", "y"):
-        if not isinstance(group.get(dataset), h5py.Dataset):
+        if not isinstance(_below(group, dataset, path), h5py.Dataset):
             raise UserError(
                 f"{path}: group {name} has no data set {dataset}; the layout is Train, Val and Test, each with X and y"
             )
     return group
 
 
-def _read_group(group: h5py.Group, where: str) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    x, y = group["X"], group["y"]
+def _below(group: h5py.Group, name: str, path: Path) -> object:
+    """What a group holds under a name, or None. Raises UserError for what lies in another file: nobody has named that."""
+    outside = UserError(f"{path}: {group.name.rstrip('/')}/{name} lies in another file; write one file that holds all")
+    if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
+        raise outside
+    found = group.get(name)
+    if isinstance(found, h5py.Dataset):
+        if found.is_virtual or found.external:
+            raise outside
+        if found.chunks and np.prod(found.chunks, dtype=float) * found.dtype.itemsize > MEMORY:
+            raise UserError(f"{path}: {found.name} is stored in chunks of {found.chunks}; write smaller ones")
+    return found
+
+
+def _numbers(dataset: h5py.Dataset) -> bool:
+    return any(np.issubdtype(dataset.dtype, kind) for kind in (np.floating, np.integer))
+
+
+def _noise_free(group: h5py.Group, rows: int, where: str) -> NDArray[np.float32] | None:
+    """The true activity of simulated data, (rows,), where it is there. Raises UserError for another shape."""
+    truth = _below(group, "noise_free", Path(group.file.filename))
+    if truth is None:
+        return None
+    if not isinstance(truth, h5py.Dataset) or truth.shape != (rows,) or not _numbers(truth):
+        raise UserError(f"{where}/noise_free must be one number for each of {rows} sequences")
+    return np.asarray(truth, np.float32)
+
+
+def _read_group(group: h5py.Group, path: Path, name: str) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    x, y, where = group["X"], group["y"], f"{path}: {name}"
     if x.ndim != 3 or x.shape[2] != 4 or x.shape[1] == 0:
         raise UserError(f"{where}/X has shape {x.shape}; it must be (N, length, 4), one-hot in the order A C G T")
-    if not ((x.dtype == bool or np.issubdtype(x.dtype, np.number)) and np.issubdtype(y.dtype, np.number)):
+    if not ((x.dtype == bool or _numbers(x)) and _numbers(y)):
         raise UserError(f"{where}: X and y must be numbers, not {x.dtype} and {y.dtype}")
-    values = np.asarray(y, np.float32)
-    if values.ndim == 1:
-        values = values[:, None]
-    if values.ndim != 2 or values.shape[1] not in (1, 2) or len(values) != x.shape[0]:
+    if y.shape not in ((x.shape[0],), (x.shape[0], 1), (x.shape[0], 2)):
         raise UserError(
             f"{where}/y has shape {y.shape} for X of shape {x.shape}; it must be (N, 2): activity, replicate standard deviation"
         )
+    check_rows(path, x.shape[0])
+    check_bases(path, *x.shape[:2])
+    values = np.asarray(y, np.float32).reshape(x.shape[0], -1)
+    for column, cells in zip(("activity", "aleatoric_std"), values.T, strict=False):
+        wrong = np.flatnonzero(~np.isfinite(cells) | ((cells < 0) & (column == "aleatoric_std")))
+        if len(wrong):
+            raise UserError(
+                f"{where}: {column} is {cells[wrong[0]]:g} in row {wrong[0] + 1}, and {len(wrong)} in all are no"
+                f" {'measurements' if column == 'activity' else 'standard deviations, which are 0 or more'}; leave such rows out"
+            )
     tokens = np.empty(x.shape[:2], np.uint8)
     for start in range(0, x.shape[0], CHUNK_ROWS):
         chunk = np.asarray(x[start : start + CHUNK_ROWS], np.float32)

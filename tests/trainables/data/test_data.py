@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from pathlib import Path
 
 import h5py
 import literal
@@ -142,10 +143,16 @@ def _replace(group, key, make):
         (_set("Train", "X", (2, 5), [1, 1, 0, 0]), "not one-hot in row 3, position 6"),
         (_set("Train", "X", (2, 5), [0.5, 0.5, 0, 0]), "not one-hot"),
         (_set("Train", "X", (2, 5), [np.nan, 0, 0, 1]), "not one-hot"),
-        (_set("Val", "y", (3, 0), np.nan), "activity is nan in row 10"),
-        (_set("Val", "y", (3, 1), np.inf), "aleatoric_std is inf in row 10"),
-        (_set("Test", "y", (0, 1), -0.5), "aleatoric_std is -0.5 in row 13"),
+        (_set("Val", "y", (3, 0), np.nan), "Val: activity is nan in row 4"),
+        (_set("Val", "y", (3, 1), np.inf), "Val: aleatoric_std is inf in row 4"),
+        (_set("Test", "y", (0, 1), -0.5), "Test: aleatoric_std is -0.5 in row 1"),
         (_replace("Test", "X", lambda x: x[:1]), "Test/y has shape"),
+        (_replace("Val", "y", lambda y: y.astype(float) * 1e300), "inf in row 1, and 6 in all are no measurements"),
+        (_replace("Val", "X", lambda x: x + 0j), "X and y must be numbers, not complex"),
+        (
+            lambda groups: groups["Val"].update(noise_free=np.zeros((6, 2))),
+            "Val/noise_free must be one number for each of 6 sequences",
+        ),
     ],
 )
 def test_a_wrong_hdf5_is_refused_in_one_sentence(tmp_path, change, message):
@@ -247,6 +254,50 @@ def test_tsv_of_two_folds_keeps_orientation_pairs_together(tmp_path):
     dataset = read_dataset(tmp_path / "a.tsv")
     assert (dataset.split[::2] == dataset.split[1::2]).all()
     assert set(dataset.split) == {0, 1, 2}
+
+
+def _outside(val):
+    with h5py.File(Path(val.file.filename).with_name("other.h5"), "w") as file:
+        file["y"] = np.ones((6, 2))
+
+
+def _raw(val):
+    Path(val.file.filename).with_name("raw").write_bytes(bytes(48))
+    val.create_dataset("y", (6, 2), np.float32, external=[(str(Path(val.file.filename).with_name("raw")), 0, 48)])
+
+
+LINKS = {
+    "links of a circle": ("y", lambda val: val.__setitem__("y", h5py.SoftLink("/Val/y")), "Val can't be read"),
+    "another file": ("y", lambda val: (_outside(val), val.__setitem__("y", h5py.ExternalLink("other.h5", "y"))), "Val/y lies in"),
+    "another file's bytes": ("y", _raw, "Val/y lies in another file"),
+    "nowhere": ("y", lambda val: val.__setitem__("y", h5py.SoftLink("/none")), "group Val has no data set y"),
+    "rows": ("X", lambda val: val.create_dataset("X", (2_000_000_000, 12, 4), "f4", chunks=(64, 12, 4)), "Val/y has shape"),
+    "bases": ("X", lambda val: val.create_dataset("X", (6, 2_000_000_000, 4), "u1", chunks=(1, 64, 4)), "2,000,000,000 bases in"),
+    "chunks": (
+        "X",
+        lambda val: val.create_dataset("X", (6, 12, 4), "f4", chunks=(1 << 14, 1 << 14, 4), maxshape=(None, None, 4)),
+        "is stored in chunks of",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", LINKS)
+def test_hdf5_holds_what_it_says_and_no_more(tmp_path, kind):
+    key, change, message = LINKS[kind]
+    with h5py.File(write_hdf5(tmp_path / "a.h5"), "r+") as file:
+        del file["Val"][key]
+        change(file["Val"])
+    with pytest.raises(UserError, match=message):
+        read_dataset(tmp_path / "a.h5")
+
+
+def test_rows_that_a_file_can_not_hold_are_refused_before_they_are_read(tmp_path):
+    with h5py.File(write_hdf5(tmp_path / "a.h5"), "r+") as file:
+        del file["Val/X"], file["Val/y"]
+        for key, shape in (("X", (12, 4)), ("y", (2,))):
+            file["Val"].create_dataset(key, (2_000_000_000, *shape), "f4", chunks=(64, *shape))
+    with pytest.raises(UserError, match=r"holds 2,000,000,000 rows in"):
+        read_dataset(tmp_path / "a.h5")
 
 
 def test_real_hdf5_and_table_hold_the_same_constructs(real_data):
