@@ -33,6 +33,10 @@ KNOWN: Mapping[Role, Sequence[str]] = {
 _FIRST_OF_SEVERAL: Sequence[Role] = ("name", "rev", "chrom")
 """Roles in which a second known name does not matter: none of them says what is measured, or where it belongs."""
 
+_MEASURED: Sequence[Role] = ("seq", "activity", "noise")
+_SEQUENCE = re.compile("[ACGTUN]{10,}", re.IGNORECASE)
+_ADVICE = "write one such as -0.25, or leave such rows out"
+
 LARGEST = float(np.finfo(np.float32).max)
 """What is larger is no measurement, and would not be finite in a data set."""
 
@@ -54,7 +58,12 @@ class MpraTable:
         for role, names in self._given.items():
             for name in names:
                 self._place(name, role)
+        if any(_SEQUENCE.fullmatch(name) for name in self.names):
+            raise UserError(
+                f"{path}: its first line holds a sequence, no names of columns; write a line above it, such as seq and mean_value"
+            )
         self._places = {role: self._find(role) for role in KNOWN}
+        self._check_roles()
 
     def __len__(self) -> int:
         return len(self.table)
@@ -91,7 +100,8 @@ class MpraTable:
         if required:
             self.required(role)
         place = self._places[role]
-        return None if place is None else self._numbers(place)
+        advice = f"--columns fold={self.name(role)} takes folds of any names" if role == "fold" else _ADVICE
+        return None if place is None else self._numbers(place, advice)
 
     def replicates(self) -> NDArray[np.float64] | None:
         """The columns of replicates, (N, columns); None where none were named. Raises UserError for one alone."""
@@ -105,8 +115,21 @@ class MpraTable:
     @property
     def there(self) -> str:
         """The names of all columns, for errors."""
-        shown = ", ".join(self.names[:20])
+        shown = ", ".join(name if len(name) <= 40 else f"{name[:40]}…" for name in self.names[:20])
         return f"{shown} and {len(self.names) - 20} more" if len(self.names) > 20 else shown
+
+    def _check_roles(self) -> None:
+        """See that no column is two measurements, and none twice among the replicates. Raises UserError."""
+        taken: dict[str, str] = {}
+        named = [(role, self.name(role)) for role in _MEASURED]
+        for role, name in (*named, *(("replicates", name) for name in self._given.get("replicates", ()))):
+            if name is not None and (other := taken.setdefault(name, role)) != role:
+                raise UserError(
+                    f"{self.path}: {name} is named for {other} and for {role}; name another column for one of them"
+                )
+        names = self._given.get("replicates", ())
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise UserError(f"{self.path}: {twice} stands twice among the replicates; name each column once")
 
     def _place(self, name: str, role: str) -> int:
         if self.names.count(name) > 1:
@@ -136,7 +159,7 @@ class MpraTable:
             )
         return found[0] if found else None
 
-    def _numbers(self, place: int) -> NDArray[np.float64]:
+    def _numbers(self, place: int, advice: str = _ADVICE) -> NDArray[np.float64]:
         column = self.table.iloc[:, place]
         if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
             values = column.to_numpy(np.float64, na_value=np.nan)
@@ -154,7 +177,7 @@ class MpraTable:
             more = f", and {len(wrong) - 1} more rows" if len(wrong) > 1 else ""
             raise UserError(
                 f"{self.path}: {self.names[place]} is {str(cell)!r} in row {int(wrong[0]) + 1}{more}, which is not a number;"
-                " write one such as -0.25, or leave such rows out"
+                f" {advice}"
             )
         return values
 

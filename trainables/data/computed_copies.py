@@ -12,9 +12,12 @@ from nrtune.trainables.data.findings import Finding, flagged
 from nrtune.trainables.data.sequences import N_TOKEN, reverse_complement
 
 MOSTLY = 0.5
-"""Rounded measurements of two orientations may agree by chance: values are copies where they agree in this share of pairs."""
-CLOSE, CLOSE_MARKED = 1e-6, 1e-2
-"""Differences, in standard deviations of the activity, of values that were one number before they were written or rounded."""
+"""Measurements of two orientations may agree by chance: values are copies where they agree in this share of pairs."""
+CLOSE = 1e-2
+"""Differences, in standard deviations of the activity, of values that were one number before they were written, rounded or
+jittered: measurements agree so well in few pairs unless a thousandth of their variance is noise."""
+NORMAL = 1.349
+"""Interquartile range of a normal distribution, in standard deviations: one value far off does not change it."""
 _PAD = bytes([N_TOKEN])
 
 
@@ -31,33 +34,29 @@ def computed_copies(
     for row, sequence in enumerate(forward):
         rows_of[sequence].append(row)
     copies = np.zeros(len(tokens), bool)
-    scale = float(activity.std()) if len(activity) else 0.0
-    paired = alike = 0
-    unmarked: list[int] = []
+    scale = float(np.subtract(*np.quantile(activity, [0.75, 0.25])) / NORMAL) if len(activity) else 0.0
+    count = np.zeros((2, 2), int)  # of elements without and with a mark: all, and those whose values agree
+    found: tuple[list[int], list[int]] = [], []
     for sequence, rows in rows_of.items():
         others = rows_of.get(reverse[rows[0]], [])
         if not others or sequence == reverse[rows[0]] or others[0] < rows[0]:
             continue
-        paired += 1
         free = list(others)
-        found = False
+        is_marked = marked is not None and {marked[row] for row in rows} != {marked[row] for row in others}
+        of_element: list[int] = []
         for row in rows:
             if not free:
                 break
             difference = np.abs(activity[free].astype(np.float64) - float(activity[row]))
             twin = free[int(difference.argmin())]
-            is_marked = marked is not None and marked[row] != marked[twin]
-            if difference.min() > scale * (CLOSE_MARKED if is_marked else CLOSE):
-                continue
-            free.remove(twin)
-            found = True
-            if marked is not None and is_marked:
-                copies[row if marked[row] else twin] = True
-            else:
-                unmarked.append(twin)
-        alike += found
-    if alike >= MOSTLY * paired:
-        copies[unmarked] = True
+            if difference.min() <= scale * CLOSE:
+                free.remove(twin)
+                of_element.append(row if is_marked and marked is not None and marked[row] else twin)
+        count[int(is_marked)] += 1, bool(of_element)
+        found[is_marked].extend(of_element)
+    for of_mark, (elements, alike) in zip(found, count, strict=True):
+        if alike >= MOSTLY * elements:
+            copies[of_mark] = True
     return copies
 
 

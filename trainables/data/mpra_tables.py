@@ -69,6 +69,8 @@ def read_mpra_table(
         raise UserError("--data names a table for each split; leave out folds and --split-by chrom")
     where = ",".join(one.name for one in paths)
     parts = [_read(one, columns or {}) for one in paths]
+    if len(parts) > 1:
+        _check_splits(parts)
     tokens = _tokens(parts)
     activity = np.concatenate([part.activity for part in parts])
     marked = np.concatenate([part.marked for part in parts])
@@ -105,7 +107,7 @@ def read_mpra_table(
         notes=(*_padding_notes(parts), *divided.notes),
         findings=(
             *finding_of(copies, where, parts[0].table.name("rev") if marked.any() else None),
-            *disagreement(tables, where),
+            *disagreement(tables, activity, where),
             *_of_letters(parts, where),
         ),
     )
@@ -149,6 +151,17 @@ def _read(path: Path, columns: Columns) -> _Part:
     lower = np.array([sequence != sequence.upper() for sequence in sequences], bool)
     sequences, rna = without_uracil(sequences)
     return _Part(table, sequences, numbers.astype(np.float32), marked, rna, lower)
+
+
+def _check_splits(parts: Sequence[_Part]) -> None:
+    """See that tables of splits that have a column of splits, too, say the same in it. Raises UserError."""
+    for (table, *_), split in zip(parts, SPLITS, strict=True):
+        for row, word in enumerate(table.texts("split") or (), start=1):
+            if WORDS.get(word.lower(), split) != split:
+                raise UserError(
+                    f"{table.path}: is given as the {split} table, and its column {table.name('split')} is {word!r} in row {row};"
+                    " give that table alone, or --columns split= to leave the column out"
+                )
 
 
 def _tokens(parts: Sequence[_Part]) -> NDArray[np.uint8]:

@@ -13,8 +13,12 @@ PathOrSplits = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 def split_paths(path: PathOrSplits) -> tuple[Path, ...]:
-    """One path, or those of train, val and test, also where they are one text with commas that is no file's own name."""
+    """One path, or those of train, val and test, also where they are one text with commas that is no file's own name.
+
+    Another number of files that are all there is returned as well, for the reader to refuse.
+    """
     if not isinstance(path, str | os.PathLike):
         return tuple(map(Path, path))
     parts = tuple(part.strip() for part in os.fspath(path).split(","))
-    return tuple(map(Path, parts)) if len(parts) == 3 and all(parts) and not os.path.lexists(path) else (Path(path),)
+    several = all(parts) and not os.path.lexists(path) and (len(parts) == 3 or all(map(os.path.lexists, parts)))
+    return tuple(map(Path, parts)) if several else (Path(path),)

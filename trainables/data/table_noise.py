@@ -15,6 +15,8 @@ from nrtune.trainables.data.findings import Finding
 NOISE_SOURCES = ("auto", "orientation", "replicates", "none")
 DISAGREES = 0.1
 """The share of rows from which on a column of noise is not that of the replicates."""
+FOLLOWS, SCALES = 0.8, 2.0
+"""The least correlation of the replicates' mean with the activity, and the most by which their standard deviations differ."""
 CLOSE = 0.02
 """Relative difference of a standard deviation and the same one rounded."""
 
@@ -34,12 +36,15 @@ def noise_of(
     measured = _of_all(tables, [table.numbers("noise") for table in tables], "noise")
     replicates = _of_all(tables, [table.replicates() for table in tables], "replicates")
     if noise == "auto" and measured is not None:
+        _check_std(tables, measured, kept, tables[0].name("noise") or "noise", "a standard deviation is 0 or more")
         return measured[kept].astype(np.float32), f"column {tables[0].name('noise')}"
     if noise == "replicates" or (noise == "auto" and replicates is not None):
         if replicates is None:
             raise UserError(f"{where}: noise from replicates needs two replicate columns or more; name them with --columns"
                             " replicates=ONE+OTHER")  # fmt: skip
-        return pd.DataFrame(replicates[kept]).std(axis=1, ddof=1).to_numpy(np.float32), "replicates"
+        std = pd.DataFrame(replicates).std(axis=1, ddof=1).to_numpy(np.float64)
+        _check_std(tables, std, kept, "the deviation of the replicates", "a row needs two of them or more")
+        return std[kept].astype(np.float32), "replicates"
     paired = partner >= 0
     if noise == "orientation" and not paired.any():
         raise UserError(f"{where}: no sequence is another's reverse complement, so there is no noise from orientations")
@@ -47,6 +52,21 @@ def noise_of(
         std = np.abs(activity - activity[partner]) / np.float32(np.sqrt(2))
         return std.astype(np.float32), "orientation"
     return None, "none"
+
+
+def _check_std(
+    tables: Sequence[MpraTable], std: NDArray[np.float64], kept: NDArray[np.int64], what: str, needed: str
+) -> None:
+    """See that the rows kept have standard deviations. Raises UserError with the table's own row."""
+    wrong = kept[~(std[kept] >= 0)]
+    if len(wrong):
+        row = int(wrong[0])
+        starts = np.cumsum([0, *map(len, tables)])
+        table = int(np.searchsorted(starts, row, side="right")) - 1
+        raise UserError(
+            f"{tables[table].path}: {what} is {std[row]:g} in row {row - starts[table] + 1}, and in {len(wrong)} rows in all no"
+            f" noise; {needed}, so leave such rows out, or give --noise none"
+        )
 
 
 def _of_all(
@@ -62,13 +82,43 @@ def _of_all(
     return np.concatenate(there) if there else None
 
 
-def disagreement(tables: Sequence[MpraTable], where: str) -> tuple[Finding, ...]:
-    """What a column of noise is where it is not the standard deviation of the replicates that were named beside it."""
+def disagreement(tables: Sequence[MpraTable], activity: NDArray[np.float32], where: str) -> tuple[Finding, ...]:
+    """What of a table is not what its replicates say: its activity, (N,), is not their mean, its noise not their deviation."""
     measured = _of_all(tables, [table.numbers("noise") for table in tables], "noise")
     replicates = _of_all(tables, [table.replicates() for table in tables], "replicates")
-    if measured is None or replicates is None:
+    if replicates is None:
         return ()
     frame = pd.DataFrame(replicates)
+    found = _of_means(frame.mean(axis=1).to_numpy(np.float64), activity.astype(np.float64), where)
+    return found if measured is None else (*found, *_of_noise(tables, measured, frame, where))
+
+
+def _of_means(mean: NDArray[np.float64], activity: NDArray[np.float64], where: str) -> tuple[Finding, ...]:
+    """What is found where the activity does not follow the mean of the replicates, (N,) each."""
+    known = np.isfinite(mean)
+    spread = float(activity[known].std()) if known.any() else 0.0
+    if spread == 0:
+        return ()
+    of_means = float(mean[known].std())
+    correlation = float(np.corrcoef(mean[known], activity[known])[0, 1]) if of_means > 0 else 0.0
+    if correlation >= FOLLOWS and 1 / SCALES <= of_means / spread <= SCALES:
+        return ()
+    return (
+        Finding(
+            id="replicates-disagree",
+            severity="warning",
+            what=f"the activity is not the mean of the replicates: they correlate at {correlation:.2f}, and the means' standard"
+            f" deviation is {of_means:.3g}, the activity's {spread:.3g}",
+            where=where,
+            advice="see that both are log2 and of one order of rows; noise must be on the activity's scale",
+        ),
+    )
+
+
+def _of_noise(
+    tables: Sequence[MpraTable], measured: NDArray[np.float64], frame: pd.DataFrame, where: str
+) -> tuple[Finding, ...]:
+    """What a column of noise is where it is not the standard deviation of the replicates that were named beside it."""
     std = frame.std(axis=1, ddof=1).to_numpy(np.float64)
     known = np.isfinite(std) & np.isfinite(measured)
     differs = known & ~_close(measured, std)

@@ -60,7 +60,7 @@ def split_rows(
     if chroms:
         return _by_chromosomes(table, keys, chroms)
     if folds:
-        return TableSplit(_by_folds(table, _folds(table), folds))
+        return _by_folds(table, _folds(table), folds)
     if table.name("split") is not None:
         return _as_said(table)
     if len(set(table.texts("fold") or ()) - {""}) >= 3:
@@ -69,7 +69,7 @@ def split_rows(
         if isinstance(there[0], str):
             return _by_groups(table, list(map(str, of_rows)), keys)
         if len(there) >= 3:
-            return TableSplit(_by_folds(table, of_rows, {"val": [there[-2]], "test": [there[-1]]}))
+            return _by_folds(table, of_rows, {"val": [there[-2]], "test": [there[-1]]})
     tenth = np.array([hashlib.sha256(key).digest()[0] % 10 for key in keys.cluster])
     split = np.where(tenth == 9, 2, np.where(tenth == 8, 1, 0)).astype(np.uint8)
     if keys.overlapping and np.bincount(split, minlength=len(SPLITS)).min() < 2:
@@ -119,6 +119,11 @@ def _folds(table: MpraTable) -> list[float | str]:
         )
     texts = table.required("fold")
     if not table.is_given("fold"):
+        if all(text.lower() in WORDS for text in texts):
+            raise UserError(
+                f"{table.path}: {table.name('fold')} holds splits, such as {texts[0]!r}; name it with --columns"
+                f" fold=,split={table.name('fold')}"
+            )
         numbers = table.numbers("fold")
         assert numbers is not None
         return [float(number) for number in numbers]
@@ -130,7 +135,7 @@ def _folds(table: MpraTable) -> list[float | str]:
 
 def _by_folds(
     table: MpraTable, of_rows: Sequence[float | str], chosen: Mapping[str, Sequence[int | float | str]]
-) -> NDArray[np.uint8]:
+) -> TableSplit:
     there = sorted(set(of_rows))
     split = np.zeros(len(of_rows), np.uint8)
     taken: dict[float | str, str] = {}
@@ -145,7 +150,11 @@ def _by_folds(
             if taken.setdefault(fold, name) != name:
                 raise UserError(f"folds: {fold} is named for val and for test; name it for one of them")
         split[np.isin(np.array(of_rows), np.array(wanted))] = SPLITS.index(name)
-    return split
+    val, test = (
+        ", ".join(fold if isinstance(fold, str) else f"{fold:g}" for fold in taken if taken[fold] == name) or "none"
+        for name in ("val", "test")
+    )
+    return TableSplit(split, (f"divided by {table.name('fold')}: validated on {val}, tested on {test}",))
 
 
 def _by_groups(table: MpraTable, groups: Sequence[str], keys: Keys) -> TableSplit:
@@ -212,6 +221,7 @@ def _bare(chrom: str) -> str:
     """A chromosome's name without chr, as both ways are used."""
     name = chrom.strip()
     name = name[3:] if name.lower().startswith("chr") else name
+    name = name.removesuffix(".0")  # a number that was read with empty cells beside it
     return name.upper() if name.lower() in ("x", "y", "m", "mt") else name
 
 

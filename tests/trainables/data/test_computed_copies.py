@@ -51,9 +51,12 @@ def test_the_marked_row_goes_even_where_it_comes_first(tmp_path):
     assert [to_text(row) for row in dataset.tokens] == table["seq"].tolist()[1::2]
 
 
-def test_a_marked_copy_may_be_rounded(tmp_path):
-    _, dataset = augmented(tmp_path, value=lambda activity: round(activity, 2), rev=(0, 1))
+@pytest.mark.parametrize("rev", [None, (0, 1)])
+@pytest.mark.parametrize("value", [lambda activity: round(activity, 2), lambda activity: activity * (1 + 1e-3)])
+def test_a_copy_may_be_rounded(tmp_path, rev, value):
+    _, dataset = augmented(tmp_path, value=value, rev=rev)
     assert len(dataset) == N
+    assert dataset.aleatoric_std is None
 
 
 @pytest.mark.parametrize("rev", [None, (0, 1)])
@@ -63,8 +66,9 @@ def test_measured_orientations_stay(tmp_path, rev):
     assert dataset.findings == () or all(finding.id != "computed-copies" for finding in dataset.findings)
 
 
-def test_a_few_measurements_that_agree_by_chance_stay(tmp_path):
+@pytest.mark.parametrize("rev", [None, (0, 1)])
+def test_a_few_measurements_that_agree_by_chance_stay(tmp_path, rev):
     signs = iter([0.0] * 5 + [0.3, -0.6] * N)
-    _, dataset = augmented(tmp_path, value=lambda activity: activity + next(signs))
+    _, dataset = augmented(tmp_path, value=lambda activity: activity + next(signs), rev=rev)
     assert len(dataset) == 2 * N
     assert (dataset.aleatoric_std == 0).sum() == 10

@@ -66,7 +66,10 @@ def test_columns_are_named_by_their_roles(tmp_path):
         ({}, {"activity": "lfc"}, "has no column 'lfc' for activity; it has seq, mean_value, fold"),
         ({}, {"value": "mean_value"}, "--columns value=…: no column has that role"),
         ({}, {"seq": ["seq", "fold"]}, "one column is the seq"),
-        ({}, {"replicates": "mean_value"}, "needs two replicate columns or more"),
+        ({}, {"replicates": "fold"}, "needs two replicate columns or more"),
+        ({}, {"replicates": "fold+fold"}, "fold stands twice among the replicates"),
+        ({"b": 1.0}, {"replicates": "mean_value+b"}, "mean_value is named for activity and for replicates"),
+        ({}, {"noise": "mean_value"}, "mean_value is named for activity and for noise"),
         ({}, {"seq": ""}, "has no column seq; it has seq, mean_value, fold"),
     ],
 )
@@ -139,6 +142,12 @@ def test_parquet_holds_no_true_activity_either(tmp_path):
         read_dataset(tmp_path / "a.parquet")
 
 
+def test_a_table_without_a_header_is_said(tmp_path):
+    measurements().to_csv(tmp_path / "a.tsv", sep="\t", index=False, header=False)
+    with pytest.raises(UserError, match="its first line holds a sequence, no names of columns"):
+        read_dataset(tmp_path / "a.tsv")
+
+
 @pytest.mark.parametrize("noise", [{"aleatoric_std": np.nan}, {"aleatoric_std": -0.5}])
 def test_noise_that_is_missing_or_negative_is_refused(tmp_path, noise):
     with pytest.raises(UserError, match=r"aleatoric_std is (nan|-0.5) in row 1"):
@@ -151,6 +160,30 @@ def test_shorter_sequences_stand_in_the_middle(tmp_path):
     dataset = read(tmp_path, table)
     assert to_text(dataset.tokens[3]) == "N" * 17 + "ACGTA" + "N" * 18
     assert "sequences have 5 to 40 bases: 1 of 40 stand in the middle of N" in dataset.notes
+
+
+def test_the_folds_that_were_held_out_are_said(tmp_path):
+    assert "divided by fold: validated on 8, tested on 9" in read(tmp_path, measurements()).notes
+    chosen = read(tmp_path, measurements(), folds={"val": [1, 3], "test": [2]})
+    assert "divided by fold: validated on 1, 3, tested on 2" in chosen.notes
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (
+            ["train", "val", "test", "train"] * 10,
+            "fold holds splits, such as 'train'; name it with --columns fold=,split=fold",
+        ),
+        (["a", "b", "c", "d"] * 10, "--columns fold=fold takes folds of any names"),
+    ],
+)
+def test_folds_that_are_no_numbers_are_said(tmp_path, cells, message):
+    table = measurements().assign(fold=cells)
+    with pytest.raises(UserError, match=message):
+        read(tmp_path, table)
+    columns = {"fold": "", "split": "fold"} if "train" in cells else {"fold": "fold"}
+    assert len(read(tmp_path, table, columns=columns)) == N
 
 
 WORDS = {"train": ["train", "Training"], "val": ["val", "valid", "Validation", "DEV"], "test": ["test", "TEST"]}
@@ -208,6 +241,12 @@ def test_chromosomes_divide(tmp_path, kind, bare):
     for split, expected in (("val", {"2"}), ("test", {"X", "10"}), ("train", {"1"})):
         assert set(chrom[dataset.rows(split)].str.removeprefix("chr")) == expected
     assert "divided by chromosomes" in dataset.notes
+
+
+def test_chromosomes_that_became_numbers_are_chromosomes(tmp_path):
+    table = measurements().assign(chrom=[np.nan if row == 7 else float(row % 4 + 1) for row in range(N)])
+    dataset = read(tmp_path, table, chroms={"val": ["chr2"], "test": ["3"]})
+    assert set(table["chrom"][dataset.rows("val")]) == {2.0}
 
 
 @pytest.mark.parametrize(
@@ -357,11 +396,51 @@ def test_wrong_tables_of_splits_are_one_sentence(tmp_path):
     ):
         with pytest.raises(UserError, match=message):
             read_dataset(paths)
+    with pytest.raises(UserError, match="--data names 2 files"):
+        read_dataset(f"{train},{val}")
     with pytest.raises(UserError, match="names a table for each split; leave out folds"):
         read_dataset((train, val, test), folds={"val": [1], "test": [2]})
     pd.read_csv(val).assign(noise=0.5).to_csv(val, index=False)
     with pytest.raises(UserError, match=r"train\.tsv: has no column of noise, and another table has"):
         read_dataset((train, val, test))
+
+
+def test_a_column_of_splits_that_says_something_else_is_refused(tmp_path):
+    _, paths = three_files(tmp_path)
+    val = pd.read_csv(paths[1])
+    val.assign(split="val", set="a").to_csv(paths[1], index=False)
+    assert len(read_dataset(paths, columns={"split": ""})) == N
+    val.assign(split=["val"] * 9 + ["Train"]).to_csv(paths[1], index=False)
+    with pytest.raises(
+        UserError, match=r"val\.csv: is given as the val table, and its column split is 'Train' in row 10"
+    ):
+        read_dataset(paths)
+
+
+def test_replicates_that_are_too_few_are_said_with_the_tables_own_row(tmp_path):
+    table = both_orientations(measurements()).assign(a=0.5, b=np.linspace(0.6, 0.9, 2 * N))
+    table.loc[50, "b"] = np.nan
+    with pytest.raises(UserError, match=r"the deviation of the replicates is nan in row 51, and in 1 rows"):
+        read(tmp_path, table, columns={"replicates": "a+b"})
+
+
+@pytest.mark.parametrize(
+    ("replicate", "found"),
+    [
+        (lambda activity, noise: activity + noise, False),
+        (lambda activity, noise: activity.round(1) + noise, False),
+        (lambda activity, noise: 2**activity * 1000 + noise, True),
+        (lambda activity, noise: activity[::-1] + noise, True),
+        (lambda activity, noise: activity * 3 + noise, True),
+    ],
+)
+def test_replicates_that_the_activity_does_not_follow_are_found(tmp_path, replicate, found):
+    table, generator = measurements(), np.random.default_rng(6)
+    activity = table["mean_value"].to_numpy()
+    for name in ("a", "b"):
+        table[name] = replicate(activity, generator.normal(size=N) * 0.3)
+    ids = [finding.id for finding in read(tmp_path, table, columns={"replicates": "a+b"}).findings]
+    assert ("replicates-disagree" in ids) is found
 
 
 @pytest.mark.parametrize(
@@ -376,7 +455,8 @@ def test_wrong_tables_of_splits_are_one_sentence(tmp_path):
 )
 def test_noise_that_is_not_that_of_the_replicates_is_found(tmp_path, noise, said):
     a, b = np.random.default_rng(4).normal(size=(2, N))
-    dataset = read(tmp_path, measurements().assign(a=a, b=b, std=noise(a, b)), columns={"replicates": "a+b"})
+    table = measurements().assign(a=a, b=b, std=noise(a, b), mean_value=(a + b) / 2)
+    dataset = read(tmp_path, table, columns={"replicates": "a+b"})
     found = [finding for finding in dataset.findings if finding.id == "noise-disagrees"]
     assert len(found) == (said is not None)
     assert all(finding.what.endswith(said or "replicates") for finding in found)
