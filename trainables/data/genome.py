@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import pysam
 from pysam.utils import SamtoolsError
 
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.core.given import check_file
-from nrtune.trainables.data.streams import begins_with
+from nrtune.trainables.data.streams import begins_with, text_lines
 
 _WHAT = "the genome that the variants are on, as a FASTA file, plain or bgzipped"
 _MITOCHONDRIAL = ("chrM", "MT", "chrMT", "M")
+_NO_BASE = re.compile("[^ACGTUNRYSWKMBDHVX]", re.IGNORECASE)
+"""What stands for no base and for no several ones (IUPAC; X masks): a gap, a digit, an amino acid."""
+_HEADER = 1 << 20
+"""Bytes of a header that are looked at."""
 
 
 class Genome:
@@ -43,7 +49,7 @@ class Genome:
     def fetcher(self, contig: str) -> Callable[[int, int], str]:
         """What gives bases [from, to) of a contig that is there, in the letters of the file.
 
-        It raises UserError where the file has not what its index says.
+        It raises UserError where the file has not what its index says, and for letters that are none of DNA.
         """
         name = self._name(contig)
 
@@ -58,6 +64,10 @@ class Genome:
                 raise UserError(
                     f"{self.path}: lacks bases {start + 1} to {end} of {name}, which its index has; get the file anew,"
                     " or index a copy of it"
+                )
+            if wrong := _NO_BASE.search(bases):
+                raise UserError(
+                    f"{self.path}: {name} has {wrong[0]!r} at {start + wrong.start() + 1}, which is no base; give {_WHAT}"
                 )
             return bases
 
@@ -83,8 +93,8 @@ class Genome:
 def open_genome(path: Path) -> Genome:
     """Open a FASTA file with the index beside it. Where there is none it is made there, or elsewhere where that can't be.
 
-    An index that is older than its file, or that can't be read, is left as it is, and one is made elsewhere. Raises UserError for
-    what is no such file.
+    An index that is older than its file, or another's, or that can't be read, is left as it is, and one is made elsewhere. Raises
+    UserError for what is no such file, and one that has a contig twice.
     """
     check_file(path, _WHAT)
     folder: tempfile.TemporaryDirectory[str] | None = None
@@ -112,15 +122,16 @@ def _open(path: Path, elsewhere: Path) -> tuple[pysam.FastaFile, str]:
     if set_aside := f"{old[0]} is older than {path.name}" if old else "":
         return _open_elsewhere(path, elsewhere), set_aside
     if len(there_before) == len(indices):
-        with suppress(OSError, ValueError):
-            file = pysam.FastaFile(str(path))
-            if file.references:
-                return file, ""
-            file.close()
-        return _open_elsewhere(path, elsewhere), f"{indices[0]} can't be read"
+        if (file := _with_indices(path, indices)) is None:
+            return _open_elsewhere(path, elsewhere), f"{indices[0]} can't be read"
+        if _is_of(path, indices[0]):
+            return file, ""
+        file.close()
+        return _open_elsewhere(path, elsewhere), f"{indices[0]} is not that of {path.name}"
     if not any(map(os.path.lexists, indices)):
         try:
             pysam.faidx(str(path))
+            _is_of(path, indices[0])
             return pysam.FastaFile(str(path)), ""
         except (OSError, SamtoolsError):
             for index in indices:  # what a file that turns out to be torn leaves
@@ -128,27 +139,116 @@ def _open(path: Path, elsewhere: Path) -> tuple[pysam.FastaFile, str]:
     return _open_elsewhere(path, elsewhere), ""
 
 
+def _with_indices(path: Path, indices: list[Path]) -> pysam.FastaFile | None:
+    """A FASTA file opened with the indices beside it; None where they can't be read."""
+    if not all(index.is_file() for index in indices):  # a pipe would keep a reader waiting
+        return None
+    with suppress(OSError, ValueError):
+        file = pysam.FastaFile(str(path))
+        if file.references:
+            return file
+        file.close()
+    return None
+
+
 def _open_elsewhere(path: Path, elsewhere: Path) -> pysam.FastaFile:
     """Open a FASTA file with an index that is made in another folder."""
     there = {name: str(elsewhere / f"index.{name}") for name in ("fai", "gzi")}
     pysam.faidx(str(path), "--fai-idx", there["fai"], "--gzi-idx", there["gzi"])
+    _is_of(path, Path(there["fai"]))
     compressed = there["gzi"] if Path(there["gzi"]).exists() else None
     return pysam.FastaFile(str(path), filepath_index=there["fai"], filepath_index_compressed=compressed)
 
 
 def _indices(path: Path) -> list[Path]:
     """The indices of a FASTA file: a packed one has two."""
+    return [path.with_name(path.name + end) for end in ((".fai", ".gzi") if _packed(path) else (".fai",))]
+
+
+def _packed(path: Path) -> bool:
     with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    return [path.with_name(path.name + end) for end in ((".fai", ".gzi") if packed else (".fai",))]
+        return file.read(2) == b"\x1f\x8b"
+
+
+class _Entry(NamedTuple):
+    """A contig of an index: where its bases begin and end in the file."""
+
+    name: bytes
+    start: int
+    end: int
+
+
+def _is_of(path: Path, index: Path) -> bool:
+    """Whether an index has each sequence of a FASTA file where it is; of a packed one, or FASTQ, it is not looked at.
+
+    Raises UserError for a file that has two sequences of one name, of which an index has the first alone.
+    """
+    if _packed(path):
+        return True
+    lines = [line.split(b"\t") for line in index.read_bytes().splitlines()]
+    if any(len(line) != len(_COLUMNS) for line in lines):
+        return bool(lines) and all(len(line) == len(_COLUMNS) + 1 for line in lines)
+    try:
+        entries = [_entry(*line) for line in lines]
+    except (ValueError, ZeroDivisionError):
+        return False
+    return max((entry.end for entry in entries), default=0) <= path.stat().st_size and _has_all(path, entries)
+
+
+_COLUMNS = ("name", "length", "offset", "bases a line", "bytes a line")
+
+
+def _entry(name: bytes, length: bytes, offset: bytes, bases: bytes, width: bytes) -> _Entry:
+    lines, rest = divmod(int(length), int(bases))
+    return _Entry(name, int(offset), int(offset) + lines * int(width) + rest)
+
+
+def _has_all(path: Path, entries: list[_Entry]) -> bool:
+    """Whether each sequence has its entry, and each entry is where it is; empty sequences need none. Raises UserError: `_is_of`."""
+    passed: set[bytes] = set()
+    with path.open("rb") as file:
+        for entry in (*entries, None):
+            name = b""
+            while line := file.readline(_HEADER):
+                if line.startswith(b">"):
+                    name = (line[1:].split() or [b""])[0]
+                    if entry is not None and (name, file.tell()) == entry[:2]:
+                        break
+                elif line.strip():
+                    if name in passed:
+                        raise UserError(f"{path}: holds {name.decode('utf-8', 'replace')!r} twice; keep one of them")
+                    return False
+            if not line:
+                return entry is None
+            if entry is not None:
+                passed.add(name)
+                file.seek(entry.end)
+    return True
 
 
 def _why_none(path: Path) -> str:
     """Why no index can be made of a file."""
     if not begins_with(path, b">"):
-        return "it does not begin with >"
+        marked = any(begins_with(path, mark) for mark in (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return "it begins with a byte-order mark: save it as plain text" if marked else "it does not begin with >"
     with path.open("rb") as file:
-        start = file.read(14)
+        start = file.read(1 << 16)
     if start[:2] == b"\x1f\x8b" and not (start[3] & 4 and start[12:14] == b"BC"):
         return "it is gzipped, not bgzipped: gunzip it, or pack it with bgzip"
-    return "no index can be made: it is torn, or the lines of a contig differ in length"
+    if b"\r" in start and b"\n" not in start:
+        return "its lines end in a carriage return alone, as an old Mac's: save it with other line ends"
+    return _uneven_line(path) or "no index can be made: it is torn, or the lines of a contig differ in length"
+
+
+def _uneven_line(path: Path) -> str:
+    """Which line keeps a file from being indexed; "" where none does. Raises UserError for one that is torn."""
+    name, width, ended, number = "", 0, False, 0
+    for number, line in enumerate(text_lines(path, _WHAT), start=1):
+        if line.startswith(">"):
+            name, width, ended = line[1:61].partition(" ")[0], 0, False
+        elif line and (ended or len(line) > width > 0):
+            return f"the lines of a contig differ in length: see line {number}, of {name!r}"
+        else:
+            ended = ended or len(line) < width or not line
+            width = width or len(line)
+    return "" if width else f"the last sequence, {name!r} in line {number}, is empty: leave it out"

@@ -60,15 +60,73 @@ def test_an_index_that_can_not_be_read_is_left_alone_and_made_elsewhere(fasta, c
     assert index.read_bytes() == content
 
 
-@pytest.mark.parametrize("there", ["folder", "broken link"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "chr1\t20\t14\t20\t21\nchrM\t4\t42\t4\t5\n",  # each a base off
+        "chrM\t20\t15\t20\t21\nchr1\t4\t42\t4\t5\n",
+        "chrM\t4\t42\t4\t5\n",
+        "chr1\t20\t15\t20\t21\n",
+        "chr1\t20\t15\t0\t0\nchrM\t4\t42\t4\t5\n",
+        "chr1\t20\t15\t20\t21\nchrM\t4000\t42\t4\t5\n",
+    ],
+)
+def test_the_index_of_another_file_is_left_alone_and_one_made_elsewhere(fasta, content):
+    """As after a copy that kept the file's old time: nothing else tells that bases are read where they are not."""
+    index = fasta.with_name("genome.fa.fai")
+    index.write_text(content)
+    os.utime(index, (2**31, 2**31))
+    genome = open_genome(fasta)
+    assert genome.set_aside == f"{index} is not that of genome.fa"
+    assert (genome.length("chrM"), is_whole(genome)) == (4, True)
+
+
+def test_an_index_is_taken_whatever_lies_between_sequences(tmp_path):
+    path = tmp_path / "genome.fa"
+    path.write_text(f">none\n>chr1 the first\n{BASES}\n\n\n>none either\n>chrM\nACGT\n\n")
+    pysam.faidx(str(path))
+    genome = open_genome(path)
+    assert (genome.set_aside, is_whole(genome)) == ("", True)
+
+
+@pytest.mark.parametrize("index", ["none", "there", "elsewhere"])
+def test_a_contig_that_is_there_twice_is_refused(fasta, index):
+    fasta.write_text(f"{fasta.read_text()}>chr2\nAAAA\n>chr1 again\nCCCC\n")
+    if index == "there":
+        pysam.faidx(str(fasta))
+    elif index == "elsewhere":
+        fasta.with_name("genome.fa.fai").mkdir()
+    with pytest.raises(UserError, match="holds 'chr1' twice; keep one of them"):
+        open_genome(fasta)
+
+
+@pytest.mark.parametrize(("letter", "refused"), [("-", True), ("1", True), ("L", True), ("R", False), ("x", False)])
+def test_what_is_no_base_is_refused_where_it_is_read(tmp_path, letter, refused):
+    path = tmp_path / "genome.fa"
+    path.write_text(f">chr1\nACGTA{letter}ACGT\n")
+    genome = open_genome(path)
+    fetch = genome.fetcher("chr1")
+    assert fetch(0, 5) == "ACGTA"
+    if refused:
+        with pytest.raises(UserError, match=f"chr1 has '{letter}' at 6, which is no base"):
+            fetch(4, 8)
+    else:
+        assert fetch(4, 8) == f"A{letter}AC"
+    genome.close()
+
+
+@pytest.mark.parametrize("there", ["folder", "broken link", "pipe"])
 def test_something_else_in_an_indexs_place_is_left_alone(fasta, there):
     index = fasta.with_name("genome.fa.fai")
     if there == "folder":
         index.mkdir()
+    elif there == "pipe":
+        os.mkfifo(index)
+        os.utime(index, (2**31, 2**31))
     else:
         index.symlink_to("nowhere/at/all")
     assert is_whole(open_genome(fasta))
-    assert index.is_dir() or index.is_symlink()
+    assert index.is_dir() or index.is_symlink() or index.is_fifo()
 
 
 def test_one_of_the_two_indices_of_a_packed_file_is_missing(fasta):
@@ -95,7 +153,11 @@ def test_contigs_are_found_by_their_other_names(fasta, asked, there):
         (b"", "does not begin with >"),
         (b"##fileformat=VCFv4.2\n", "does not begin with >"),
         (gzip.compress(b">chr1\nACGT\n", mtime=0), "gzipped, not bgzipped: gunzip it, or pack it with bgzip"),
-        (b">chr1\nAC\nACGT\nA\nACGT\n", "the lines of a contig differ in length"),
+        (b">chr1\nAC\nACGT\nA\nACGT\n", "the lines of a contig differ in length: see line 3, of 'chr1'"),
+        (b">chr1 x\nAC\n>chr2 y\nACG\n\nACG\n", "differ in length: see line 6, of 'chr2'"),
+        (b">chr1\nAC\n>chr2\n", "the last sequence, 'chr2' in line 3, is empty: leave it out"),
+        (b">chr1\rACGT\r", "a carriage return alone, as an old Mac's"),
+        (b"\xef\xbb\xbf>chr1\nACGT\n", "begins with a byte-order mark"),
     ],
 )
 def test_why_a_file_is_no_genome(tmp_path, content, message):
