@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nrtune.analysis.scoring.doubtful import falling, no_predictions, of_one_sign, other_scale
 from nrtune.analysis.scoring.matching import rows_elsewhere
 from nrtune.analysis.uncertainty.bootstrap import Floats
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.data.benchmarks import VariantSet
-from nrtune.trainables.data.findings import Finding, Severity, flagged
+from nrtune.trainables.data.findings import Finding, flagged
 from nrtune.trainables.data.letters import letter_findings
-from nrtune.trainables.data.tables import read_table
+from nrtune.trainables.data.tables import NUMBER, read_table
 from nrtune.trainables.data.variant_windows import bases
 from nrtune.trainables.evaluation import metrics
 
@@ -25,9 +26,8 @@ VARIANT_COLUMNS = ("element", "pos", "ref", "alt", "variant_effect")
 TEST_COLUMNS = ("prediction", "activity")
 
 ROWS_TWICE = "rows-twice"
-FAR = 30
-"""The ratio of standard deviations that no model's scale explains, and percent do."""
-
+LARGEST = 1e100
+"""A number beyond this is none that was measured or predicted, and its square is infinite."""
 _KEY = ["element", "pos", "ref", "alt"]
 _SITE = ("element", "pos", "alt")
 
@@ -76,7 +76,7 @@ def read_effects(path: Path, variants: VariantSet) -> ReadEffects:
     table = _read_table(path, needed, () if variants.scattered else ("chrom",))
     key = [*_KEY, "chrom"] if variants.scattered else _KEY
     pos = _numbers(path, table, "pos").astype(np.float64)
-    broken = pos != np.rint(pos)
+    broken = (pos != np.rint(pos)) | (np.abs(pos) >= 2**53)
     if broken.any():
         raise UserError(f"{path}: column pos, row {broken.argmax() + 1}: {pos[broken.argmax()]} is not a whole number")
     found = pd.DataFrame(
@@ -134,8 +134,10 @@ def read_effects(path: Path, variants: VariantSet) -> ReadEffects:
     there = np.isfinite(effect)
     findings += [
         *([] if elsewhere else _coverage(path, there, variants, laid)),
-        *_no_predictions(path, effect[there], variants.value[there], "effects"),
-        *_other_scale(path, effect[there], variants.value[there], "effects", "note"),
+        *no_predictions(path, effect[there], variants.value[there], "effects"),
+        *other_scale(path, effect[there], variants.value[there], "effects", "note"),
+        *of_one_sign(path, effect[there], variants.value[there]),
+        *falling(path, effect, variants),
     ]
     return ReadEffects(path, effect, len(left_out), first, tuple(findings))
 
@@ -152,36 +154,6 @@ def _coverage(path: Path, there: NDArray[np.bool_], variants: VariantSet, laid: 
         of=int(of_parts.sum()),
         example=lambda place: _named(laid.iloc[place]),
     )
-
-
-def _other_scale(
-    path: Path, predicted: NDArray[np.floating], measured: NDArray[np.floating], what: str, severity: Severity
-) -> list[Finding]:
-    """What is found where (n,) predictions vary FAR times as much as what was measured, as those in percent do."""
-    spread, of_measured = (
-        float(np.std(values.astype(np.float64))) if len(values) else 0.0 for values in (predicted, measured)
-    )
-    if not 0 < FAR * of_measured <= spread:
-        return []
-    said = f"the {what} vary {spread / of_measured:.3g} times as much as what was measured: in percent, or not log2?"
-    return [Finding(id="predictions-scale", severity=severity, what=said, where=path.name)]
-
-
-def _no_predictions(
-    path: Path, predicted: NDArray[np.floating], measured: NDArray[np.floating], what: str
-) -> list[Finding]:
-    """What is found where (n,) predictions are all the same, or what was measured."""
-    if len(predicted) < 2:
-        return []
-    if (predicted == predicted[0]).all():
-        id, said, advice = "predictions-constant", f"all {what} are {predicted[0]:g}, and have no correlation", ""
-    elif np.array_equal(predicted, measured):
-        id, said = "predictions-are-measured", f"the {what} are the measured values themselves"
-        advice = "give what a model predicts"
-    else:
-        return []
-    n = len(predicted)
-    return [Finding(id=id, severity="warning", what=said, where=path.name, count=n, of=n, advice=advice)]
 
 
 def _ref_of_folder(found: pd.DataFrame, known: pd.DataFrame) -> list[str]:
@@ -206,8 +178,8 @@ def read_test(path: Path) -> ReadTest:
     # Of clusters nothing but which rows have the same one counts: names will do as well.
     cluster = pd.factorize(table["cluster"].astype(str))[0].astype(np.int64) if "cluster" in table else None
     prediction, activity = _numbers(path, table, "prediction"), _numbers(path, table, "activity")
-    findings = _no_predictions(path, prediction, activity, "predictions")
-    findings += _other_scale(path, prediction, activity, "predictions", "warning")  # the mean squared error goes by it
+    findings = no_predictions(path, prediction, activity, "predictions")
+    findings += other_scale(path, prediction, activity, "predictions", "warning")  # the mean squared error goes by it
     return ReadTest(path, prediction, activity, std, cluster, tuple(findings))
 
 
@@ -265,11 +237,13 @@ def _numbers(path: Path, table: pd.DataFrame, column: str) -> NDArray[np.floatin
         found: NDArray[np.floating] = values.to_numpy()
     else:
         found = np.array([_number(value) for value in values], np.float64)
-    wrong = ~np.isfinite(found)
+    wrong = ~(np.abs(found.astype(np.float64)) <= LARGEST)
     if wrong.any():
         row = int(wrong.argmax())
         value = values.iloc[row]
-        said = "nothing" if value is None or value == "" else repr(value if isinstance(value, str) else float(value))
+        if value is not None and not isinstance(value, str) and np.isfinite(found[row]):
+            value = float(found[row])
+        said = "nothing" if value is None or (isinstance(value, str) and not value) else repr(value)[:40]
         more = f" (and {wrong.sum() - 1} rows more)" if wrong.sum() > 1 else ""
         raise UserError(
             f"{path}: column {column}, row {row + 1}{more}: {said} is not a finite number; mend or remove the row"
@@ -279,7 +253,7 @@ def _numbers(path: Path, table: pd.DataFrame, column: str) -> NDArray[np.floatin
 
 def _number(value: object) -> float:
     """A number, NaN for what is none: neither is True, nor 1_0, which Python reads as 10."""
-    if isinstance(value, bool | np.bool_) or (isinstance(value, str) and "_" in value):
+    if isinstance(value, bool | np.bool_) or (isinstance(value, str) and not NUMBER.fullmatch(value.strip())):
         return np.nan
     try:
         return float(value)  # type: ignore[arg-type]

@@ -192,7 +192,7 @@ def _is_of(path: Path, index: Path) -> bool:
         entries = [_entry(*line) for line in lines]
     except (ValueError, ZeroDivisionError):
         return False
-    return max((entry.end for entry in entries), default=0) <= path.stat().st_size and _has_all(path, entries)
+    return _has_all(path, entries)
 
 
 _COLUMNS = ("name", "length", "offset", "bases a line", "bytes a line")
@@ -204,8 +204,12 @@ def _entry(name: bytes, length: bytes, offset: bytes, bases: bytes, width: bytes
 
 
 def _has_all(path: Path, entries: list[_Entry]) -> bool:
-    """Whether each sequence has its entry, and each entry is where it is; empty sequences need none. Raises UserError: `_is_of`."""
+    """Whether each sequence has its entry, and each entry is where it is; empty sequences need none.
+
+    A file that ends before its index does is torn, which is said where bases are missing. Raises UserError: `_is_of`.
+    """
     passed: set[bytes] = set()
+    size, reached = path.stat().st_size, 0
     with path.open("rb") as file:
         for entry in (*entries, None):
             name = b""
@@ -219,10 +223,11 @@ def _has_all(path: Path, entries: list[_Entry]) -> bool:
                         raise UserError(f"{path}: holds {name.decode('utf-8', 'replace')!r} twice; keep one of them")
                     return False
             if not line:
-                return entry is None
+                return entry is None or reached > size
             if entry is not None:
                 passed.add(name)
-                file.seek(entry.end)
+                reached = entry.end
+                file.seek(reached)
     return True
 
 

@@ -274,6 +274,47 @@ def test_what_is_no_prediction_is_said(dump, variants, tmp_path):
         assert found.id == f"predictions-{name}"
 
 
+def test_effects_of_a_lost_or_another_sign_are_said(dump, variants, tmp_path):
+    """Absolute values, ratios, Ref less Alt of all elements or one, and measured values among predicted ones."""
+    value = dump.merge(variants.table()[["element", "pos", "ref", "alt", "value"]], how="left")["value"]
+    dump, generator = dump.reset_index(drop=True), np.random.default_rng(1)
+    good = dump.assign(variant_effect=value + generator.normal(0, value.std() / 2, len(dump)))
+    effect, first = good["variant_effect"], good["element"] == variants.elements[0]
+    assert read_effects(csv_of(good, tmp_path / "good.csv"), variants).findings == ()
+    for name, harmed, words in (
+        ("one-sign", effect.abs(), "all effects are positive"),
+        ("one-sign", 2**effect, "all effects are positive"),
+        ("one-sign", effect - 90, "all effects are negative"),
+        ("fall", -effect, f"in {variants.elements[0]} (-0."),
+        ("fall", effect.where(~first, -effect), f"in {variants.elements[0]} (-0."),
+        ("are-measured", effect.where(good.index % 2 == 0, value), "measured values themselves"),
+    ):
+        findings = read_effects(csv_of(good.assign(variant_effect=harmed), tmp_path / "p.csv"), variants).findings
+        (what,) = [one.what for one in findings if one.id == f"predictions-{name}"]
+        assert words in what
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("pos", 1e30, "is not a whole number"),
+        ("pos", 2.0**63, "is not a whole number"),
+        ("variant_effect", 1e200, "1e+200 is not a finite number"),
+        ("variant_effect", "\u0661", "is not a finite number"),
+        ("variant_effect", pd.Timestamp("2020-01-01"), "is not a finite number"),
+        ("pos", [1], "is not a finite number"),
+    ],
+)
+def test_what_is_no_number_is_refused_whatever_its_type(dump, variants, tmp_path, column, value, said):
+    """Without a warning of an overflow, and without a traceback."""
+    table = dump.astype({column: object})
+    table[column] = pd.Series([value] * len(table), dtype=object)
+    table.to_parquet(tmp_path / "p.parquet")
+    with pytest.raises(UserError, match=re.escape(said)) as error:
+        read_effects(tmp_path / "p.parquet", variants)
+    assert f"column {column}, row 1" in str(error.value)
+
+
 def test_score_audits_the_variants_and_takes_what_is_accepted(dump, simulated_folder, tmp_path, monkeypatch, capsys):
     folder = Path(shutil.copytree(simulated_folder / "cagi5", tmp_path / "cagi5"))
     file = folder / "challenge_SIM1.tsv"

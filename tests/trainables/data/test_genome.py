@@ -68,7 +68,6 @@ def test_an_index_that_can_not_be_read_is_left_alone_and_made_elsewhere(fasta, c
         "chrM\t4\t42\t4\t5\n",
         "chr1\t20\t15\t20\t21\n",
         "chr1\t20\t15\t0\t0\nchrM\t4\t42\t4\t5\n",
-        "chr1\t20\t15\t20\t21\nchrM\t4000\t42\t4\t5\n",
     ],
 )
 def test_the_index_of_another_file_is_left_alone_and_one_made_elsewhere(fasta, content):
