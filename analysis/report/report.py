@@ -50,6 +50,7 @@ from nrtune.analysis.uncertainty.verdict import verdict_of
 from nrtune.analysis.wording import capital, label
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.core.files import write_atomically
+from nrtune.trainables.core.inside import check_inside
 from nrtune.trainables.core.secrets import redacted
 from nrtune.trainables.data.benchmarks import BENCHMARKS, reported_prefix
 from nrtune.trainables.data.findings import ELEMENT_IN_TRAINING
@@ -85,7 +86,9 @@ def write_report(comparisons: Comparisons, folder: str | os.PathLike[str]) -> Pa
 
     Returns the path of the page. Raises UserError where the folder can't be written.
     """
-    folder = Path(folder)
+    folder, source = Path(folder), comparisons.source
+    if isinstance(source, CampaignFolder) and folder.resolve().is_relative_to(source.folder.resolve()):
+        check_inside(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):  # said before minutes are spent on it

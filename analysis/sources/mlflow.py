@@ -17,6 +17,7 @@ from nrtune.analysis.sources.mlflow_local import check_is_there, to_read
 from nrtune.analysis.sources.trials import RecordedTrials
 from nrtune.analysis.store.records import STATUSES, TrialRecord
 from nrtune.trainables.core.errors import UserError, one_line, suggest
+from nrtune.trainables.core.inside import inside
 
 with warnings.catch_warnings():
     # MLflow's own use of SQLAlchemy and pydantic warns at import; nothing here can mend it.
@@ -77,7 +78,7 @@ class MlflowTrials(RecordedTrials):
 
     def file(self, fingerprint: str, name: str) -> Path | None:
         """A trial's artifact, fetched into a temporary folder that lasts as long as this object."""
-        folder = self._fetched / fingerprint
+        folder = inside(self._fetched, fingerprint)  # which is what a server says it is
         if not (folder / name).exists():
             run = self._run_of[fingerprint]
             try:

@@ -23,6 +23,7 @@ from nrtune.analysis.store.records import (
 )
 from nrtune.analysis.store.table import table_of
 from nrtune.trainables.core.files import BEST, TEST, predictions_file
+from nrtune.trainables.core.inside import inside
 from nrtune.trainables.data.benchmarks import BENCHMARKS
 
 
@@ -160,12 +161,14 @@ class CampaignFolder(Trials):
 
     def reference_predictions(self, name: str) -> Predictions:
         """As the campaign stored them."""
-        folder = self.folder / REFERENCE_LINES / name
-        return read_predictions(lambda file: folder / file if (folder / file).exists() else None, self.benchmarks)
+        return read_predictions(functools.partial(self._file, REFERENCE_LINES, name), self.benchmarks)
 
     def file(self, fingerprint: str, name: str) -> Path | None:
         """In the trial's own folder."""
-        path = self.folder / TRIALS / fingerprint / name
+        return self._file(TRIALS, fingerprint, name)
+
+    def _file(self, *names: str) -> Path | None:
+        path = inside(self.folder, *names)
         return path if path.exists() else None
 
 

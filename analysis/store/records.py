@@ -18,9 +18,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.inside import check_inside, inside, regular
 
 MANIFEST, RECORDS, STATUS, TRIALS = "campaign.json", "trials.jsonl", "status.json", "trials"
 WARM_START = "warm_start.pt"
+JOURNAL = "optuna.journal"
+JOURNAL_LOCK = f"{JOURNAL}.lock"
+"""A symbolic link that Optuna makes and removes, and never follows; one that a crash left names the folder of then."""
 REFERENCE_LINES, METRICS = "references", "metrics.json"
 FORMAT = 2
 
@@ -150,14 +154,16 @@ class TrialRecord:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read campaign.json. Raises UserError where the folder holds no campaign."""
+    """Read campaign.json. Raises UserError where the folder holds no campaign, or what leads out of it."""
     path = folder / MANIFEST
     if not folder.is_dir():
         raise UserError(f"{folder}: no such campaign folder; give the --out of a search")
     if not path.exists():
         raise UserError(f"{folder}: holds no campaign (no {MANIFEST}); give the --out of a search")
+    check_inside(folder, deep=False, but=(JOURNAL_LOCK,))  # all commands come by here
     try:
-        manifest = json.loads(path.read_text())
+        with open(path, opener=regular) as file:
+            manifest = json.load(file)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: is damaged ({error})") from error
     there = manifest.get("format") if isinstance(manifest, dict) else None
@@ -183,7 +189,7 @@ def read_records(folder: Path) -> list[TrialRecord]:
     if not path.exists():
         return []
     records: list[TrialRecord] = []
-    with path.open("rb") as file:
+    with open(path, "rb", opener=regular) as file:
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):
                 break
@@ -197,7 +203,8 @@ def read_records(folder: Path) -> list[TrialRecord]:
 def read_status(folder: Path) -> dict[str, Any]:
     """Read status.json; empty where there is none."""
     try:
-        status = json.loads((folder / STATUS).read_text())
+        with open(folder / STATUS, opener=regular) as file:
+            status = json.load(file)
     except (FileNotFoundError, json.JSONDecodeError):
         return {}
     return dict(status)
@@ -211,7 +218,10 @@ def read_references(folder: Path) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for path in sorted((folder / REFERENCE_LINES).glob(f"*/{METRICS}")):
         try:
-            found[path.parent.name] = {name: float(value) for name, value in json.loads(path.read_text()).items()}
+            with open(inside(folder, REFERENCE_LINES, path.parent.name, METRICS), opener=regular) as file:
+                found[path.parent.name] = {name: float(value) for name, value in json.load(file).items()}
+        except UserError:
+            raise
         except (ValueError, TypeError, AttributeError) as error:
             raise UserError(f"{path}: is damaged ({error}); remove it, and the next start makes it again") from error
     return found

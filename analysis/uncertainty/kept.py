@@ -27,6 +27,7 @@ from nrtune.analysis.uncertainty.compared import AgainstNonNeural, Comparison
 from nrtune.analysis.uncertainty.intervals import Resampling
 from nrtune.analysis.uncertainty.power import Power
 from nrtune.trainables.core.files import user_cache, write_atomically
+from nrtune.trainables.core.inside import regular
 
 KEPT = 64
 """Comparisons that a folder keeps, the latest: those of other options, or of before further trials, are made again."""
@@ -56,7 +57,8 @@ class KeptComparisons:
         key = self._key(use_case, rule)
         for folder in self._folders():
             try:
-                stored = json.loads(_path(folder, key).read_text())
+                with open(_path(folder, key), opener=regular) as file:
+                    stored = json.load(file)
                 if stored["made_of"] == key and stored["sha256"] == _digest(stored["comparison"]):
                     return _comparison(stored["comparison"])
             except (OSError, ValueError, LookupError, TypeError, AttributeError):  # damaged, or somebody else's

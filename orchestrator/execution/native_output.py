@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nrtune.orchestrator.lifecycle.terminal import Screen, encoding_of
+from nrtune.trainables.core.inside import regular
 
 RAY_LOG = "ray.log"
 """Of a campaign's folder, while something is in it."""
@@ -25,7 +26,7 @@ def native_output_to(path: Path, say: Callable[[str], None]) -> Iterator[None]:
     """
     sys.stderr.flush()
     terminal, before = os.dup(2), sys.stderr
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    log = regular(str(path), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     if _descriptor(before) == 2:  # a notebook's, and pytest's, writes elsewhere
         sys.stderr = Screen(
             os.fdopen(terminal, "wb", 0, closefd=False), encoding_of(before), vital=False, line_buffering=True,

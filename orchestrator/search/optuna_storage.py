@@ -16,10 +16,9 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from nrtune.analysis.sources.mlflow_local import sqlite_path
+from nrtune.analysis.store.records import JOURNAL, JOURNAL_LOCK
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.core.files import cut_torn_line
-
-JOURNAL = "optuna.journal"
 
 CAMPAIGN = "campaign"
 """The attribute of a study that has its campaign's id; it is set last."""
@@ -36,7 +35,7 @@ def open_storage(folder: Path, url: str | None) -> BaseStorage:
         # A process killed while it wrote leaves half a line, to which Optuna would append, and a symbolic link as its
         # lock; nobody is writing now.
         cut_torn_line(folder / JOURNAL)
-        Path(f"{folder / JOURNAL}.lock").unlink(missing_ok=True)
+        (folder / JOURNAL_LOCK).unlink(missing_ok=True)
         return JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
     return _database(url)
 

@@ -14,6 +14,7 @@ from nrtune.analysis.selection.pareto import default_objectives
 from nrtune.orchestrator.state.locations import DATABASE, MLFLOW
 from nrtune.orchestrator.state.recipes import RECIPES
 from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.inside import check_inside
 
 ADDRESSES = ("tracking_uri", "optuna_storage")
 """Kept without passwords beside what a campaign is, of which they are no part."""
@@ -25,6 +26,7 @@ def check_is_free(folder: Path) -> None:
     """See that a campaign can be made in a folder. Raises UserError where it is a file, or holds something else."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: is a file; --out takes a folder")
+    check_inside(folder)
     # A crash between making the folder and writing the manifest leaves an empty one, or a partial manifest.
     others = [p.name for p in folder.iterdir() if not p.name.startswith(".")] if folder.exists() else []
     if others == [DATABASE] and _has_no_runs(folder / DATABASE):

@@ -15,6 +15,7 @@ from typing import Any
 from nrtune.analysis.store.records import (
     FAILED,
     FINISHED,
+    JOURNAL_LOCK,
     MANIFEST,
     RECORDS,
     STATUS,
@@ -29,6 +30,7 @@ from nrtune.orchestrator.state.locations import LOCK, RAY_FOLDER, RETRIED
 from nrtune.orchestrator.state.manifest import now, open_manifest, write_text
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.files import HISTORY, append_line, cut_torn_line, write_atomically
+from nrtune.trainables.core.inside import check_inside, inside, regular
 
 MOVED = "was renamed or removed while it was written to"
 
@@ -82,7 +84,7 @@ class Ledger:
 
     def trial_folder(self, fingerprint: str) -> Path:
         """Where a trial's checkpoint, history and predictions lie."""
-        return self.folder / TRIALS / fingerprint
+        return inside(self.folder, TRIALS, fingerprint)
 
     def history(self, fingerprint: str) -> list[dict[str, float]]:
         """The metrics of every epoch of a trial that is stored; empty where none is."""
@@ -117,6 +119,7 @@ class Ledger:
         os.close(self._lock)
 
     def _keep(self, record: TrialRecord) -> None:
+        self.trial_folder(record.fingerprint)  # raises where that is none of this campaign's
         kept = self.records if record.replicate_of is None else self.replicates
         kept[record.fingerprint] = record
 
@@ -127,7 +130,7 @@ def open_ledger(
     """Create a campaign in an empty or missing folder, or open the one there.
 
     identity: the settings that decide its numbers. about: what else the manifest says. Raises UserError where the
-    folder holds another campaign, something that is no campaign, or a running search.
+    folder holds another campaign, something that is no campaign or leads out of it, or a running search.
     """
     if not (folder / MANIFEST).exists():
         if must_exist:
@@ -190,7 +193,7 @@ def take_back_failed(folder: Path, names: Collection[str] = ()) -> list[str]:
         again = {record.fingerprint for record in failed}
         for record in failed:
             append_line(folder / RETRIED, record.to_line())
-            shutil.rmtree(folder / TRIALS / record.fingerprint, ignore_errors=True)
+            shutil.rmtree(inside(folder, TRIALS, record.fingerprint), ignore_errors=True)
         kept = "".join(f"{record.to_line()}\n" for record in records if record.fingerprint not in again)
         write_atomically(folder / RECORDS, lambda temporary: temporary.write_text(kept))
         return [record.name for record in failed]
@@ -201,7 +204,7 @@ def take_back_failed(folder: Path, names: Collection[str] = ()) -> list[str]:
 def is_running(folder: Path) -> bool:
     """Whether some process holds the campaign's lock."""
     try:
-        handle = os.open(folder / LOCK, os.O_RDONLY)  # a reader may have no right to write
+        handle = regular(str(folder / LOCK), os.O_RDONLY)  # a reader may have no right to write
     except (FileNotFoundError, PermissionError):
         return False
     try:
@@ -227,7 +230,8 @@ def hold(folder: Path) -> Iterator[int]:
 
 
 def _lock(folder: Path, mode: int = os.O_RDWR | os.O_CREAT) -> int:
-    handle = os.open(folder / LOCK, mode, 0o666)  # less the umask: a group's folder is the group's
+    check_inside(folder, but=(JOURNAL_LOCK,))  # whatever is written from now on is written in the folder
+    handle = regular(str(folder / LOCK), mode)  # less the umask: a group's folder is the group's
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

@@ -13,7 +13,15 @@ from nrtune.analysis.selection.candidates import BASELINE, configurations
 from nrtune.analysis.selection.pareto import Objective, objectives_of, pareto_front
 from nrtune.analysis.selection.use_cases import USE_CASES, UseCase, load_use_cases
 from nrtune.analysis.selection.winners import finalists, find_winner
-from nrtune.analysis.store.records import RECORDS, TRIALS, TrialRecord, benchmarks_of, read_manifest, read_records
+from nrtune.analysis.store.records import (
+    JOURNAL_LOCK,
+    RECORDS,
+    TRIALS,
+    TrialRecord,
+    benchmarks_of,
+    read_manifest,
+    read_records,
+)
 from nrtune.analysis.store.table import table_of
 from nrtune.analysis.wording import count
 from nrtune.orchestrator.state.ledger import is_running
@@ -21,6 +29,7 @@ from nrtune.orchestrator.state.locations import RAY_FOLDER
 from nrtune.orchestrator.state.settings import KEEP_ALL, Settings
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.files import BEST, LAST
+from nrtune.trainables.core.inside import check_inside, inside
 from nrtune.trainables.core.registry import PLUGIN_VARIABLE
 from nrtune.trainables.data.benchmarks import BENCHMARKS
 
@@ -77,7 +86,7 @@ def plan_retention(
         ended = fingerprint in records
         goes = (path.name == BEST and fingerprint not in kept) or path.name == LAST or path.suffix == ".partial"
         if ended and goes:
-            files[path] = path.stat().st_size
+            files[inside(folder, TRIALS, fingerprint, path.name)] = path.lstat().st_size
     return RetentionPlan(files, (), kept)
 
 
@@ -95,6 +104,7 @@ def plan_gc(folder: Path, top: int | None, keep: Sequence[str] | None) -> Retent
         raise UserError(f"{folder}: a search is writing to it; wait for it to end")
     stored = {name: manifest.get("settings", {}).get(name, Settings.model_fields[name].default)
               for name in ("keep_top", "keep", "use_cases")}  # fmt: skip
+    check_inside(folder, but=(JOURNAL_LOCK,))
     records = {record.fingerprint: record for record in read_records(folder)}
     found = plan_retention(
         folder,

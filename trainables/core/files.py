@@ -7,6 +7,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from nrtune.trainables.core.inside import regular
+
 TEST = "test"
 """What predictions are of, beside the variants of benchmarks."""
 
@@ -23,17 +25,18 @@ def cut_torn_line(path: Path) -> None:
     """Cut a last line that a crash left without its end, so that the next one does not run into it."""
     if not path.exists():
         return
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        os.truncate(path, whole)
+    with open(path, "rb+", opener=regular) as file:
+        content = file.read()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            file.truncate(whole)
 
 
 def append_line(path: Path, line: str) -> None:
     """Append a line; when this returns, it is on disk. Where the disk is full, no half line stays for the next to be added to."""
     size = path.stat().st_size if path.exists() else 0
     try:
-        with path.open("a", encoding="utf-8") as file:
+        with open(path, "a", encoding="utf-8", opener=regular) as file:
             file.write(line + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -52,6 +55,7 @@ def write_atomically(path: Path, write: Callable[[Path], object], *, parents: bo
     path.parent.mkdir(parents=parents, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
+        temporary.unlink(missing_ok=True)  # of a crash; a link of this name would lead elsewhere
         write(temporary)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())

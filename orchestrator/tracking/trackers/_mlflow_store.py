@@ -75,6 +75,8 @@ def open_store(uri: str | None, folder: Path, manifest: Mapping[str, Any], param
             for run in children.values():
                 if run.data.tags.get(PARENT_TAG) != parent:  # that one was deleted
                     client.set_tag(run.info.run_id, PARENT_TAG, parent)
+    except UserError:
+        raise
     except Exception as error:  # MLflow, SQLAlchemy, HTTP and drivers raise many kinds
         raise UserError(f"{uri}: {what_to_do(error, uri, folder if local else None)}") from error
     return Store(client, uri, experiment, parent, children)
