@@ -90,6 +90,11 @@ class Plan(Job, ABC):
             "tracking_uri": self.tracking_uri,
         }
 
+    @property
+    def addresses(self) -> dict[str, str | None]:
+        """What the campaign reaches outside of its folder, by the names of settings: all of it was given by the user."""
+        return {"address": self.settings.address, "tracking_uri": self.tracking_uri}
+
     def about(self) -> dict[str, Any]:
         """What the manifest says beside the identity."""
         dataset, benchmarks = self.data.dataset, self.data.benchmarks

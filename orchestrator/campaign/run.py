@@ -29,6 +29,7 @@ from nrtune.orchestrator.lifecycle.tracker_sink import TrackerSink
 from nrtune.orchestrator.search.allocation import Allocation
 from nrtune.orchestrator.search.proposals import Proposer
 from nrtune.orchestrator.search.replicates import Replicates, ReplicatesFirst
+from nrtune.orchestrator.state.given import remember
 from nrtune.orchestrator.state.identity import ADDRESSES
 from nrtune.orchestrator.state.ledger import Ledger, left_behind, open_ledger
 from nrtune.orchestrator.state.locations import MLFLOW
@@ -63,6 +64,7 @@ def run_campaign(plan: Plan) -> Outcome:
     name = plan.settings.name or plan.folder.name
     ledger = open_ledger(plan.folder, name, plan.identity(), plan.about(), must_exist=plan.settings.resume)
     try:
+        remember(plan.folder, plan.addresses)
         # Ray sets variables when it is imported, which is within.
         with variables_as_found("RAY_", "TUNE_"), loggers_as_found("optuna"):
             outcome = _Run(plan, ledger, plan.proposers(ledger)).run()

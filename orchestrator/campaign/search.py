@@ -62,6 +62,11 @@ class Search(Plan):
         """The families asked for."""
         return self.settings.families
 
+    @property
+    def addresses(self) -> dict[str, str | None]:
+        """Those of every campaign, and where Optuna's studies are."""
+        return {**super().addresses, "optuna_storage": self.optuna_storage}
+
     def wanted(self, ledger: Ledger) -> dict[str, int]:
         """As many trials of each family as were asked for."""
         return dict.fromkeys(self.families, self.settings.trials)

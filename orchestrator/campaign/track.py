@@ -12,6 +12,7 @@ from nrtune.orchestrator.campaign.shown import families_of, parameters_of, tags_
 from nrtune.orchestrator.lifecycle.tracker_sink import TrackerSink
 from nrtune.orchestrator.search.objectives import objective_values
 from nrtune.orchestrator.search.proposals import ObjectiveValues
+from nrtune.orchestrator.state.given import remember
 from nrtune.orchestrator.state.ledger import Ledger, hold
 from nrtune.orchestrator.state.locations import MLFLOW, chosen_tracking_uri, default_uri
 from nrtune.orchestrator.state.manifest import settle
@@ -33,6 +34,8 @@ def track(folder: Path, uri: str | None, say: Callable[[str], None]) -> str:
     manifest = read_manifest(folder)
     name = str(manifest["identity"].get("tracker", MLFLOW))
     tracker_class, place = TRACKERS.get(name), chosen_tracking_uri(uri, folder)
+    if without_password(place) == manifest["identity"].get("tracking_uri"):
+        remember(folder, {"tracking_uri": place})
     if place is not None:
         tracker_class.check(place)
     identity = manifest["identity"]

@@ -229,6 +229,7 @@ def replicate(
     gpus_per_trial: options.GpusPerTrial = None,
     time_budget: options.TimeBudget = None,
     trial_time_limit: options.TrialTimeLimit = None,
+    tracking_uri: options.TrackedUri = None,
     address: options.Address = None,
 ) -> None:
     """Train the best trials of each use case again, and the baseline, with fresh seeds.
@@ -262,6 +263,8 @@ def retry(
     address: options.Address = None,
     max_concurrent: options.MaxConcurrent = None,
     time_budget: options.TimeBudget = None,
+    tracking_uri: options.TrackedUri = None,
+    optuna_storage: Annotated[str | None, typer.Option(help="Optuna database URL. [default: the campaign's]")] = None,
 ) -> None:
     """Try failed trials again, once their cause is mended, and go on with the campaign.
 
@@ -269,7 +272,13 @@ def retry(
     """
     from nrtune.orchestrator.campaign.retry import retried
 
-    flags = {"address": address, "max_concurrent": max_concurrent, "time_budget": time_budget}
+    flags = {
+        "address": address,
+        "max_concurrent": max_concurrent,
+        "time_budget": time_budget,
+        "tracking_uri": tracking_uri,
+        "optuna_storage": optuna_storage,
+    }
     settings, names = retried(folder, trials or (), flags)
     typer.echo(f"trying again: {', '.join(names)}", err=True)
     run(settings)

@@ -26,6 +26,7 @@ def register(
     ] = None,
     select_on: options.CampaignSelectOn = None,
     use_cases: options.UseCases = None,
+    tracking_uri: options.TrackedUri = None,
 ) -> None:
     """Put a use case's winner, or an ensemble, into MLflow's model registry, with metrics, intervals and data."""
     from nrtune.orchestrator.views.tables import fitted
@@ -37,12 +38,13 @@ def register(
         chosen = {"--use-case": use_case, "--select-on": select_on, "--use-cases": use_cases}
         if given := next((flag for flag, value in chosen.items() if value is not None), None):
             raise UserError(f"--ensemble {ensemble}: was chosen when it was saved; leave {given} out")
-        typer.echo(fitted(register_ensemble(open_campaign(folder), ensemble, name)))
+        typer.echo(fitted(register_ensemble(open_campaign(folder), ensemble, name, tracking_uri)))
         return
     from nrtune.orchestrator.tracking.registry import register as put
 
     use_case = use_case or "overall"
-    typer.echo(fitted(put(comparisons_of(str(folder), select_on, use_cases, use_case), use_case, name)))
+    comparisons = comparisons_of(str(folder), select_on, use_cases, use_case)
+    typer.echo(fitted(put(comparisons, use_case, name, tracking_uri)))
 
 
 @app.command()

@@ -13,6 +13,7 @@ from pathlib import Path
 from nrtune.analysis.sources.open import open_folder
 from nrtune.orchestrator.execution.guardian import guarded, mark_of
 from nrtune.orchestrator.execution.places import place_for_ray
+from nrtune.orchestrator.state.given import check_given
 from nrtune.orchestrator.state.locations import OPTUNA_VARIABLE, is_server, tracking_uri, with_password
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.secrets import redacted, without_password
@@ -70,6 +71,7 @@ def serve_optuna(folder: Path, port: int) -> None:
 
     from nrtune.orchestrator.search.optuna_storage import read_storage  # Optuna takes a second to import
 
+    check_given(folder, "optuna_storage", identity["optuna_storage"])
     _check_free(port)
     sys.stderr.write(f"open http://{HOST}:{port} in a browser (Ctrl-C ends the server)\n")
     storage = with_password(identity["optuna_storage"], OPTUNA_VARIABLE)

@@ -6,13 +6,14 @@ import os
 from pathlib import Path
 
 from nrtune.analysis.store.records import MANIFEST, read_manifest
+from nrtune.orchestrator.state.given import VARIABLES, check_given, remember
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.secrets import without_password
 
 MLFLOW, DATABASE, ARTIFACTS = "mlflow", "mlflow.db", "artifacts"
 RAY_FOLDER = "ray"
 LOCK = ".lock"
-TRACKING_VARIABLE, OPTUNA_VARIABLE = "NRTUNE_TRACKING_URI", "NRTUNE_OPTUNA_STORAGE"
+TRACKING_VARIABLE, OPTUNA_VARIABLE = VARIABLES["tracking_uri"], VARIABLES["optuna_storage"]
 """Where addresses may be given that hold a password: neither a command line nor a campaign's folder shows them."""
 RETRIED = "retried.jsonl"
 """Records of failed trials that were tried again, as they were."""
@@ -27,11 +28,18 @@ def default_uri(folder: Path, name: str = DATABASE) -> str:
     return f"sqlite{'+pysqlite' if quoted else ''}:///{path}"
 
 
-def tracking_uri(folder: Path) -> str:
-    """Where a campaign's MLflow records are. Raises UserError for a folder that holds no campaign, or another tracker's."""
+def tracking_uri(folder: Path, given: str | None = None) -> str:
+    """Where a campaign's MLflow records are, or are given to be now.
+
+    Raises UserError for a folder that holds no campaign, or another tracker's, and for an address that nobody but the folder
+    gives.
+    """
     if (tracker := tracker_of(folder)) != MLFLOW:
         raise UserError(f"{folder}: its trials are shown by the tracker {tracker}, and MLflow has none of them")
-    return with_password(read_manifest(folder)["identity"]["tracking_uri"], TRACKING_VARIABLE) or default_uri(folder)
+    uri = chosen_tracking_uri(given, folder)
+    if given is not None and without_password(uri) == read_manifest(folder)["identity"]["tracking_uri"]:
+        remember(folder, {"tracking_uri": uri})
+    return uri or default_uri(folder)
 
 
 def is_server(uri: str) -> bool:
@@ -45,9 +53,13 @@ def tracker_of(folder: Path) -> str:
 
 
 def chosen_tracking_uri(given: str | None, folder: Path) -> str | None:
-    """Where a campaign is to be tracked: as is said now, else as it was; None: in the folder's own database."""
+    """Where a campaign is to be tracked: as is said now, else as it was; None: in the folder's own database.
+
+    Raises UserError for an address that nobody but the folder gives.
+    """
     if given is None:
         stored = read_manifest(folder)["identity"].get("tracking_uri") if (folder / MANIFEST).exists() else None
+        check_given(folder, "tracking_uri", stored)
         return with_password(stored, TRACKING_VARIABLE)
     uri = with_password(absolute(given), TRACKING_VARIABLE)
     return None if uri in (default_uri(folder), f"sqlite:///{(folder / DATABASE).resolve()}") else uri

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from nrtune.analysis.store.records import MANIFEST, read_manifest
 from nrtune.orchestrator.state.data_settings import STUDY, DataSettings
+from nrtune.orchestrator.state.given import VARIABLES, check_given
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.yaml_file import read_yaml
 
@@ -204,7 +205,8 @@ def load_settings(path: Path | None, overrides: Mapping[str, Any], model: type[S
         manifest, resumed = read_manifest(Path(out)), given.get("resume", values.get("resume"))
         if resumed and (command := manifest["identity"].get("command")) != model.command:
             raise UserError(f"{out}: is a {command}, not a {model.command}; go on with nrtune {command} --resume")
-        values = {**_before_encoders(manifest, model), **(manifest["settings"] if resumed else {}), **values}
+        stored = _stored(Path(out), manifest, values | given) if resumed else {}
+        values = {**_before_encoders(manifest, model), **stored, **values}
         return _as_begun(_build(model, values, given, path, as_flags=as_flags), manifest["identity"])
     return _build(model, values, given, path, as_flags=as_flags)
 
@@ -218,14 +220,23 @@ def load_replication(folder: Path, flags: Mapping[str, Any], *, as_flags: bool =
     if manifest["identity"].get("command") not in (Settings.command, StudySettings.command):
         raise UserError(f"{folder}: is neither a search nor a study: its trials can't be trained again")
     shared = set(RunSettings.model_fields) - {"out", "resume", "time_budget"}
-    stored = {key: value for key, value in manifest["settings"].items() if key in shared}
+    given = {key: value for key, value in flags.items() if value is not None}
+    stored = {key: value for key, value in _stored(folder, manifest, given).items() if key in shared}
     stored |= {
         "out": folder,
         "select_on": manifest["identity"]["select_on"],
         "epochs": manifest["identity"].get("epochs"),
     }
-    given = {key: value for key, value in flags.items() if value is not None}
     return _build(ReplicateSettings, stored, given, folder / MANIFEST, as_flags=as_flags)
+
+
+def _stored(folder: Path, manifest: Mapping[str, Any], given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings that a campaign's folder has. Raises UserError for an address that is not given now, and never was."""
+    stored: Mapping[str, Any] = manifest["settings"]
+    for name in VARIABLES.keys() & stored.keys():
+        if given.get(name) is None:
+            check_given(folder, name, stored[name])
+    return stored
 
 
 def _before_encoders(manifest: Mapping[str, Any], model: type[RunSettings]) -> dict[str, Any]:

@@ -28,14 +28,14 @@ LOCATIONS = (("experiments", "artifact_location"), ("runs", "artifact_uri"), ("l
 """Tables and columns of MLflow's that hold absolute places of artifacts."""
 
 
-def anchored(folder: Path, *, to_write: bool = False) -> str:
+def anchored(folder: Path, given: str | None = None, *, to_write: bool = False) -> str:
     """The tracking URI of a campaign that has ended: of a folder's own database that can be led to the files here.
 
-    to_write: refuse one that may only be read, which may still name another folder's files.
+    given: as of `tracking_uri`. to_write: refuse one that may only be read, which may still name another folder's files.
 
     Raises UserError as `tracking_uri` does, and where there is none.
     """
-    uri = tracking_uri(folder)
+    uri = tracking_uri(folder, given)
     try:
         check_is_there(uri)
     except UserError as error:

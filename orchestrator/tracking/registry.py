@@ -33,17 +33,18 @@ from nrtune.trainables.data.benchmarks import BENCHMARKS
 from nrtune.trainables.inference import SequenceEnsemble, load_model
 
 
-def register(comparisons: Comparisons, use_case: str, name: str) -> str:
+def register(comparisons: Comparisons, use_case: str, name: str, uri: str | None = None) -> str:
     """Put the winner of a use case into the registry as the next version of a model; returns a sentence.
 
-    Raises UserError where there is no winner, no checkpoint of it, or no MLflow store.
+    uri: of the MLflow store; None: where the campaign is tracked. Raises
+    UserError where there is no winner, no checkpoint of it, or no MLflow store.
     """
     campaign = comparisons.source
     if not isinstance(campaign, CampaignFolder):
         raise UserError(f"{campaign.name}: give the campaign's folder, which has its checkpoints")
     comparison = comparisons.compare(use_case)
     best = comparisons.best(comparison.winner)
-    uri = anchored(campaign.folder, to_write=True)
+    uri = anchored(campaign.folder, uri, to_write=True)
     try:
         client = open_client(uri)
         run = _run_with(client, campaign, {FINGERPRINT_TAG: best.fingerprint})
@@ -73,10 +74,10 @@ def register(comparisons: Comparisons, use_case: str, name: str) -> str:
     return f"{name} version {version.version}: {best.name} of {campaign.manifest['name']} ({where}){warning and f'.{warning}'}"
 
 
-def register_ensemble(campaign: Trials, file: Path, name: str) -> str:
+def register_ensemble(campaign: Trials, file: Path, name: str, uri: str | None = None) -> str:
     """Put what `nrtune ensemble --save` wrote of a campaign into the registry as the next version of a model; returns a sentence.
 
-    Raises UserError for another file, another campaign's, and where there is no MLflow store.
+    uri: as of `register`. Raises UserError for another file, another campaign's, and where there is no MLflow store.
     """
     if not isinstance(campaign, CampaignFolder):
         raise UserError(f"{campaign.name}: give the campaign's folder")
@@ -88,7 +89,7 @@ def register_ensemble(campaign: Trials, file: Path, name: str) -> str:
         raise UserError(
             f"--ensemble {file}: is of campaign {about['campaign']} ({about['campaign_id']}), not of {campaign.folder}"
         )
-    uri = anchored(campaign.folder, to_write=True)
+    uri = anchored(campaign.folder, uri, to_write=True)
     try:
         client = open_client(uri)
         run_id = _run_of(client, campaign).info.run_id

@@ -15,6 +15,7 @@ from nrtune.analysis.sources.open import open_campaign, open_folder
 from nrtune.analysis.store.duplicates import find_duplicates
 from nrtune.analysis.store.records import FINISHED, read_manifest, read_status
 from nrtune.analysis.uncertainty.early_stopping import agreements
+from nrtune.orchestrator.state.given import is_given
 from nrtune.orchestrator.state.ledger import is_running
 from nrtune.orchestrator.state.locations import MLFLOW, tracker_of, tracking_uri
 from nrtune.orchestrator.views.tables import by_status, cell, print_table
@@ -39,6 +40,8 @@ def tracker_line(folder: Path) -> str:
     """What a campaign's trials can be seen in, and where that is."""
     if (name := tracker_of(folder)) != MLFLOW:
         return f"{name}: {read_manifest(folder)['identity']['tracking_uri'] or folder}"
+    if not is_given(folder, "tracking_uri", stored := read_manifest(folder)["identity"]["tracking_uri"]):
+        return f"MLflow: left aside, as {stored} was never given by this account for a campaign at this place"
     return f"MLflow: {without_password(tracking_uri(folder))}"
 
 

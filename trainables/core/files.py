@@ -67,9 +67,18 @@ def write_atomically(path: Path, write: Callable[[Path], object], *, parents: bo
 
 def user_cache() -> Path | None:
     """The user's folder for what can be made again; None for a user without a home."""
-    if os.path.isabs(given := os.environ.get("XDG_CACHE_HOME", "")):
+    return _of_user("XDG_CACHE_HOME", ".cache")
+
+
+def user_state() -> Path | None:
+    """The user's folder for what nrtune remembers; None for a user without a home."""
+    return _of_user("XDG_STATE_HOME", ".local/state")
+
+
+def _of_user(variable: str, otherwise: str) -> Path | None:
+    if os.path.isabs(given := os.environ.get(variable, "")):
         return Path(given) / "nrtune"
     try:
-        return Path.home() / ".cache" / "nrtune"
+        return Path.home() / otherwise / "nrtune"
     except RuntimeError:
         return None
