@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from ray import cloudpickle
 from ray.tune import Callback
 
 from nrtune.analysis.store.records import Proposal
 from nrtune.orchestrator.execution.failures import classify
+from nrtune.orchestrator.execution.worker_errors import WorkerErrors
 from nrtune.orchestrator.lifecycle.circuit_breaker import EnvironmentBreaker
 from nrtune.orchestrator.lifecycle.faults import CRASHED, Failure
 from nrtune.orchestrator.lifecycle.interrupts import SignalGuard
@@ -18,10 +17,12 @@ from nrtune.orchestrator.lifecycle.messages import MESSAGE
 
 
 class TuneCallback(Callback):
-    """Ray Tune's callback: its trials are attempts here."""
+    """Ray Tune's callback: its trials are attempts here. errors: what ended their workers."""
 
-    def __init__(self, live: LiveTrials, guard: SignalGuard, environment: EnvironmentBreaker) -> None:
-        self._live, self._guard, self._environment = live, guard, environment
+    def __init__(
+        self, live: LiveTrials, guard: SignalGuard, environment: EnvironmentBreaker, errors: WorkerErrors
+    ) -> None:
+        self._live, self._guard, self._environment, self._errors = live, guard, environment, errors
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Ray Tune pickles its parts for a restore of its own, which a restart over the records does without."""
@@ -50,16 +51,6 @@ class TuneCallback(Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """An attempt's worker has died."""
-        error = _worker_error(trial)
+        error = self._errors.get(trial.trial_id)
         failure = Failure(CRASHED, "the worker died", restartable=True) if error is None else classify(error)
         self._live.lose(trial.trial_id, Proposal.from_json(trial.config["proposal"]), failure, str(error or ""))
-
-
-def _worker_error(trial: Any) -> BaseException | None:
-    """What made Ray Tune give up a trial's worker; it keeps the error in a file of the driver's own."""
-    path = trial.pickled_error_file
-    if path is None or not Path(path).exists():
-        return None
-    with Path(path).open("rb") as file:
-        error: BaseException = cloudpickle.load(file)
-    return error

@@ -75,11 +75,7 @@ def remove_abandoned(place: Path) -> None:
     """End and remove what was left in a place by a driver of this user's whose guardian is gone too."""
     with contextlib.suppress(OSError):
         for folder in place.glob(f"{PREFIX}????"):
-            if (
-                not folder.is_symlink()
-                and folder.stat().st_uid == os.getuid()
-                and (lock := _locked(folder)) is not None
-            ):
+            if (lock := _locked(folder)) is not None:
                 end_processes(folder)
                 shutil.rmtree(folder, ignore_errors=True)
                 os.close(lock)
@@ -127,8 +123,20 @@ def _new_folder(place: Path) -> tuple[Path, int]:
 
 
 def _locked(folder: Path) -> int | None:
-    """A descriptor that holds a folder's lock; None where another process does, or the folder has just been removed."""
-    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    """A descriptor that holds a folder's lock; None where another process does, or the folder has just been removed.
+
+    None too where it is another account's or a link: the folder that is looked at is the one in which the lock is made.
+    """
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        if os.fstat(handle).st_uid != os.getuid():
+            return None
+        lock = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600, dir_fd=handle)
+    finally:
+        os.close(handle)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.fstat(lock).st_nlink:

@@ -18,6 +18,7 @@ from nrtune.orchestrator.execution.as_found import loggers_as_found, temporary_f
 from nrtune.orchestrator.execution.guardian import guarded, mark_of
 from nrtune.orchestrator.execution.limits import memory_limit, usable_cores
 from nrtune.orchestrator.execution.places import place_for_ray
+from nrtune.orchestrator.execution.private_ray import on_loopback, private_ray
 from nrtune.orchestrator.execution.ray_watch import keep_logs, ray_watched, shut_down
 from nrtune.orchestrator.lifecycle.interrupts import SignalGuard
 from nrtune.trainables.core.errors import UserError, one_line
@@ -27,6 +28,8 @@ VARIABLES = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # trials stay in the driver's folder
     "RAY_AIR_NEW_OUTPUT": "0",  # its banner ignores verbose=0
+    "RAY_ROTATION_MAX_BYTES": "10000000",  # what a worker prints goes without end into one file otherwise
+    "RAY_ROTATION_BACKUP_COUNT": "1",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C comes to us
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
@@ -70,10 +73,11 @@ def ray_session(address: str | None, guard: SignalGuard | None = None, logs: Pat
         loggers_as_found("", *LEVELS),
         guarded(place_for_ray()) if local else nullcontext() as folder,
         temporary_files_in(folder),
+        private_ray(folder) if folder is not None else nullcontext() as rays,
     ):
         os.environ.update(VARIABLES)
         if ours:
-            start_ray(address, folder, logs)
+            start_ray(address, rays, logs)
         for name, level in LEVELS.items():
             logging.getLogger(name).setLevel(level)
         try:
@@ -93,7 +97,7 @@ def start_ray(address: str | None, folder: Path | None = None, logs: Path | None
     joined = address_of(address)
     options: dict[str, Any] = {} if joined else _local(folder)
     try:
-        with _marked(folder):
+        with _marked(folder), nullcontext() if joined else on_loopback():
             ray.init(
                 address=joined or "local",
                 job_config=_OwnPath(),
@@ -111,8 +115,8 @@ def start_ray(address: str | None, folder: Path | None = None, logs: Path | None
 
 @contextmanager
 def _marked(folder: Path | None) -> Iterator[None]:
-    """What is started meanwhile belongs to a guarded folder, as does all that this starts."""
-    with variables_as_found(*(mark := {} if folder is None else mark_of(folder))):
+    """What is started meanwhile belongs to the guarded folder around Ray's, as does all that this starts."""
+    with variables_as_found(*(mark := {} if folder is None else mark_of(folder.parent))):
         os.environ.update(mark)
         yield
 

@@ -18,6 +18,7 @@ from nrtune.orchestrator.execution.resources import Resources
 from nrtune.orchestrator.execution.schedulers import EarlyStopper
 from nrtune.orchestrator.execution.searcher import FamilySearcher, Parts
 from nrtune.orchestrator.execution.trainable import TrialTrainable
+from nrtune.orchestrator.execution.worker_errors import WorkerErrors, kept_in_memory
 from nrtune.orchestrator.state.locations import RAY_FOLDER
 from nrtune.trainables.core.registry import plugin_folders
 
@@ -29,6 +30,7 @@ def run_trials(job: Job, parts: Parts, resources: Resources, seconds: float | No
     asked to leave, and EnvironmentBroken.
     """
     settings, live = job.settings, parts.live
+    errors: WorkerErrors = {}
     searcher = FamilySearcher(parts, resources, partial(resources.proposed, settings))
     tuner = tune.Tuner(
         _trainable(job, resources, () if live.stopping is None else live.stopping.rule.rungs),
@@ -42,12 +44,12 @@ def run_trials(job: Job, parts: Parts, resources: Resources, seconds: float | No
         run_config=tune.RunConfig(
             name=RAY_FOLDER,
             storage_path=str(job.folder),
-            callbacks=[TuneCallback(live, parts.guard, parts.environment)],
+            callbacks=[TuneCallback(live, parts.guard, parts.environment, errors)],
             verbose=0,
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
         ),
     )
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), kept_in_memory(errors):
         warnings.simplefilter("ignore")  # Ray's own deprecations are not the user's business
         tuner.fit()
     return searcher.closed

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import ray
 from campaign_records import check_agreement, mlflow_runs
 from command_line import CommandLine
 from in_process import run as run_command
@@ -109,6 +110,30 @@ def test_failures_are_recorded_with_their_class_and_the_search_goes_on(
             assert run.data.tags["failure_class"] == of_loss[run.data.tags["loss"]].failure_class
             assert "val/spearman" in run.data.metrics
     assert "on purpose" in (both.out / "trials" / of_loss["raising"].fingerprint / "error.txt").read_text()
+
+
+def test_an_error_that_another_has_planted_is_not_unpickled(shared_ray, faulty, settings: Settings, tmp_path: Path):
+    """Ray Tune reads a dead worker's exception from a file of its session's folder, which may be open to others."""
+    run = tmp_path / "was run"
+    faulty(
+        planted=f"""import pickle, ray
+        class Planted:
+            def __reduce__(self):
+                return pathlib.Path.touch, (pathlib.Path({str(run)!r}),)
+        session = pathlib.Path(ray._private.worker._global_node.get_session_dir_path())
+        for folder in session.glob("artifacts/*/*/driver_artifacts/*/"):
+            (folder / "error.pkl").write_bytes(pickle.dumps(Planted()))
+        os.kill(os.getpid(), signal.SIGKILL)"""
+    )
+    assert run_campaign(prepare(settings.model_copy(update={"families": ("faulty",)}))).state == "finished"
+    (record,) = open_campaign(settings.out).records()
+    assert (record.status, record.failure_class) == ("failed", "crashed")
+    assert "worker" in record.failure.lower()
+    session = Path(ray._private.worker._global_node.get_session_dir_path())
+    planted = [path.read_bytes() for path in session.glob("artifacts/*/*/driver_artifacts/*/error.pkl")]
+    assert planted
+    assert all(b"was run" in content for content in planted)  # nobody has written there either
+    assert not run.exists()
 
 
 def test_the_environments_faults_end_no_trial_and_the_same_command_goes_on(
@@ -259,11 +284,11 @@ def test_a_killed_driver_loses_nothing(
     assert numbers(out) == numbers(tmp_path / "unharmed")
 
 
-@pytest.mark.parametrize("ray", ["shared", pytest.param("its own", marks=pytest.mark.slow)])
-def test_ctrl_c_leaves_a_campaign_that_goes_on(ray: str, shared_ray, settings: Settings, tmp_path: Path):
+@pytest.mark.parametrize("whose", ["shared", pytest.param("its own", marks=pytest.mark.slow)])
+def test_ctrl_c_leaves_a_campaign_that_goes_on(whose: str, shared_ray, settings: Settings, tmp_path: Path):
     wanted = settings.model_copy(update={"trials": 2, "epochs": 8, "grace_epochs": 8})
     out = Path(str(wanted.out))
-    command = CommandLine(wanted.model_copy(update={"address": shared_ray} if ray == "shared" else {}), tmp_path)
+    command = CommandLine(wanted.model_copy(update={"address": shared_ray} if whose == "shared" else {}), tmp_path)
     code, err = command.strike(signal.SIGINT, lambda: trains(out))
     assert code == 130
     assert "the same command again goes on from here" in err

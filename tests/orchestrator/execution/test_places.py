@@ -48,6 +48,21 @@ def test_one_that_is_too_long_for_a_socket_gives_way(tmp_path: Path, monkeypatch
         place_for_ray()
 
 
+def test_one_in_which_others_can_move_things_is_refused(short: Path):
+    short.chmod(0o1777)  # as /tmp has it: only who has made something can move it
+    assert place_for_ray() == short
+    for mode in (0o777, 0o703):
+        short.chmod(mode)
+        with pytest.raises(UserError, match=f"^TMPDIR {short}: everybody can move what lies in {short}: .*chmod o-w"):
+            place_for_ray()
+    short.chmod(0o700)
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a folder to another account")
+    os.chown(short, 65_534, 65_534)
+    with pytest.raises(UserError, match=f"^TMPDIR {short}: it belongs to another account"):
+        place_for_ray()
+
+
 def test_a_missing_one_and_a_file_are_named(short: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("TMPDIR", str(short / "none"))
     with pytest.raises(
