@@ -8,6 +8,7 @@ from ray.tune import Callback
 
 from nrtune.analysis.store.records import Proposal
 from nrtune.orchestrator.execution.failures import classify
+from nrtune.orchestrator.execution.overdue import Overdue
 from nrtune.orchestrator.execution.worker_errors import WorkerErrors
 from nrtune.orchestrator.lifecycle.circuit_breaker import EnvironmentBreaker
 from nrtune.orchestrator.lifecycle.faults import CRASHED, Failure
@@ -17,12 +18,21 @@ from nrtune.orchestrator.lifecycle.messages import MESSAGE
 
 
 class TuneCallback(Callback):
-    """Ray Tune's callback: its trials are attempts here. errors: what ended their workers."""
+    """Ray Tune's callback: its trials are attempts here.
+
+    errors: what ended their workers. limit: seconds that an attempt may take, or None.
+    """
 
     def __init__(
-        self, live: LiveTrials, guard: SignalGuard, environment: EnvironmentBreaker, errors: WorkerErrors
+        self,
+        live: LiveTrials,
+        guard: SignalGuard,
+        environment: EnvironmentBreaker,
+        errors: WorkerErrors,
+        limit: float | None,
     ) -> None:
         self._live, self._guard, self._environment, self._errors = live, guard, environment, errors
+        self._overdue = Overdue(limit)
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Ray Tune pickles its parts for a restore of its own, which a restart over the records does without."""
@@ -32,9 +42,11 @@ class TuneCallback(Callback):
         """Leave here if it was asked for, or must be: nothing is being written now."""
         self._guard.leave_if_asked()
         self._environment.leave_if_broken()
+        self._overdue.end_workers()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """An attempt begins."""
+        self._overdue.begin(trial)
         config = trial.config
         proposal = Proposal.from_json(config["proposal"])
         self._live.start(trial.trial_id, proposal, config["resources"], shares=config["shares"])
@@ -47,10 +59,13 @@ class TuneCallback(Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """An attempt ran to its end, was stopped early, failed in Python, or was cut off."""
+        self._overdue.over(trial)
         self._live.finish(trial.trial_id)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """An attempt's worker has died."""
         error = self._errors.get(trial.trial_id)
-        failure = Failure(CRASHED, "the worker died", restartable=True) if error is None else classify(error)
+        failure = self._overdue.over(trial)
+        if failure is None:
+            failure = Failure(CRASHED, "the worker died", restartable=True) if error is None else classify(error)
         self._live.lose(trial.trial_id, Proposal.from_json(trial.config["proposal"]), failure, str(error or ""))

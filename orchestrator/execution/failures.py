@@ -34,6 +34,8 @@ from nrtune.trainables.core.errors import one_line
 from nrtune.trainables.core.registry import plugin_folders
 
 MESSAGE_LENGTH = 500
+TRACEBACK_LENGTH = 100_000
+"""Characters: a message may hold all of the data that were wrong."""
 _NODE = r"\bnode\b.*(died|dead|terminated|was lost|preempt|unexpectedly shut down)"
 _MEMORY = r"out of memory|low on memory"
 _IMPORT = r"\b(ModuleNotFoundError|ImportError): .*"
@@ -72,7 +74,7 @@ def classify(error: BaseException) -> Failure:
 
 
 def traceback_of(error: BaseException) -> str:
-    """An exception as Python prints it; where a plug-in's lines are among it, of these alone."""
+    """An exception as Python prints it, its end if it is long; where a plug-in's lines are among it, of these alone."""
     told = traceback.TracebackException.from_exception(error)
     part: traceback.TracebackException | None = told
     folders = [folder.resolve() for folder in plugin_folders()]
@@ -81,4 +83,4 @@ def traceback_of(error: BaseException) -> str:
         if own:
             part.stack = traceback.StackSummary.from_list(own)
         part = part.__cause__ or (None if part.__suppress_context__ else part.__context__)
-    return "".join(told.format())
+    return "".join(told.format())[-TRACEBACK_LENGTH:]

@@ -44,7 +44,7 @@ def run_trials(job: Job, parts: Parts, resources: Resources, seconds: float | No
         run_config=tune.RunConfig(
             name=RAY_FOLDER,
             storage_path=str(job.folder),
-            callbacks=[TuneCallback(live, parts.guard, parts.environment, errors)],
+            callbacks=[TuneCallback(live, parts.guard, parts.environment, errors, _limit(job))],
             verbose=0,
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
         ),
@@ -56,7 +56,6 @@ def run_trials(job: Job, parts: Parts, resources: Resources, seconds: float | No
 
 
 def _trainable(job: Job, resources: Resources, score_at: Sequence[int]) -> Any:
-    limit = job.settings.trial_time_limit
     options = {
         # Ray leaves GPUs visible to an actor that was given none.
         "device": None if resources.each["gpu"] else "cpu",
@@ -64,9 +63,15 @@ def _trainable(job: Job, resources: Resources, score_at: Sequence[int]) -> Any:
         "threads": int(resources.each["cpu"]),
         "plugins": os.pathsep.join(str(folder.resolve()) for folder in plugin_folders()),
         "folder": str(job.folder / TRIALS),
-        "time_limit": None if limit is None else limit * 60,
+        "time_limit": _limit(job),
     }
     return tune.with_resources(
         tune.with_parameters(TrialTrainable, data=job.data, options=options),
         lambda config: tune.PlacementGroupFactory([{k.upper(): v for k, v in config["resources"].items()}]),
     )
+
+
+def _limit(job: Job) -> float | None:
+    """Seconds that an attempt may take."""
+    limit = job.settings.trial_time_limit
+    return None if limit is None else limit * 60

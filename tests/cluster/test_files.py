@@ -5,11 +5,16 @@ from __future__ import annotations
 import copy
 import os
 import re
+import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
+
+from tests.helpers.accounts import COLLEAGUE, GROUP, OTHER, as_account
 
 TOP = Path(__file__).parents[2]
 CLUSTERS = [TOP / "cluster.yaml", TOP / "clusters" / "on-premise.yaml"]
@@ -31,7 +36,10 @@ def offences(text: str) -> list[str]:
     starts = [
         line for line in text.splitlines() if re.search(r"\bray start\b", line) and not line.lstrip().startswith("#")
     ]
-    return found + [f"starts Ray without the token: {line}" for line in starts if "RAY_AUTH_MODE=token" not in line]
+    found += [f"starts Ray without the token: {line}" for line in starts if "RAY_AUTH_MODE=token" not in line]
+    return found + [
+        f"starts Ray in anybody's folder: {line}" for line in starts if '--temp-dir="$RAY_FOLDER"' not in line
+    ]
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if path.is_file()], ids=lambda path: path.name)
@@ -42,11 +50,12 @@ def test_a_file_opens_nothing_and_holds_no_secret(path: Path):
 @pytest.mark.parametrize(
     "line",
     [
-        "    export RAY_AUTH_MODE=token; ray start --head --dashboard-host=0.0.0.0",
-        "    export RAY_AUTH_MODE=token; ray start --head --dashboard-host=10.0.0.5",
+        '    RAY_AUTH_MODE=token ray start --temp-dir="$RAY_FOLDER" --head --dashboard-host=0.0.0.0',
+        '    RAY_AUTH_MODE=token ray start --temp-dir="$RAY_FOLDER" --head --dashboard-host=10.0.0.5',
+        "    RAY_AUTH_MODE=token ray start --head",
         "    mlflow server --host :: --port 5000",
         "  security_group: {GroupName: nrtune, IpPermissions: [{FromPort: 5000}]}",
-        "  - ray start --address=$RAY_HEAD_IP:6379",
+        '  - ray start --address=$RAY_HEAD_IP:6379 --temp-dir="$RAY_FOLDER"',
         "  - export RAY_AUTH_MODE=disabled; ray stop",
         "database=postgresql+psycopg2://mlflow:hunter2@localhost/mlflow",
         "export PGPASSWORD=hunter2",
@@ -108,3 +117,39 @@ def test_a_node_without_token_or_wheel_is_not_set_up(tmp_path: Path):
     assert "make dist" in told()
     assert token.stat().st_mode & 0o077 == 0  # nobody else on the node reads it
     assert not (tmp_path / ".bashrc").exists()
+
+
+@contextmanager
+def private_folder(user: int) -> Iterator[Path]:
+    """What private-ray.sh makes for an account, removed before and after."""
+    folder = Path(f"/tmp/nrtune-{user}")
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield folder
+    finally:
+        if folder.is_symlink():
+            folder.unlink()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+SOURCED = """. "$0" || exit 1; echo "$RAY_FOLDER $AUTOSCALER_METRIC_PORT $RAY_ROTATION_MAX_BYTES" """
+
+
+@pytest.mark.parametrize("made_before", ["nothing", "its own, open to all", "another's", "a link to its own"])
+def test_ray_on_a_node_gets_a_folder_of_this_account_alone(made_before: str, tmp_path: Path):
+    command = [*as_account(OTHER, tmp_path / "home"), "bash", "-c", SOURCED, TOP / "clusters" / "private-ray.sh"]
+    with private_folder(OTHER) as folder:
+        if made_before != "nothing":
+            lies = tmp_path / "home" / "mine" if made_before == "a link to its own" else folder
+            lies.mkdir()
+            os.chown(lies, COLLEAGUE if made_before == "another's" else OTHER, GROUP)
+            lies.chmod(0o777)
+            if lies is not folder:
+                folder.symlink_to(lies)
+        done = subprocess.run(command, capture_output=True, text=True)
+        if made_before in ("another's", "a link to its own"):
+            assert (done.returncode, done.stdout) == (1, "")
+            assert f"{folder} is not a folder of this account" in done.stderr
+        else:
+            assert (done.returncode, done.stdout) == (0, f"{folder}/r -1 10000000\n"), done.stderr
+            assert (folder.stat().st_mode & 0o777, folder.stat().st_uid) == (0o700, OTHER)

@@ -125,9 +125,10 @@ def test_a_search_on_machines_of_ones_own(network: Network, laptop: Laptop, tmp_
         others = open_to_others(host)
         assert "sshd" in others.pop("22")
         assert "6379" in others or host is not head
-        # Ray has no choice of address for what its nodes need of each other; all but its metrics asks for the token.
+        # Ray has no choice of address for what its nodes need of each other; all of it asks for the token.
         assert all(re.search(r"/ray/|\bray\.util\.client\b|^ray::", command) for command in others.values()), others
-        assert not {"5000", "5432", "8265"} & set(others)
+        assert not {"5000", "5432", "8265", "44217", "44227"} & set(others)
+        assert host.run("stat -c %a,%U /tmp/nrtune-0").strip() == "700,root"
     assert asked(laptop, "http://10.77.0.1:5000/health")[0] == 0
     anybody = laptop.environment | {"RAY_AUTH_MODE": "disabled"}
     refused = run(*laptop.command("ray", "status", "--address", "10.77.0.1:6379"), env=anybody, check=False)

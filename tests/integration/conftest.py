@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from faulty_losses import faulty  # noqa: F401
 
 from nrtune.orchestrator.state.settings import Settings
 from nrtune.trainables.data.simulate import HDF5_NAME
