@@ -31,6 +31,7 @@ from nrtune.analysis.uncertainty.verdict import Verdict, verdict_of
 from nrtune.analysis.wording import count, number
 from nrtune.trainables.core.component import NONE
 from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.outside_text import visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -150,7 +151,7 @@ class Best:
         return verdict_of(self.comparisons, self.comparison)
 
     def __repr__(self) -> str:
-        return f"Best({self.use_case}: {self.name}, {self._value()})"
+        return visible(f"Best({self.use_case}: {self.name}, {self._value()})")
 
     def _repr_html_(self) -> str:
         rows = {
@@ -159,7 +160,9 @@ class Best:
             self.title: str(self.interval),
             "verdict": self.verdict.sentence(),
         }
-        cells = "".join(f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in rows.items())
+        cells = "".join(
+            f"<tr><th>{html.escape(k)}</th><td>{html.escape(visible(v))}</td></tr>" for k, v in rows.items()
+        )
         return f"<table>{cells}</table>"
 
     def _value(self) -> str:
@@ -259,7 +262,7 @@ class Campaign:
     def __repr__(self) -> str:
         records = self.source.records()
         families = {record.family for record in records}
-        return f"Campaign({self.name}: {count(len(records), 'trial')} of {count(len(families), 'family')})"
+        return visible(f"Campaign({self.name}: {count(len(records), 'trial')} of {count(len(families), 'family')})")
 
     def _repr_html_(self) -> str:
         winners = self.winners()

@@ -17,6 +17,7 @@ from nrtune.orchestrator.state.settings import (
     load_replication,
     load_settings,
 )
+from nrtune.trainables.core.outside_text import visible
 
 S = TypeVar("S", bound=RunSettings)
 
@@ -57,7 +58,7 @@ def _settings(given: S | str | os.PathLike[str] | None, fields: dict[str, Any], 
 def _run(settings: RunSettings) -> Campaign:
     plan = prepare(settings)
     for note in plan.notes():
-        sys.stderr.write(f"  {note}\n")
+        sys.stderr.write(f"  {visible(note)}\n")
     outcome = run_campaign(plan)
     if outcome.why == "interrupted":
         raise KeyboardInterrupt("interrupted; the same call again goes on from here")

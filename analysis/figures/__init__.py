@@ -24,6 +24,7 @@ from nrtune.analysis.figures.data import Drawn, FigureData
 from nrtune.analysis.figures.labels import align_titles, place_labels
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.files import write_atomically
+from nrtune.trainables.core.outside_text import LINES, visible
 
 __all__ = ["Drawn", "FigureData", "draw", "draw_all", "figure_names", "save"]
 
@@ -62,5 +63,11 @@ def save(drawn: Drawn, folder: str | os.PathLike[str]) -> tuple[Path, Path]:
     png, svg = (Path(folder) / f"{drawn.name}.{suffix}" for suffix in ("png", "svg"))
     with style.applied(), matplotlib.rc_context({"svg.hashsalt": drawn.name}):
         write_atomically(png, lambda path: drawn.figure.savefig(path, format="png"))
-        write_atomically(svg, lambda path: drawn.figure.savefig(path, format="svg", metadata={"Date": None}))
+        write_atomically(svg, lambda path: _save_svg(drawn, path))
     return png, svg
+
+
+def _save_svg(drawn: Drawn, path: Path) -> None:
+    """XML with a control character in it, of a name, would be none."""
+    drawn.figure.savefig(path, format="svg", metadata={"Date": None})
+    path.write_text(visible(path.read_text(encoding="utf-8"), LINES), encoding="utf-8")

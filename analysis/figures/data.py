@@ -19,6 +19,7 @@ from nrtune.analysis.store.records import FAILED, FINISHED, SCORED
 from nrtune.analysis.uncertainty.verdict import Verdict
 from nrtune.analysis.wording import count, listed, phrase, short_names
 from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.outside_text import visible
 
 CAGI5 = "cagi5/challenge"
 SPEARMAN, PEARSON = f"{CAGI5}/spearman/all/mean", f"{CAGI5}/pearson/all/mean"
@@ -63,7 +64,7 @@ class FigureData:
         for name in ("same_as", "replicate_of", "failure_class", "seconds", "ended"):
             if name not in table:
                 table[name] = None
-        table["label"] = short_names([str(name) for name in table["name"]])
+        table["label"] = short_names([visible(str(name)) for name in table["name"]])
         aliases: dict[str, list[str]] = {}
         for original, label in zip(table["same_as"], table["label"], strict=True):
             if isinstance(original, str):

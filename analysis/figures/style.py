@@ -11,6 +11,7 @@ import matplotlib.style
 from matplotlib.figure import Figure
 
 from nrtune.search_spaces import FAMILIES
+from nrtune.trainables.core.outside_text import visible
 
 WIDTH, MOST_HEIGHT = 89 / 25.4, 247 / 25.4
 """A journal's column, in inches: every figure is as wide, and the type below is read at that size."""
@@ -46,6 +47,7 @@ RC: Mapping[str, Any] = {
     "legend.columnspacing": 1.0,
     "lines.linewidth": 0.8,
     "svg.fonttype": "none",
+    "text.parse_math": False,  # a $ in a name is a $
     "figure.constrained_layout.h_pad": 0.03,
     "figure.constrained_layout.w_pad": 0.03,
 }
@@ -84,12 +86,12 @@ def look(family: str) -> Look:
 
 def family_title(family: str) -> str:
     """A family's name for people."""
-    return FAMILIES.get(family).title if family in FAMILIES else family.replace("_", " ")
+    return FAMILIES.get(family).title if family in FAMILIES else visible(family.replace("_", " "))
 
 
 def family_code(family: str) -> str:
     """A family's short name, that of the study."""
-    return FAMILIES.get(family).code if family in FAMILIES else family[:12]
+    return FAMILIES.get(family).code if family in FAMILIES else visible(family)[:12]
 
 
 def in_order(families: Iterable[str]) -> list[str]:

@@ -10,6 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nrtune.analysis.wording import number, p_value
+from nrtune.trainables.core.outside_text import LINES, visible
+
+
+def as_text(text: str) -> str:
+    """A text without what a page or a terminal obeys, that UTF-8 can hold."""
+    return visible(text, LINES).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class Cell(NamedTuple):

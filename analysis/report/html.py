@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import jinja2
 
-from nrtune.analysis.report.document import Block, Bullets, Cell, Column, Heading, Paragraph, Picture, Report, Table
+from nrtune.analysis.report.document import Block, Bullets, Cell, Column, Heading, Paragraph, Picture, Report, Table, as_text
 
 PIXELS_AN_INCH = 160
 """On a screen figures are larger than on paper, so that their labels are as large as the text."""
@@ -34,6 +34,7 @@ def html_page(report: Report) -> str:
         loader=jinja2.PackageLoader("nrtune.analysis.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=lambda value: as_text(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

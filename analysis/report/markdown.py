@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from nrtune.analysis.report.document import Block, Bullets, Heading, Opening, Paragraph, Picture, Report, Table
+from nrtune.analysis.report.document import Block, Bullets, Heading, Opening, Paragraph, Picture, Report, Table, as_text
 
 
 def markdown(report: Report) -> str:
@@ -21,7 +21,7 @@ def _opening(opening: Opening) -> Iterator[str]:
     if opening.steps:
         yield "## What next"
     for step in opening.steps:
-        yield f"{_md(step.text)}" + (f":\n\n```sh\n{step.command}\n```" if step.command else ".")
+        yield f"{_md(step.text)}" + (f":\n\n```sh\n{as_text(step.command)}\n```" if step.command else ".")
     if opening.caveats:
         yield "## Bear in mind"
         yield _markdown(Bullets(opening.caveats))
@@ -44,4 +44,4 @@ def _markdown(block: Block) -> str:
 
 
 def _md(text: str) -> str:
-    return re.sub(r"([\\`*\[\]|<])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*\[\]|<])", r"\\\1", as_text(" ".join(text.split())))

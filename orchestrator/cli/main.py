@@ -20,6 +20,7 @@ from nrtune.orchestrator.cli import campaigns, data, models, passwords, query
 from nrtune.orchestrator.cli.options import INTERRUPTED
 from nrtune.orchestrator.lifecycle.terminal import take_streams
 from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.outside_text import visible
 
 app = typer.Typer(
     name="nrtune",
@@ -27,6 +28,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"color": True},  # click leaves texts as they are: streams show what is a control character
 )
 app.add_typer(campaigns.app)
 app.add_typer(query.app)
@@ -67,7 +69,9 @@ def main() -> NoReturn:
     except OSError as error:
         if error.errno not in NOT_ALLOWED:
             raise
-        typer.echo(f"nrtune: {error.filename or 'a file'}: can't be written or read ({error.strerror})", err=True)
+        typer.echo(
+            f"nrtune: {visible(str(error.filename or 'a file'))}: can't be written or read ({error.strerror})", err=True
+        )
         sys.exit(2)
     sys.exit(0)
 

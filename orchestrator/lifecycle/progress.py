@@ -9,16 +9,18 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from nrtune.analysis.store.records import FAILED, FINISHED, PRUNED, Proposal, TrialRecord
 from nrtune.orchestrator.lifecycle.messages import EpochEnded
+from nrtune.orchestrator.lifecycle.plain_console import PlainConsole
 from nrtune.orchestrator.lifecycle.sinks import Sink
 from nrtune.orchestrator.lifecycle.terminal import redraws
 from nrtune.orchestrator.lifecycle.trial import History, LiveTrial
+from nrtune.trainables.core.outside_text import visible
 from nrtune.trainables.core.secrets import redacted
 
 CONFIRMING = "confirmation"
@@ -39,7 +41,7 @@ class Progress(Sink):
 
     def __init__(self, wanted: Mapping[str, int], records: Iterable[TrialRecord], quiet: float = QUIET_SECONDS) -> None:
         self.wanted, self._quiet = wanted, quiet
-        self.console = Console(stderr=True, highlight=False)
+        self.console = PlainConsole(stderr=True)
         self._running: dict[str, LiveTrial] = {}  # by fingerprint
         self.ended_count: dict[str, Counter[str]] = {family: Counter() for family in wanted}
         self.best: dict[str, float] = {}
@@ -84,11 +86,11 @@ class Progress(Sink):
     def say(self, text: str) -> None:
         """Print a line above the table."""
         self._said = time.monotonic()
-        self.console.print(redacted(text), soft_wrap=True, markup=False)
+        self.console.print(redacted(text), soft_wrap=True)
 
     def show(self, text: str) -> None:
         """Have a line below the table say what is so, until it is told otherwise; "": nothing."""
-        self.standing = redacted(text)
+        self.standing = visible(redacted(text))
         self._show()
 
     def started(self, trial: LiveTrial) -> None:
@@ -105,7 +107,7 @@ class Progress(Sink):
         self._running.pop(trial.proposal.fingerprint, None)
         if following is not None and trial.failure is not None:
             failure = trial.failure
-            self.say(f"{trial.proposal.name} {following} ({failure.failure_class}: {failure.message[:100]})")
+            self.say(visible(f"{trial.proposal.name} {following} ({failure.failure_class}: {failure.message[:100]})"))
         self._show()
 
     def ended(self, record: TrialRecord, history: History) -> None:
@@ -113,7 +115,7 @@ class Progress(Sink):
         self._running.pop(record.fingerprint, None)
         self._count(record)
         done = sum(sum(counts.values()) for counts in self.ended_count.values())
-        line = f"[{done}/{sum(self.wanted.values())}] {describe(record)}"
+        line = visible(f"[{done}/{sum(self.wanted.values())}] {describe(record)}")
         # A message may lose its end to a narrow terminal, numbers may not.
         text = Text(line, overflow="ellipsis", no_wrap=bool(record.failure_class))
         self.lines = [*self.lines, text][-RECENT:]

@@ -11,9 +11,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.outside_text import LINES, visible
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from nrtune.orchestrator.lifecycle.plain_console import PlainConsole
 
 SIGNS = {
     "…": "...", "–": "-", "−": "-", "—": "-", "·": "*", "×": "x", "±": "+/-", "Δ": "Delta", "Σ": "Sum", "√": "sqrt ",
@@ -55,11 +56,11 @@ def columns(stream: object) -> int:
         return WIDTH
 
 
-def console() -> Console:
+def console() -> PlainConsole:
     """Standard output for sentences and tables."""
-    from rich.console import Console  # a twentieth of a second, which not every command needs
+    from nrtune.orchestrator.lifecycle.plain_console import PlainConsole  # rich takes a twentieth of a second
 
-    return Console(highlight=False, width=columns(sys.stdout))
+    return PlainConsole(width=columns(sys.stdout))
 
 
 def redraws(stream: object) -> bool:
@@ -75,6 +76,8 @@ def redraws(stream: object) -> bool:
 class Screen(io.TextIOWrapper):
     """Standard output or error as it was, but that no sign and no reader that is away makes an error of.
 
+    Control characters are shown as text, whoever writes them; `drawing` has those that a table or bar is drawn with.
+
     vital: without a reader the program has nothing to do and ends, quietly, and a disk that is full is said; otherwise it goes on
     unseen.
     """
@@ -89,6 +92,17 @@ class Screen(io.TextIOWrapper):
         """Write as much of a text as can be."""
         if not isinstance(text, str):  # click asks which streams take text by writing nothing, as text and as bytes
             raise TypeError(f"text is written here, not {type(text).__name__}")
+        again = "\r" if text.startswith("\r") else ""  # so a bar of tqdm's begins
+        self.draw(again + visible(text.removeprefix("\r"), LINES))
+        return len(text)
+
+    @property
+    def drawing(self) -> Any:
+        """The screen for what moves the cursor and colours; what is drawn with it has been made visible before."""
+        return _Drawing(self)
+
+    def draw(self, text: str) -> int:
+        """Write as much as can be of a text whose control characters are meant."""
         if text and not self._gone:
             try:
                 super().write(legible(text, self.shown_in))
@@ -117,6 +131,16 @@ class Screen(io.TextIOWrapper):
             raise UserError(f"standard output can't be written ({error.strerror})")
         if self._vital:
             raise SystemExit(0)
+
+
+class _Drawing:
+    """A screen that is drawn on."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen, self.write = screen, screen.draw
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._screen, name)
 
 
 def take_streams() -> None:

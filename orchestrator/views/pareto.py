@@ -84,9 +84,9 @@ def pareto_table(front: Front) -> None:
     print_table(["trial", "family", *(heading for heading, _ in shown)], rows, 2)
     out = console()
     for letter, objective in zip(LETTERS, objectives, strict=False):
-        out.print(f"{letter}: {_legend(objective)}", markup=False)
+        out.print(f"{letter}: {_legend(objective)}")
     for sentence in _sentences(front, seen):
-        out.print(sentence, markup=False)
+        out.print(sentence)
 
 
 def _legend(objective: Objective) -> str:

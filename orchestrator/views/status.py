@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
+import typer
 
 from nrtune.analysis.sources.open import open_campaign, open_folder
 from nrtune.analysis.store.duplicates import find_duplicates
@@ -152,7 +152,7 @@ def _print_trials(table: pd.DataFrame) -> None:
     texts = sum(name in ("name", "family", "status") for name in columns)
     print_table([SHORT_COLUMNS[name] for name in columns], rows, texts)
     if table.empty:
-        Console(stderr=True).print("no trial has ended yet")
+        typer.echo("no trial has ended yet", err=True)
 
 
 def _name(row: Mapping[Any, Any]) -> str:

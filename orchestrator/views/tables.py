@@ -12,6 +12,7 @@ import typer
 
 from nrtune.analysis.store.records import STATUSES
 from nrtune.orchestrator.lifecycle.terminal import columns, console, encoding_of, legible
+from nrtune.trainables.core.outside_text import LINES, visible
 
 SHORTEST_TEXT = 16
 """Characters to which a table's texts are cut at most: beginning and end, which tell names from one another."""
@@ -24,7 +25,7 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], texts: i
     cut, and the last columns of numbers left out, which is said below the table.
     """
     out, encoding = console(), encoding_of(sys.stdout)
-    table = [[legible(cell, encoding) for cell in row] for row in (headings, *rows)]
+    table = [[legible(visible(cell), encoding) for cell in row] for row in (headings, *rows)]
     width = out.width
     if len(max(aligned(table[0], table[1:], texts), key=len)) <= width:
         lines, left_out = aligned(table[0], table[1:], texts), list[str]()
@@ -37,7 +38,7 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], texts: i
             for line in (text, INDENT + numbers)
         ]
     for line in lines:
-        out.print(line.rstrip(), markup=False, soft_wrap=True)
+        out.print(line.rstrip(), soft_wrap=True)
     if left_out:
         typer.echo(
             fitted(f"No room for {', '.join(left_out)}: a wider terminal shows all, or COLUMNS=200 before the command.")
@@ -76,7 +77,7 @@ def _left_out(width: int, table: Sequence[Sequence[str]]) -> tuple[list[list[str
 def fitted(text: str) -> str:
     """Text whose lines are as long as the terminal is wide, or 80 characters where there is none; words stay whole."""
     width = columns(sys.stdout)
-    return "\n".join(part for line in text.split("\n") for part in _fitted_line(line, width))
+    return "\n".join(part for line in visible(text, LINES).split("\n") for part in _fitted_line(line, width))
 
 
 def _fitted_line(line: str, width: int) -> list[str]:

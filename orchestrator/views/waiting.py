@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 import time
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from nrtune.orchestrator.lifecycle.plain_console import PlainConsole
+from nrtune.trainables.core.outside_text import visible
 
 PATIENCE = 2.0
 """Seconds before anything is said."""
@@ -19,7 +21,7 @@ class Waiting:
     """Says what takes time and how much of it is done, as `Comparisons` tells it."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = PlainConsole(stderr=True)
         self._since: float | None = None
         self._said = 0.0
         self._bar: Progress | None = None
@@ -29,7 +31,7 @@ class Waiting:
         if not what:
             self._end()
             return
-        now = time.monotonic()
+        what, now = visible(what), time.monotonic()
         if self._since is None:
             self._since = now
         if now - self._since < PATIENCE:
@@ -38,7 +40,7 @@ class Waiting:
             self._draw(what, done, of)
         elif now - self._said >= BETWEEN_LINES:
             self._said = now
-            self._console.print(f"{what}: {done} of {of}", soft_wrap=True, markup=False)
+            self._console.print(f"{what}: {done} of {of}", soft_wrap=True)
 
     def _draw(self, what: str, done: int, of: int) -> None:
         if self._bar is None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from nrtune.trainables.core.outside_text import LINES, visible
 from nrtune.trainables.core.secrets import redacted
 
 
 class UserError(ValueError):
-    """A user's mistake, said in one sentence: what, where, and what to do; no password of an address is in it."""
+    """A user's mistake, said in one sentence: what, where, what to do; without passwords of addresses and control characters."""
 
     def __init__(self, sentence: str) -> None:
-        super().__init__(redacted(sentence))
+        super().__init__(visible(redacted(sentence), LINES))
 
 
 def suggest(wrong: str, known: Iterable[str], otherwise: str | None = None) -> str:
@@ -26,4 +27,4 @@ def suggest(wrong: str, known: Iterable[str], otherwise: str | None = None) -> s
 
 def one_line(error: BaseException, length: int = 200) -> str:
     """Return what an exception says as one line of at most `length` characters, without passwords: a cut one is no address."""
-    return redacted(" ".join(str(error).split()))[:length]
+    return visible(redacted(" ".join(str(error).split())))[:length]

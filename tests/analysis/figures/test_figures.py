@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from xml.etree import ElementTree
 
 import matplotlib.colors
 import numpy as np
@@ -230,6 +231,17 @@ def colours(figure: Figure) -> set[str]:
 
 
 @pytest.mark.end_to_end
+def test_names_of_others_are_text_in_a_figure(tmp_path):
+    hostile = {"name": "T\x1b$x^$\u202e", "family": "$\\frac{\x1b}$<script>"}
+    rows = data(NINE[0], {**NINE[5], **hostile})
+    for drawn in draw_all(rows):
+        _, svg = save(drawn, tmp_path)
+        shown = "".join(ElementTree.parse(svg).getroot().itertext())
+        assert "\u202e" not in shown
+        if drawn.name == "fig09_top":
+            assert r"T\x1b$x^$\u202e" in shown
+
+
 def test_a_family_has_one_colour_in_all_figures():
     rows = [trial(n, "rank_stability", loss="rank_stability", **{"loss.k": 0.1 * n}) for n in range(2, 12)]
     drawn = list(draw_all(data(trial(1, "baseline"), *rows, intervals=UNCERTAIN)))

@@ -165,6 +165,17 @@ def test_names_are_escaped():
     assert not re.search(r"(?<!\\)<(img|script)", text)
 
 
+def test_control_characters_in_names_are_shown():
+    name = "RS-001 \x1b]0;x\u202e"
+    source = RecordedTrials(name, "challenge", [record("BASE-001", 0.1, "baseline"), record(name, 0.9)])
+    report = make_report(comparisons(source))
+    assert r"RS-001 \x1b]0;x\u202e" in html_page(report)
+    assert r"RS-001 \\x1b\]0;x\\u202e" in markdown(report)
+    for text in (html_page(report), markdown(report)):
+        assert text.encode()
+        assert text.replace("\n", "").isprintable()
+
+
 @pytest.mark.slow
 def test_the_published_table(real_data, tmp_path):
     found = Comparisons(open_campaign(real_data / "study" / "published_trials.csv"))

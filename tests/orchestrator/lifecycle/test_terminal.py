@@ -6,11 +6,15 @@ import errno
 import io
 import os
 import pty
+import re
+import sys
 import unicodedata
 from pathlib import Path
 
 import pytest
+from trial_records import record
 
+from nrtune.orchestrator.lifecycle.progress import Progress
 from nrtune.orchestrator.lifecycle.terminal import SIGNS, Screen, columns, encoding_of, legible, redraws
 from nrtune.trainables.core.errors import UserError
 
@@ -67,6 +71,45 @@ def test_a_files_name_goes_out_as_it_came_and_a_foreign_sign_as_its_code():
     name = os.fsdecode(b"caf\xe9")
     assert {written(name, encoding) for encoding in ("utf-8", "ascii")} == {b"caf\xe9"}
     assert written("中", "ascii") == rb"\u4e2d"
+
+
+HOSTILE = "\x1b[2J\x1b]0;title\x07 \x9b31m \u202egnp.exe [red]bold[/red] :bomb:"
+SHOWN = r"\x1b[2J\x1b]0;title\x07 \x9b31m \u202egnp.exe [red]bold[/red] :bomb:"
+
+
+def test_control_characters_are_shown_but_for_those_that_draw():
+    assert written(f"{HOSTILE}\n", "utf-8") == f"{SHOWN}\n".encode()
+    assert written("\r 40%|####", "utf-8") == b"\r 40%|####"  # a bar of tqdm's
+    stream = Stream()
+    screen = Screen(stream, "utf-8", vital=True, write_through=True)
+    screen.drawing.write("\x1b[2K")
+    screen.drawing.flush()
+    assert stream.taken == b"\x1b[2K"
+
+
+def test_a_live_table_on_a_terminal_draws_and_shows_what_it_is_told_as_text(monkeypatch: pytest.MonkeyPatch):
+    ours, theirs = pty.openpty()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")
+    screen = Screen(open(theirs, "wb", buffering=0), "utf-8", vital=False, write_through=True)
+    with screen:
+        monkeypatch.setattr(sys, "stderr", screen)
+        trial = record("a", name=HOSTILE, status="failed", failure_class="crashed", failure=f"{HOSTILE}\nsecond")
+        with Progress({HOSTILE: 1}, []) as progress:
+            progress.say(HOSTILE)
+            progress.show(HOSTILE)
+            progress.ended(trial, [])
+            print(HOSTILE, file=sys.stderr)  # noqa: T201 - as a library does
+        seen = b""
+        while b"second" not in seen or b"[?25h" not in seen:  # the cursor is there again
+            seen += os.read(ours, 65536)
+    os.close(ours)
+    text = seen.decode()
+    assert text.count(SHOWN) >= 4
+    assert rf"{SHOWN}\nsecond" in text
+    drawn = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    assert "\x1b[2J" not in text
+    assert {sign for sign in drawn if not sign.isprintable()} <= set("\r\n")
 
 
 def test_frames_of_tables_are_drawn_with_plain_signs():
