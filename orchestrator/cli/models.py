@@ -189,11 +189,14 @@ def ui(
     folder: options.Folder,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
     optuna: Annotated[bool, typer.Option("--optuna", help="Optuna's dashboard instead: studies, importances.")] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Let the pages change notes and tags, and delete. [default: they only show]")
+    ] = False,
 ) -> None:
-    """Serve the campaign's MLflow UI on loopback until Ctrl-C."""
+    """Serve the campaign's MLflow UI on loopback until Ctrl-C, to whoever opens the link that it prints."""
     from nrtune.orchestrator.cli.serve import serve_mlflow, serve_optuna
 
     if optuna:
-        serve_optuna(folder, port)
+        serve_optuna(folder, port, write=write)
     else:
-        raise typer.Exit(serve_mlflow(folder, port))
+        serve_mlflow(folder, port, write=write)

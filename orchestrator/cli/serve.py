@@ -1,84 +1,118 @@
-"""The user interfaces of MLflow and Optuna over a campaign, on loopback until they are ended."""
+"""The user interfaces of MLflow and Optuna over a campaign, on loopback and for whoever started them, until they are ended."""
 
 from __future__ import annotations
 
-import os
-import shlex
+import shutil
 import signal
 import socket
-import subprocess
+import sqlite3
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from nrtune.analysis.sources.mlflow_local import to_read
 from nrtune.analysis.sources.open import open_folder
-from nrtune.orchestrator.execution.guardian import guarded, mark_of
-from nrtune.orchestrator.execution.places import place_for_ray
+from nrtune.orchestrator.cli.gate import HOST, Gate, reads
+from nrtune.orchestrator.search.optuna_storage import read_storage
 from nrtune.orchestrator.state.given import check_given
-from nrtune.orchestrator.state.locations import OPTUNA_VARIABLE, is_server, tracking_uri, with_password
+from nrtune.orchestrator.state.locations import (
+    ARTIFACTS,
+    DATABASE,
+    OPTUNA_VARIABLE,
+    default_uri,
+    is_server,
+    tracking_uri,
+    with_password,
+)
 from nrtune.trainables.core.errors import UserError
-from nrtune.trainables.core.secrets import redacted, without_password
+from nrtune.trainables.core.secrets import without_password
 
-HOST = "127.0.0.1"
-BACKEND = "MLFLOW_BACKEND_STORE_URI"
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+IDLE = 60.0
+"""Seconds after which a connection that says nothing is closed."""
 
 
-def serve_mlflow(folder: Path, port: int) -> int:
-    """Serve the campaign's MLflow UI on 127.0.0.1 until it is ended; returns its exit code."""
+def serve_mlflow(folder: Path, port: int, *, write: bool = False) -> None:
+    """Serve the campaign's MLflow pages on 127.0.0.1 until Ctrl-C; write: let them change notes and tags, and delete."""
     uri = tracking_uri(folder)
     if is_server(uri):
         raise UserError(f"the campaign is tracked by a server: open {without_password(uri)} in a browser")
-    from nrtune.orchestrator.tracking.anchor import anchored  # MLflow takes seconds to import
-    from nrtune.orchestrator.tracking.trackers._mlflow_store import page_of
+    with _listening(port) as listener:
+        from nrtune.orchestrator.tracking import confined  # MLflow takes seconds to import
+        from nrtune.orchestrator.tracking.trackers._mlflow_store import page_of
 
-    _check_free(port)
-    anchored(folder)
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--host",
-        HOST,
-        "--port",
-        str(port),
-    ]
-    page = f"http://{HOST}:{port}{page_of(uri, open_folder(folder).manifest)}"
-    shown = f"{BACKEND}={shlex.quote(redacted(uri))} {shlex.join(command)}"
-    sys.stderr.write(f"open {page} in a browser in about 10 s (Ctrl-C ends the server)\n{shown}\n")
-    # A list of processes shows no environment. However this process ends, its guardian ends the server and what that has started.
-    with guarded(place_for_ray()) as own:
-        # What Python files lie in this folder is not MLflow's business.
-        environment = {**os.environ, **mark_of(own), "PYTHONSAFEPATH": "1", BACKEND: uri}
-        process = subprocess.Popen(command, env=environment)
-        # A polite kill and a terminal that closes are as Ctrl-C, which reaches both.
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, lambda number, frame: process.terminate())
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            process.terminate()
-            process.wait()
-    return 0
+        with _store(folder, write=write) as store:
+            page = page_of(store, open_folder(folder).manifest)
+            application = confined.application(store, folder.resolve() / ARTIFACTS, is_own=uri == default_uri(folder))
+            _serve(listener, application, confined.writes if write else confined.reads, page)
 
 
-def serve_optuna(folder: Path, port: int) -> None:
-    """Serve optuna-dashboard over the campaign's studies until Ctrl-C."""
+def serve_optuna(folder: Path, port: int, *, write: bool = False) -> None:
+    """Serve optuna-dashboard over the campaign's studies until Ctrl-C; write: let it change and delete them."""
     identity = open_folder(folder).manifest["identity"]
     if identity["command"] != "search":
         raise UserError(f"{folder}: is a {identity['command']}, which Optuna proposes nothing for")
-    from optuna_dashboard import run_server
-
-    from nrtune.orchestrator.search.optuna_storage import read_storage  # Optuna takes a second to import
-
     check_given(folder, "optuna_storage", identity["optuna_storage"])
-    _check_free(port)
-    sys.stderr.write(f"open http://{HOST}:{port} in a browser (Ctrl-C ends the server)\n")
-    storage = with_password(identity["optuna_storage"], OPTUNA_VARIABLE)
-    run_server(read_storage(folder, storage), host=HOST, port=port)
+    with _listening(port) as listener:
+        import optuna_dashboard
+
+        storage = read_storage(folder, with_password(identity["optuna_storage"], OPTUNA_VARIABLE))
+        application = optuna_dashboard.wsgi(storage)
+        _serve(listener, application, (lambda method, path: True) if write else reads, "/")
 
 
-def _check_free(port: int) -> None:
-    with socket.socket() as probe:
-        if probe.connect_ex((HOST, port)) == 0:
-            raise UserError(f"port {port} is taken; choose another with --port")
+@contextmanager
+def _store(folder: Path, *, write: bool) -> Iterator[str]:
+    """The URI of the campaign's store, its artifacts found here; of one that may only be read a copy, removed afterwards."""
+    from nrtune.orchestrator.tracking.anchor import anchor, anchored
+
+    uri = anchored(folder, to_write=write)
+    store, copied = to_read(uri)
+    try:
+        if copied is not None and uri == default_uri(folder):
+            with suppress(sqlite3.Error):  # MLflow itself says what is wrong with it
+                anchor(folder, open_folder(folder).manifest, copied / DATABASE)
+        yield store
+    finally:
+        if copied is not None:
+            shutil.rmtree(copied, ignore_errors=True)
+
+
+@contextmanager
+def _listening(port: int) -> Iterator[socket.socket]:
+    """The port, taken before anything is prepared that takes long."""
+    try:
+        listener = socket.create_server((HOST, port))
+    except OSError as error:
+        raise UserError(f"port {port} is taken; choose another with --port ({error.strerror})") from error
+    with listener:
+        yield listener
+
+
+def _serve(
+    listener: socket.socket, application: WSGIApplication, allows: Callable[[str, str], bool], page: str
+) -> None:
+    from werkzeug.serving import WSGIRequestHandler, make_server
+
+    class Handler(WSGIRequestHandler):
+        timeout = IDLE
+
+        def log(self, type: str, message: str, *args: object) -> None:
+            """Say nothing of requests: their addresses may hold the token."""
+
+    port = listener.getsockname()[1]
+    gate = Gate(port, application, allows)
+    server = make_server(HOST, port, gate, threaded=True, request_handler=Handler, fd=listener.fileno())
+    # A polite kill and a terminal that closes are as Ctrl-C.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+    sys.stderr.write(f"open {gate.link(page)} in a browser; the link opens once (Ctrl-C ends the server)\n")
+    sys.stderr.flush()
+    with suppress(KeyboardInterrupt):
+        server.serve_forever()
+    server.server_close()

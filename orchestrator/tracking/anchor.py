@@ -50,12 +50,14 @@ def anchored(folder: Path, given: str | None = None, *, to_write: bool = False) 
     return uri
 
 
-def anchor(folder: Path, manifest: Mapping[str, Any]) -> None:
+def anchor(folder: Path, manifest: Mapping[str, Any], database_file: Path | None = None) -> None:
     """Where a folder's own database names another folder's artifacts, or the campaign that was copied, have it name its own.
+
+    database_file: a copy of it elsewhere, which is changed instead.
 
     Raises sqlite3.Error where it is no database, locked, or may not be written, and UserError where it names files elsewhere.
     """
-    path = (folder / DATABASE).resolve()
+    path = (database_file or folder / DATABASE).resolve()
     here = (folder / ARTIFACTS).resolve().as_uri()
     with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True)) as database, database:
         if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiments'").fetchone():
