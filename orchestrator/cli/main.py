@@ -1,7 +1,7 @@
 """The command line.
 
-`campaigns` runs them, `query` asks of them, `models` has what is about models, `data` what is about data. Results go to
-standard output, everything else to standard error.
+`campaigns` runs them, `query` asks of them, `models` has what is about models, `data` what is about data, `slurm` makes jobs
+of them. Results go to standard output, everything else to standard error.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from nrtune.orchestrator.cli import campaigns, data, models, passwords, query
+from nrtune.orchestrator.cli import campaigns, data, models, passwords, query, slurm
 from nrtune.orchestrator.cli.options import INTERRUPTED
 from nrtune.orchestrator.lifecycle.terminal import take_streams
 from nrtune.trainables.core.errors import UserError
@@ -34,6 +34,7 @@ app.add_typer(campaigns.app)
 app.add_typer(query.app)
 app.add_typer(models.app)
 app.add_typer(data.app, name="data")
+app.add_typer(slurm.app, name="slurm")
 
 
 NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)

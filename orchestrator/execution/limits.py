@@ -19,17 +19,20 @@ OWN, GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 def usable_cores(own: Path = OWN, groups: Path = GROUPS) -> int:
     """The cores that this process may use: of its affinity, as SLURM's cpusets set it, and by its control group's quota.
 
+    In a SLURM job never more than it has of the node, for not every site holds its jobs to that.
+
     own: which groups it is in. groups: where they are mounted.
     """
     there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, math.floor(min([there, *_quotas(own, groups)])))
+    return max(1, math.floor(min([there, *_quotas(own, groups), *_of_slurm("SLURM_CPUS_ON_NODE")])))
 
 
 def memory_limit(own: Path = OWN, groups: Path = GROUPS) -> int | None:
-    """The bytes of memory that this process's control groups leave it; None where that is all of the machine's."""
+    """The bytes of memory that this process's control groups or its SLURM job leave it; None where that is all there is."""
     limits = [
         int(text) for text in _texts("memory", ("memory.max", "memory.limit_in_bytes"), own, groups) if text != "max"
     ]
+    limits += [megabytes << 20 for megabytes in _of_slurm("SLURM_MEM_PER_NODE")]
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min(limits) if limits and min(limits) < machine else None
 
@@ -42,6 +45,12 @@ def check_address_space() -> None:
             f"ulimit -v: the address space is limited to {limit / 1e9:.1f} GB, in which Ray does not start; lift that with"
             " `ulimit -v unlimited`, or ask your cluster for it: memory is limited otherwise"
         )
+
+
+def _of_slurm(variable: str) -> list[int]:
+    """What a variable of SLURM's says; nothing outside of a job, or where it asked for all there is (0)."""
+    text = os.environ.get(variable, "")
+    return [int(text)] if "SLURM_JOB_ID" in os.environ and text.isdigit() and int(text) else []
 
 
 def _quotas(own: Path, groups: Path) -> Iterator[float]:

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from nrtune.analysis.selection.pareto import default_objectives
-from nrtune.orchestrator.state.locations import DATABASE, MLFLOW
+from nrtune.orchestrator.state.locations import DATABASE, MLFLOW, SLURM_FOLDER
 from nrtune.orchestrator.state.recipes import RECIPES
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.inside import check_inside
@@ -29,6 +29,7 @@ def check_is_free(folder: Path) -> None:
     check_inside(folder)
     # A crash between making the folder and writing the manifest leaves an empty one, or a partial manifest.
     others = [p.name for p in folder.iterdir() if not p.name.startswith(".")] if folder.exists() else []
+    others = [name for name in others if name != SLURM_FOLDER]  # which is there before a job of it has begun
     if others == [DATABASE] and _has_no_runs(folder / DATABASE):
         return
     if others:

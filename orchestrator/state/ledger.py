@@ -35,6 +35,10 @@ from nrtune.trainables.core.inside import check_inside, inside, regular
 MOVED = "was renamed or removed while it was written to"
 
 
+class CampaignBusy(UserError):
+    """Another process writes to the campaign."""
+
+
 class Ledger:
     """An open campaign folder: its manifest, the records of ended trials, and the lock that keeps others from writing.
 
@@ -236,5 +240,7 @@ def _lock(folder: Path, mode: int = os.O_RDWR | os.O_CREAT) -> int:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(handle)
-        raise UserError(f"{folder}: another search is writing to it; wait for it, or choose another --out") from error
+        raise CampaignBusy(
+            f"{folder}: another search is writing to it; wait for it, or choose another --out"
+        ) from error
     return handle

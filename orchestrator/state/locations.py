@@ -13,6 +13,8 @@ from nrtune.trainables.core.secrets import without_password
 MLFLOW, DATABASE, ARTIFACTS = "mlflow", "mlflow.db", "artifacts"
 RAY_FOLDER = "ray"
 LOCK = ".lock"
+SLURM_FOLDER = "slurm"
+"""What its jobs on SLURM have printed, their script, and while one runs its token."""
 TRACKING_VARIABLE, OPTUNA_VARIABLE = VARIABLES["tracking_uri"], VARIABLES["optuna_storage"]
 """Where addresses may be given that hold a password: neither a command line nor a campaign's folder shows them."""
 RETRIED = "retried.jsonl"

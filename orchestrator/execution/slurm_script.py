@@ -1,0 +1,113 @@
+"""The batch script of a search on SLURM, and how it is handed in."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import shlex
+import subprocess
+from pathlib import Path
+
+from nrtune.trainables.core.errors import UserError, one_line
+
+DEFAULT_GRACE = 300
+"""Seconds. SLURM looks at its time limits twice a minute, and nrtune stops within 20 s or after a step of a trial's."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SlurmJob:
+    """What a job asks SLURM for, and what it runs.
+
+    name: of the job; jobs of one name run one after the other. output: the pattern of its log. interpreter: the Python that
+    has nrtune, as a shell takes it. command: what nrtune is to run. cpus, gpus: of each node. time: the limit, as SLURM takes it.
+    grace: seconds before that at which the search is told to stop. options: others of sbatch's, as `--mem=64G`. setup: lines of
+    shell that go ahead.
+    """
+
+    name: str
+    output: str
+    interpreter: str
+    command: tuple[str, ...]
+    nodes: int = 1
+    cpus: int | None = None
+    gpus: int | None = None
+    time: str | None = None
+    grace: int = DEFAULT_GRACE
+    options: tuple[str, ...] = ()
+    setup: tuple[str, ...] = ()
+
+    def script(self) -> str:
+        """The batch script."""
+        asked = [
+            f"--job-name={self.name}",
+            f"--output={self.output}",
+            "--open-mode=append",
+            f"--nodes={self.nodes}",
+            "--ntasks-per-node=1",
+            *([] if self.cpus is None else [f"--cpus-per-task={self.cpus}"]),
+            *([] if self.gpus is None else [f"--gpus-per-node={self.gpus}"]),
+            *([] if self.time is None else [f"--time={self.time}"]),
+            f"--signal=B:TERM@{self.grace}",
+            "--requeue",
+            "--dependency=singleton",
+            *self.options,
+        ]
+        return SCRIPT.format(
+            directives="\n".join(f"#SBATCH {_directive(option)}" for option in asked),
+            setup="".join(f"{line}\n" for line in self.setup),
+            interpreter=self.interpreter,
+            command=shlex.join(self.command),
+        )
+
+
+SCRIPT = """\
+#!/bin/bash
+{directives}
+# At --signal's time before the limit the search stops between two steps, and keeps everything. --requeue: a job that was
+# preempted, or whose node failed, starts again and goes on. --dependency=singleton: one job of this name runs at a time.
+set -e
+{setup}# Temporary files of Ray's go to a disk of the node: $SLURM_TMPDIR, $TMPDIR or /tmp. SIGTERM must reach nrtune: exec.
+exec {interpreter} -P -m nrtune slurm run {command}
+"""
+
+
+def job_name(folder: Path) -> str:
+    """The name of all jobs of a campaign."""
+    return f"{folder.name}-{hashlib.sha256(bytes(folder.resolve())).hexdigest()[:6]}"
+
+
+def submit(script: Path, jobs: int) -> list[str]:
+    """Hand a script in, so many times; returns the jobs' ids.
+
+    Each but the first starts if all before it have ended unfinished, be it by an error, their time or a lost node, and else is
+    cancelled. Raises UserError with SLURM's sentence where it refuses; jobs that were handed in before that stay.
+    """
+    ids: list[str] = []
+    for _ in range(jobs):
+        waits = "".join(f",afternotok:{number}" for number in ids)
+        chained = [f"--dependency=singleton{waits}", "--kill-on-invalid-dep=yes"] if ids else []
+        said = asked("sbatch", "--parsable", *chained, str(script))
+        ids.append(said.strip().split(";")[0])
+    return ids
+
+
+def jobs_named(name: str, *options: str) -> list[str]:
+    """The ids of this user's jobs of a name that wait or run; options: squeue's, which may leave some out."""
+    return asked("squeue", "--me", "--noheader", "--format=%A", f"--name={name}", *options).split()
+
+
+def asked(*command: str) -> str:
+    """What a command of SLURM's prints. Raises UserError with what it says where it fails, or is not there."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    except OSError as error:
+        raise UserError(f"{command[0]} can't be run here ({error.strerror}): submit from where SLURM is") from error
+    if done.returncode:
+        raise UserError(f"{command[0]} refused: {one_line(RuntimeError(done.stderr))}")
+    return done.stdout
+
+
+def _directive(option: str) -> str:
+    """An option as #SBATCH takes it: in double quotes where it holds a space."""
+    name, separator, value = option.partition("=")
+    return f'{name}="{value}"' if separator and any(sign in value for sign in " \t#") else option
