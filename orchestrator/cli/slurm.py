@@ -60,7 +60,9 @@ def submit(
 ) -> None:
     """Show the batch script of a search, and submit it.
 
-    Behind the job's options comes the command: nrtune slurm submit --nodes 2 search --out campaign … Jobs of one campaign run one after another, however many are submitted.
+    Behind the job's options comes the command: nrtune slurm submit --nodes 2 search --out campaign …
+
+    Jobs of one campaign run one after another, however many are submitted.
     """
     from nrtune.analysis.wording import shell_path
     from nrtune.orchestrator.execution import slurm_script

@@ -8,6 +8,7 @@ import secrets
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -33,6 +34,9 @@ ATTEMPTS = 3
 
 JOINING_SECONDS = 180.0
 """What the nodes have to join. Python's files come from a network's file system, for the first time maybe."""
+
+ENDING_SECONDS = 40.0
+"""What the nodes have to end Ray, and to remove its files."""
 
 
 def job_id() -> str | None:
@@ -76,7 +80,7 @@ def ray_of_job(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
                     "--kill-on-bad-exit=0",
                     *[sys.executable, "-P", "-m", "nrtune", "slurm", "node", address],
                 ]
-                workers = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+                workers = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.PIPE)
             os.environ[VARIABLE] = address
             joined = _joined(address, nodes, workers)
             lacking = "" if joined == nodes else f"; the log of the others is {log.name}"
@@ -84,16 +88,33 @@ def ray_of_job(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
             yield
         finally:
             if workers is not None:
-                workers.terminate()  # srun ends its tasks, and they what they have started
-                workers.wait()
+                _end(workers)
             with suppress(OSError):
                 token.unlink()
 
 
 def run_node(address: str) -> int:
-    """Be a worker of the Ray at an address until told to end, or until that is gone; returns the exit code of `ray start`."""
+    """Be a worker of the Ray at an address until standard input is closed, or that is gone; the exit code of `ray start`."""
     with guarded(place_for_ray()) as own:
-        return _start_ray(own, sys.stderr.buffer, f"--address={address}")[0].wait()
+        process, _ = _start_ray(own, sys.stderr.buffer, f"--address={address}")
+
+        def end_with_input() -> None:
+            sys.stdin.read()
+            process.kill()
+
+        threading.Thread(target=end_with_input, name="nrtune-slurm-node", daemon=True).start()
+        return process.wait()
+
+
+def _end(workers: subprocess.Popen[bytes]) -> None:
+    """End srun and its tasks, and with those what they have started: it hands its input's end on, but kills for SIGTERM."""
+    assert workers.stdin is not None
+    workers.stdin.close()
+    try:
+        workers.wait(ENDING_SECONDS)
+    except subprocess.TimeoutExpired:
+        workers.terminate()
+        workers.wait()
 
 
 def _write_token(path: Path) -> None:
