@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.files import BEST
+from nrtune.trainables.core.shape import EACH, DamagedFile, check_shape
 from nrtune.trainables.data.adapters import Adapters
 from nrtune.trainables.data.sequences import taken, to_tokens
 from nrtune.trainables.evaluation.calibration import Calibration, why_unusable
@@ -22,9 +23,22 @@ from nrtune.trainables.evaluation.scoring import predict
 from nrtune.trainables.models.model import Model
 from nrtune.trainables.training import checkpoint
 from nrtune.trainables.training.config import TrialConfig
+from nrtune.trainables.training.trained import ENSEMBLE, Trained, check_trained, trained_of
 
-ENSEMBLE = "ensemble"
-"""The `kind` of an ensemble's file; one network's has none."""
+_ENSEMBLE_SHAPE = {
+    "members": [dict],
+    "about": {
+        "campaign": str,
+        "campaign_id": str,
+        "use_case": str,
+        "select_on": str,
+        "what": str,
+        "members": [{"name": str, "fingerprint": str, "seed": int}],
+        "best_single_trial?": str,
+        "metrics?": {EACH: {EACH: float}},
+        "intervals?": str,
+    },
+}
 
 
 class _OfSequences:
@@ -191,11 +205,18 @@ def load_model(path: str | os.PathLike[str], *, device: str = "cpu") -> Sequence
     path = Path(path)
     if path.is_dir():
         path = path / BEST
-    content = checkpoint.load(path, device)
+    content = checkpoint.load(path)
     if content.get("kind") == ENSEMBLE:
-        return SequenceEnsemble([_model_of(one, device) for one in content["members"]], content["about"])
-    _check_trained(path, content)
-    return _model_of(content, device)
+        try:
+            check_shape(content, _ENSEMBLE_SHAPE)
+            if len(content["members"]) != len(content["about"]["members"]):
+                raise ValueError("members: are not those that it tells of")
+        except ValueError as error:
+            raise DamagedFile(f"{path}: is damaged ({error})") from error
+        told = zip(content["members"], content["about"]["members"], strict=True)
+        members = [_member(path, one, about, device) for one, about in told]
+        return SequenceEnsemble(members, content["about"])
+    return _model_of(check_trained(path, content), device)
 
 
 def ensemble_content(paths: Mapping[str, Path], about: Mapping[str, Any]) -> dict[str, Any]:
@@ -204,11 +225,9 @@ def ensemble_content(paths: Mapping[str, Path], about: Mapping[str, Any]) -> dic
     paths: of their checkpoints, by the members' names. about: texts, numbers, lists and mappings alone. Raises UserError for
     what is no best.pt, and as `SequenceEnsemble`.
     """
-    contents = {}
-    for name, path in paths.items():
-        contents[name] = checkpoint.load(path)
-        _check_trained(path, contents[name])
-    check_members([(name, one["length"], _calibration_of(one)) for name, one in contents.items()])
+    contents = {name: checkpoint.load(path) for name, path in paths.items()}
+    trained = {name: check_trained(path, contents[name]) for name, path in paths.items()}
+    check_members([(name, one.length, one.calibration) for name, one in trained.items()])
     return {"kind": ENSEMBLE, "about": dict(about), "members": list(contents.values())}
 
 
@@ -237,21 +256,14 @@ def common_adapters(models: Sequence[SequenceModel]) -> Adapters | None:
     return next(iter(known), None)
 
 
-def _check_trained(path: Path, content: Mapping[str, Any]) -> None:
-    if "state" not in content:
-        what = "an ensemble" if content.get("kind") == ENSEMBLE else "a training checkpoint, not a trained model"
-        raise UserError(f"{path}: is {what}; load best.pt")
+def _member(path: Path, content: Mapping[str, Any], about: Mapping[str, Any], device: str) -> SequenceModel:
+    """A network of an ensemble's file. Raises UserError where it is not the one that the file tells of."""
+    found = trained_of(content, f"{path}: {about['name']}")
+    if found.fingerprint != about["fingerprint"]:
+        raise DamagedFile(f"{path}: {about['name']}: is another trial ({found.fingerprint}) than it tells of")
+    return _model_of(found, device)
 
 
-def _calibration_of(content: Mapping[str, Any]) -> Calibration | None:
-    """None in older files."""
-    return Calibration(**content["calibration"]) if "calibration" in content else None
-
-
-def _model_of(content: Mapping[str, Any], device: str) -> SequenceModel:
-    config = TrialConfig.from_flat(content["config"])
-    model = config.build_model().to(device)
-    model.load_state_dict(content["state"])
-    model.eval()
-    adapters = Adapters(*content["adapters"]) if "adapters" in content else None  # none in older files
-    return SequenceModel(config, content["fingerprint"], content["length"], model, _calibration_of(content), adapters)
+def _model_of(found: Trained, device: str) -> SequenceModel:
+    model = found.model().to(device)
+    return SequenceModel(found.config, found.fingerprint, found.length, model, found.calibration, found.adapters)

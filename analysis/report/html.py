@@ -8,7 +8,18 @@ from typing import NamedTuple
 
 import jinja2
 
-from nrtune.analysis.report.document import Block, Bullets, Cell, Column, Heading, Paragraph, Picture, Report, Table, as_text
+from nrtune.analysis.report.document import (
+    Block,
+    Bullets,
+    Cell,
+    Column,
+    Heading,
+    Paragraph,
+    Picture,
+    Report,
+    Table,
+    as_text,
+)
 
 PIXELS_AN_INCH = 160
 """On a screen figures are larger than on paper, so that their labels are as large as the text."""

@@ -93,7 +93,7 @@ class Trials:
 
     def predictions(self, fingerprint: str) -> Predictions:
         """A trial's predictions for test sequences and variants, as far as there are any."""
-        return read_predictions(functools.partial(self.file, fingerprint), self.benchmarks)
+        return read_predictions(functools.partial(self.file, fingerprint), self.benchmarks, fingerprint)
 
     def trials(self) -> pd.DataFrame:
         """One row a trial that ended, and one for each further name that it goes by.
@@ -130,7 +130,7 @@ class CampaignFolder(Trials):
         self.folder, self.manifest = folder, manifest
         self.name = str(manifest.get("name", folder.name))
         self.select_on = str(manifest["identity"]["select_on"])
-        about = manifest.get("cagi5", {})
+        about = manifest.get("cagi5") or {}
         self.matched = tuple(about.get("matched", ()))
         self._loci = tuple(map(tuple, about.get("loci", ())))
         self.objectives = tuple(manifest["identity"].get("objective", ()))
@@ -161,7 +161,7 @@ class CampaignFolder(Trials):
 
     def reference_predictions(self, name: str) -> Predictions:
         """As the campaign stored them."""
-        return read_predictions(functools.partial(self._file, REFERENCE_LINES, name), self.benchmarks)
+        return read_predictions(functools.partial(self._file, REFERENCE_LINES, name), self.benchmarks, name)
 
     def file(self, fingerprint: str, name: str) -> Path | None:
         """In the trial's own folder."""

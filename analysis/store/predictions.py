@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -11,8 +12,10 @@ import numpy as np
 import pandas as pd
 
 from nrtune.trainables.core.files import TEST, predictions_file
+from nrtune.trainables.core.shape import DamagedFile, DamagedWarning
 from nrtune.trainables.data.benchmarks.cagi5 import HIGH_CONFIDENCE
 from nrtune.trainables.evaluation.metrics import affine_fit
+from nrtune.trainables.evaluation.stored import read_stored
 
 _NOT_NEEDED = frozenset({"ref_prediction", "alt_prediction", "log_variance", "noise_free"})
 
@@ -52,14 +55,18 @@ class Predictions(NamedTuple):
         return Predictions(self.test.assign(prediction=self.test[CALIBRATED]), effects)
 
 
-def read_predictions(find: Callable[[str], Path | None], benchmarks: Iterable[str]) -> Predictions:
+def read_predictions(
+    find: Callable[[str], Path | None], benchmarks: Iterable[str], whose: str | None = None
+) -> Predictions:
     """Read a trial's predictions, those of benchmarks by their names.
 
-    find: gives the path of a file by its name, None where there is none.
+    find: gives the path of a file by its name, None where there is none. whose: the trial's fingerprint, or the non-neural
+    baseline's name. A file that is damaged, or another's, does not count: a DamagedWarning says so.
     """
-    effects = {name: _read(find(predictions_file(name))) for name in benchmarks}
+    effects = {name: _read(find(predictions_file(name)), whose) for name in benchmarks}
     return Predictions(
-        _read(find(predictions_file(TEST))), {name: table for name, table in effects.items() if table is not None}
+        _read(find(predictions_file(TEST)), whose),
+        {name: table for name, table in effects.items() if table is not None},
     )
 
 
@@ -80,12 +87,12 @@ def strata_of(table: pd.DataFrame) -> dict[str, np.ndarray]:
     return {"all": np.ones(len(table), bool)} | {name: stratum == name for name in map(str, np.unique(stratum)) if name}
 
 
-def _read(path: Path | None) -> pd.DataFrame | None:
+def _read(path: Path | None, whose: str | None) -> pd.DataFrame | None:
+    """None also where the file does not count, with a warning that says why."""
     if path is None:
         return None
-    import pyarrow.parquet as pq
-
-    file = pq.ParquetFile(path)
-    wanted = [name for name in file.schema_arrow.names if name not in _NOT_NEEDED]
-    table: pd.DataFrame = file.read(columns=wanted).to_pandas()
-    return table
+    try:
+        return read_stored(path, whose, _NOT_NEEDED)
+    except DamagedFile as error:
+        warnings.warn(str(error), DamagedWarning, stacklevel=2)
+        return None

@@ -13,25 +13,32 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nrtune.trainables.core.errors import UserError
-from nrtune.trainables.core.inside import check_inside, inside, regular
+from nrtune.analysis.store import shapes
+from nrtune.analysis.store.ledger_file import LedgerFile, read_lines
+from nrtune.analysis.store.shapes import FAILED as FAILED
+from nrtune.analysis.store.shapes import FINISHED as FINISHED
+from nrtune.analysis.store.shapes import PRUNED as PRUNED
+from nrtune.analysis.store.shapes import SCORED as SCORED
+from nrtune.analysis.store.shapes import STATUSES as STATUSES
+from nrtune.trainables.core.errors import UserError, one_line
+from nrtune.trainables.core.files import TRIALS as TRIALS
+from nrtune.trainables.core.inside import check_inside, inside
+from nrtune.trainables.core.shape import EACH, DamagedFile, DamagedWarning, check_shape, read_json
 
-MANIFEST, RECORDS, STATUS, TRIALS = "campaign.json", "trials.jsonl", "status.json", "trials"
+MANIFEST, RECORDS, STATUS = "campaign.json", "trials.jsonl", "status.json"
 WARM_START = "warm_start.pt"
 JOURNAL = "optuna.journal"
 JOURNAL_LOCK = f"{JOURNAL}.lock"
 """A symbolic link that Optuna makes and removes, and never follows; one that a crash left names the folder of then."""
 REFERENCE_LINES, METRICS = "references", "metrics.json"
 FORMAT = 2
-
-FINISHED, SCORED, PRUNED, FAILED = "finished", "scored", "pruned", "failed"
-STATUSES = (FINISHED, SCORED, PRUNED, FAILED)
-"""How a trial ends: it trained all its epochs; it was cut off and scored all the same, as some published runs were; the
-scheduler stopped it early; it failed, with a class."""
+MOST_DAMAGE = 20
+"""So many of the records that are damaged or lost are named."""
 
 
 class Proposal(NamedTuple):
@@ -161,12 +168,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not path.exists():
         raise UserError(f"{folder}: holds no campaign (no {MANIFEST}); give the --out of a search")
     check_inside(folder, deep=False, but=(JOURNAL_LOCK,))  # all commands come by here
-    try:
-        with open(path, opener=regular) as file:
-            manifest = json.load(file)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: is damaged ({error})") from error
-    there = manifest.get("format") if isinstance(manifest, dict) else None
+    manifest = read_json(path, "the manifest of a campaign", dict, not_finite=True)
+    there = manifest.get("format")
     if there != FORMAT:
         newer = isinstance(there, int) and there > FORMAT
         by = (
@@ -175,39 +178,55 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             else "by nrtune before 0.1; read it with that version"
         )
         raise UserError(f"{path}: was written {by}")
+    try:
+        check_shape(manifest, {**shapes.MANIFEST, **dict.fromkeys(manifest.get("benchmarks", ()), shapes.BENCHMARK)})
+    except (ValueError, TypeError) as error:
+        raise DamagedFile(f"{path}: is damaged ({one_line(error)})") from error
     return dict(manifest)
 
 
 def benchmarks_of(manifest: Mapping[str, Any]) -> tuple[str, ...]:
     """The benchmarks that a campaign was made with; each has an entry of its name, and had before they were listed."""
-    return tuple(manifest.get("benchmarks", [name for name in ("cagi5", "satmut") if name in manifest]))
+    return tuple(manifest.get("benchmarks", [name for name in ("cagi5", "satmut") if manifest.get(name)]))
+
+
+def read_ledger(folder: Path) -> LedgerFile[TrialRecord]:
+    """Read every trial that ended, in that order, and what is damaged or lost. A last line that a crash cut does not count."""
+    written = read_status(folder).get("ended", 0)  # before the records: a search may be going on
+    return read_lines(folder / RECORDS, shapes.RECORD, TrialRecord.from_flat, written)
 
 
 def read_records(folder: Path) -> list[TrialRecord]:
-    """Read every trial that ended, in that order. A last line cut short by a crash does not count."""
-    path = folder / RECORDS
-    if not path.exists():
-        return []
-    records: list[TrialRecord] = []
-    with open(path, "rb", opener=regular) as file:
-        for number, line in enumerate(file, start=1):
-            if not line.endswith(b"\n"):
-                break
-            try:
-                records.append(TrialRecord.from_flat(**json.loads(line)))
-            except (json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
-                raise UserError(f"{path}: line {number} is damaged ({error})") from error
-    return records
+    """Read every trial that ended, in that order. What is damaged or lost is named by a DamagedWarning, and the rest is read."""
+    found = read_ledger(folder)
+    for sentence in (*found.damaged, *found.lost)[:MOST_DAMAGE]:
+        warnings.warn(sentence, DamagedWarning, stacklevel=2)
+    return found.records
+
+
+def records_to_go_on(folder: Path) -> LedgerFile[TrialRecord]:
+    """The same, for who adds to them. Raises UserError where a line is damaged: it is the user's to say what becomes of it."""
+    found = read_ledger(folder)
+    if found.damaged:
+        raise UserError(
+            f"{found.damaged[0].partition(', so its')[0]}; put the {RECORDS} of before back, or remove the line, and its trial"
+            " is trained again"
+        )
+    for sentence in found.lost[:MOST_DAMAGE]:
+        warnings.warn(f"{sentence}; what is missing is trained again", DamagedWarning, stacklevel=2)
+    return found
 
 
 def read_status(folder: Path) -> dict[str, Any]:
-    """Read status.json; empty where there is none."""
-    try:
-        with open(folder / STATUS, opener=regular) as file:
-            status = json.load(file)
-    except (FileNotFoundError, json.JSONDecodeError):
+    """Read status.json; empty where there is none, or a damaged one, as it is written anew every few seconds."""
+    path = folder / STATUS
+    if not path.exists():
         return {}
-    return dict(status)
+    try:
+        return dict(read_json(path, "the status of a campaign", shapes.STATUS, not_finite=True))
+    except DamagedFile as error:
+        warnings.warn(str(error), DamagedWarning, stacklevel=2)
+        return {}
 
 
 def read_references(folder: Path) -> dict[str, dict[str, float]]:
@@ -218,10 +237,8 @@ def read_references(folder: Path) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for path in sorted((folder / REFERENCE_LINES).glob(f"*/{METRICS}")):
         try:
-            with open(inside(folder, REFERENCE_LINES, path.parent.name, METRICS), opener=regular) as file:
-                found[path.parent.name] = {name: float(value) for name, value in json.load(file).items()}
-        except UserError:
-            raise
-        except (ValueError, TypeError, AttributeError) as error:
-            raise UserError(f"{path}: is damaged ({error}); remove it, and the next start makes it again") from error
+            file = inside(folder, REFERENCE_LINES, path.parent.name, METRICS)
+            found[path.parent.name] = dict(read_json(file, "metrics of a baseline", {EACH: float}))
+        except DamagedFile as error:
+            raise UserError(f"{error}; remove it, and the next start makes it again") from error
     return found

@@ -35,6 +35,6 @@ def add_references(folder: Path, data: TrainingData, say: Callable[[str], None])
 def _add(folder: Path, name: str, data: TrainingData) -> None:
     found = score_reference(name, data.dataset, data.benchmarks)
     folder.mkdir(parents=True, exist_ok=True)
-    store_predictions(found, folder)
+    store_predictions(found, folder, name)
     text = json.dumps(found.defined(), indent=1)
     write_atomically(folder / METRICS, lambda path: path.write_text(text + "\n"))

@@ -12,6 +12,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from nrtune.analysis.store import shapes
+from nrtune.analysis.store.ledger_file import read_lines
 from nrtune.analysis.store.records import (
     FAILED,
     FINISHED,
@@ -22,15 +24,17 @@ from nrtune.analysis.store.records import (
     TRIALS,
     TrialRecord,
     read_manifest,
-    read_records,
     read_status,
+    records_to_go_on,
 )
+from nrtune.analysis.store.sealed import sealed
 from nrtune.orchestrator.state.identity import check_is_free
 from nrtune.orchestrator.state.locations import LOCK, RAY_FOLDER, RETRIED
 from nrtune.orchestrator.state.manifest import now, open_manifest, write_text
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.files import HISTORY, append_line, cut_torn_line, write_atomically
 from nrtune.trainables.core.inside import check_inside, inside, regular
+from nrtune.trainables.core.shape import DamagedFile, read_json
 
 MOVED = "was renamed or removed while it was written to"
 
@@ -44,7 +48,7 @@ class Ledger:
 
     By fingerprint, `records` has the trials of the search or study itself, which count as such, `replicates` the others.
     since: when it began that was interrupted, maybe several times, and goes on. copied: a sentence where it was found to be a
-    copy when it was opened; else empty.
+    copy when it was opened; else empty. last: the number of the last record.
     """
 
     def __init__(
@@ -55,9 +59,10 @@ class Ledger:
         records: Iterable[TrialRecord],
         since: str,
         copied: str = "",
+        last: int = 0,
     ) -> None:
         self.folder, self.manifest, self._lock, self.since = folder, manifest, lock, since
-        self.copied, self._place = copied, _place(folder)
+        self.copied, self._place, self._last = copied, _place(folder), last
         self.records: dict[str, TrialRecord] = {}
         self.replicates: dict[str, TrialRecord] = {}
         for record in records:
@@ -67,7 +72,8 @@ class Ledger:
         """Write down how a trial ended; when this returns, the line is on disk."""
         if not self.is_here():  # nothing is made at its old place
             raise FileNotFoundError(errno.ENOENT, MOVED, str(self.folder))
-        append_line(self.folder / RECORDS, record.to_line())
+        append_line(self.folder / RECORDS, sealed(record.to_line(), self._last + 1))
+        self._last += 1
         self._keep(record)
 
     def is_here(self) -> bool:
@@ -82,9 +88,8 @@ class Ledger:
 
     def retried(self, family: str) -> set[str]:
         """Fingerprints of a family's trials that have failed and are tried again, as long as they have not ended anew."""
-        path = self.folder / RETRIED
-        lines = map(json.loads, path.read_text().splitlines() if path.exists() else ())
-        return {line["fingerprint"] for line in lines if line["family"] == family} - self.everything().keys()
+        found = read_lines(self.folder / RETRIED, shapes.RECORD, TrialRecord.from_flat, 0)
+        return {record.fingerprint for record in found.records if record.family == family} - self.everything().keys()
 
     def trial_folder(self, fingerprint: str) -> Path:
         """Where a trial's checkpoint, history and predictions lie."""
@@ -92,11 +97,15 @@ class Ledger:
 
     def history(self, fingerprint: str) -> list[dict[str, float]]:
         """The metrics of every epoch of a trial that is stored; empty where none is."""
+        path = self.trial_folder(fingerprint) / HISTORY
         try:
-            history: list[dict[str, float]] = json.loads((self.trial_folder(fingerprint) / HISTORY).read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
+            return (
+                list(read_json(path, "the history of a trial", shapes.HISTORY, not_finite=True))
+                if path.exists()
+                else []
+            )
+        except DamagedFile:
             return []
-        return history
 
     def write_status(self, state: str, command: str, running: list[dict[str, Any]], phase: str = "") -> None:
         """Write what is going on: state (running, finished, interrupted) of a command, pid, one entry a running trial.
@@ -114,6 +123,7 @@ class Ledger:
             "pid": os.getpid(),
             "since": self.since,
             "updated": now(),
+            "ended": self._last,
             "running": running,
         }
         write_text(self.folder / STATUS, json.dumps(content, indent=1))
@@ -147,7 +157,8 @@ def open_ledger(
         cut_torn_line(folder / RECORDS)  # what it would have recorded is done again
         before = read_status(folder)
         since = now() if before.get("state", FINISHED) == FINISHED else before.get("since", now())
-        return Ledger(folder, manifest, lock, read_records(folder), since, sentence)
+        found = records_to_go_on(folder)
+        return Ledger(folder, manifest, lock, found.records, since, sentence, found.last)
     except BaseException:
         os.close(lock)
         raise
@@ -184,7 +195,7 @@ def take_back_failed(folder: Path, names: Collection[str] = ()) -> list[str]:
             f"{folder}: can't be written ({error.strerror}), and failed trials are tried again in it"
         ) from error
     try:
-        records = read_records(folder)
+        records = records_to_go_on(folder).records
         failed = [record for record in records if record.status == FAILED and (not names or record.name in names)]
         by_name = {record.name: record for record in records}
         for name in names:
@@ -198,8 +209,12 @@ def take_back_failed(folder: Path, names: Collection[str] = ()) -> list[str]:
         for record in failed:
             append_line(folder / RETRIED, record.to_line())
             shutil.rmtree(inside(folder, TRIALS, record.fingerprint), ignore_errors=True)
-        kept = "".join(f"{record.to_line()}\n" for record in records if record.fingerprint not in again)
-        write_atomically(folder / RECORDS, lambda temporary: temporary.write_text(kept))
+        kept = [record.to_line() for record in records if record.fingerprint not in again]
+        text = "".join(f"{sealed(line, number)}\n" for number, line in enumerate(kept, start=1))
+        status = read_status(folder)
+        if "ended" in status:  # before: a crash between the two must not make records of those that were lost
+            write_text(folder / STATUS, json.dumps({**status, "ended": len(kept)}, indent=1))
+        write_atomically(folder / RECORDS, lambda temporary: temporary.write_text(text))
         return [record.name for record in failed]
     finally:
         os.close(lock)

@@ -39,7 +39,7 @@ def tracking_uri(folder: Path, given: str | None = None) -> str:
     if (tracker := tracker_of(folder)) != MLFLOW:
         raise UserError(f"{folder}: its trials are shown by the tracker {tracker}, and MLflow has none of them")
     uri = chosen_tracking_uri(given, folder)
-    if given is not None and without_password(uri) == read_manifest(folder)["identity"]["tracking_uri"]:
+    if given is not None and without_password(uri) == read_manifest(folder)["identity"].get("tracking_uri"):
         remember(folder, {"tracking_uri": uri})
     return uri or default_uri(folder)
 

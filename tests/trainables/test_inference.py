@@ -118,7 +118,15 @@ def test_a_file_holds_its_members_whole(tmp_path):
                    "state": config.build_model().state_dict(), "calibration": Calibration(2.0, seed)._asdict()}  # fmt: skip
         checkpoint.save(tmp_path / str(seed) / BEST, content)
     paths = {f"T{seed}": tmp_path / str(seed) / BEST for seed in (0, 1)}
-    about = {"campaign": "c", "members": [{"name": "T0", "seed": 0}]}
+    members = [{"name": f"T{seed}", "fingerprint": f"f{seed}", "seed": seed} for seed in (0, 1)]
+    about = {
+        "campaign": "c",
+        "campaign_id": "1",
+        "use_case": "overall",
+        "select_on": "val",
+        "what": "two",
+        "members": members,
+    }
     checkpoint.save(tmp_path / "e.pt", ensemble_content(paths, about))
     found = load_model(tmp_path / "e.pt")
     assert isinstance(found, SequenceEnsemble)

@@ -12,6 +12,9 @@ from nrtune.trainables.core.inside import regular
 TEST = "test"
 """What predictions are of, beside the variants of benchmarks."""
 
+TRIALS = "trials"
+"""In a campaign's folder: what holds the folder of each trial, which has the trial's fingerprint for a name."""
+
 LAST, BEST, HISTORY = "last.pt", "best.pt", "history.json"
 """In the folder of a trial: the checkpoint to go on from, the weights of the best epoch, and every epoch's metrics."""
 

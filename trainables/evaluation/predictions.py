@@ -18,6 +18,7 @@ from nrtune.trainables.data.benchmarks import VariantSet
 from nrtune.trainables.data.dataset import Dataset
 from nrtune.trainables.evaluation import metrics
 from nrtune.trainables.evaluation.calibration import Calibration
+from nrtune.trainables.evaluation.stored import write_predictions
 
 
 class Predicted(NamedTuple):
@@ -81,10 +82,15 @@ def score_predictions(
     return Score(found, calibration, _test_table(dataset, rows["test"], test, calibration), tables)
 
 
-def store_predictions(found: Score, folder: Path) -> None:
-    """Write a score's tables into a folder, each whole or not at all."""
+def store_predictions(found: Score, folder: Path, whose: str) -> None:
+    """Write a score's tables into a folder, each whole or not at all.
+
+    whose: the fingerprint of the trial, or the non-neural baseline's name.
+    """
     for of, table in {TEST: found.test, **found.effects}.items():
-        write_atomically(folder / predictions_file(of), partial(table.to_parquet, index=False), parents=False)
+        write_atomically(
+            folder / predictions_file(of), partial(write_predictions, table=table, of=whose), parents=False
+        )
 
 
 def variant_table(variants: VariantSet, of_window: NDArray[np.floating]) -> pd.DataFrame:

@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.files import BEST, HISTORY, LAST, write_atomically
 from nrtune.trainables.core.randomness import derive_generator, derive_seed
 from nrtune.trainables.data.adapters import adapters_of
@@ -31,6 +30,7 @@ from nrtune.trainables.training.device_data import ResidentData
 from nrtune.trainables.training.divergence import Diverged as Diverged
 from nrtune.trainables.training.divergence import check_loss, check_predictions
 from nrtune.trainables.training.optimiser import optimiser_of
+from nrtune.trainables.training.progress import Goal, read_progress
 from nrtune.trainables.training.training_data import TrainingData
 from nrtune.trainables.training.warm_start import begin
 from nrtune.trainables.training.weight_average import average_of
@@ -117,20 +117,21 @@ class Training:
         return sequences / (time.perf_counter() - started)
 
     def resume(self, path: Path) -> None:
-        """Go on from a checkpoint. Raises UserError for that of another trial."""
-        content = checkpoint.load(path, self.device)
-        if content["fingerprint"] != self.fingerprint:
-            raise UserError(
-                f"{path}: belongs to another trial ({content['fingerprint']}); give each trial its own folder"
-            )
+        """Go on from a checkpoint. Raises `checkpoint.Unreadable` for a damaged one, and that of another trial."""
+        average = self.average.model if self.average else None
+        goal = Goal(self.fingerprint, self.config.epochs, self.model, average, self.optimiser, self.device)
+        content = read_progress(path, goal)
         self.epoch, self.history = content["epoch"], content["history"]
         self.best, self.best_epoch = content["best"], content["best_epoch"]
         self.best_spearman = content["best_spearman"]
         self.model.load_state_dict(content["model"])
         if self.average:
             self.average.model.load_state_dict(content["average"])
-        self.optimiser.load_state_dict(content["optimiser"])
-        self.schedule.load_state_dict(content["schedule"])
+        try:
+            self.optimiser.load_state_dict(content["optimiser"])
+            self.schedule.load_state_dict(content["schedule"])
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            raise checkpoint.Unreadable(f"{path}: is damaged (its optimiser is another's)") from error
         self._keep_history(path.parent)  # a kill between the two files left it an epoch short
 
     def score(self) -> Score:
@@ -269,7 +270,7 @@ class Training:
             "calibration": found.calibration._asdict(),  # of these weights, in one file with them
         }
         checkpoint.save(folder / BEST, content)
-        store_predictions(found, folder)
+        store_predictions(found, folder, self.fingerprint)
 
     def _cuda_devices(self) -> list[int]:
         return [torch.cuda.current_device()] if self.device.type == "cuda" else []
@@ -290,8 +291,8 @@ def open_training(
 ) -> Training:
     """A training that goes on from its folder where that holds a checkpoint of the same trial, else begins.
 
-    Raises UserError for data that the configuration can't use and for the checkpoint of another trial, and
-    `checkpoint.Unreadable`.
+    Raises UserError for data that the configuration can't use, and `checkpoint.Unreadable`, also for the checkpoint of another
+    trial.
     """
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -26,6 +26,7 @@ from nrtune.trainables.models.heads import Head
 from nrtune.trainables.models.model import Model
 from nrtune.trainables.training import checkpoint
 from nrtune.trainables.training.config import FIRST, TrialConfig
+from nrtune.trainables.training.trained import check_trained
 
 ENCODER, HEAD, SCALE = "encoder.", "head.", "activity_scale"
 """What the names of weights begin with in a model's state, and the name of what its labels were standardised by."""
@@ -232,20 +233,7 @@ def read_warm_start(path: Path) -> WarmStart:
         raise UserError(f"{path}: is an ensemble, and trials start from one network; {GIVE}")
     if "state" not in content or "config" not in content:
         raise UserError(f"{path}: is a training checkpoint, not a trained model; {GIVE}")
-    try:
-        config = TrialConfig.from_flat(content["config"])
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
-    state = {str(name): value.numpy() for name, value in content["state"].items()}
-    for name, value in state.items():
-        if not np.isfinite(value).all():
-            raise UserError(f"{path}: its weights are not finite ({name}), so nothing can start from it; {GIVE}")
-    wanted = _shapes(config.encoder, config.head)
-    if {name: value.shape for name, value in state.items() if name != SCALE} != wanted:
-        raise UserError(
-            f"{path}: its weights are not those of its encoder {config.encoder.name()} any more; put the code of then back"
-        )
-    adapters = content.get("adapters")
-    calibration = Calibration(**content["calibration"]) if "calibration" in content else None
-    ends = None if adapters is None else tuple(adapters)
-    return WarmStart(path, content["config"], state, content["length"], ends, calibration)
+    found = check_trained(path, content)
+    state = {name: value.numpy() for name, value in found.state.items()}
+    ends = None if found.adapters is None else tuple(found.adapters)
+    return WarmStart(path, found.flat, state, found.length, ends, found.calibration)

@@ -320,7 +320,7 @@ def test_checkpoints_that_can_not_be_members(saved, copy, tmp_path, monkeypatch,
             {"calibration": {"slope": -1.0, "intercept": 0.0}},
             f"{saved.winner} can be no member of an ensemble: its output falls",
         ),
-        ({"fingerprint": "f" * 16}, f"is the checkpoint of another trial, not of {saved.winner}"),
+        ({"fingerprint": "f" * 16}, "is the checkpoint of another trial (ffffffffffffffff)"),
     ):
         checkpoint.save(path, content | change)
         said = refused(copy, tmp_path, monkeypatch, capsys, "--top", 2)

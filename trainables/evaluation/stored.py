@@ -1,0 +1,129 @@
+"""Predictions as a Parquet file: it tells whose they are, and a digest of each column, and both are seen to when it is read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from nrtune.trainables.core.errors import one_line
+from nrtune.trainables.core.files import TEST, predictions_file
+from nrtune.trainables.core.given import check_file
+from nrtune.trainables.core.shape import EACH, DamagedFile, parse_json
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+KEY = b"nrtune"
+"""In a file's metadata: the trial, or the non-neural baseline, that predicted, and the digests of columns."""
+MOST_CELLS, MOST_LETTERS = 50_000_000, 1 << 28
+PREDICTED = ("prediction", "calibrated_prediction", "ref_prediction", "alt_prediction", "variant_effect")
+"""Columns of numbers that are finite, or nothing can be made of the file."""
+_NEEDED = {True: ("activity", "prediction"), False: ("element", "part", "value", "variant_effect")}
+"""What a file of TEST has, and what one of a benchmark."""
+_TEXTS = frozenset({"element", "part", "stratum", "chrom", "ref", "alt"})
+_NUMBERS = frozenset({*PREDICTED, "activity", "aleatoric_std", "value", "pos", "confidence"})
+_ABOUT = {"of": str, "columns": {EACH: str}}
+
+
+def write_predictions(path: Path, table: pd.DataFrame, of: str) -> None:
+    """Write a table of predictions. of: the fingerprint of the trial that predicted, or the non-neural baseline's name."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    about = {"of": of, "columns": {name: _digest(arrow.column(name)) for name in arrow.column_names}}
+    pq.write_table(arrow.replace_schema_metadata({**arrow.schema.metadata, KEY: json.dumps(about).encode()}), path)
+
+
+def read_stored(path: Path, of: str | None, left_out: Collection[str] = ()) -> pd.DataFrame:
+    """Read what `write_predictions` wrote, but for columns that are left out. of: whose they must be; None: anybody's.
+
+    Files of before they told whose they are count as whose they must be. Raises DamagedFile for any other content, what was
+    altered, and predictions that are not finite.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    check_file(path, "a file of predictions")
+    try:
+        with pq.ParquetFile(path) as file:
+            schema, rows = file.schema_arrow, file.metadata.num_rows
+        wanted = [name for name in schema.names if name not in left_out]
+        if rows * len(wanted) > MOST_CELLS:
+            raise ValueError(f"tells of {rows} rows")
+        texts = [name for name in wanted if _is_text(schema.field(name).type)]
+        _check_columns(schema, wanted, texts, is_test=path.name == predictions_file(TEST))
+        with pq.ParquetFile(path, read_dictionary=texts) as file:
+            table = file.read(columns=wanted)
+        for name in texts:
+            table = table.set_column(wanted.index(name), name, _plain(name, table.column(name)))
+        _check_about(schema.metadata or {}, table, of)
+        found: pd.DataFrame = table.to_pandas(ignore_metadata=True)
+        for name in PREDICTED:
+            if name in found and not (finite := np.isfinite(found[name].to_numpy(np.float64, na_value=np.nan))).all():
+                raise ValueError(f"{name}: is not finite in row {int((~finite).argmax()) + 1}")
+    except (pa.ArrowException, OSError, ValueError, TypeError, LookupError) as error:
+        raise DamagedFile(f"{path}: is damaged ({one_line(error)}), so its predictions don't count") from error
+    return found
+
+
+def _check_columns(schema: pa.Schema, wanted: list[str], texts: list[str], *, is_test: bool) -> None:
+    import pyarrow as pa
+
+    if missing := [name for name in _NEEDED[is_test] if name not in wanted]:
+        raise ValueError(f"{missing[0]}: is missing")
+    for name in wanted:
+        kind = schema.field(name).type
+        if schema.names.count(name) > 1:
+            raise ValueError(f"{name}: is there twice")
+        number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+        text = name in texts or pa.types.is_null(kind)  # of no rows
+        if not (number or text or pa.types.is_boolean(kind)) or (name in _NUMBERS and not number):
+            raise ValueError(f"{name}: is of type {kind}")
+        if name in _TEXTS and not text:
+            raise ValueError(f"{name}: is of type {kind}")
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _plain(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column of texts, each of which was read once."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for chunk in column.chunks:
+        longest = pc.max(pc.binary_length(chunk.dictionary)).as_py() or 0
+        if longest * len(column) > MOST_LETTERS:
+            raise ValueError(f"{name}: has texts of {longest} letters")
+    return column.cast(pa.string())
+
+
+def _check_about(metadata: Mapping[bytes, bytes], table: pa.Table, of: str | None) -> None:
+    if KEY not in metadata:
+        return
+    about = parse_json(metadata[KEY], _ABOUT)
+    if of is not None and about["of"] != of:
+        raise ValueError(f"is of another trial, {about['of']}")
+    for name in table.column_names:
+        if about["columns"].get(name) != _digest(table.column(name)):
+            raise ValueError(f"{name}: was altered since nrtune wrote it")
+
+
+def _digest(column: pa.ChunkedArray) -> str:
+    """16 hex digits of a column's type and values."""
+    if _is_text(column.type):
+        kind, content = "text", json.dumps(column.to_pylist()).encode()
+    else:
+        values: np.ndarray[Any, Any] = column.to_numpy()
+        kind, content = values.dtype.str, np.ascontiguousarray(values).tobytes()
+    return hashlib.blake2b(kind.encode() + content, digest_size=8).hexdigest()
