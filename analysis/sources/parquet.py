@@ -8,15 +8,27 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from nrtune.analysis.sources.trials import RecordedTrials, Trials
 from nrtune.analysis.store.records import TrialRecord
+from nrtune.analysis.store.shapes import RECORD, any_number
 from nrtune.analysis.store.table import LEADING, split_columns
 from nrtune.trainables.core.errors import UserError, one_line
+from nrtune.trainables.core.shape import EACH, check_shape, one_of, parse_json
+from nrtune.trainables.evaluation.stored import read_columns
 
 KEY = b"nrtune"
 FORMAT = 1
+MOST_CELLS = 10_000_000
+_ABOUT = {
+    "format": int,
+    "name": str,
+    "select_on": one_of("release", "val", "challenge"),
+    "references": {EACH: {EACH: any_number}},
+    "matched": [str],
+    "objectives?": [str],
+    "encoders?": [str],
+}
 
 _TYPES = {
     **dict.fromkeys(("epochs_trained", "attempts", "micro_batches"), pa.int64()),
@@ -71,18 +83,24 @@ def open_parquet(path: Path) -> Trials:
     if not path.is_file():
         raise UserError(f"{path}: no such file; write one with: nrtune trials DIR --format parquet > FILE")
     try:
-        stored = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{path}: is not a Parquet file ({one_line(error)})") from error
-    about = json.loads((stored.schema.metadata or {}).get(KEY, b"{}"))
+        stored = read_columns(path, (), MOST_CELLS)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise UserError(f"{path}: is not a Parquet file of trials ({one_line(error)})") from error
+    try:
+        about = parse_json((stored.schema.metadata or {}).get(KEY, b"{}"), _ABOUT, not_finite=True)
+    except ValueError as error:
+        raise UserError(f"{path}: is not a table of trials that this nrtune wrote ({one_line(error)})") from error
     if about.get("format") != FORMAT or not set(LEADING) <= set(stored.column_names):
         raise UserError(f"{path}: is not a table of trials that this nrtune wrote")
     rows = stored.to_pylist()
     parameters, metrics = split_columns(stored.column_names)
     records: dict[str, TrialRecord] = {}
-    for row in rows:
+    for number, row in enumerate(rows, start=1):
         if row["same_as"] is None:
-            records[row["name"]] = _record(row, parameters, metrics)
+            try:
+                records[row["name"]] = _record(row, parameters, metrics)
+            except (ValueError, TypeError, AttributeError) as error:
+                raise UserError(f"{path}: row {number} is damaged ({one_line(error)})") from error
     for row in rows:
         if row["same_as"] in records:
             record = records[row["same_as"]]
@@ -100,7 +118,7 @@ def open_parquet(path: Path) -> Trials:
 
 def _record(row: dict[str, Any], parameters: list[str], metrics: list[str]) -> TrialRecord:
     ended = row["ended"].isoformat(timespec="seconds")
-    return TrialRecord.from_flat(
+    fields = dict(
         name=row["name"],
         family=row["family"],
         number=-1,
@@ -117,6 +135,8 @@ def _record(row: dict[str, Any], parameters: list[str], metrics: list[str]) -> T
         replicate_of=row["replicate_of"],
         **{name: row[name] for name in ("attempts", "micro_batches", "cpu_seconds", "gpu_seconds")},
     )
+    check_shape(fields, RECORD)
+    return TrialRecord.from_flat(**fields)
 
 
 def _whole_parameters(source: Trials) -> set[str]:

@@ -23,11 +23,12 @@ from nrtune.analysis.selection.use_cases import UseCase
 from nrtune.analysis.selection.winners import Winner
 from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.store.records import TrialRecord
+from nrtune.analysis.store.shapes import any_number
 from nrtune.analysis.uncertainty.compared import AgainstNonNeural, Comparison
 from nrtune.analysis.uncertainty.intervals import Resampling
 from nrtune.analysis.uncertainty.power import Power
 from nrtune.trainables.core.files import user_cache, write_atomically
-from nrtune.trainables.core.inside import regular
+from nrtune.trainables.core.shape import EACH, read_json
 
 KEPT = 64
 """Comparisons that a folder keeps, the latest: those of other options, or of before further trials, are made again."""
@@ -35,6 +36,29 @@ KEPT = 64
 _CACHE, _PREFIX = "analysis", "comparison-"
 _ROOMS = ("analysis/selection", "analysis/store", "analysis/uncertainty", "trainables/evaluation", "trainables/data")
 """Whose code decides what a comparison says."""
+
+
+_NUMBERS, _TEXT = {EACH: any_number}, (str, None)
+_SHAPE = {
+    "made_of": str,
+    "sha256": str,
+    "comparison": {
+        "winner": {
+            "use_case": str, "trial": str, "select_on": str, "selected_by": any_number, "reported": _NUMBERS,
+            "baseline": _TEXT, "baseline_reported": _NUMBERS, "candidates": int, "without_metric": int, "aliases": [str],
+            "replicates": int, "trainings": [str], "failed": int, "confirmed": bool, "barred": [str],
+            "better_baseline": _TEXT, "note": str,
+        },
+        "table": {"name": [str], EACH: [(any_number, str, bool, None)]},
+        "power": (None, {EACH: (any_number, bool)}),
+        "left_out": {EACH: str},
+        "why_not": str,
+        "not_tested": str,
+        "against_non_neural": str,
+        "non_neural": [{"metric": str, "baseline": str, "value": any_number, "verdict": str, EACH: (any_number, None)}],
+        "blocks": (None, [int]),
+    },
+}  # fmt: skip
 
 
 class KeptComparisons:
@@ -57,11 +81,10 @@ class KeptComparisons:
         key = self._key(use_case, rule)
         for folder in self._folders():
             try:
-                with open(_path(folder, key), opener=regular) as file:
-                    stored = json.load(file)
+                stored = read_json(_path(folder, key), "a comparison", _SHAPE, not_finite=True)
                 if stored["made_of"] == key and stored["sha256"] == _digest(stored["comparison"]):
                     return _comparison(stored["comparison"])
-            except (OSError, ValueError, LookupError, TypeError, AttributeError):  # damaged, or somebody else's
+            except (OSError, ValueError, LookupError, TypeError, AttributeError):  # none, damaged, or somebody else's
                 continue
         return None
 
@@ -141,4 +164,6 @@ def _comparison(fields: Mapping[str, Any]) -> Comparison:
         "non_neural": tuple(AgainstNonNeural(**row) for row in fields["non_neural"]),
         "power": None if fields["power"] is None else Power(**fields["power"]),
     }
+    if fields["winner"]["trial"] not in fields["table"]["name"]:
+        raise LookupError(fields["winner"]["trial"])
     return Comparison(**(dict(fields) | read))

@@ -7,12 +7,14 @@ of them. Results go to standard output, everything else to standard error.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import errno
 import os
 import signal
 import sys
-from collections.abc import Callable
-from typing import Annotated, NoReturn
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -21,6 +23,7 @@ from nrtune.orchestrator.cli.options import INTERRUPTED
 from nrtune.orchestrator.lifecycle.terminal import take_streams
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.outside_text import visible
+from nrtune.trainables.core.shape import DamagedWarning
 
 app = typer.Typer(
     name="nrtune",
@@ -58,10 +61,30 @@ def _options(
     pass
 
 
+@contextlib.contextmanager
+def _damage_said() -> Iterator[None]:
+    """What is damaged, and left out, is one line each on standard error, once."""
+    said: set[str] = set()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", category=DamagedWarning)
+        usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **further: Any) -> None:
+            if not issubclass(category, DamagedWarning):
+                usual(message, category, *where, **further)
+            elif str(message) not in said:
+                said.add(str(message))
+                typer.echo(f"nrtune: warning: {message}", err=True)
+
+        warnings.showwarning = show
+        yield
+
+
 def main() -> NoReturn:
     """Run the command line; a user's mistake is one sentence and exit code 2."""
     try:
-        app()
+        with _damage_said():
+            app()
     except UserError as error:
         typer.echo(f"nrtune: {error}", err=True)
         sys.exit(2)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,9 @@ import ray
 from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.files import write_atomically
+from nrtune.trainables.core.shape import read_json
 
 PACKING = "packing.json"
 GAIN = 1.1
@@ -131,8 +134,8 @@ def packed(
 ) -> dict[str, float]:
     """What each trial gets: cpu and gpu, as measured now for a campaign's folder, or before; nodes: their Ray resources."""
     path = folder / PACKING
-    if path.exists():
-        return dict(json.loads(path.read_text())["each"])
+    with suppress(UserError):  # none, or a damaged one, is measured again
+        return dict(read_json(path, "what was measured", {"each": {"cpu": float, "gpu": float}})["each"])
     say("measuring how many trials to run at once")
     device = find_device(nodes, _gpu_memory)
     trials, found = most_that_pay(Prober(config, data, device), device.memory, device.cpus)

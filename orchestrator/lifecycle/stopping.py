@@ -143,7 +143,7 @@ class Arrivals:
                     self._take_back(line["fingerprint"], line["taken_back_after"])
                 else:
                     self._note(Arrival(**line))
-        except (FileNotFoundError, ValueError, TypeError, KeyError):  # none, an empty one, one that somebody damaged
+        except (FileNotFoundError, ValueError, TypeError, KeyError, RecursionError):  # none, an empty or a damaged one
             return False
         return True
 

@@ -48,22 +48,12 @@ def read_stored(path: Path, of: str | None, left_out: Collection[str] = ()) -> p
     altered, and predictions that are not finite.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     check_file(path, "a file of predictions")
     try:
-        with pq.ParquetFile(path) as file:
-            schema, rows = file.schema_arrow, file.metadata.num_rows
-        wanted = [name for name in schema.names if name not in left_out]
-        if rows * len(wanted) > MOST_CELLS:
-            raise ValueError(f"tells of {rows} rows")
-        texts = [name for name in wanted if _is_text(schema.field(name).type)]
-        _check_columns(schema, wanted, texts, is_test=path.name == predictions_file(TEST))
-        with pq.ParquetFile(path, read_dictionary=texts) as file:
-            table = file.read(columns=wanted)
-        for name in texts:
-            table = table.set_column(wanted.index(name), name, _plain(name, table.column(name)))
-        _check_about(schema.metadata or {}, table, of)
+        table = read_columns(path, left_out, MOST_CELLS)
+        _check_columns(table.schema, is_test=path.name == predictions_file(TEST))
+        _check_about(table.schema.metadata or {}, table, of)
         found: pd.DataFrame = table.to_pandas(ignore_metadata=True)
         for name in PREDICTED:
             if name in found and not (finite := np.isfinite(found[name].to_numpy(np.float64, na_value=np.nan))).all():
@@ -73,17 +63,42 @@ def read_stored(path: Path, of: str | None, left_out: Collection[str] = ()) -> p
     return found
 
 
-def _check_columns(schema: pa.Schema, wanted: list[str], texts: list[str], *, is_test: bool) -> None:
-    import pyarrow as pa
+def read_columns(path: Path, left_out: Collection[str], most_cells: int) -> pa.Table:
+    """Read a Parquet file's columns of numbers, texts and moments, but for those that are left out.
 
-    if missing := [name for name in _NEEDED[is_test] if name not in wanted]:
-        raise ValueError(f"{missing[0]}: is missing")
+    Raises ValueError for columns of other kinds and, before they are read, for more than so many cells; and what pyarrow raises.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        schema, rows = file.schema_arrow, file.metadata.num_rows
+    wanted = [name for name in schema.names if name not in left_out]
+    if rows * len(wanted) > most_cells:
+        raise ValueError(f"tells of {rows} rows")
     for name in wanted:
-        kind = schema.field(name).type
         if schema.names.count(name) > 1:
             raise ValueError(f"{name}: is there twice")
+        kind = schema.field(name).type
+        if pa.types.is_nested(kind) or not (pa.types.is_primitive(kind) or pa.types.is_null(kind) or _is_text(kind)):
+            raise ValueError(f"{name}: is of type {kind}")
+    texts = [name for name in wanted if _is_text(schema.field(name).type)]
+    with pq.ParquetFile(path, read_dictionary=texts) as file:
+        table = file.read(columns=wanted)
+    for name in texts:
+        table = table.set_column(wanted.index(name), name, _plain(name, table.column(name)))
+    return table
+
+
+def _check_columns(schema: pa.Schema, *, is_test: bool) -> None:
+    import pyarrow as pa
+
+    if missing := [name for name in _NEEDED[is_test] if name not in schema.names]:
+        raise ValueError(f"{missing[0]}: is missing")
+    for name in schema.names:
+        kind = schema.field(name).type
         number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
-        text = name in texts or pa.types.is_null(kind)  # of no rows
+        text = _is_text(kind) or pa.types.is_null(kind)  # of no rows
         if not (number or text or pa.types.is_boolean(kind)) or (name in _NUMBERS and not number):
             raise ValueError(f"{name}: is of type {kind}")
         if name in _TEXTS and not text:
@@ -93,7 +108,7 @@ def _check_columns(schema: pa.Schema, wanted: list[str], texts: list[str], *, is
 def _is_text(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _plain(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -72,6 +72,8 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     Raises UserError for a missing file, Unreadable for a damaged or foreign one, and what the disk or the device raises:
     that says nothing about the file.
     """
+    if path.is_dir():
+        raise Unreadable(f"{path}: is a folder, not a checkpoint")
     if not path.is_file():
         raise UserError(f"{path}: no such checkpoint")
     try:
@@ -113,7 +115,7 @@ def digest_of(content: Mapping[str, Any]) -> str:
 def _encoded(value: Any) -> Iterator[bytes | memoryview]:
     if isinstance(value, Tensor):
         yield f"{value.dtype}{tuple(value.shape)}".encode()
-        yield memoryview(value.detach().contiguous().flatten().view(torch.uint8).numpy())
+        yield value.detach().contiguous().flatten().view(torch.uint8).numpy().data
     elif isinstance(value, Mapping):
         yield f"{{{len(value)}".encode()
         for key, item in value.items():

@@ -235,5 +235,5 @@ def read_warm_start(path: Path) -> WarmStart:
         raise UserError(f"{path}: is a training checkpoint, not a trained model; {GIVE}")
     found = check_trained(path, content)
     state = {name: value.numpy() for name, value in found.state.items()}
-    ends = None if found.adapters is None else tuple(found.adapters)
+    ends = None if found.adapters is None else (found.adapters.left, found.adapters.right)
     return WarmStart(path, found.flat, state, found.length, ends, found.calibration)
