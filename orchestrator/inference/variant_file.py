@@ -21,6 +21,7 @@ COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 
 _NEEDED = 5
 _FARTHEST = 2**31 - 1
+_POSITION = re.compile("[0-9]{1,20}")
 _WHAT = "a VCF, plain or bgzipped"
 _SECTIONS = ("contig", "FILTER", "INFO", "FORMAT")
 
@@ -106,8 +107,8 @@ class VariantFile:
             columns += ["."] * (len(COLUMNS) - found)
             line = "\t".join(columns)
         contig, position, id_, ref, alt = (column.strip() for column in columns[:_NEEDED])
-        if not (position.isascii() and position.isdigit() and int(position) <= _FARTHEST):
-            raise UserError(f"{where}: POS is {position!r}; give a whole number, 1 for a contig's first base")
+        if not (_POSITION.fullmatch(position) and int(position) <= _FARTHEST):
+            raise UserError(f"{where}: POS is {position[:40]!r}; give a whole number, 1 for a contig's first base")
         alts = () if alt in ("", ".") else tuple(alt.split(","))
         for name, value in (("CHROM", contig), ("REF", ref), *(("an ALT", one) for one in alts)):
             if not value:

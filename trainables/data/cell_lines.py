@@ -20,7 +20,7 @@ ELEMENTS_OF_CELL_LINE: Mapping[str, tuple[str, ...]] = {
 ELEMENTS: Mapping[str, tuple[str, ...]] = {
     **ELEMENTS_OF_CELL_LINE,
     "HEL92.1.7": ("BCL11A", "GP1BB", "HBB", "HBG1"),
-    "HEK293T": ("HNF4A", "MSMB", "MYCrs6983267", "TERT-HEK"),
+    "HEK293T": ("HNF4A", "MSMB", "MYCrs6983267", "TERT-HEK", "TERT-HEK293T"),
     "SF7996": ("TERT-GAa", "TERT-GBM", "TERT-GSc"),
     "HeLa": ("FOXE1",),
     "SK-MEL-28": ("IRF4",),
@@ -110,7 +110,8 @@ def match_elements(
     if line is None or nobody_knows:
         return Matched("", tuple(elements), (_all_are_averaged(where, lines),))
     if matched := tuple(name for name in elements if line in lines[name]):
-        return Matched(line, matched, ())
+        unknown = [name for name in elements if not lines[name]]
+        return Matched(line, matched, (_of_no_mean(where, unknown, line),) if unknown else ())
     if line not in ELEMENTS:
         raise UserError(f"unknown cell line {line!r}{suggest(line, {*there, *ELEMENTS})}")
     has = ", ".join(f"{name} ({' or '.join(sorted(of)) or 'nobody knows of which'})" for name, of in lines.items())
@@ -123,12 +124,23 @@ def _lines_of(name: str, other: str, given: Mapping[str, str], told: Mapping[str
     """The cell lines that an element was measured in: as a user says, else as its data do, else as is known."""
     if said := given.get(name) or told.get(name) or told.get(other):
         return {_named(said, ELEMENTS)}
-    return {line for line, names in ELEMENTS.items() if name in names or other in names}
+    plain = name.partition("-")[0].partition(".")[0]  # of PKLR-24h, SORT1.2 and SORT1-flip
+    return {line for line, names in ELEMENTS.items() if {name, other, plain} & {*names}}
 
 
 def _named(line: str, known: Sequence[str] | Mapping[str, object]) -> str:
     """A cell line as it is written elsewhere."""
     return next((one for one in known if one.casefold() == line.casefold()), line)
+
+
+def _of_no_mean(where: str, unknown: Sequence[str], line: str) -> Finding:
+    return Finding(
+        id="cell-line-unknown",
+        severity="note",
+        what=f"nobody knows the cell line of {', '.join(unknown)}: means are over elements of {line} alone",
+        where=where,
+        advice=f"--cell-line {unknown[0]}=NAME,… or cell_line in references.json says it",
+    )
 
 
 def _all_are_averaged(where: str, lines: Mapping[str, set[str]]) -> Finding:

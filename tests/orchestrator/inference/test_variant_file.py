@@ -86,6 +86,7 @@ def test_however_it_is_packed_and_called(tmp_path, suffix, pack, end):
         ((FILE, NAMES, RECORD.replace("\t8\t", "\t-8\t")), "line 3: POS is '-8'"),
         ((FILE, NAMES, RECORD.replace("\t8\t", "\t8.0\t")), "line 3: POS is '8.0'"),
         ((FILE, NAMES, RECORD.replace("\t8\t", f"\t{9**20}\t")), "line 3: POS is '"),
+        ((FILE, NAMES, RECORD.replace("\t8\t", f"\t{'9' * 5000}\t")), "line 3: POS is '"),
         ((FILE, NAMES, RECORD.replace("\tG\t", "\t\t")), "line 3: REF is empty"),
         ((FILE, NAMES, RECORD.replace("\tT\t", "\tT,,A\t")), "line 3: an ALT is empty"),
         ((FILE, NAMES, RECORD.replace("chr1", "")), "line 3: CHROM is empty"),

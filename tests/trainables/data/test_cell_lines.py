@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 
 import pytest
 
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.benchmarks.cagi5 import read_cagi5
-from nrtune.trainables.data.cell_lines import asked_for, asked_or_usual, match_elements
+from nrtune.trainables.data.cell_lines import ELEMENTS, asked_for, asked_or_usual, match_elements
 
 
 def matched(elements, text=None, told=None):
@@ -42,7 +43,9 @@ def matched(elements, text=None, told=None):
 def test_means_are_over_the_elements_of_a_cell_line(elements, text, told, line, over):
     found = matched(elements, text, told)
     assert (found.cell_line, found.elements) == (line, over)
-    assert [one.id for one in found.findings] == ([] if line else ["cell-line-unknown"])
+    said = asked_for(text)[1] | (told or {})
+    unknown = {name for name in elements if name not in said and name not in {*chain(*ELEMENTS.values())}}
+    assert [one.id for one in found.findings] == (["cell-line-unknown"] if unknown or not line else [])
 
 
 @pytest.mark.parametrize(
@@ -85,3 +88,14 @@ def test_references_may_name_cell_lines(simulated_folder, tmp_path):
     (folder / "references.json").write_text(json.dumps(own))
     assert read_cagi5(folder, cell_line="HeLa").matched == ("E2", "E3")
     assert read_cagi5(folder, cell_line="HeLa,E0=HeLa").matched == ("E0", "E2", "E3")
+    assert read_cagi5(folder, cell_line="HeLa").findings == ()
+    del own["E1"]["cell_line"]
+    (folder / "references.json").write_text(json.dumps(own))
+    variants = read_cagi5(folder, cell_line="HeLa")
+    (found,) = variants.findings
+    assert (variants.matched, found.id) == (("E2", "E3"), "cell-line-unknown")
+    assert "nobody knows the cell line of E1: means are over elements of HeLa alone" in found.what
+
+
+def test_a_data_set_of_a_known_element_is_of_its_cell_line():
+    assert matched(("PKLR-24h", "SORT1.2"), None).elements == ("PKLR-24h",)

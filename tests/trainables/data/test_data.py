@@ -380,7 +380,14 @@ def test_windows_by_hand(tmp_path):
         ),
         ({"sequence": "ACGXACGT"}, "has 'X' at position 4"),
         ({"rows": []}, "holds no variants"),
-        ({"start": "abc"}, "must map each element to chrom, start and sequence"),
+        ({"start": "abc"}, "references.json: HBB: start is 'abc'; give the position of the sequence's first base"),
+        ({"start": 1e30}, "start is '1e+30'"),
+        ({"start": 0}, "start is '0'"),
+        ({"start": True}, "start is 'True'"),
+        ({"start": None}, "start is 'None'"),
+        ({"start": 100.5}, "start is '100.5'"),
+        ({"sequence": ""}, "HBB: sequence is no text of bases"),
+        ({"rows": ["11\t103\tG\tG\t1\t0.2"] * 2}, "no variant is left; c, HBB challenge: Ref and Alt are the same"),
     ],
 )
 def test_a_wrong_cagi5_folder_is_refused_in_one_sentence(tmp_path, arguments, message):
@@ -389,7 +396,32 @@ def test_a_wrong_cagi5_folder_is_refused_in_one_sentence(tmp_path, arguments, me
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[" * 100_000, "must be JSON"),
+        ('{"HBB":' * 100_000, "must be JSON"),
+        ('{"HBB": {}, "HBB": {}}', "HBB is there twice"),
+        ("[]", "holds no elements by name"),
+        ('{"HBB": 3}', "references.json: HBB: has no chrom"),
+        ('{"HBB": {"chrom": ["chr11"], "start": 1, "sequence": "A"}}', "chrom is \"['chr11']\""),
+        ('{"HBB": {"chrom": "11", "start": 1, "sequence": ["A"]}}', "sequence is no text of bases"),
+        ('{"HBB": {"chrom": "11", "start": 1, "sequence": "A", "cell_line": ["K562"]}}', "give one name"),
+    ],
+)
+def test_wrong_references_are_refused_in_one_sentence(tmp_path, text, message):
+    folder = write_cagi5(tmp_path / "c")
+    (folder / "references.json").write_text(text)
+    with pytest.raises(UserError) as error:
+        read_cagi5(folder)
+    assert message in str(error.value)
+
+
 CAGI5_FORMS = {
+    "quoted": lambda text: "\n".join(
+        "\t".join(f'"{cell}"' for cell in row.split("\t")) if "\t" in row else row for row in text.split("\n")
+    ),
+    "chromosome read as a number": lambda text: text.replace("11\t", "11.0\t"),
     "lower": lambda text: text.replace("G\tA", "g\ta").replace("#Chrom", "#chrom"),
     "windows": lambda text: text.replace("\n", "\r\n"),
     "mark": lambda text: "\ufeff" + text,

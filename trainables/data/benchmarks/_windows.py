@@ -14,7 +14,7 @@ from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.data.findings import Finding
 from nrtune.trainables.data.letters import letter_findings
 from nrtune.trainables.data.sequences import N_TOKEN, to_tokens, without_uracil
-from nrtune.trainables.data.tables import read_text
+from nrtune.trainables.data.tables import NUMBER, read_text
 
 REFERENCES = "references.json"
 
@@ -39,20 +39,49 @@ def read_references(path: Path) -> dict[str, dict[str, Any]]:
     """
     text = read_text(path, "the sequence around each element: nrtune data fetch hg19-windows has hg19's")
     try:
-        references = json.loads(text)
-        for name, record in references.items():
-            if int(record["start"]) != float(record["start"]):
-                raise ValueError(f"{name}: start {record['start']} is not a whole number")
-            record["start"] = int(record["start"])
-            sequence, record["rna"] = without_uracil([record["sequence"]])
-            record["lower"] = record["sequence"] != record["sequence"].upper()
-            record["tokens"] = to_tokens(sequence, f"{path}: {name}")[0]
-            record["chrom"] = str(record["chrom"])
-    except UserError:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        raise UserError(f"{path}: must map each element to chrom, start and sequence ({one_line(error)})") from error
-    return dict(references)
+        references = json.loads(text, object_pairs_hook=_each_once)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: must be JSON ({one_line(error)}); {_SHAPE}") from error
+    if not isinstance(references, dict):
+        raise UserError(f"{path}: holds no elements by name; {_SHAPE}")
+    return {name: _reference(f"{path}: {name}", record) for name, record in references.items()}
+
+
+_SHAPE = "give each element's chrom, start and sequence"
+_LAST = 2**40
+"""No position of a genome is beyond this."""
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object. Raises ValueError for a name that it has twice, of which JSON's reader takes the last."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)} is there twice")
+    return found
+
+
+def _reference(where: str, record: Any) -> dict[str, Any]:
+    """One element's, as of `read_references`. Raises UserError with `where`."""
+    given = dict(record) if isinstance(record, dict) else {}
+    if missing := [name for name in ("chrom", "start", "sequence") if name not in given]:
+        raise UserError(f"{where}: has no {missing[0]}; {_SHAPE}")
+    start, chrom, sequence, line = (given.get(name) for name in ("start", "chrom", "sequence", "cell_line"))
+    if isinstance(start, str) and NUMBER.fullmatch(start.strip()):
+        start = float(start)
+    if isinstance(start, bool) or not isinstance(start, int | float) or not 1 <= start <= _LAST or start != int(start):
+        raise UserError(
+            f"{where}: start is {str(start)[:40]!r}; give the position of the sequence's first base, from 1 on"
+        )
+    if isinstance(chrom, bool) or not isinstance(chrom, str | int):
+        raise UserError(f"{where}: chrom is {str(chrom)[:40]!r}; give a chromosome's name")
+    if not isinstance(sequence, str) or not sequence:
+        raise UserError(f"{where}: sequence is no text of bases; {_SHAPE}")
+    if line is not None and not isinstance(line, str):
+        raise UserError(f"{where}: cell_line is {str(line)[:40]!r}; give one name")
+    plain, rna = without_uracil([sequence])
+    letters = {"rna": rna, "lower": sequence != sequence.upper(), "tokens": to_tokens(plain, where)[0]}
+    return {**given, "start": int(start), "chrom": str(chrom), **letters}
 
 
 def letters_of_references(where: str, references: Mapping[str, Mapping[str, Any]]) -> list[Finding]:

@@ -29,7 +29,7 @@ from nrtune.trainables.data.benchmarks._windows import (
 )
 from nrtune.trainables.data.cell_lines import cell_line_of, match_elements
 from nrtune.trainables.data.dataset import array_digest
-from nrtune.trainables.data.findings import Finding
+from nrtune.trainables.data.findings import Finding, by_severity
 from nrtune.trainables.data.letters import letter_findings
 from nrtune.trainables.data.placed import Placed
 from nrtune.trainables.data.sequences import BASES, N_TOKEN, to_tokens
@@ -80,7 +80,7 @@ def read_cagi5(folder: str | os.PathLike[str], *, length: int = 230, cell_line: 
     findings = [*agreement_findings(placed), *findings]
     elements = tuple(name for name, parts in tables.items() if any(map(len, parts)))
     if not elements:
-        raise UserError(f"{folder}: no variant is left; {findings[0]}")
+        raise UserError(f"{folder}: no variant is left; {by_severity(findings)[0]}")
     matched = match_elements(str(folder), elements, cell_line, told_cell_lines(references), left_out=tables)
     table = pd.concat([part for name in elements for part in tables[name]], ignore_index=True)
     built = [_windows_of(table[table["element"] == name], references[name], length) for name in elements]
@@ -140,10 +140,10 @@ def _read_variants(path: Path) -> pd.DataFrame:
     lines = read_text(path, "a file of CAGI5, tab-separated text").splitlines()
     lines = [line.strip() for line in lines if line.strip() and not line.startswith("##")]
     apart = next((sign for sign in "\t,;" if lines and sign in lines[0]), None)
-    header = [name.strip().lower() for name in lines[0].lstrip("#").split(apart)] if lines else []
+    header = [name.strip(' "#').lower() for name in lines[0].split(apart)] if lines else []
     if [name for name in header if name in map(str.lower, _COLUMNS)] != [name.lower() for name in _COLUMNS]:
         raise UserError(f"{path}: its header must be #{' '.join(_COLUMNS)}, tab-separated")
-    rows = [[cell.strip() for cell in line.split(apart)] for line in lines[1:]]
+    rows = [[cell.strip().strip('"') for cell in line.split(apart)] for line in lines[1:]]
     if not rows:
         raise UserError(f"{path}: holds no variants; remove the file, or fetch it again")
     for number, row in enumerate(rows, start=1):
@@ -172,7 +172,9 @@ def _placed(where: str, name: str, table: pd.DataFrame, references: Mapping[str,
 
 def _of_chrom(where: str, table: pd.DataFrame, reference: Mapping[str, Any]) -> list[Finding]:
     """What is found where a file has another chromosome than the reference."""
-    there = {name.lower().removeprefix("chr") for name in table["Chrom"]}
+    there = {
+        name.lower().removeprefix("chr").removesuffix(".0") for name in table["Chrom"]
+    }  # 11.0: once read as a number
     if not (other := there - {str(reference["chrom"]).lower().removeprefix("chr")}):
         return []
     what = f"the variants lie on chromosome {min(other)}, their reference on {reference['chrom']}"

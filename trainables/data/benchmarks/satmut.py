@@ -31,7 +31,7 @@ from nrtune.trainables.data.benchmarks._windows import (
 )
 from nrtune.trainables.data.cell_lines import cell_line_of, match_elements
 from nrtune.trainables.data.dataset import array_digest
-from nrtune.trainables.data.findings import Finding, flagged, row_of
+from nrtune.trainables.data.findings import Finding, by_severity, flagged, row_of
 from nrtune.trainables.data.letters import letter_findings
 from nrtune.trainables.data.placed import Placed
 from nrtune.trainables.data.sequences import BASES, N_TOKEN, reverse_complement, to_tokens
@@ -92,7 +92,7 @@ def read_satmut(folder: str | os.PathLike[str], *, length: int = 230, cell_line:
     findings = [*agreement_findings(list(placed.values())), *findings]
     rows = {name: here[placed[name].known] for name, here in rows.items() if placed[name].known.any()}
     if not rows:
-        raise UserError(f"{folder}: no variant is left; {findings[0]}")
+        raise UserError(f"{folder}: no variant is left; {by_severity(findings)[0]}")
     elements = tuple(rows)
     matched = match_elements(str(folder), elements, cell_line, told_cell_lines(references), of, left_out=key)
     for name, here in rows.items():

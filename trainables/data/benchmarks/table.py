@@ -19,7 +19,7 @@ from nrtune.trainables.data.benchmarks._genome import check_alleles, fasta_besid
 from nrtune.trainables.data.benchmarks._windows import distinct_windows, sequence_windows
 from nrtune.trainables.data.cell_lines import asked_for
 from nrtune.trainables.data.dataset import array_digest
-from nrtune.trainables.data.findings import Finding, row_of
+from nrtune.trainables.data.findings import Finding, by_severity, row_of
 from nrtune.trainables.data.genome import open_genome
 from nrtune.trainables.data.letters import letter_findings
 from nrtune.trainables.data.placed import Placed
@@ -62,7 +62,7 @@ def read_table(path: str | os.PathLike[str], *, length: int = 230, cell_line: st
         findings = [*found, *findings]
         table = table[inside]
         if table.empty:
-            raise UserError(f"{path}: no variant is left; {findings[0]}")
+            raise UserError(f"{path}: no variant is left; {by_severity(findings)[0]}")
         pos = table["pos"].to_numpy(np.int64)
         ref, alt, chrom = (table[name].to_numpy(np.str_) for name in ("ref", "alt", "chrom"))
         block = None
@@ -217,7 +217,7 @@ def _of_cell_line(path: Path, table: pd.DataFrame, wanted: str | None) -> pd.Dat
     """The rows of a cell line: all where the table says none, or none was asked for."""
     if "cell_line" not in table or wanted is None:
         return table
-    here = table["cell_line"] == wanted
+    here = table["cell_line"].str.casefold() == wanted.casefold()
     if not here.any():
         there = ", ".join(sorted(set(table["cell_line"])))
         raise UserError(f"{path}: holds no variant of {wanted}; it has {there}; give --cell-line")
