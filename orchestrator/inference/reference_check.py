@@ -14,17 +14,49 @@ from nrtune.trainables.data.placed import Placed
 from nrtune.trainables.data.variant_windows import LONGEST, bases
 
 SAMPLE = 1000
-"""Records that are looked at, a VCF's first."""
+"""Records that are looked at, or up to twice as many, evenly over a VCF."""
+
+OF_CONTIG = 8
+"""Records of one contig among them of which something is said apart: most may be of one source, and this of another."""
+
+
+class Sample:
+    """Records evenly over a VCF, of which nobody knows the number before its end."""
+
+    def __init__(self) -> None:
+        self.records: list[Variant] = []
+        self.seen = 0
+        self._step = 1
+
+    def take(self, record: Variant) -> None:
+        """Keep a record, or do not."""
+        if self.seen % self._step == 0:
+            self.records.append(record._replace(line=""))
+            if len(self.records) > 2 * SAMPLE:
+                self.records, self._step = self.records[::2], 2 * self._step
+        self.seen += 1
 
 
 def check_references(sample: Sequence[Variant], genome: Genome) -> Finding | None:
-    """What is wrong with the REFs of a VCF's first records; None where AGREEING of them are the genome's.
+    """What is wrong with the REFs of a VCF's records, as of `Sample`; None where AGREEING of each contig's are the genome's.
 
     An error where they are surely those of other places or of the other strand: some then agree by chance with what is at their
     own, and would get the effects of other variants. Others that disagree get none: so a warning, unless most agree and nothing
     explains the rest.
     """
-    placed = _placed(sample, genome)
+    if (found := _disagreeing(_placed(sample, genome), genome, "")) is not None:
+        return found
+    of_contig: dict[str, list[Variant]] = {}
+    for record in sample:
+        of_contig.setdefault(record.contig, []).append(record)
+    for contig, records in of_contig.items() if len(of_contig) > 1 else ():
+        if len(records) >= OF_CONTIG and (found := _disagreeing(_placed(records, genome), genome, f" of {contig}")):
+            return found
+    return None
+
+
+def _disagreeing(placed: Placed, genome: Genome, of: str) -> Finding | None:
+    """What is wrong with the REFs of some records; of: of which, in words."""
     n, agreeing = len(placed.pos), int(placed.agrees.sum())
     if agreeing >= AGREEING * n:
         return None
@@ -32,12 +64,12 @@ def check_references(sample: Sequence[Variant], genome: Genome) -> Finding | Non
     sure = why is not None and why.sure
     if 2 * agreeing >= n and not sure:
         return None
-    of_first = f" of the first {SAMPLE} records" if len(sample) == SAMPLE else ""
-    many = "most" if 2 * agreeing < n else f"{n - agreeing} of {n}"
+    looked_at = f" of {n} that were looked at" if n >= SAMPLE else ""
+    many = f"most{looked_at}" if 2 * agreeing < n else f"{n - agreeing} of {n}"
     return Finding(
         id=REF_DISAGREES,
         severity="error" if why is not None and sure and why.elsewhere else "warning",
-        what=f"{many} REFs{of_first} are not those of {genome.path.name}{placed.why(why, few=not sure)}",
+        what=f"{many} REFs{of} are not those of {genome.path.name}{placed.why(why, few=not sure)}",
         advice=placed.advice(why),
     )
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from nrtune.orchestrator.inference.alleles import REASONS, Allele, alleles_of
 from nrtune.orchestrator.inference.predictor import Predictor, means_of
-from nrtune.orchestrator.inference.reference_check import SAMPLE, check_references
+from nrtune.orchestrator.inference.reference_check import Sample, check_references
 from nrtune.orchestrator.inference.seen import Seen
 from nrtune.orchestrator.inference.variant_file import COLUMNS, Variant, VariantFile
 from nrtune.trainables.core.errors import UserError, one_line
@@ -125,7 +125,7 @@ def table_path(out: Path) -> Path:
 
 
 class _Survey(NamedTuple):
-    """A VCF's header, how many records and empty lines it has, and its first records without their lines."""
+    """A VCF's header, how many records and empty lines it has, and some of its records without their lines."""
 
     header: list[str]
     records: int
@@ -135,12 +135,10 @@ class _Survey(NamedTuple):
 
 def _survey(path: Path) -> _Survey:
     """Read a VCF to its end, so that nothing is written of one that is torn."""
-    file, records, sample = VariantFile(path), 0, []
+    file, sample = VariantFile(path), Sample()
     for record in file:
-        if records < SAMPLE:
-            sample.append(record._replace(line=""))
-        records += 1
-    return _Survey(file.header, records, file.blank, sample)
+        sample.take(record)
+    return _Survey(file.header, sample.seen, file.blank, sample.records)
 
 
 def _described(header: Sequence[str], predictor: Predictor) -> bytes:

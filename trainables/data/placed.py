@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 
 from nrtune.trainables.data.alleles import AGREEING, REACH, Explanation, agreeing, bases_at, explain, letters_of
 from nrtune.trainables.data.genome import Genome
-from nrtune.trainables.data.sequences import N_TOKEN
+from nrtune.trainables.data.sequences import N_TOKEN, reverse_complement
 from nrtune.trainables.data.variant_windows import bases_to_tokens
+
+_FEW = 10
+"""Alleles that may all agree with a sequence turned round by chance: 1 in 4**10."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -97,13 +100,32 @@ class Placed:
 
     def explanation(self) -> Explanation | None:
         """What would make the alleles agree."""
+        agrees, known = self.agrees, self.known
+        if self.far:
+            turned = agreeing(letters_of(self.ref), self.offset, reverse_complement(self.tokens))
+            if turned.sum() >= max(AGREEING * len(turned), agrees.sum() + 1):
+                words = "the reference is the other strand's, while positions are of the one"
+                return Explanation(
+                    words, "give the sequence of the + strand", int(turned.sum()), sure=len(turned) > _FEW
+                )
         words, share = max(self.others(), key=lambda other: other[1], default=("", 0.0))
         found = explain(letters_of(self.ref), letters_of(self.alt), self.offset, self.tokens, far=self.far)
         count = round(share * len(self.pos))
         near = found is not None and found.sure and abs(found.shift) <= REACH
+        if found is None and share < AGREEING and 0 < (agrees & known).sum():
+            return self._of_the_rest(known & ~agrees)
         if share < AGREEING or (found is not None and near and found.agreeing >= count):
             return found
         return Explanation(words, "give the positions and the reference of one assembly", count, sure=True)
+
+    def _of_the_rest(self, rows: NDArray[np.bool_]) -> Explanation | None:
+        """What would surely make those alleles agree that do not, (n,), as where data of two sources were joined."""
+        ref, alt = ([one for one, here in zip(of, rows, strict=True) if here] for of in (self.ref, self.alt))
+        found = explain(letters_of(ref), letters_of(alt), self.offset[rows], self.tokens)
+        if found is None or not found.sure:
+            return None
+        agreeing_then = int(self.agrees.sum()) + found.agreeing
+        return found._replace(words=f"of those rows {found.words}", agreeing=agreeing_then, elsewhere=found.shift != 0)
 
     def why(self, found: Explanation | None, *, few: bool = False) -> str:
         """Why refs are not the reference's, after a colon or a comma; found: as of `explanation`, few: as of its `because`."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nrtune.orchestrator.inference.reference_check import SAMPLE, check_references
+from nrtune.orchestrator.inference.reference_check import SAMPLE, Sample, check_references
 from nrtune.orchestrator.inference.variant_file import Variant
 from nrtune.trainables.data.alleles import shift_words
 from nrtune.trainables.data.genome import open_genome
@@ -107,6 +107,35 @@ def test_good_variants_have_no_finding(genome, seed):
     assert check_references(good, genome) is None
     some_wrong = [v._replace(ref="ACGT"["ACGT".index(v.ref[0]) - 2]) if i % 3 == 0 else v for i, v in enumerate(good)]
     assert check_references(some_wrong, genome) is None
+
+
+@pytest.mark.parametrize("contigs", [1, 2])
+def test_records_of_two_sources_are_told(genome, contigs):
+    """Half of a contig's, or all of a small one's, are one base off; alleles of the other strand predict nothing wrong."""
+    good = variants(400, 1)
+    if contigs == 1:
+        off = [v._replace(start=v.start + 1) for v in variants(400, 2)]
+    else:
+        off = [Variant("chr3", start + 1, None, RUNS[start : start + 1], ("G",), "") for start in range(51, 251, 4)]
+    found = check_references([*good, *off], genome)
+    assert found is not None
+    assert (found.severity, shift_words(-1) in found.what) == ("error", True)
+    assert ("REFs of chr3" in found.what) == (contigs == 2)
+    turned = [v._replace(ref=complement(v.ref), alts=(complement(v.alts[0]),)) for v in variants(400, 2)]
+    found = check_references([*good, *turned], genome)
+    assert found is not None
+    assert found.severity == "warning"
+    assert "of those rows Ref and Alt are the other strand's" in found.what
+
+
+def test_a_sample_is_of_the_whole_file():
+    sample = Sample()
+    for start in range(10_000):
+        sample.take(Variant("chr1", start, None, "A", ("C",), "a line"))
+    starts = [record.start for record in sample.records]
+    assert (sample.seen, len(set(np.diff(starts))), sample.records[0].line) == (10_000, 1, "")
+    assert SAMPLE <= len(starts) <= 2 * SAMPLE
+    assert starts[-1] >= 9_990
 
 
 def test_what_can_not_be_compared_is_not(genome):

@@ -306,3 +306,27 @@ def test_few_variants_are_not_diagnosed_with_certainty(simulated_folder, tmp_pat
     found = [one for one in read("cagi5", both, tmp_path / "both").findings if one.id == "ref-disagrees"]
     assert len(found) == 2
     assert all(shift_words(1) in one.what and "perhaps" not in one.what for one in found)
+
+
+@pytest.mark.parametrize("kind", ["cagi5", "satmut"])
+def test_a_reference_of_the_other_strand_is_told(kind, simulated_folder, tmp_path):
+    """As of an element that is on the - strand, written in its own direction beside positions of the genome."""
+    data = data_of(simulated_folder / "cagi5", 1, np.random.default_rng(0))
+    (name,) = data.references
+    turned = data.references[name]["sequence"].translate(OTHER_STRAND)[::-1]
+    variants = read(kind, Data(data.table, {name: {**data.references[name], "sequence": turned}}), tmp_path / "c")
+    found = [one for one in variants.findings if one.id == "ref-disagrees"]
+    assert found
+    for one in found:
+        assert one.severity == "error"
+        assert "the reference is the other strand's, while positions are of the one; mended" in one.what
+
+
+def test_a_part_of_the_rows_that_is_shifted_is_told(simulated_folder, tmp_path):
+    """As where rows of two sources were joined: the claim that no shift explains them would be wrong."""
+    data = data_of(simulated_folder / "cagi5", 1, np.random.default_rng(0))
+    half = (np.arange(len(data.table)) % 2 == 0) & (data.table["part"] == "challenge").to_numpy()
+    variants = read("satmut", data.changed(half, pos=lambda t: t["pos"] - 1), tmp_path / "c")
+    (found,) = [one for one in variants.findings if one.id == "ref-disagrees"]
+    assert found.severity == "error"
+    assert f"of those rows {shift_words(1)}; mended, {len(data.table)} of {len(data.table)} agree" in found.what
