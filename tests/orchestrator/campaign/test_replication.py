@@ -66,11 +66,11 @@ def test_without_a_baseline_the_finalists_are_all():
 def test_the_ledger_keeps_replicates_apart(tmp_path):
     ledger = open_ledger(tmp_path / "c", "c", {}, {}, must_exist=False)
     ledger.append(record("R1"))
-    ledger.append(record("R1/s1", replicate_of="R1"))
+    ledger.append(record("R1-s1", replicate_of="R1"))
     for _ in range(2):
         assert list(ledger.records) == ["R1"]
-        assert list(ledger.replicates) == ["R1/s1"]
-        assert set(ledger.everything()) == {"R1", "R1/s1"}
+        assert list(ledger.replicates) == ["R1-s1"]
+        assert set(ledger.everything()) == {"R1", "R1-s1"}
         ledger.close()
         ledger = open_ledger(tmp_path / "c", "c", {}, {}, must_exist=True)
     ledger.close()

@@ -17,6 +17,7 @@ from nrtune.analysis.sources.mlflow_client import calling, open_client
 from nrtune.analysis.store.records import read_manifest
 from nrtune.analysis.wording import shell_path
 from nrtune.orchestrator.campaign.track import track
+from nrtune.orchestrator.state.given import remember
 from nrtune.orchestrator.state.locations import ARTIFACTS, DATABASE, chosen_tracking_uri, default_uri, tracking_uri
 from nrtune.orchestrator.tracking.trackers.mlflow import MlflowTracker
 from nrtune.trainables.core.errors import UserError
@@ -205,6 +206,7 @@ def test_where_a_campaign_is_tracked_may_change_and_stays_where_it_was_unless_sa
     assert chosen_tracking_uri(None, folder) is None
     server = "http://127.0.0.1:9"
     opened(folder, IDENTITY | {"tracking_uri": chosen_tracking_uri(server, folder)}).close()
+    remember(folder, {"tracking_uri": server})
     assert tracking_uri(folder) == chosen_tracking_uri(None, folder) == server
     assert read_manifest(folder)["settings"]["tracking_uri"] == server
     # Its own database by its path is its own, wherever a copy of the folder stands.

@@ -12,6 +12,7 @@ from in_process import run
 
 from nrtune.analysis.store.records import read_manifest
 from nrtune.orchestrator.campaign.prepare import prepare
+from nrtune.orchestrator.state.given import remember
 from nrtune.orchestrator.state.identity import check_is_free
 from nrtune.orchestrator.state.ledger import open_ledger
 from nrtune.orchestrator.state.locations import (
@@ -86,6 +87,7 @@ def test_no_password_is_stored_and_another_one_is_no_other_campaign(simulated_fo
     plan = plan_of(simulated_folder, tmp_path / "out", tracking_uri=uri, optuna_storage=storage)
     assert plan.tracking_uri == uri
     identity = begun(plan)
+    remember(plan.folder, plan.addresses)
     assert PASSWORD not in (plan.folder / "campaign.json").read_text()
     assert identity["tracking_uri"] == "http://me@127.0.0.1:9/"
     rotated = plan_of(simulated_folder, tmp_path / "out", tracking_uri=uri.replace(PASSWORD, "hunter3"))

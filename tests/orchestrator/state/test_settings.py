@@ -388,6 +388,7 @@ def test_every_setting_of_a_replication_is_a_flag_or_the_campaigns():
         "gpus_per_trial",
         "time_budget",
         "trial_time_limit",
+        "tracking_uri",
         "address",
         "select_on",
         "accept",
