@@ -68,6 +68,7 @@ class MlflowTrials(RecordedTrials):
         )
         self._client = client
         self._run_of = {run.data.tags[FINGERPRINT_TAG]: run.info.run_id for run in ended}
+        self._place_of = {run.data.tags[FINGERPRINT_TAG]: str(run.info.artifact_uri) for run in ended}
 
     @functools.cached_property
     def _fetched(self) -> Path:
@@ -81,6 +82,7 @@ class MlflowTrials(RecordedTrials):
         folder = inside(self._fetched, fingerprint)  # which is what a server says it is
         if not (folder / name).exists():
             run = self._run_of[fingerprint]
+            self._check_place(self._place_of[fingerprint])
             try:
                 if all(artifact.path != name for artifact in self._client.list_artifacts(run)):
                     return None
@@ -89,6 +91,15 @@ class MlflowTrials(RecordedTrials):
             except (MlflowException, OSError) as error:
                 raise UserError(f"MLflow does not give {name} of run {run}: {one_line(error)}") from error
         return folder / name
+
+    def _check_place(self, place: str) -> None:
+        """See that a database, which anybody may have made, names no server of files: MLflow would send the login there."""
+        if not place.startswith(("http:", "https:", "mlflow-artifacts:")):
+            return
+        if not self._client.tracking_uri.startswith(("http:", "https:", "databricks")):
+            raise UserError(
+                f"{self.name}: a database names {place} for its files; give the URI of the server that it belongs to"
+            )
 
 
 def open_mlflow(uri: str, campaign: str = "") -> MlflowTrials:

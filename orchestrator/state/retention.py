@@ -29,6 +29,7 @@ from nrtune.orchestrator.state.locations import RAY_FOLDER
 from nrtune.orchestrator.state.settings import KEEP_ALL, Settings
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.files import BEST, LAST
+from nrtune.trainables.core.given import check_file
 from nrtune.trainables.core.inside import check_inside, inside
 from nrtune.trainables.core.registry import PLUGIN_VARIABLE
 from nrtune.trainables.data.benchmarks import BENCHMARKS
@@ -105,6 +106,8 @@ def plan_gc(folder: Path, top: int | None, keep: Sequence[str] | None) -> Retent
     stored = {name: manifest.get("settings", {}).get(name, Settings.model_fields[name].default)
               for name in ("keep_top", "keep", "use_cases")}  # fmt: skip
     check_inside(folder, but=(JOURNAL_LOCK,))
+    if stored["use_cases"] is not None:
+        check_file(Path(stored["use_cases"]), "the file of use cases that the campaign was started with")
     records = {record.fingerprint: record for record in read_records(folder)}
     found = plan_retention(
         folder,

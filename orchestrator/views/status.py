@@ -40,7 +40,7 @@ def tracker_line(folder: Path) -> str:
     """What a campaign's trials can be seen in, and where that is."""
     if (name := tracker_of(folder)) != MLFLOW:
         return f"{name}: {read_manifest(folder)['identity'].get('tracking_uri') or folder}"
-    if not is_given(folder, "tracking_uri", stored := read_manifest(folder)["identity"]["tracking_uri"]):
+    if not is_given(folder, "tracking_uri", stored := read_manifest(folder)["identity"].get("tracking_uri")):
         return f"MLflow: left aside, as {stored} was never given by this account for a campaign at this place"
     return f"MLflow: {without_password(tracking_uri(folder))}"
 

@@ -23,7 +23,9 @@ def inside(folder: Path, *names: str) -> Path:
     path = folder
     for name in names:
         if name in ("", ".", "..") or "/" in name or "\0" in name:
-            raise UserError(f"{path}: {name!r} is no name of a file in it; what was written there is no campaign's")
+            raise UserError(
+                f"{path}: {name!r} is no name of a file in it, and what names it so is no record of nrtune's"
+            )
         path = path / name
         _check(path, folder)
     return path

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
@@ -16,10 +17,12 @@ import pytest
 from in_process import run
 from tracked import IDENTITY, append, ended, opened
 
+from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.store.records import MANIFEST
 from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.state.given import check_given, is_given, remember
 from nrtune.orchestrator.state.ledger import open_ledger
+from nrtune.orchestrator.state.locations import DATABASE, default_uri
 from nrtune.orchestrator.state.settings import Settings, load_settings
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.simulate import HDF5_NAME
@@ -122,6 +125,22 @@ def test_no_login_goes_to_a_server_that_a_folder_names(tmp_path, monkeypatch, ca
         asked = len(server.heard)
         code, _, err = run(monkeypatch, capsys, "track", copy)
         assert (code, REFUSED in " ".join(err.split()), len(server.heard)) == (2, True, asked)
+
+
+def test_no_login_goes_to_a_server_that_a_database_names(tmp_path, monkeypatch, capsys):
+    for name, value in LOGIN.items():
+        monkeypatch.setenv(name, value)
+    folder = foreign(tmp_path / "c")
+    assert run(monkeypatch, capsys, "track", folder)[0] == 0
+    with listener() as server:
+        with closing(sqlite3.connect(folder / DATABASE)) as database, database:
+            database.execute("UPDATE runs SET artifact_uri = ?", (f"{server.uri}/x",))
+        with pytest.raises(UserError, match=f"a database names {server.uri}/x for its files"):
+            open_campaign(default_uri(folder)).predictions("BASE-001")
+        for arguments in (("track", folder), ("ensemble", default_uri(folder), "--use-case", "in_distribution")):
+            code, _, err = run(monkeypatch, capsys, *arguments)
+            assert (code, server.uri in err) == (2, True), err
+    assert server.heard == []
 
 
 def test_an_address_of_the_environment_is_given(tmp_path, monkeypatch):
