@@ -69,7 +69,8 @@ class DataSettings(BaseModel):
     @field_validator("data", mode="before")
     @classmethod
     def _one_or_three(cls, value: Any) -> Any:
-        if not isinstance(value, str | Path | list | tuple):
+        parts = value if isinstance(value, list | tuple) else [value]
+        if not all(isinstance(part, str | Path) for part in parts):
             return value
         paths = tuple(path.expanduser() for path in split_paths(value))
         return paths[0] if len(paths) == 1 else paths

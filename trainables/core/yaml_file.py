@@ -10,6 +10,10 @@ from typing import Any
 import yaml
 
 from nrtune.trainables.core.errors import UserError, one_line
+from nrtune.trainables.core.given import check_file
+
+LARGEST, DEEPEST = 1 << 20, 50
+"""Bytes, or values, of a file that people write, and brackets or steps of indentation in each other."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -44,17 +48,49 @@ class _TwiceError(Exception):
 def read_yaml(path: Path, what: str) -> Any:
     """What a YAML file holds; None for an empty one. what: what should be there, for errors.
 
-    Raises UserError for a file that can't be read, for what is no YAML, and for a key that stands twice in one mapping.
+    Raises UserError for a file that can't be read, for what is no YAML, for a key that stands twice in one mapping, and for what
+    people do not write: more than LARGEST bytes or, with what it refers to (&, *), values, and DEEPEST things in each other.
     """
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder; give {what}")
+    check_file(path, what)
     try:
-        return yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; give {what}") from error
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise UserError(f"{path}: has more than {LARGEST:,} bytes; give {what}")
+        text = content.decode("utf-8-sig")
+        _check_events(path, text)
+        return yaml.load(text, Loader=_Loader)
     except OSError as error:
         raise UserError(f"{path}: can't be read ({error.strerror}); give {what}") from error
     except _TwiceError as error:
         raise UserError(f"{path}: {error}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UserError:
+        raise
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:  # of values, too, such as 2026-13-45
         raise UserError(f"{path}: is not YAML ({one_line(error, 500)})") from error
+
+
+def _check_events(path: Path, text: str) -> None:
+    """See that YAML is not too deep, and not too much with what it refers to. Raises UserError."""
+    sizes, anchors = [0], [""]  # of what is open: how much it holds, and its anchor
+    of_anchor: dict[str, int] = {}
+    for event in yaml.parse(text, Loader=_Loader):
+        where = f"{path}: line {event.start_mark.line + 1}"
+        if isinstance(event, yaml.CollectionStartEvent):
+            sizes.append(0)
+            anchors.append(event.anchor or "")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            of_anchor[anchors.pop()] = size = sizes.pop()
+            sizes[-1] += size + 1
+        elif isinstance(event, yaml.AliasEvent):
+            if event.anchor in anchors:
+                raise UserError(f"{where} refers to &{event.anchor}, in which it stands; leave it out")
+            sizes[-1] += of_anchor.get(event.anchor, 1)
+        elif isinstance(event, yaml.ScalarEvent):
+            sizes[-1] += 1
+        if len(sizes) > DEEPEST:
+            raise UserError(f"{where} has more than {DEEPEST} things in each other")
+        if sizes[-1] > LARGEST:
+            raise UserError(
+                f"{where} refers (*) to so much that it has more than {LARGEST:,} values; write out what is meant"
+            )

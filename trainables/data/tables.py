@@ -135,7 +135,9 @@ def _parquet(path: Path, content: bytes) -> pd.DataFrame:
             if pa.types.is_string(field.type) or pa.types.is_binary(field.type)
         ]
         table = pq.read_table(io.BytesIO(content), read_dictionary=texts).to_pandas(ignore_metadata=True)
-    except (pa.ArrowException, OSError, OverflowError) as error:
+    except UserError:
+        raise
+    except (pa.ArrowException, OSError, ArithmeticError, LookupError, MemoryError, ValueError) as error:  # names, too
         raise UserError(f"{path}: is a damaged Parquet file; write or fetch it again") from error
     found: pd.DataFrame = table.astype({name: object for name in texts if table.columns.tolist().count(name) == 1})
     return found
