@@ -75,7 +75,7 @@ def _check_events(path: Path, text: str) -> None:
     sizes, anchors = [0], [""]  # of what is open: how much it holds, and its anchor
     of_anchor: dict[str, int] = {}
     for event in yaml.parse(text, Loader=_Loader):
-        where = f"{path}: line {event.start_mark.line + 1}"
+        where = f"{path}: line {event.start_mark.line + 1 if event.start_mark else '?'}"
         if isinstance(event, yaml.CollectionStartEvent):
             sizes.append(0)
             anchors.append(event.anchor or "")
@@ -85,7 +85,7 @@ def _check_events(path: Path, text: str) -> None:
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor in anchors:
                 raise UserError(f"{where} refers to &{event.anchor}, in which it stands; leave it out")
-            sizes[-1] += of_anchor.get(event.anchor, 1)
+            sizes[-1] += of_anchor.get(event.anchor or "", 1)
         elif isinstance(event, yaml.ScalarEvent):
             sizes[-1] += 1
         if len(sizes) > DEEPEST:

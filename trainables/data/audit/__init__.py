@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nrtune.trainables.data.audit.activity import audit_activity
 from nrtune.trainables.data.audit.noise import audit_noise
 from nrtune.trainables.data.audit.overlap import audit_overlap
 from nrtune.trainables.data.audit.splits import audit_splits
@@ -13,7 +14,7 @@ from nrtune.trainables.data.benchmarks import VariantSet
 from nrtune.trainables.data.dataset import Dataset
 from nrtune.trainables.data.findings import Finding, by_severity
 
-AUDIT_VERSION = 3
+AUDIT_VERSION = 4
 """One more with each change of what is found, so that stored findings of before are not taken for those of today."""
 
 
@@ -21,7 +22,13 @@ def audit(dataset: Dataset | None, benchmarks: Sequence[VariantSet] = ()) -> lis
     """All that is found in a data set, in benchmarks, and in the two together; the gravest first."""
     found: list[Finding] = []
     if dataset is not None:
-        found += [*dataset.findings, *audit_splits(dataset), *audit_noise(dataset), *audit_sequences(dataset)]
+        found += [
+            *dataset.findings,
+            *audit_splits(dataset),
+            *audit_activity(dataset),
+            *audit_noise(dataset),
+            *audit_sequences(dataset),
+        ]
     for variants in benchmarks:
         found += [*variants.findings, *audit_variants(variants), *audit_windows(variants)]
         found += audit_overlap(dataset, variants) if dataset is not None else []
