@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 
 from nrtune.trainables.data.dataset import Dataset
-from nrtune.trainables.data.findings import Finding, flagged
+from nrtune.trainables.data.findings import Finding, flagged, row_of
 
 FAR = 3.0
 """A value that lies so many times the range of all others from them is a placeholder, such as -999, or a slip of the pen."""
@@ -33,10 +35,14 @@ def audit_activity(dataset: Dataset) -> list[Finding]:
                     "an noise", "a noise"
                 ),
                 where=dataset.name,
-                example=lambda place, values=values: f"row {place + 1}: {values[place]:g}",
+                example=functools.partial(_row, values),
                 advice="leave the rows out, if it stands for a missing value",
             )
     return found
+
+
+def _row(values: NDArray[np.float32], place: int) -> str:
+    return f"{row_of(place)}: {values[place]:g}"
 
 
 def _far(values: NDArray[np.float32]) -> NDArray[np.bool_]:
