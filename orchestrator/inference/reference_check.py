@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -11,6 +12,7 @@ from nrtune.trainables.data.alleles import AGREEING, REACH
 from nrtune.trainables.data.findings import REF_DISAGREES, Finding
 from nrtune.trainables.data.genome import Genome
 from nrtune.trainables.data.placed import Placed
+from nrtune.trainables.data.streams import readable
 from nrtune.trainables.data.variant_windows import LONGEST, bases
 
 SAMPLE = 1000
@@ -53,6 +55,23 @@ def check_references(sample: Sequence[Variant], genome: Genome) -> Finding | Non
         if len(records) >= OF_CONTIG and (found := _disagreeing(_placed(records, genome), genome, f" of {contig}")):
             return found
     return None
+
+
+def check_lengths(header: Sequence[str], genome: Genome, vcf: str) -> list[Finding]:
+    """What is found where a VCF's header has other lengths of contigs than the genome: then it is on another assembly."""
+    differ = []
+    for line in header:
+        name, length = (re.search(rf"^##contig=<(?:.*,)?{field}=([^,>]+)", line) for field in ("ID", "length"))
+        if name is None or length is None or not re.fullmatch("[0-9]{1,18}", length[1]):
+            continue
+        if (here := genome.length(name[1])) is not None and here != int(length[1]):
+            differ.append(f"{readable(name[1])} has {length[1]} and {here}")
+    if not differ:
+        return []
+    what = f"contigs are of other lengths in the header than in {genome.path.name}: another assembly?"
+    return [
+        Finding(id="contig-lengths", severity="warning", what=what, where=vcf, count=len(differ), example=differ[0])
+    ]
 
 
 def _disagreeing(placed: Placed, genome: Genome, of: str) -> Finding | None:

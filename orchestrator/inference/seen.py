@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from nrtune.orchestrator.inference.alleles import Allele
 from nrtune.orchestrator.inference.variant_file import Variant
@@ -23,11 +23,13 @@ _FORMS = {
 class Seen:
     """Counts of what a VCF's alleles have; records of one place that follow each other are compared.
 
-    wrong: what `check_references` found.
+    wrong: what `check_references` found; others: what else was found before. contigs: of the FASTA file.
     """
 
-    def __init__(self, vcf: str, fasta: str, wrong: Finding | None) -> None:
-        self._vcf, self._fasta, self._wrong = vcf, fasta, wrong
+    def __init__(
+        self, vcf: str, fasta: str, wrong: Finding | None, others: Iterable[Finding] = (), contigs: Sequence[str] = ()
+    ) -> None:
+        self._vcf, self._fasta, self._wrong, self._others, self._contigs = vcf, fasta, wrong, tuple(others), contigs
         self._windows = 0
         self._count = collections.Counter[str]()
         self._example: dict[str, str] = {}
@@ -40,7 +42,8 @@ class Seen:
         if (place := (record.contig, record.start)) != self._place:
             self._place, self._here = place, set()
         alleles = (record.ref.upper(), allele.alt and allele.alt.upper())
-        has = {"twice": alleles in self._here, "swapped": bool(allele.ref_is_alt), "rna": allele.rna}
+        has = {"twice": alleles in self._here, "swapped": bool(allele.ref_is_alt), "rna": allele.rna,
+               "no_contig": allele.skipped == "contig_missing"}  # fmt: skip
         self._here.add(alleles)
         if windows is not None:
             self._windows += 1
@@ -63,7 +66,7 @@ class Seen:
 
     def findings(self, mismatched: bool) -> tuple[Finding, ...]:
         """What there is to say. mismatched: whether more REFs are not the genome's than alleles were predicted."""
-        found = []
+        found = [*self._others]
         if self._wrong is not None:
             found.append(dataclasses.replace(self._wrong, where=self._vcf))
         elif mismatched:
@@ -73,6 +76,8 @@ class Seen:
         left_out = [f", {count} of them more than half: left out" if count else "" for count in (most, beyond)]
         kinds: tuple[Kind, ...] = (
             ("ref-alt-swapped", "warning", "swapped", "allele{s}: the FASTA file has ALT and not REF", ""),
+            ("contigs-missing", "warning", "no_contig", f"allele{{s}} {{are}} on contigs that {self._fasta} lacks",
+             f"it has {', '.join(map(readable, self._contigs[:6]))}{' …' * (len(self._contigs) > 6)}"),
             ("windows-with-n", "warning" if most else "note", "n", f"window{{s}} hold{{v}} N{left_out[0]}",
              "if the genome is hard-masked, give it unmasked or soft-masked" if most else ""),
             ("windows-beyond-contig", "warning" if beyond else "note", "padded",

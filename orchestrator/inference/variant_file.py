@@ -21,6 +21,7 @@ COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 
 _NEEDED = 5
 _FARTHEST = 2**31 - 1
+_LONGEST_HEADER = 1_000_000
 _POSITION = re.compile("[0-9]{1,20}")
 _WHAT = "a VCF, plain or bgzipped"
 _SECTIONS = ("contig", "FILTER", "INFO", "FORMAT")
@@ -59,6 +60,8 @@ class VariantFile:
                 self.blank += 1
             elif named is None and line.startswith("##"):
                 header.append(line)
+                if len(header) > _LONGEST_HEADER:
+                    raise UserError(f"{self._path}: has more than {_LONGEST_HEADER:,} lines of header; give {_WHAT}")
             elif named is None:
                 named = self._named(number, line)
                 names.described(header)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from nrtune.orchestrator.inference.alleles import REASONS, Allele, alleles_of
 from nrtune.orchestrator.inference.predictor import Predictor, means_of
-from nrtune.orchestrator.inference.reference_check import Sample, check_references
+from nrtune.orchestrator.inference.reference_check import Sample, check_lengths, check_references
 from nrtune.orchestrator.inference.seen import Seen
 from nrtune.orchestrator.inference.variant_file import COLUMNS, Variant, VariantFile
 from nrtune.trainables.core.errors import UserError, one_line
@@ -99,6 +99,7 @@ def predict_vcf(
     try:
         wrong = check_references(survey.sample, genome)
         refuse_errors([wrong] if wrong else [], accept)
+        lengths = check_lengths(survey.header, genome, vcf.name)
         blank = f" ({survey.blank} empty line{'s' * (survey.blank > 1)} left out)" if survey.blank else ""
         say(f"{vcf}: {survey.records} records{blank}")
         if genome.set_aside:
@@ -106,7 +107,7 @@ def predict_vcf(
         counts: list[Counts] = []
 
         def write(first: Path, second: Path) -> None:
-            seen = Seen(vcf.name, fasta.name, wrong)
+            seen = Seen(vcf.name, fasta.name, wrong, lengths, genome.contigs)
             counts.append(
                 _write(vcf, survey.header, genome, predictor, seen, first, second, packed=out.suffix == ".gz")
             )

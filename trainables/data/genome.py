@@ -41,6 +41,11 @@ class Genome:
         self._lengths = dict(zip(file.references, file.lengths, strict=True))
         self.renamed: dict[str, str] = {}
 
+    @property
+    def contigs(self) -> list[str]:
+        """Their names, in the file's order."""
+        return list(self._lengths)
+
     def length(self, contig: str) -> int | None:
         """Bases of a contig; None where the file has none of that name, with or without chr."""
         name = self._name(contig)

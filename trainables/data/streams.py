@@ -9,7 +9,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.given import check_file
@@ -19,12 +19,50 @@ _BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000
 
 _START = 1 << 16
 
+LONGEST_LINE = 1 << 28
+"""Bytes of a line: a record of a million samples has a tenth."""
+
+MOST_BLANK = 1 << 20
+"""Bytes of nothing but empty lines, one after another."""
+
+
+class _Bounded(io.RawIOBase):
+    """A file's content as `unpacked` opens it, refused before it fills the memory, or takes for ever: see `text_lines`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._content = path, unpacked(path)
+        self._line = self._blank = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._content.read(len(buffer))
+        buffer[: len(piece)] = piece
+        ended = max(piece.rfind(b"\n"), piece.rfind(b"\r"))
+        self._line = len(piece) - 1 - ended if ended >= 0 else self._line + len(piece)
+        self._blank = 0 if piece.strip() else self._blank + len(piece)
+        if self._blank > MOST_BLANK:
+            raise UserError(
+                f"{self._path}: has more than {MOST_BLANK:,} empty lines in a row, as no text has; fetch it again"
+            )
+        if self._line > LONGEST_LINE:
+            raise UserError(
+                f"{self._path}: has a line of more than {LONGEST_LINE:,} bytes, as no text has; fetch it again"
+            )
+        return len(piece)
+
+    def close(self) -> None:
+        self._content.close()
+        super().close()
+
 
 def text_lines(path: Path, what: str) -> Iterator[str]:
     """The lines of a text file, without their ends (of Unix, Windows or an old Mac) and a byte-order mark.
 
     It may be gzipped, bgzipped or bzip2ed. Bytes that are no UTF-8 become lone surrogates, as os.fsencode takes them. Raises
-    UserError for what `check_file` refuses, what is no text, and a packed file that is torn.
+    UserError for what `check_file` refuses, what is no text, a packed file that is torn, a line of more than LONGEST_LINE and
+    more than MOST_BLANK empty ones.
     """
     check_file(path, what)
     try:
@@ -33,7 +71,7 @@ def text_lines(path: Path, what: str) -> Iterator[str]:
             if b"\0" in content.read(_START):  # else a binary file is read on to its first end of a line
                 raise UserError(f"{path}: is no text, or text in UTF-16; give {what}, as UTF-8")
         with (
-            unpacked(path) as content,
+            io.BufferedReader(_Bounded(path), _START) as content,
             io.TextIOWrapper(content, encoding="utf-8-sig", errors="surrogateescape") as text,
         ):
             for line in text:

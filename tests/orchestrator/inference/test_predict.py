@@ -894,3 +894,14 @@ def test_memory_does_not_grow_with_the_variants(tmp_path):
         peak[count] = int(told.stdout)
         assert pq.ParquetFile(folder / "out.parquet").metadata.num_rows == count
     assert peak[100_000] < peak[10_000] + 40, peak
+
+
+def test_contigs_that_are_missing_or_of_another_length_are_said(tmp_path, fasta):
+    head = (HEAD[0], "##contig=<ID=1,length=20>", "##contig=<ID=chr2,length=243199373>", *HEAD[3:])
+    vcf = vcf_of(tmp_path / "in.vcf", line("chr9", 3, "A", "C"), line("chr1", 8, "G", "T"), head=head)
+    found = {one.id: str(one) for one in predicted(vcf, fasta)[0].findings}
+    assert set(found) == {"contigs-missing", "contig-lengths"}
+    assert "allele is on contigs that genome.fa lacks" in found["contigs-missing"]
+    assert found["contigs-missing"].endswith("such as chr9:3 A>C; it has chr1, chr2")
+    assert "another assembly?" in found["contig-lengths"]
+    assert found["contig-lengths"].endswith("(1), such as chr2 has 243199373 and 12")

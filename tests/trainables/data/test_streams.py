@@ -7,10 +7,12 @@ import gzip
 import os
 from pathlib import Path
 
+import numpy as np
 import pysam
 import pytest
 
 from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.data import streams
 from nrtune.trainables.data.streams import readable, text_lines
 
 LINES = ["one", "", "zwei Zürich", "three"]
@@ -57,3 +59,33 @@ def test_what_is_torn_or_no_text_is_said(tmp_path):
         path.write_bytes(torn)
         with pytest.raises(UserError, match=rf"^{path}: .*{message}"):
             list(text_lines(path, "a text"))
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress])
+def test_a_small_file_of_endless_empty_lines_is_refused(tmp_path, pack):
+    path = tmp_path / "v.vcf.gz"
+    path.write_bytes(pack(b"##x\n" + b"\n" * (streams.MOST_BLANK + 2**17)))
+    with pytest.raises(UserError, match="has more than 1,048,576 empty lines in a row"):
+        for _ in text_lines(path, "a VCF"):
+            pass
+
+
+def test_genotypes_that_are_nearly_all_alike_are_read(tmp_path):
+    """As of rare variants in many samples, which pack best of all real text."""
+    rng = np.random.default_rng(0)
+    lines = []
+    for _ in range(20):
+        calls = np.full(100_000, "0|0", object)
+        calls[rng.choice(len(calls), 3)] = "0|1"
+        lines.append("\t".join(calls))
+    path = tmp_path / "v.vcf.gz"
+    path.write_bytes(gzip.compress("\n".join(lines).encode(), 9))
+    assert list(text_lines(path, "a VCF")) == lines
+
+
+def test_a_line_without_an_end_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(streams, "LONGEST_LINE", 1 << 18)
+    path = tmp_path / "v.vcf"
+    path.write_bytes(b"##x\n" + b"A" * (1 << 17) + b"\n" + b"A" * (1 << 19))
+    with pytest.raises(UserError, match="has a line of more than 262,144 bytes"):
+        list(text_lines(path, "a VCF"))
