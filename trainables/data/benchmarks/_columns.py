@@ -32,7 +32,7 @@ def numbers(path: Path, table: pd.DataFrame, column: str, *, missing: bool = Fal
             continue
         if not np.isfinite(found[row]):
             raise UserError(
-                f"{path}: column {column}, row {row + 1}: {text!r} is not a finite number; mend or remove the row"
+                f"{path}: column {column}, row {row + 1}: {text[:40]!r} is not a finite number; mend or remove the row"
             )
     return found
 
@@ -44,7 +44,7 @@ def whole_numbers(path: Path, table: pd.DataFrame, column: str, *, missing: bool
     if wrong.any():
         row = int(wrong.argmax())
         raise UserError(
-            f"{path}: column {column}, row {row + 1}: {str(table[column].iloc[row]).strip()!r} is not a whole number"
+            f"{path}: column {column}, row {row + 1}: {str(table[column].iloc[row]).strip()[:40]!r} is not a whole number"
         )
     return found
 
