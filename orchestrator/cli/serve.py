@@ -60,7 +60,7 @@ def serve_optuna(folder: Path, port: int, *, write: bool = False) -> None:
     with _listening(port) as listener:
         import optuna_dashboard
 
-        storage = read_storage(folder, with_password(identity["optuna_storage"], OPTUNA_VARIABLE))
+        storage = read_storage(folder, with_password(identity.get("optuna_storage"), OPTUNA_VARIABLE))
         application = optuna_dashboard.wsgi(storage)
         _serve(listener, application, (lambda method, path: True) if write else reads, "/")
 

@@ -33,7 +33,7 @@ SEARCHES = re.compile(
 )
 """What MLflow's pages ask for by POST and that reads; its GraphQL has searches alone."""
 
-GATEWAY = re.compile(r"/gateway(-proxy)?(/|$)")
+GATEWAY = re.compile(r"/gateway(/|$)")
 """What would call other servers, with whatever keys there are."""
 
 
@@ -57,6 +57,9 @@ def application(uri: str, artifacts: Path, *, is_own: bool) -> WSGIApplication:
     # Server and store read them when they are imported and called; no jobs: their queue would lie in /dev/shm.
     for name, value in {**CALLING, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}.items():
         os.environ.setdefault(name, value)
+    os.environ.pop(
+        "MLFLOW_DEPLOYMENTS_TARGET", None
+    )  # its pages then ask for a gateway in vain, and of no other server
     experiment = open_client(uri).get_experiment_by_name(EXPERIMENT)
     root = artifacts.as_uri() if is_own or experiment is None else str(experiment.artifact_location)
     with warnings.catch_warnings():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import subprocess
 import sys
 import threading
 import time
@@ -13,7 +15,7 @@ import pytest
 from campaign_records import mlflow_runs
 from command_line import CommandLine
 from mlflow.tracking import MlflowClient
-from servers import answers, door_to, free_port, mlflow_server, served
+from servers import door_to, free_port, mlflow_server, served
 from tracked import DELETIONS, TrackedSearch, campaign, check_whole
 
 from nrtune.analysis.sources.mlflow_client import open_client
@@ -206,12 +208,17 @@ def test_the_ui_is_served_on_loopback_and_leaves_nothing_behind(shared_ray, sett
     run_campaign(prepare(settings))
     port = free_port()
     command = [sys.executable, "-m", "nrtune", "ui", str(settings.out), "--port", str(port)]
-    with served(command, port) as process:
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        while "in a browser" not in (line := process.stderr.readline()):
+            assert line, "the server ended"
         with pytest.raises(UserError, match=f"port {port} is taken"):
             serve.serve_mlflow(Path(str(settings.out)), port)
         process.terminate()
-        assert process.wait(30) == 0
-        deadline = time.monotonic() + 20
-        while answers(f"http://127.0.0.1:{port}/"):
-            assert time.monotonic() < deadline, "the MLflow server was left behind"
-            time.sleep(0.3)
+        assert process.wait(60) == 0
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0
+    finally:
+        process.kill()
+        process.communicate()

@@ -50,9 +50,6 @@ def address(campaign: Path) -> Iterator[str]:
         assert process.stderr is not None
         found = re.search(r"open (\S+) in a browser", process.stderr.readline())
         assert found
-        for line in process.stderr:
-            if "startup complete" in line.lower():
-                break
         yield found[1]
     finally:
         process.terminate()
