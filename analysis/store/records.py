@@ -160,8 +160,12 @@ class TrialRecord:
         return json.dumps(self.to_flat(), separators=(",", ":"), allow_nan=False)
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read campaign.json. Raises UserError where the folder holds no campaign, or what leads out of it."""
+def read_manifest(folder: Path, *, whole: bool = True) -> dict[str, Any]:
+    """Read campaign.json. Raises UserError where the folder holds no campaign, or what leads out of it, DamagedFile where it is
+    not what nrtune wrote.
+
+    whole: it must say what winners are selected on, without which nothing of a campaign can be shown.
+    """
     path = folder / MANIFEST
     if not folder.is_dir():
         raise UserError(f"{folder}: no such campaign folder; give the --out of a search")
@@ -180,9 +184,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise UserError(f"{path}: was written {by}")
     try:
         check_shape(manifest, {**shapes.MANIFEST, **dict.fromkeys(manifest.get("benchmarks", ()), shapes.BENCHMARK)})
+        if whole and "select_on" not in manifest["identity"]:
+            raise ValueError("identity.select_on: is missing")
     except (ValueError, TypeError) as error:
         raise DamagedFile(f"{path}: is damaged ({one_line(error)})") from error
-    return dict(manifest)
+    return {"id": "", "name": folder.name, "created": "", "settings": {}, **manifest}
 
 
 def benchmarks_of(manifest: Mapping[str, Any]) -> tuple[str, ...]:

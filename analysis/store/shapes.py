@@ -50,11 +50,11 @@ BENCHMARK = {
 }
 MANIFEST = {
     "format": int,
-    "id": str,
-    "name": str,
-    "created": str,
+    "id?": str,
+    "name?": str,
+    "created?": str,
     "identity": {
-        "select_on": one_of("release", "val", "challenge"),
+        "select_on?": one_of("release", "val", "challenge"),
         "command?": str,
         "recipe?": int,
         "data?": _TEXT,

@@ -40,7 +40,7 @@ def open_manifest(
             **about,
         }
         write_text(folder / MANIFEST, json.dumps(manifest, indent=1))
-    found = read_manifest(folder)
+    found = read_manifest(folder, whole=False)
     check_identity(folder, found, identity)
     before = json.dumps(found)
     manifest = in_its_place(folder, found)
