@@ -183,7 +183,8 @@ def read_manifest(folder: Path, *, whole: bool = True) -> dict[str, Any]:
         )
         raise UserError(f"{path}: was written {by}")
     try:
-        check_shape(manifest, {**shapes.MANIFEST, **dict.fromkeys(manifest.get("benchmarks", ()), shapes.BENCHMARK)})
+        check_shape(manifest, shapes.MANIFEST)
+        check_shape(manifest, dict.fromkeys(manifest.get("benchmarks", ()), shapes.BENCHMARK))
         if whole and "select_on" not in manifest["identity"]:
             raise ValueError("identity.select_on: is missing")
     except (ValueError, TypeError) as error:

@@ -36,7 +36,7 @@ class DamagedWarning(UserWarning):
 def check_shape(value: Any, shape: Any, place: str = "") -> None:
     """See that a value has a shape. Raises ValueError: a clause that begins with the place in it, such as `settings.keep`."""
     if (why := _why_not(value, shape, place)) is not None:
-        raise ValueError(why)
+        raise ValueError(f"it{why[1:]}" if why.startswith(": ") else why)
 
 
 def one_of(*values: object) -> Callable[[Any], str | None]:
@@ -98,9 +98,9 @@ def _why_not(value: Any, shape: Any, place: str) -> str | None:
 
 def _of_mapping(value: Any, shape: dict[str, Any], place: str) -> str | None:
     if not isinstance(value, dict):
-        return f"{place or 'it'}: is {shown(value)}, not a mapping"
+        return f"{place}: is {shown(value)}, not a mapping"
     if any(not isinstance(key, str) for key in value):
-        return f"{place or 'it'}: has a key that is no text"
+        return f"{place}: has a key that is no text"
     within = f"{place}." if place else ""
     named = {key.removesuffix("?"): of for key, of in shape.items() if key != EACH}
     missing = [key for key in shape if key != EACH and not key.endswith("?") and key not in value]
