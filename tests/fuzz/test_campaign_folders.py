@@ -48,9 +48,8 @@ def check(numbers: range, finished: Path, fasta: Path, tmp_path: Path, monkeypat
             try:
                 code, _, err = run(monkeypatch, capsys, *command)
             except BaseException as error:
-                pytest.fail(
-                    f"mutation {number} ({done}), {command[0]}: {''.join(traceback.format_exception(error)[-6:])}"
-                )
+                told = "".join(traceback.format_exception(error)[-6:])
+                pytest.fail(f"mutation {number} ({done}), {command[0]}: {told}")
             assert code in (0, 2), f"mutation {number} ({done}), {command[0]}: {err}"
             assert code == 0 or err.splitlines()[-1].startswith("nrtune: "), f"mutation {number} ({done}): {err}"
         out.unlink(missing_ok=True)
