@@ -42,8 +42,9 @@ def check(numbers: range, finished: Path, fasta: Path, tmp_path: Path, monkeypat
         folder = copy_of(finished, tmp_path / "campaign")
         done = at_random(folder, generator)
         out = tmp_path / "out.csv"
-        commands = [["status", folder], ["trials", folder, "--format", "csv"], ["best", folder, "--use-case", "in_distribution"],
-                    ["predict", folder, "--use-case", "in_distribution", "--raw", "--fasta-sequences", fasta, "--out", out]]  # fmt: skip
+        of = ["--use-case", "in_distribution"]
+        commands = [["status", folder], ["trials", folder, "--format", "csv"], ["best", folder, *of],
+                    ["predict", folder, *of, "--raw", "--fasta-sequences", fasta, "--out", out]]  # fmt: skip
         for command in generator.sample(commands, 2):
             try:
                 code, _, err = run(monkeypatch, capsys, *command)
