@@ -18,7 +18,8 @@ from tests.helpers.accounts import COLLEAGUE, GROUP, OTHER, as_account
 
 TOP = Path(__file__).parents[2]
 CLUSTERS = [TOP / "cluster.yaml", TOP / "clusters" / "on-premise.yaml"]
-FILES = [TOP / "cluster.yaml", *sorted((TOP / "clusters").iterdir())]
+RAYJOB = TOP / "clusters" / "kubernetes" / "rayjob.yaml"
+FILES = [TOP / "cluster.yaml", TOP / "Dockerfile", RAYJOB, *sorted((TOP / "clusters").iterdir())]
 
 OFFENCES = {
     "listens on every address": r"0\.0\.0\.0|--(dashboard-)?host[= ](?!127\.0\.0\.1\b)\S+|listen_addresses",
@@ -153,3 +154,20 @@ def test_ray_on_a_node_gets_a_folder_of_this_account_alone(made_before: str, tmp
         else:
             assert (done.returncode, done.stdout) == (0, f"{folder}/r -1 10000000\n"), done.stderr
             assert (folder.stat().st_mode & 0o777, folder.stat().st_uid) == (0o700, OTHER)
+
+
+def test_pods_of_the_rayjob_are_alike_and_nobodys():
+    spec = yaml.safe_load(RAYJOB.read_text())["spec"]["rayClusterSpec"]
+    pinned = re.search(r"^ray==(\S+)", (TOP / "constraints.txt").read_text(), re.MULTILINE)[1]
+    assert spec["rayVersion"] == pinned
+    assert spec["authOptions"] == {"mode": "token"}
+    user = re.search(r"useradd --uid (\d+)", (TOP / "Dockerfile").read_text())[1]
+    groups = [spec["headGroupSpec"], *spec["workerGroupSpecs"]]
+    pods = [group["template"]["spec"] for group in groups]
+    assert len({pod["containers"][0]["image"] for pod in pods}) == 1
+    for pod in pods:
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert pod["securityContext"]["runAsUser"] == int(user)
+        (mounted,) = pod["containers"][0]["volumeMounts"]
+        assert mounted["name"] == pod["volumes"][0]["name"]
+    assert groups[0]["rayStartParams"]["num-cpus"] == "0"
