@@ -112,11 +112,11 @@ def test_a_chain_finishes_what_a_job_had_to_leave(slurm: Slurm, search: list[str
     def trains(number: int) -> bool:
         return len([*campaign.glob("trials/*/last.pt")]) >= 1 and len([*campaign.glob("trials/*")]) >= number
 
-    wait_for("the second trial", lambda: trains(2))
+    wait_for("the second trial", lambda: trains(2), 300)
     slurm.run("scancel", "--signal=TERM", "--batch", chain[0])
     assert slurm.wait(chain[0]) == "FAILED 130:0"
     assert "goes on from here" in (campaign / "slurm" / f"{chain[0]}.out").read_text()
-    wait_for("the third trial", lambda: trains(3))
+    wait_for("the third trial", lambda: trains(3), 300)
     slurm.run("scontrol", "requeue", chain[1])
     assert slurm.wait(chain[1]) == "COMPLETED 0:0"
     for rest in chain[2:]:
@@ -131,7 +131,7 @@ def test_two_jobs_of_one_campaign(slurm: Slurm, search: list[str], tmp_path: Pat
     (first,), _ = submitted(slurm, "--cpus-per-node", "1", "--time", "20", *command)
     (queued,), said = submitted(slurm, "--cpus-per-node", "1", "--time", "20", *command)
     assert f"it waits for job {first}, of the same campaign" in said
-    wait_for("the first job's search", lambda: (campaign / "trials").exists())
+    wait_for("the first job's search", lambda: (campaign / "trials").exists(), 300)
     assert slurm.state(queued).startswith("PENDING")
     # One that SLURM does not hold back, as it has not come by `submit`: it waits for the lock.
     run = [sys.executable, "-m", "nrtune", "slurm", "run", *command]
