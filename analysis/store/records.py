@@ -161,10 +161,10 @@ class TrialRecord:
 
 
 def read_manifest(folder: Path, *, whole: bool = True) -> dict[str, Any]:
-    """Read campaign.json. Raises UserError where the folder holds no campaign, or what leads out of it, DamagedFile where it is
-    not what nrtune wrote.
+    """Read campaign.json.
 
-    whole: it must say what winners are selected on, without which nothing of a campaign can be shown.
+    whole: it must say what winners are selected on, without which nothing of a campaign can be shown. Raises UserError where
+    the folder holds no campaign, or what leads out of it, DamagedFile where it is not what nrtune wrote.
     """
     path = folder / MANIFEST
     if not folder.is_dir():

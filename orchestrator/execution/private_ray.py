@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ray._private import ray_constants
-from ray._raylet import AuthenticationTokenLoader, Config
+from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]  # compiled
 
 from nrtune.orchestrator.execution.as_found import variables_as_found
 from nrtune.orchestrator.execution.places import RAY

@@ -175,9 +175,8 @@ def _start_ray(folder: Path, log: IO[bytes], *where: str) -> tuple[subprocess.Po
 
 def _joined(address: str, nodes: int, workers: subprocess.Popen[bytes]) -> int:
     """How many nodes a Ray has, once it has all or no more come."""
-    from ray._raylet import (
-        GcsClient,  # of 2.60; ray.nodes() would make this process a driver before the campaign is one
-    )
+    # Compiled, of 2.60; ray.nodes() would make this process a driver before the campaign is one.
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]
 
     client = GcsClient(address=address)
     deadline = time.monotonic() + JOINING_SECONDS

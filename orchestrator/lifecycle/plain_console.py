@@ -22,7 +22,11 @@ class PlainConsole(Console):
         file = super().file
         return getattr(file, "drawing", file)
 
-    def render_str(self, text: str, **options: Any) -> Text:  # type: ignore[override]
+    @file.setter
+    def file(self, file: IO[str]) -> None:
+        self._file = file
+
+    def render_str(self, text: str, **options: Any) -> Text:
         """What is printed, and a table's cell."""
         return super().render_str(visible(text, LINES), **{**options, "markup": False, "emoji": False})
 
