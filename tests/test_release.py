@@ -77,9 +77,9 @@ def test_the_citation_is_in_its_format():
 def test_nothing_of_others_is_bundled():
     """The packages hold our text alone; a font, a script, a style sheet or data would need a licence in NOTICE."""
     files = [path for package in PACKAGES for path in (TOP / package).rglob("*") if path.is_file()]
-    ours = {".py", ".typed", ".yaml"}
+    ours = {".py", ".typed", ".yaml", ".j2", ".css", ".js"}
     assert [path for path in files if path.suffix not in ours and "__pycache__" not in path.parts] == []
-    page = (TOP / "analysis" / "report" / "html.py").read_text()
+    page = "".join(path.read_text() for path in (TOP / "analysis" / "report" / "templates").iterdir())
     assert re.findall(r"@font-face|@import|<script src|<link rel=.stylesheet|https?://", page) == []
     assert "Nothing of others is bundled" in (TOP / "NOTICE").read_text()
     assert PROJECT["license-files"] == ["LICENSE", "NOTICE"]

@@ -14,6 +14,7 @@ from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.store.records import FORMAT, TrialRecord
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.shape import DamagedWarning
 
 REPORTED = "cagi5/challenge/spearman/all/mean"
 SELECTED = "cagi5/release/spearman/all/mean"
@@ -214,8 +215,8 @@ def test_a_line_cut_short_by_a_crash_does_not_count(tmp_path):
 
 def test_damage_is_said(tmp_path):
     folder = write_campaign(tmp_path / "c", record("A"), tail="{broken}\n")
-    with pytest.raises(UserError, match="line 2 is damaged"):
-        open_campaign(folder).trials()
+    with pytest.warns(DamagedWarning, match="line 2 is damaged"):
+        assert list(open_campaign(folder).trials()["name"]) == ["A"]
     with pytest.raises(UserError, match="no such campaign folder"):
         open_campaign(tmp_path / "none")
     with pytest.raises(UserError, match="holds no campaign"):

@@ -77,7 +77,7 @@ class Stored(RecordedTrials):
         return Predictions(test, {"cagi5": frame(self.of[fingerprint])})
 
 
-OF = {"BASE": effects(0, 1.5), "good": effects(1, 0.4), "also good": effects(2, 0.41), "poor": effects(3, 4.0)}
+OF = {"BASE": effects(0, 1.5), "good": effects(1, 0.4), "also-good": effects(2, 0.41), "poor": effects(3, 4.0)}
 
 
 def stored(
@@ -96,7 +96,7 @@ def stored(
 def test_a_comparison_is_read_off_the_predictions():
     found = Comparisons(stored(), how=HOW).compare("overall")
     value = {name: np.mean([spearman(one[e], VALUE[e]) for e in ELEMENTS]) for name, one in OF.items()}
-    first, second = sorted(("good", "also good"), key=lambda name: -value[name])
+    first, second = sorted(("good", "also-good"), key=lambda name: -value[name])
     assert found.winner.trial == first
     assert found.winner.baseline == "BASE"
     assert found.why_not == ""
@@ -138,7 +138,7 @@ def on_encoders(of: dict[str, str], asked: tuple[str, ...]) -> Stored:
 
 def test_each_is_compared_to_the_baseline_on_its_encoder():
     """Of two baselines `poor` is one, on another encoder than the winner; alone on it, its gain would be the encoder's."""
-    of = {"BASE": "plain", "good": "motifs", "also good": "plain", "poor": "motifs"}
+    of = {"BASE": "plain", "good": "motifs", "also-good": "plain", "poor": "motifs"}
     source = on_encoders(of, ("plain", "motifs"))
     records = [dataclasses.replace(one, proposal=one.proposal._replace(family="baseline"))
                if one.name.startswith("poor") else one for one in source.records()]  # fmt: skip
@@ -146,9 +146,9 @@ def test_each_is_compared_to_the_baseline_on_its_encoder():
     both.encoders = source.encoders
     found = Comparisons(both, how=HOW).compare("overall")
     value = {name: found.of(name)["value"] for name in OF}
-    assert value["good"] > value["also good"] > value["BASE"] > value["poor"]
+    assert value["good"] > value["also-good"] > value["BASE"] > value["poor"]
     assert (found.winner.trial, found.winner.baseline, found.not_tested) == ("good", "poor", "")
-    for name, baseline in {"good": "poor", "also good": "BASE", "BASE": "BASE", "poor": "poor"}.items():
+    for name, baseline in {"good": "poor", "also-good": "BASE", "BASE": "BASE", "poor": "poor"}.items():
         row = found.of(name)
         assert row["baseline"] == baseline
         assert row["improvement"] == pytest.approx(value[name] - value[baseline])
@@ -156,7 +156,7 @@ def test_each_is_compared_to_the_baseline_on_its_encoder():
 
 
 def test_nothing_is_tested_without_a_baseline_on_the_winners_encoder():
-    of = {"BASE": "plain", "good": "motifs", "also good": "plain", "poor": "motifs"}
+    of = {"BASE": "plain", "good": "motifs", "also-good": "plain", "poor": "motifs"}
     comparisons = Comparisons(on_encoders(of, ("plain", "motifs")), how=HOW)
     found = comparisons.compare("overall")
     assert (found.winner.trial, found.winner.baseline) == ("good", "BASE")
@@ -236,7 +236,7 @@ def test_twins_share_the_first_rank(count):
 def test_the_winner_without_an_element():
     """On release R1 is better by B alone: without B it is R2, without A it stays R1."""
     release = {"BASE": {"A": 0.1, "B": 0.1}, "R1": {"A": 0.3, "B": 0.9}, "R2": {"A": 0.5, "B": 0.5}}
-    of = {"BASE": OF["BASE"], "R1": OF["good"], "R2": OF["also good"]}
+    of = {"BASE": OF["BASE"], "R1": OF["good"], "R2": OF["also-good"]}
     source = Stored(of, [record(name, of[name], release[name]) for name in of])
     found = Comparisons(source, how=HOW).compare("overall")
     assert found.winner.trial == "R1"
@@ -249,7 +249,7 @@ def test_without_predictions_there_is_a_winner_and_a_reason():
     source = stored(seeds=0)
     source.of = {name: one for name, one in OF.items() if name != "poor"}
     found = Comparisons(source, how=HOW).compare("overall")
-    assert found.winner.trial in ("good", "also good")
+    assert found.winner.trial in ("good", "also-good")
     assert found.why_not == "no predictions are stored with these trials"
     assert found.power is None
     assert found.not_tested == found.why_not
@@ -325,9 +325,9 @@ def test_a_bad_model_cannot_win_for_being_free_of_noise():
     generator = np.random.default_rng(3)
     activity = generator.normal(size=400)
     test = {name: activity + noise * generator.normal(size=400) for name, noise in
-            (("BASE", 0.5), ("good", 0.4), ("also good", 0.4), ("poor", 30.0))}  # fmt: skip
+            (("BASE", 0.5), ("good", 0.4), ("also-good", 0.4), ("poor", 30.0))}  # fmt: skip
     source = stored()
-    noise = {"poor": -0.9, "good": 0.3, "also good": 0.35, "BASE": 0.4}
+    noise = {"poor": -0.9, "good": 0.3, "also-good": 0.35, "BASE": 0.4}
     for one in source.records():
         name = one.name.partition("/")[0]
         one.metrics.update({"noise/corr_calibrated": noise[name], "val/noise/corr_calibrated": noise[name]})
@@ -423,7 +423,7 @@ def test_a_campaign_keeps_its_comparisons(tmp_path, monkeypatch):
         with pytest.raises(AssertionError, match="made again"):
             Comparisons(open_campaign(folder), how=Resampling(resamples=301)).compare_all()
     # Another trial, another answer.
-    source = write_campaign(folder, [*records, record("also good", OF["also good"])])
+    source = write_campaign(folder, [*records, record("also-good", OF["also-good"])])
     found, _ = Comparisons(source, how=HOW).compare_all()
     assert found["overall"].winner.candidates == 3
 
@@ -481,7 +481,7 @@ def test_nothing_is_recommended_over_a_baseline_that_the_search_has_bettered():
     comparisons = Comparisons(source, how=HOW)
     before = verdict_of(comparisons, comparisons.compare("overall"))
     assert (before.against_baseline, before.recommended_trial) == (BETTER, before.winner)
-    again = Comparisons(Stored(source.of, [*source.records(), record("BASE2", OF["also good"])]), how=HOW)
+    again = Comparisons(Stored(source.of, [*source.records(), record("BASE2", OF["also-good"])]), how=HOW)
     after = verdict_of(again, again.compare("overall"))
     assert (after.winner, after.baseline, after.against_baseline) == (before.winner, "BASE", BETTER)
     assert (after.recommendation, after.recommended_trial) == (replicate_first(again, ["overall"]), None)

@@ -59,7 +59,7 @@ def test_a_share_is_a_number_below_one_or_none():
 
 
 def test_a_campaign_from_before_goes_on_without_unless_asked(tmp_path):
-    manifest = {"format": 2, "identity": {"command": "search"}, "settings": {"trials": 3}}
+    manifest = {"format": 2, "identity": {"command": "search", "select_on": "release"}, "settings": {"trials": 3}}
     (tmp_path / MANIFEST).write_text(json.dumps(manifest))
     before = load_settings(None, {"out": tmp_path, "resume": True}, Settings)
     assert share_of(before) == share_of(Settings(out=tmp_path)) == 0

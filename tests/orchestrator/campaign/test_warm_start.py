@@ -20,6 +20,7 @@ from nrtune.trainables.core.files import BEST
 from nrtune.trainables.data.audit.start import START_SAW
 from nrtune.trainables.data.lentimpra import read_dataset
 from nrtune.trainables.data.simulate import HDF5_NAME, simulate, write_simulated
+from nrtune.trainables.inference import load_model
 from nrtune.trainables.training.config import TrialConfig, preset
 from nrtune.trainables.training.fit import fit
 from nrtune.trainables.training.training_data import TrainingData
@@ -167,7 +168,7 @@ def campaign_with(checkpoint: Path, data: Path, folder: Path) -> Path:
     """A checkpoint where a campaign on these data has its trials'."""
     open_plan = prepare(Settings(data=data, out=folder, families=("baseline",), accept=()))
     open_ledger(folder, "c", open_plan.identity(), open_plan.about(), must_exist=False).close()
-    path = folder / "trials" / ("0" * 16) / BEST
+    path = folder / "trials" / load_model(checkpoint).fingerprint / BEST
     path.parent.mkdir(parents=True)
     shutil.copy(checkpoint, path)
     return path

@@ -252,8 +252,10 @@ def test_a_model_is_saved_and_loaded(simulated_data, tmp_path):
     assert (predicted.mean == result.test["calibrated_prediction"].to_numpy()).all()
     assert (predicted.log_variance == result.test["log_variance"].to_numpy()).all()
     effect = model.variant_effect(sequences[:2], sequences[1:3])
-    assert effect == pytest.approx(predicted.mean[1:3] - predicted.mean[:2], abs=1e-5)
     raw = model.predict(sequences, raw=True)
+    # Batches of other sizes differ in the last bits of the model's own output, which the calibration stretches.
+    bits = float(8 * np.finfo(np.float32).eps * np.abs(raw.mean).max() * model.calibration.slope)
+    assert effect == pytest.approx(predicted.mean[1:3] - predicted.mean[:2], abs=bits)
     assert (raw.mean == result.test["prediction"].to_numpy()).all()
     assert (raw.log_variance == predicted.log_variance).all()  # log2(RNA/DNA) already: it was compared with s²
     raw_effect = model.variant_effect(sequences[:2], sequences[1:3], raw=True)
