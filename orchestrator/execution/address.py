@@ -21,16 +21,19 @@ PATIENCE = 3.0
 
 _ASK = """
 import json, sys
-from ray._private import services
+from ray._private import ray_constants, services
 from ray._private.authentication import authentication_token_setup as tokens
 from ray._private.utils import check_version_info
 from ray._raylet import GcsClient
 from ray.exceptions import AuthenticationError
+from nrtune.orchestrator.execution.private_ray import is_on_loopback_alone
 print(json.dumps("imported"), flush=True)
 try:
     if sys.argv[1] == "auto":  # as ray.init does
         tokens.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
     tokens.ensure_token_if_auth_enabled(None, create_token_if_missing=False)
+    if is_on_loopback_alone(sys.argv[1]):
+        ray_constants.ENABLE_RAY_CLUSTER = False
     address = services.canonicalize_bootstrap_address(sys.argv[1])
     cluster = json.loads(GcsClient(address=address).internal_kv_get(b"CLUSTER_METADATA", b"cluster"))
     try:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ray._private import ray_constants
+from ray._private.services import get_node_ip_address
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]  # compiled
 
 from nrtune.orchestrator.execution.as_found import variables_as_found
@@ -49,6 +51,18 @@ def on_loopback() -> Iterator[None]:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = found
+
+
+def is_on_loopback_alone(address: str) -> bool:
+    """Whether what listens at HOST:PORT does so on this machine's loopback alone, where Ray would look for it outside."""
+    host, _, port = address.rpartition(":")
+    if host not in ("127.0.0.1", "localhost"):
+        return False
+    try:
+        socket.create_connection((get_node_ip_address(), int(port)), timeout=1).close()
+    except OSError:
+        return True
+    return False
 
 
 def _read_variables() -> None:

@@ -18,7 +18,7 @@ from nrtune.orchestrator.execution.as_found import loggers_as_found, temporary_f
 from nrtune.orchestrator.execution.guardian import guarded, mark_of
 from nrtune.orchestrator.execution.limits import memory_limit, usable_cores
 from nrtune.orchestrator.execution.places import place_for_ray
-from nrtune.orchestrator.execution.private_ray import on_loopback, private_ray
+from nrtune.orchestrator.execution.private_ray import is_on_loopback_alone, on_loopback, private_ray
 from nrtune.orchestrator.execution.ray_watch import keep_logs, ray_watched, shut_down
 from nrtune.orchestrator.lifecycle.interrupts import SignalGuard
 from nrtune.trainables.core.errors import UserError, one_line
@@ -97,7 +97,8 @@ def start_ray(address: str | None, folder: Path | None = None, logs: Path | None
     joined = address_of(address)
     options: dict[str, Any] = {} if joined else _local(folder)
     try:
-        with _marked(folder), nullcontext() if joined else on_loopback():
+        here = not joined or is_on_loopback_alone(joined)
+        with _marked(folder), on_loopback() if here else nullcontext():
             ray.init(
                 address=joined or "local",
                 job_config=_OwnPath(),
