@@ -56,7 +56,7 @@ def serve_optuna(folder: Path, port: int, *, write: bool = False) -> None:
     identity = open_folder(folder).manifest["identity"]
     if identity["command"] != "search":
         raise UserError(f"{folder}: is a {identity['command']}, which Optuna proposes nothing for")
-    check_given(folder, "optuna_storage", identity["optuna_storage"])
+    check_given(folder, "optuna_storage", identity.get("optuna_storage"))
     with _listening(port) as listener:
         import optuna_dashboard
 

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from command_line import Command
 from servers import free_port
 from tracked import campaign, runs_at
 
 from nrtune.analysis.sources.mlflow_client import open_client
 from nrtune.orchestrator.campaign.track import track
 from nrtune.orchestrator.search.optuna_storage import open_storage, open_study
-from nrtune.orchestrator.state.locations import ARTIFACTS, default_uri
+from nrtune.orchestrator.state.locations import ARTIFACTS, DATABASE, default_uri
 from tests.helpers.accounts import OTHER, as_account
 
 pytestmark = pytest.mark.end_to_end
@@ -239,28 +240,27 @@ def test_artifacts_are_those_of_the_campaign_and_no_link_is_followed(mlflow: Ui,
             (folder / name).unlink()
 
 
-def test_a_database_that_names_other_folders_gives_nothing_of_them(tmp_path: Path):
-    """As one may that came with a folder from anywhere: an experiment of its own, and a run moved to another place."""
+def test_what_may_be_changed_is_changed_with_write_alone(tmp_path: Path):
     folder = campaign(tmp_path / "c", "BASE-001")
     track(folder, None, print)
-    (tmp_path / "secret.txt").write_text("of the owner alone")
-    client = open_client(default_uri(folder))
-    planted = client.create_experiment("planted", artifact_location=tmp_path.as_uri())
-    run = client.create_run(planted).info.run_id
-    (tmp_path / planted / run / "artifacts").mkdir(parents=True, exist_ok=True)
-    place = Path(client.get_run(run).info.artifact_uri.removeprefix("file://"))
-    place.mkdir(parents=True, exist_ok=True)
-    (place / "secret.txt").write_text("of the owner alone")
     with served(folder, "--write") as closed:
         ui = enter(closed)
-        status, body = ui.mine("GET", f"/get-artifact?run_uuid={run}&path=secret.txt")
-        assert status >= 400
-        assert b"of the owner" not in body
-        assert b"secret.txt" not in ui.mine("GET", f"{API}/artifacts/list?run_id={run}")[1]
         own = run_of_only(folder)
         assert ui.mine("POST", f"{API}/runs/set-tag", {"run_id": own, "key": "a", "value": "b"})[0] == 200
         assert ui.mine("GET", "/ajax-api/3.0/mlflow/gateway/secrets/list")[0] == 403
     assert open_client(default_uri(folder)).get_run(own).data.tags["a"] == "b"
+
+
+def test_a_database_that_names_other_folders_is_not_served(tmp_path: Path):
+    """As one may that came with a folder from anywhere: an experiment of its own, and a run in another place."""
+    folder = campaign(tmp_path / "c", "BASE-001")
+    track(folder, None, print)
+    client = open_client(default_uri(folder))
+    client.create_run(client.create_experiment("planted", artifact_location=tmp_path.as_uri()))
+    for options in ((), ("--write",)):
+        with Command("ui", folder, "--port", str(free_port()), *options).start() as process:
+            assert process.end() == 2
+        assert f"{folder / DATABASE}: names files at {tmp_path.as_uri()}" in process.err
 
 
 def run_of_only(folder: Path) -> str:
@@ -272,7 +272,8 @@ def test_a_folder_that_may_only_be_read_and_was_moved_is_shown_to_whom_it_does_n
     tracked: Path, tmp_path: Path
 ):
     as_other = as_account(OTHER, tmp_path / "home")
-    with tempfile.TemporaryDirectory() as place:  # pytest's own folders are closed to other accounts
+    # Those of pytest, and of a running search, are closed to other accounts.
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:
         os.chmod(place, 0o755)
         folder = Path(shutil.copytree(tracked, Path(place) / "moved"))
         before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
