@@ -13,17 +13,20 @@ from typing import Any
 import optuna
 
 from nrtune.analysis.sources.open import open_campaign
-from nrtune.analysis.store.records import MANIFEST
+from nrtune.analysis.store.records import MANIFEST, read_manifest
 from nrtune.orchestrator.lifecycle.rules import EarlyStopping, make_rule
 from nrtune.orchestrator.lifecycle.stopping import STOPPING
 from nrtune.orchestrator.search.optuna_storage import open_storage
+from nrtune.orchestrator.state.given import remember
 from nrtune.orchestrator.state.locations import default_uri
 from nrtune.orchestrator.tracking.trackers.mlflow import FINGERPRINT_TAG
 
 
 def copied(campaign: Path, to: Path) -> Path:
-    """A campaign in another folder, to be changed; Ray Tune's own files stay behind."""
-    return Path(shutil.copytree(campaign, to, ignore=shutil.ignore_patterns("ray")))
+    """A campaign in another folder, to be changed, with its cluster given for that; Ray Tune's own files stay behind."""
+    folder = Path(shutil.copytree(campaign, to, ignore=shutil.ignore_patterns("ray")))
+    remember(folder, {"address": read_manifest(folder)["settings"].get("address")})
+    return folder
 
 
 def mlflow_runs(folder: Path, uri: str | None = None) -> tuple[list[Any], list[Any]]:

@@ -163,6 +163,7 @@ def test_replicate_knows_use_cases_of_the_users_own(campaign, tmp_path, monkeypa
     asked = ("--use-cases", own, "--select-on", "val")
     records = [record for record in read_records(folder) if record.replicate_of is None]
     (folder / "trials.jsonl").write_text("".join(record.to_line() + "\n" for record in records))
+    (folder / "status.json").unlink()  # which tells how many there were
     _, out, _ = run(monkeypatch, capsys, "best", folder, "--use-case", "mine", *asked)
     advice = " ".join(out[out.index("replicate first: ") :].split())
     command = advice.removeprefix("replicate first: nrtune ").split()[: 1 + 1 + len(asked) + 2]
