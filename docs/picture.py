@@ -74,8 +74,9 @@ def main() -> None:
         if given is None:
             for command in COMMANDS:
                 nrtune(command, folder)
-        campaign = (folder / "campaign" if given is None else given).resolve()
-        nrtune(f"nrtune report {campaign} --out {folder / 'report'}", folder)
+        else:  # commands in the report name the campaign as it is named here
+            (folder / "campaign").symlink_to(given.resolve())
+        nrtune("nrtune report campaign --out report", folder)
         draw(folder / "report" / "report.html", PICTURE)
 
 

@@ -121,6 +121,7 @@ def unharmed(struck: Struck) -> Callable[..., tuple[list[dict[str, Any]], int]]:
     return get
 
 
+@pytest.mark.slow
 def test_a_worker_is_killed_and_then_the_driver(struck, unharmed):
     whole, batches = unharmed("asha", 0)
     assert {record["status"] for record in whole} >= {"finished", "pruned"}

@@ -78,6 +78,7 @@ def test_a_parameter_that_reaches_nothing_is_warned_of(shared_ray, plugins, sett
     assert warning in status.status_text(Path(str(settings.out)))
 
 
+@pytest.mark.slow
 def test_an_ablation_around_a_trial_of_another_campaign(shared_ray, settings: Settings, tmp_path):
     centre = settings.model_copy(update={"set": {"loss": "noise_gated_mse", "loss.alpha": 0.2}, "epochs": 1})
     run_campaign(prepare(centre))

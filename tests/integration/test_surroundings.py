@@ -43,6 +43,7 @@ print(json.dumps({"before": before, "within": within, "left": left, "after": aft
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
 def test_in_a_notebook_all_is_as_before_and_a_ray_that_ran_still_runs(settings: Settings, tmp_path: Path):
     path = tmp_path / "settings.yaml"

@@ -25,6 +25,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "working"
 
 
+@pytest.mark.slow
 def test_a_search_with_a_ray_of_its_own_and_its_answers(settings: Settings, folder: Path, tmp_path: Path):
     path = tmp_path / "settings.yaml"
     path.write_text(settings.model_copy(update={"out": "out", "epochs": 1}).to_yaml())
