@@ -46,9 +46,11 @@ format: $(FOR_DEVELOPERS)
 lock: $(FOR_DEVELOPERS)  ## renew constraints.txt and requirements/ from pyproject.toml; UPGRADE=1 takes the newest versions
 	$(BIN)/python requirements/lock.py
 
-docs: $(FOR_DEVELOPERS)  ## write docs/methods.md and docs/reference/ from the code
+docs: $(FOR_DEVELOPERS)  ## write the pages that come from the code, and build the site of all of them: site/index.html
 	$(BIN)/python docs/methods.py
 	$(BIN)/python docs/reference.py
+	$(BIN)/python docs/notebook.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 bench: $(FOR_DEVELOPERS)  ## run all benchmarks at a small size and write docs/benchmarks.md
 	$(BIN)/python benchmarks/run_all.py

@@ -98,7 +98,7 @@ def api_page() -> str:
     for name in API:
         module = importlib.import_module(name)
         lines += ["", f"## {name}", "", inspect.cleandoc(module.__doc__ or "").partition("\n")[0]]
-        for public in _public(module):
+        for public in public_names(module):
             lines += [
                 "",
                 f"### {name}.{public}",
@@ -108,7 +108,7 @@ def api_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _public(module: ModuleType) -> list[str]:
+def public_names(module: ModuleType) -> list[str]:
     """`__all__`, or SOME, or what the module defines in its own lines."""
     if module.__name__ in SOME:
         return list(SOME[module.__name__])

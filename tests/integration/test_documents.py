@@ -181,7 +181,9 @@ def make_campaign(workplace: Workplace) -> None:
     workplace.command(search)
 
 
-@pytest.mark.parametrize("document", [*DOCUMENTS, "CONTRIBUTING.md"])
+@pytest.mark.parametrize(
+    "document", [*DOCUMENTS, "docs/questions.md", "docs/report.md", "docs/statistics.md", "CONTRIBUTING.md"]
+)
 def test_what_the_prose_names_exists(document: str):
     """Commands, options and targets of make in inline code; and what links point to."""
     text = (TOP / document).read_text()
