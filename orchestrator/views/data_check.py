@@ -20,6 +20,8 @@ from nrtune.trainables.training.read_data import read_training_data
 
 LENGTH = 230
 """Bases of the windows of a lentiMPRA's models."""
+ROWS = "rows are counted from 1, without a table's header, blank lines and comments"
+"""How findings, and errors, number the rows of files."""
 
 
 class Checked(NamedTuple):
@@ -70,6 +72,7 @@ def check(paths: Sequence[Path], cell_line: str | None, reading: Mapping[str, An
     texts += [_variants_text(path, one) for path, one in zip(places, benchmarks, strict=True)]
     findings = tuple(audit(dataset, benchmarks))
     said = [f"{finding.severity} {finding.id}: {finding}" for finding in findings]
+    said += [ROWS] if any("row" in finding.example for finding in findings) else []
     return Checked(dataset, benchmarks, findings, "\n".join([*texts, *(said or ["the audit found nothing"])]))
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nrtune.trainables.data.findings import Finding, flagged
 from nrtune.trainables.data.sequences import N_TOKEN, reverse_complement
+from nrtune.trainables.data.source_rows import SourceRows
 
 MOSTLY = 0.5
 """Measurements of two orientations may agree by chance: values are copies where they agree in this share of pairs."""
@@ -60,7 +61,9 @@ def computed_copies(
     return copies
 
 
-def finding_of(copies: NDArray[np.bool_], where: str, column: str | None = None) -> tuple[Finding, ...]:
+def finding_of(
+    copies: NDArray[np.bool_], where: str, places: SourceRows, column: str | None = None
+) -> tuple[Finding, ...]:
     """What is said of copies, (N,), that were left out; nothing where there are none. column: what marks them."""
     by = f", as {column} says" if column else ""
     return tuple(
@@ -71,6 +74,7 @@ def finding_of(copies: NDArray[np.bool_], where: str, column: str | None = None)
             f"rows are another row's reverse complement from end to end with its value{by}: computed, not measured,"
             " and left out",
             where=where,
+            example=places.one,
             advice="nrtune reads both strands itself (--recipe field)",
         )
     )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.findings import Finding
 from nrtune.trainables.data.sequences import BASES
+from nrtune.trainables.data.source_rows import SourceRows
 
 SPLITS = ("train", "val", "test")
 
@@ -26,7 +27,8 @@ class Dataset:
     number are not independent, such as the two orientations of an element; None where nothing is known of it. partner: (N,)
     int64, the row that is the other orientation of a row's element, -1 without; None where nobody has looked. notes:
     sentences about what the reader did (rows left out, splits made). findings: what the reader alone could find out, for the
-    audit. digest_as_read: the digest of what was read, where a part of that is left out.
+    audit. digest_as_read: the digest of what was read, where a part of that is left out. source: the rows of the files that the
+    rows were read from; None where they were not.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     digest_as_read: str | None = None
+    source: SourceRows | None = None
 
     def __post_init__(self) -> None:
         """Check shapes and values. Raises UserError."""
@@ -56,13 +59,14 @@ class Dataset:
             bad = np.flatnonzero(~np.isfinite(column))
             if len(bad):
                 raise UserError(
-                    f"{self.name}: {label} is {column[bad[0]]} in row {bad[0] + 1} and {len(bad)} in all are not finite;"
-                    " leave such rows out"
+                    f"{self.name}: {label} is {column[bad[0]]} in {self.places.one(bad[0])} and {len(bad)} in all are not"
+                    " finite; leave such rows out"
                 )
         if self.aleatoric_std is not None and (self.aleatoric_std < 0).any():
             row = int(np.argmax(self.aleatoric_std < 0))
             raise UserError(
-                f"{self.name}: aleatoric_std is {self.aleatoric_std[row]:g} in row {row + 1}; a standard deviation is 0 or more"
+                f"{self.name}: aleatoric_std is {self.aleatoric_std[row]:g} in {self.places.one(row)}; a standard deviation is"
+                " 0 or more"
             )
         for code, label in enumerate(SPLITS):
             if np.count_nonzero(self.split == code) < 2:
@@ -83,6 +87,11 @@ class Dataset:
     def rows(self, split: str) -> NDArray[np.int64]:
         """Indices of a split's rows, in file order."""
         return np.flatnonzero(self.split == SPLITS.index(split))
+
+    @functools.cached_property
+    def places(self) -> SourceRows:
+        """Where the rows stand in their files; of data that were not read, which row each is."""
+        return SourceRows.of([self.name], [len(self)]) if self.source is None else self.source
 
     @functools.cached_property
     def flanks(self) -> tuple[int, int]:

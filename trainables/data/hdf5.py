@@ -17,6 +17,7 @@ from nrtune.trainables.data.limits import MEMORY, check_bases, check_rows
 from nrtune.trainables.data.orientation import orientation_pairs
 from nrtune.trainables.data.related import related_rows
 from nrtune.trainables.data.sequences import N_TOKEN
+from nrtune.trainables.data.source_rows import SourceRows
 
 GROUPS = {"train": "Train", "val": "Val", "test": "Test"}
 CHUNK_ROWS = 4096
@@ -66,8 +67,9 @@ def read_hdf5(path: str | os.PathLike[str], *, with_noise: bool = True) -> Datas
     measured = y_all.shape[1] == 2
     notes = () if measured else ("y has one column: no noise was measured, so methods that need it are refused",)
     tokens = np.concatenate(parts["tokens"]).astype(np.uint8)
+    source = SourceRows.of([f"{path.name}/{GROUPS[split]}" for split in SPLITS], list(map(len, parts["y"])))
     copies = computed_copies(tokens, y_all[:, 0])
-    findings = finding_of(copies, path.name)
+    findings = finding_of(copies, path.name, source)
     keep, tokens = ~copies, tokens[~copies]
     pairs = orientation_pairs(tokens)
     noise_free = np.concatenate(parts["noise_free"]).astype(np.float32) if len(parts["noise_free"]) == 3 else None
@@ -82,6 +84,7 @@ def read_hdf5(path: str | os.PathLike[str], *, with_noise: bool = True) -> Datas
         partner=pairs.partner,
         notes=notes,
         findings=findings,
+        source=source.at(np.flatnonzero(keep)),
     )
     return without_constant_noise(found)
 

@@ -22,6 +22,7 @@ from nrtune.trainables.data.orientation import orientation_pairs
 from nrtune.trainables.data.paths import PathOrSplits, split_paths
 from nrtune.trainables.data.related import cluster_keys, related_rows
 from nrtune.trainables.data.sequences import padded_tokens, without_uracil
+from nrtune.trainables.data.source_rows import SourceRows
 from nrtune.trainables.data.table_noise import NOISE_SOURCES, disagreement, noise_of
 from nrtune.trainables.data.table_splits import WORDS, Keys, TableSplit, split_rows
 from nrtune.trainables.data.tables import FORMATS, read_table
@@ -71,6 +72,7 @@ def read_mpra_table(
     parts = [_read(one, columns or {}) for one in paths]
     if len(parts) > 1:
         _check_splits(parts)
+    places = SourceRows.of([one.name for one in paths], [len(part.activity) for part in parts])
     tokens = _tokens(parts)
     activity = np.concatenate([part.activity for part in parts])
     marked = np.concatenate([part.marked for part in parts])
@@ -106,10 +108,11 @@ def read_mpra_table(
         partner=_renumbered(pairs.partner, measured),
         notes=(*_padding_notes(parts), *divided.notes),
         findings=(
-            *finding_of(copies, where, parts[0].table.name("rev") if marked.any() else None),
-            *disagreement(tables, activity, where),
-            *_of_letters(parts, where),
+            *finding_of(copies, where, places, parts[0].table.name("rev") if marked.any() else None),
+            *disagreement(tables, activity, where, places),
+            *_of_letters(parts, where, places),
         ),
+        source=places.at(rows),
     )
     found = without_constant_noise(found)
     constant = std is not None and found.aleatoric_std is None
@@ -193,10 +196,10 @@ def _names(parts: Sequence[_Part], kept: NDArray[np.int64]) -> list[str] | None:
     return [names[row] for row in kept]
 
 
-def _of_letters(parts: Sequence[_Part], where: str) -> list[Finding]:
+def _of_letters(parts: Sequence[_Part], where: str, places: SourceRows) -> list[Finding]:
     """What is found of letters that were taken for others."""
     rna, lower = (np.concatenate([getattr(part, of) for part in parts]) for of in ("rna", "lower"))
-    return letter_findings(where, rna, lower)
+    return letter_findings(where, rna, lower, example=places.one)
 
 
 def _renumbered(partner: NDArray[np.int64], kept: NDArray[np.bool_]) -> NDArray[np.int64]:

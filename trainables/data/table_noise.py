@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.columns import MpraTable
 from nrtune.trainables.data.findings import Finding
+from nrtune.trainables.data.source_rows import SourceRows
 
 NOISE_SOURCES = ("auto", "orientation", "replicates", "none")
 DISAGREES = 0.1
@@ -82,7 +83,9 @@ def _of_all(
     return np.concatenate(there) if there else None
 
 
-def disagreement(tables: Sequence[MpraTable], activity: NDArray[np.float32], where: str) -> tuple[Finding, ...]:
+def disagreement(
+    tables: Sequence[MpraTable], activity: NDArray[np.float32], where: str, places: SourceRows
+) -> tuple[Finding, ...]:
     """What of a table is not what its replicates say: its activity, (N,), is not their mean, its noise not their deviation."""
     measured = _of_all(tables, [table.numbers("noise") for table in tables], "noise")
     replicates = _of_all(tables, [table.replicates() for table in tables], "replicates")
@@ -90,7 +93,7 @@ def disagreement(tables: Sequence[MpraTable], activity: NDArray[np.float32], whe
         return ()
     frame = pd.DataFrame(replicates)
     found = _of_means(frame.mean(axis=1).to_numpy(np.float64), activity.astype(np.float64), where)
-    return found if measured is None else (*found, *_of_noise(tables, measured, frame, where))
+    return found if measured is None else (*found, *_of_noise(tables, measured, frame, where, places))
 
 
 def _of_means(mean: NDArray[np.float64], activity: NDArray[np.float64], where: str) -> tuple[Finding, ...]:
@@ -116,7 +119,7 @@ def _of_means(mean: NDArray[np.float64], activity: NDArray[np.float64], where: s
 
 
 def _of_noise(
-    tables: Sequence[MpraTable], measured: NDArray[np.float64], frame: pd.DataFrame, where: str
+    tables: Sequence[MpraTable], measured: NDArray[np.float64], frame: pd.DataFrame, where: str, places: SourceRows
 ) -> tuple[Finding, ...]:
     """What a column of noise is where it is not the standard deviation of the replicates that were named beside it."""
     std = frame.std(axis=1, ddof=1).to_numpy(np.float64)
@@ -141,7 +144,7 @@ def _of_noise(
             where=f"{where}: {tables[0].name('noise')}",
             count=int(differs.sum()),
             of=int(known.sum()),
-            example=f"row {row + 1}: {measured[row]:.4g} for {std[row]:.4g}",
+            example=f"{places.one(row)}: {measured[row]:.4g} for {std[row]:.4g}",
             advice="--columns noise= takes the noise from the replicates",
         ),
     )

@@ -346,8 +346,8 @@ def test_letters_that_were_taken_for_others_are_counted(tmp_path):
     plain, taken = read(tmp_path, table), read(tmp_path, table.assign(seq=written))
     assert taken.digest == plain.digest
     assert {one.id: (one.severity, one.count, one.of, one.example) for one in taken.findings} == {
-        "u-for-t": ("note", 5, N, "row 1"),
-        "soft-masked": ("note", 7, N, "row 4"),
+        "u-for-t": ("note", 5, N, "row 1 of a.tsv"),
+        "soft-masked": ("note", 7, N, "row 4 of a.tsv"),
     }
     assert plain.findings == ()
 

@@ -14,7 +14,7 @@ from nrtune.trainables.data.benchmarks import VariantSet
 from nrtune.trainables.data.dataset import Dataset
 from nrtune.trainables.data.findings import Finding, by_severity
 
-AUDIT_VERSION = 4
+AUDIT_VERSION = 5
 """One more with each change of what is found, so that stored findings of before are not taken for those of today."""
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nrtune.trainables.data.dataset import Dataset
-from nrtune.trainables.data.findings import Finding, flagged, row_of
+from nrtune.trainables.data.findings import Finding, flagged
 
 FAR = 3.0
 """A value that lies so many times the range of all others from them is a placeholder, such as -999, or a slip of the pen."""
@@ -23,6 +23,7 @@ def audit_activity(dataset: Dataset) -> list[Finding]:
         "warning",
         f"the activity is {activity[0]:g} in every row: there is nothing to learn",
         where=dataset.name,
+        example=dataset.places.one,
         advice="name the column of the measurements with --columns activity=NAME",
     )
     for name, values in (("activity", activity), ("noise", std)):
@@ -35,14 +36,14 @@ def audit_activity(dataset: Dataset) -> list[Finding]:
                     "an noise", "a noise"
                 ),
                 where=dataset.name,
-                example=functools.partial(_row, values),
+                example=functools.partial(_row, dataset, values),
                 advice="leave the rows out, if it stands for a missing value",
             )
     return found
 
 
-def _row(values: NDArray[np.float32], place: int) -> str:
-    return f"{row_of(place)}: {values[place]:g}"
+def _row(dataset: Dataset, values: NDArray[np.float32], place: int) -> str:
+    return f"{dataset.places.one(place)}: {values[place]:g}"
 
 
 def _far(values: NDArray[np.float32]) -> NDArray[np.bool_]:

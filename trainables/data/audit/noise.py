@@ -24,6 +24,7 @@ def audit_noise(dataset: Dataset) -> list[Finding]:
                 "noise-zero-in-many",
                 "warning",
                 "rows have noise 0, which methods that weigh by it take for certainty",
+                example=dataset.places.one,
                 advice="leave the noise out where it was not measured, or those rows",
             )
         spread = float(dataset.activity.std())
@@ -50,6 +51,6 @@ def _equal_pairs(dataset: Dataset) -> list[Finding]:
         "computed-copies",
         "warning",
         "orientation pairs have one activity in both: computed copies, not measurements",
-        example=lambda place: f"rows {first[place] + 1} and {partner[first[place]] + 1}",
+        example=lambda place: dataset.places.two(first[place], partner[first[place]]),
         advice="leave the copies out: a model is shown both strands as it is",
     )

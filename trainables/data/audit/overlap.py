@@ -53,7 +53,7 @@ def audit_overlap(dataset: Dataset, variants: VariantSet) -> list[Finding]:
             where=f"{variants.title} {element}",
             count=len(rows),
             of=len(dataset.rows("train")),
-            example=f"row {int(rows[0]) + 1} of {dataset.name}",
+            example=dataset.places.one(int(rows[0])),
             advice="leave them out of the training data, or read this element's score with that in mind",
             element=element,
         )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from nrtune.trainables.data.audit.copies import IDENTITY, SHARED, Copies, CopyKeys, find_copies
 from nrtune.trainables.data.dataset import SPLITS, Dataset, shared_ends
 from nrtune.trainables.data.findings import Finding, flagged
+from nrtune.trainables.data.source_rows import SourceRows
 
 MANY = 0.05
 """Near copies are a warning from this share of a split on: elements of a genome that overlap have some."""
@@ -49,7 +50,7 @@ def _across(
             f"sequences stand in {reference} too, on one strand or the other: they were {_USED[reference]}",
             where=split,
             of=total,
-            example=functools.partial(_pair, asked, of, copies.same),
+            example=functools.partial(_pair, dataset.places, asked, of, copies.same),
             advice="keep all copies of a sequence in one split",
         )
         found += flagged(
@@ -60,7 +61,7 @@ def _across(
             f" {IDENTITY * 100:g} % identical with it",
             where=split,
             of=total,
-            example=functools.partial(_pair, asked, of, copies.near),
+            example=functools.partial(_pair, dataset.places, asked, of, copies.near),
             advice="split by chromosome, or keep overlapping elements in one split",
         )
     return found
@@ -84,16 +85,14 @@ def _within(dataset: Dataset, split: str) -> list[Finding]:
             where=split,
             count=len(again),
             of=len(rows),
-            example=_both(*again[0]),
+            example=dataset.places.two(*again[0]),
             advice="keep one row of each" if copied else "average them, unless they are measurements of their own",
         )
     ]
 
 
-def _pair(asked: NDArray[np.int64], of: NDArray[np.int64], copy: NDArray[np.int64], place: int) -> str:
+def _pair(
+    places: SourceRows, asked: NDArray[np.int64], of: NDArray[np.int64], copy: NDArray[np.int64], place: int
+) -> str:
     """The row asked at a place, and the one that it is a copy of."""
-    return _both(asked[place], of[copy[place]])
-
-
-def _both(row: int, other: int) -> str:
-    return f"rows {int(row) + 1} and {int(other) + 1} of the data"
+    return places.two(int(asked[place]), int(of[copy[place]]))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nrtune.trainables.data.audit.copies import IDENTITY, SHARED, find_copies
 from nrtune.trainables.data.audit.splits import ADAPTERS
 from nrtune.trainables.data.dataset import Dataset, shared_ends
-from nrtune.trainables.data.findings import Finding, flagged, row_of
+from nrtune.trainables.data.findings import Finding, flagged
 
 START_SAW = "start-saw-held-out"
 """The id of findings of sequences that the weights were trained on."""
@@ -34,7 +34,7 @@ def audit_start(trained_on: Dataset, dataset: Dataset) -> list[Finding]:
             "error",
             f"sequences were trained on in {trained_on.name}, whose weights trials start from",
             where=split,
-            example=functools.partial(_row, rows),
+            example=functools.partial(_row, dataset, rows),
             advice="give both data sets the same splits, or weights of one whose training left them out",
         )
         found += flagged(
@@ -44,10 +44,10 @@ def audit_start(trained_on: Dataset, dataset: Dataset) -> list[Finding]:
             f"sequences have {SHARED} bases in a row in common with one that was trained on in {trained_on.name}, whose weights"
             f" trials start from, or are {IDENTITY * 100:g} % identical with it",
             where=split,
-            example=functools.partial(_row, rows),
+            example=functools.partial(_row, dataset, rows),
         )
     return found
 
 
-def _row(rows: NDArray[np.int64], place: int) -> str:
-    return row_of(int(rows[place]))
+def _row(dataset: Dataset, rows: NDArray[np.int64], place: int) -> str:
+    return dataset.places.one(int(rows[place]))

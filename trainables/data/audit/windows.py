@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,20 +18,19 @@ MOSTLY = 0.5
 
 def audit_sequences(dataset: Dataset) -> list[Finding]:
     """What of a data set's sequences is N."""
-    return _unknown(dataset.tokens, "sequences", dataset.name, "row")
+    return _unknown(dataset.tokens, "sequences", dataset.name, dataset.places.one)
 
 
 def audit_windows(variants: VariantSet) -> list[Finding]:
     """What of the windows of a benchmark's variants is N: masked, or beyond the reference's ends."""
-    return _unknown(variants.windows[variants.ref_window], "variants' windows", variants.title, "variant")
+    return _unknown(
+        variants.windows[variants.ref_window], "variants' windows", variants.title, lambda place: f"variant {place + 1}"
+    )
 
 
-def _unknown(tokens: NDArray[np.uint8], what: str, where: str, each: str) -> list[Finding]:
+def _unknown(tokens: NDArray[np.uint8], what: str, where: str, example: Callable[[int], str]) -> list[Finding]:
     share = (tokens == N_TOKEN).mean(axis=1) if tokens.size else np.zeros(len(tokens))
     mostly, some = share >= MOSTLY, (share > 0) & (share < MOSTLY)
-
-    def example(place: int) -> str:
-        return f"{each} {place + 1}"
 
     return [
         *flagged(
