@@ -17,7 +17,9 @@ from nrtune.trainables.data.columns import Columns, MpraTable
 from nrtune.trainables.data.computed_copies import computed_copies, finding_of
 from nrtune.trainables.data.dataset import SPLITS, Dataset, without_constant_noise
 from nrtune.trainables.data.findings import Finding
+from nrtune.trainables.data.lengths import check_lengths
 from nrtune.trainables.data.letters import letter_findings
+from nrtune.trainables.data.limits import check_bases
 from nrtune.trainables.data.orientation import orientation_pairs
 from nrtune.trainables.data.paths import PathOrSplits, split_paths
 from nrtune.trainables.data.related import cluster_keys, related_rows
@@ -73,6 +75,8 @@ def read_mpra_table(
     if len(parts) > 1:
         _check_splits(parts)
     places = SourceRows.of([one.name for one in paths], [len(part.activity) for part in parts])
+    lengths = np.array([len(sequence) for part in parts for sequence in part.sequences])
+    of_lengths = check_lengths(lengths, where, places)
     tokens = _tokens(parts)
     activity = np.concatenate([part.activity for part in parts])
     marked = np.concatenate([part.marked for part in parts])
@@ -108,6 +112,7 @@ def read_mpra_table(
         partner=_renumbered(pairs.partner, measured),
         notes=(*_padding_notes(parts), *divided.notes),
         findings=(
+            *of_lengths,
             *finding_of(copies, where, places, parts[0].table.name("rev") if marked.any() else None),
             *disagreement(tables, activity, where, places),
             *_of_letters(parts, where, places),
@@ -170,6 +175,8 @@ def _check_splits(parts: Sequence[_Part]) -> None:
 def _tokens(parts: Sequence[_Part]) -> NDArray[np.uint8]:
     """The sequences of all tables, (N, length of the longest)."""
     length = max(len(sequence) for part in parts for sequence in part.sequences)
+    for part in parts:
+        check_bases(part.table.path, len(part.sequences), length)
     return np.concatenate(
         [padded_tokens(part.sequences, length, f"{part.table.path}: {part.table.name('seq')}") for part in parts]
     )

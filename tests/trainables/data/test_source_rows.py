@@ -5,7 +5,9 @@ from __future__ import annotations
 import h5py
 import numpy as np
 import pandas as pd
+import pytest
 
+from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.audit import audit
 from nrtune.trainables.data.findings import Finding
 from nrtune.trainables.data.lentimpra import read_dataset
@@ -113,3 +115,32 @@ def test_of_hdf5_the_group_is_named(tmp_path):
         "row 6 of a.h5/Test and row 8 of a.h5/Train",
         "row 6 of a.h5/Test and row 6 of a.h5/Val",
     ]
+
+
+@pytest.mark.parametrize("of_three", [False, True])
+def test_a_sequence_that_is_much_longer_is_named(tmp_path, of_three):
+    tables = [table(30, seed).drop(columns="fold") for seed in range(3)]
+    if not of_three:
+        tables = [pd.concat(tables, ignore_index=True)]
+    paths = [tmp_path / f"{name}.tsv" for name in ("train", "val", "test")[: len(tables)]]
+    number, place = (1, "row 13 of val.tsv") if of_three else (0, "row 13 of train.tsv")
+    plain = tables[number].loc[12, "seq"]
+    for times, refused in ((1, False), (2, False), (1000, True)):
+        tables[number].loc[12, "seq"] = plain * times
+        for one, path in zip(tables, paths, strict=True):
+            one.to_csv(path, sep="\t", index=False)
+        if refused:
+            with pytest.raises(
+                UserError, match=f"{place} has a sequence of 110,000 bases, and 95 % of the rows have 110"
+            ):
+                read_dataset(paths)
+        else:
+            said = [one.example for one in read_dataset(paths).findings if one.id == "length-far-off"]
+            assert said == ([f"{place}, of 220"] if times == 2 else [])
+
+
+def test_sequences_of_many_lengths_are_no_slip(tmp_path):
+    plain = table(90)
+    plain["seq"] = [sequence[: 20 + row] for row, sequence in enumerate(plain["seq"])]
+    plain.to_csv(tmp_path / "a.tsv", sep="\t", index=False)
+    assert read_dataset(tmp_path / "a.tsv").findings == ()
