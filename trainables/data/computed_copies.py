@@ -19,6 +19,10 @@ CLOSE = 1e-2
 jittered: measurements agree so well in few pairs unless a thousandth of their variance is noise."""
 NORMAL = 1.349
 """Interquartile range of a normal distribution, in standard deviations: one value far off does not change it."""
+DECIMALS = 3
+"""Decimals that coarsely rounded values have at most."""
+ROUNDED = 1e-2
+"""What is nearer to a whole number is one, but for the precision of float32."""
 _PAD = bytes([N_TOKEN])
 
 
@@ -38,6 +42,7 @@ def computed_copies(
     scale = float(np.subtract(*np.quantile(activity, [0.75, 0.25])) / NORMAL) if len(activity) else 0.0
     count = np.zeros((2, 2), int)  # of elements without and with a mark: all, and those whose values agree
     found: tuple[list[int], list[int]] = [], []
+    pairs: tuple[list[tuple[int, int]], list[tuple[int, int]]] = [], []
     for sequence, rows in rows_of.items():
         others = rows_of.get(reverse[rows[0]], [])
         if not others or sequence == reverse[rows[0]] or others[0] < rows[0]:
@@ -50,15 +55,40 @@ def computed_copies(
                 break
             difference = np.abs(activity[free].astype(np.float64) - float(activity[row]))
             twin = free[int(difference.argmin())]
+            pairs[is_marked].append((row, twin))
             if difference.min() <= scale * CLOSE:
                 free.remove(twin)
                 of_element.append(row if is_marked and marked is not None and marked[row] else twin)
         count[int(is_marked)] += 1, bool(of_element)
         found[is_marked].extend(of_element)
-    for of_mark, (elements, alike) in zip(found, count, strict=True):
-        if alike >= MOSTLY * elements:
+    for of_mark, of_pairs, (elements, alike) in zip(found, pairs, count, strict=True):
+        one, other = np.array(of_pairs, np.int64).reshape(-1, 2).T
+        if alike - equal_by_rounding(activity, one, other) * elements >= MOSTLY * elements:
             copies[of_mark] = True
     return copies
+
+
+def equal_by_rounding(activity: NDArray[np.float32], one: NDArray[np.int64], other: NDArray[np.int64]) -> float:
+    """The share of pairs, rows (n,) each, whose activity is one value for being rounded alone: at most, and 0 to 1.
+
+    Where measurements are rounded coarsely, as to a decimal, about as many pairs differ by one step of that as are equal, and
+    fewer by two: from these two follows how many may be equal, with differences distributed as by Laplace, or less peaked.
+    """
+    step = _step(activity)
+    if not len(one) or not step:
+        return 0.0
+    apart = np.rint(np.abs(activity[one].astype(np.float64) - activity[other]) / step)
+    by_one, by_two = (int((apart == steps).sum()) for steps in (1, 2))
+    return min(1.0, by_one * max(by_one, by_two) / (2 * max(by_two, 1) * len(one))) if by_one else 0.0
+
+
+def _step(activity: NDArray[np.float32]) -> float:
+    """The number that all values are multiples of, a thousandth or more; 0 without."""
+    for decimals in range(DECIMALS + 1):
+        scaled = activity.astype(np.float64) * 10**decimals
+        if len(scaled) and (np.abs(scaled - np.rint(scaled)) < ROUNDED).all():
+            return float(np.gcd.reduce(np.rint(scaled).astype(np.int64))) / 10**decimals
+    return 0.0
 
 
 def finding_of(

@@ -6,6 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nrtune.trainables.data.audit.noise import audit_noise
+from nrtune.trainables.data.computed_copies import computed_copies
+from nrtune.trainables.data.dataset import Dataset
+from nrtune.trainables.data.findings import Finding
 from nrtune.trainables.data.lentimpra import read_dataset
 from nrtune.trainables.data.sequences import reverse_complement, to_text
 
@@ -72,3 +76,42 @@ def test_a_few_measurements_that_agree_by_chance_stay(tmp_path, rev):
     _, dataset = augmented(tmp_path, value=lambda activity: activity + next(signs), rev=rev)
     assert len(dataset) == 2 * N
     assert (dataset.aleatoric_std == 0).sum() == 10
+
+
+@pytest.mark.parametrize("noise", [0.03, 0.05, 0.1, 0.2, 0.4])
+@pytest.mark.parametrize("whole", [True, False])
+def test_measurements_that_were_rounded_coarsely_are_no_copies(noise, whole):
+    """Pairs agree by rounding to a decimal, the more the less noise there is; some differ by a tenth then."""
+    generator = np.random.default_rng(0)
+    n = 400
+    tokens = generator.integers(0, 4, (n, 60)).astype(np.uint8)
+    true = generator.normal(size=n)
+    other = reverse_complement(tokens)
+    if not whole:
+        tokens[:, :10] = other[:, :10] = 0
+        tokens[:, -12:] = other[:, -12:] = 1
+        other[:, 10:-12] = reverse_complement(tokens[:, 10:-12])
+    activity = np.concatenate([true + generator.normal(0, noise, n), true + generator.normal(0, noise, n)]).astype(
+        np.float32
+    )
+    both = np.concatenate([tokens, other])
+    partner = np.concatenate([np.arange(n) + n, np.arange(n)])
+    for rounded in (activity.round(1), np.rint(activity * 20) / 20):
+        rounded = rounded.astype(np.float32)
+        assert not computed_copies(both, rounded).any()
+        assert _equal_pairs(both, rounded, partner) == []
+        copied = rounded.copy()
+        copied[n : n + 200] = rounded[:200]
+        if noise >= 0.1:
+            assert [one.id for one in _equal_pairs(both, copied, partner)] == ["computed-copies"]
+        copied[n:] = rounded[:n]
+        assert computed_copies(both, copied).sum() == (n if whole else 0)
+        assert len(_equal_pairs(both, copied, partner)) == 1
+
+
+def _equal_pairs(tokens: np.ndarray, activity: np.ndarray, partner: np.ndarray) -> list[Finding]:
+    """What the audit finds of pairs that a reader has found."""
+    split = (np.arange(len(tokens)) % 3).astype(np.uint8)
+    return audit_noise(
+        Dataset(name="a", tokens=tokens, activity=activity, aleatoric_std=None, split=split, partner=partner)
+    )
