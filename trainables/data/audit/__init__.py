@@ -8,6 +8,7 @@ from nrtune.trainables.data.audit.activity import audit_activity
 from nrtune.trainables.data.audit.noise import audit_noise
 from nrtune.trainables.data.audit.overlap import audit_overlap
 from nrtune.trainables.data.audit.splits import audit_splits
+from nrtune.trainables.data.audit.turned import audit_turned
 from nrtune.trainables.data.audit.variants import audit_variants
 from nrtune.trainables.data.audit.windows import audit_sequences, audit_windows
 from nrtune.trainables.data.benchmarks import VariantSet
@@ -28,6 +29,7 @@ def audit(dataset: Dataset | None, benchmarks: Sequence[VariantSet] = ()) -> lis
             *audit_activity(dataset),
             *audit_noise(dataset),
             *audit_sequences(dataset),
+            *audit_turned(dataset),
         ]
     for variants in benchmarks:
         found += [*variants.findings, *audit_variants(variants), *audit_windows(variants)]

@@ -7,11 +7,17 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-from nrtune.trainables.data.dataset import Dataset
+from nrtune.trainables.data.audit.values import LEAST, are_few, filled_in, skew
+from nrtune.trainables.data.dataset import SPLITS, Dataset
 from nrtune.trainables.data.findings import Finding, flagged
 
 FAR = 3.0
 """A value that lies so many times the range of all others from them is a placeholder, such as -999, or a slip of the pen."""
+
+LABELS = 2
+"""Values that an activity never has as few of: a correlation with them is a classification."""
+SKEWED, VERY_SKEWED = 1.6, 3.0
+"""The skew, as of `values.skew`, of ratios around 1 whose log2 has a standard deviation of 0.4; and that of others."""
 
 
 def audit_activity(dataset: Dataset) -> list[Finding]:
@@ -20,12 +26,13 @@ def audit_activity(dataset: Dataset) -> list[Finding]:
     found = flagged(
         np.full(len(activity), activity.min() == activity.max()),
         "activity-constant",
-        "warning",
+        "error",
         f"the activity is {activity[0]:g} in every row: there is nothing to learn",
         where=dataset.name,
         example=dataset.places.one,
         advice="name the column of the measurements with --columns activity=NAME",
     )
+    found += [] if found else [*_constant_in_a_split(dataset), *_of_values(dataset)]
     for name, values in (("activity", activity), ("noise", std)):
         if values is not None:
             found += flagged(
@@ -40,6 +47,79 @@ def audit_activity(dataset: Dataset) -> list[Finding]:
                 advice="leave the rows out, if it stands for a missing value",
             )
     return found
+
+
+def _constant_in_a_split(dataset: Dataset) -> list[Finding]:
+    """Splits whose activity is one value."""
+    found: list[Finding] = []
+    for split in SPLITS:
+        rows = dataset.rows(split)
+        values = dataset.activity[rows]
+        found += flagged(
+            np.full(len(rows), len(np.unique(values)) == 1),
+            "activity-constant",
+            "error",
+            f"the activity is {values[0]:g} in every row: nothing is learned from it, and nothing correlates with it",
+            where=split,
+            example=lambda place, rows=rows: dataset.places.one(int(rows[place])),
+            advice="see that measurements stand in all rows, or divide the data in another way",
+        )
+    return found
+
+
+def _of_values(dataset: Dataset) -> list[Finding]:
+    """What is found of activity whose values are not those of measurements, or not of a log scale."""
+    activity = dataset.activity
+    found: list[Finding] = []
+    if few := are_few(activity):
+        values = ", ".join(f"{value:g}" for value in np.unique(activity))
+        found.append(
+            Finding(
+                id="activity-few-values",
+                severity="error" if few <= LABELS else "warning",
+                what=f"the activity takes only {few} values, {values}: labels or classes, not measurements",
+                where=dataset.name,
+                count=len(activity),
+                of=len(activity),
+                advice="name the column of log2(RNA/DNA) with --columns activity=NAME",
+            )
+        )
+    elif (value := filled_in(activity)) is not None:
+        found += flagged(
+            activity == np.float32(value),
+            "activity-filled-in",
+            "warning",
+            f"rows have the activity {value:g}, as where it is filled in or cut off: no measurement",
+            where=dataset.name,
+            example=dataset.places.one,
+            advice="leave the rows out that were not measured",
+        )
+    if not few and _is_ratio(activity):
+        found.append(
+            Finding(
+                id="activity-not-log",
+                severity="warning",
+                what=f"the activity is never negative, {float(np.median(activity)):.3g} in the median, and its upper tail"
+                f" {skew(activity.astype(np.float64)):.1f} times the lower one: ratios or counts, not their log2",
+                where=dataset.name,
+                count=len(activity),
+                of=len(activity),
+                advice="give log2(RNA/DNA)",
+            )
+        )
+    return found
+
+
+def _is_ratio(activity: NDArray[np.float32]) -> bool:
+    """Whether values are never negative, and as skewed as what becomes symmetric once its logarithm is taken."""
+    if len(activity) < LEAST or activity.min() < 0:
+        return False
+    positive = activity[activity > 0].astype(np.float64)
+    if len(positive) < LEAST:
+        return False
+    raw, log = skew(positive), skew(np.log2(positive))
+    left = abs(np.log(log)) / np.log(raw) if raw >= SKEWED else np.inf  # of the skew
+    return bool((left < 1 and raw >= VERY_SKEWED) or (left < 1 / 3 and 0.5 <= np.median(positive) <= 2))
 
 
 def _row(dataset: Dataset, values: NDArray[np.float32], place: int) -> str:

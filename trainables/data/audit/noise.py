@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
+from nrtune.trainables.data.audit.values import FEW, are_few, filled_in, follows
+from nrtune.trainables.data.computed_copies import equal_by_rounding
 from nrtune.trainables.data.dataset import Dataset
 from nrtune.trainables.data.findings import Finding, flagged
 from nrtune.trainables.data.orientation import orientation_pairs
@@ -27,6 +30,7 @@ def audit_noise(dataset: Dataset) -> list[Finding]:
                 example=dataset.places.one,
                 advice="leave the noise out where it was not measured, or those rows",
             )
+        found += _of_values(dataset, std)
         spread = float(dataset.activity.std())
         if float(np.median(std)) > spread:
             found.append(
@@ -40,11 +44,53 @@ def audit_noise(dataset: Dataset) -> list[Finding]:
     return [*found, *_equal_pairs(dataset)]
 
 
+def _of_values(dataset: Dataset, std: NDArray[np.float32]) -> list[Finding]:
+    """What is found of noise, (N,), that its values are not those of measurements: few, filled in, or made from the activity."""
+    found: list[Finding] = []
+    if (few := are_few(std)) and len(np.unique(dataset.activity)) > FEW:
+        found.append(
+            Finding(
+                id="noise-few-values",
+                severity="warning",
+                what=f"the noise takes only {few} values: a class, or rounded too much, not a measurement of each row",
+                where=dataset.name,
+                count=len(std),
+                of=len(std),
+                advice="give the standard deviation over replicates, or --noise none",
+            )
+        )
+    value = filled_in(std)
+    if value:  # 0 is found by itself
+        found += flagged(
+            std == np.float32(value),
+            "noise-filled-in",
+            "warning",
+            f"rows have the noise {value:g}, as where it is filled in: no measurement",
+            where=dataset.name,
+            example=dataset.places.one,
+            advice="leave the rows out whose noise was not measured, or give --noise none",
+        )
+    if follows(std, dataset.activity):
+        found.append(
+            Finding(
+                id="noise-follows-activity",
+                severity="warning",
+                what="the noise is a function of the activity: computed, not measured",
+                where=dataset.name,
+                count=len(std),
+                of=len(std),
+                advice="give the standard deviation over replicates, or --noise none",
+            )
+        )
+    return found
+
+
 def _equal_pairs(dataset: Dataset) -> list[Finding]:
     partner = orientation_pairs(dataset.tokens).partner if dataset.partner is None else dataset.partner
     first = np.flatnonzero(partner > np.arange(len(partner)))
     equal = dataset.activity[first] == dataset.activity[partner[first]]
-    if not len(first) or equal.mean() < MANY:
+    by_rounding = equal_by_rounding(dataset.activity, first, partner[first])
+    if not len(first) or equal.mean() - by_rounding < MANY:
         return []
     return flagged(
         equal,

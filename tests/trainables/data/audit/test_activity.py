@@ -35,6 +35,7 @@ def test_one_activity_in_all_rows_is_found():
     dataset = simulate(200).dataset
     constant = dataclasses.replace(dataset, activity=np.full(200, 0.5, np.float32), aleatoric_std=None)
     assert found(constant) == {"activity-constant": 200}
+    assert [one.severity for one in audit(constant) if one.id == "activity-constant"] == ["error"]
 
 
 @pytest.mark.parametrize("seed", range(30))
