@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nrtune.trainables.core.errors import quoted
 from nrtune.trainables.data.alleles import AGREEING, Explanation, bases_at, explain, letters_of
 from nrtune.trainables.data.benchmarks import ALT, REF
 from nrtune.trainables.data.findings import Finding
@@ -32,7 +33,7 @@ def rows_elsewhere(where: str, found: pd.DataFrame, known: pd.DataFrame) -> Iter
     for name, rows in found.groupby(by):
         if name not in of_folder:
             continue
-        if (finding := _of_element(f"{where}, {' '.join(map(str, name))}", rows, of_folder[name])) is not None:
+        if (finding := _of_element(f"{where}, {' '.join(map(quoted, name))}", rows, of_folder[name])) is not None:
             yield finding
 
 
@@ -64,7 +65,7 @@ def _finding(where: str, row: pd.Series[str], why: Explanation | None, agreeing:
         where=where,
         count=rows - agreeing,
         of=rows,
-        example=f"{row['pos']} {row['ref']}>{row['alt']}",
+        example=f"{row['pos']} {quoted(row['ref'], 20)}>{quoted(row['alt'], 20)}",
         advice=advice,
     )
 

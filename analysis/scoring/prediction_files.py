@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nrtune.analysis.scoring.doubtful import falling, no_predictions, of_one_sign, other_scale
 from nrtune.analysis.scoring.matching import rows_elsewhere
 from nrtune.analysis.uncertainty.bootstrap import Floats
-from nrtune.trainables.core.errors import UserError, suggest
+from nrtune.trainables.core.errors import UserError, listing, quoted, suggest
 from nrtune.trainables.data.benchmarks import VariantSet
 from nrtune.trainables.data.findings import Finding, flagged
 from nrtune.trainables.data.letters import letter_findings
@@ -104,7 +104,7 @@ def read_effects(path: Path, variants: VariantSet) -> ReadEffects:
         element = str(found["element"].iloc[0])
         if element not in variants.elements:
             raise UserError(
-                f"{path}: element {element!r} is not in {variants.name}{suggest(element, variants.elements)}"
+                f"{path}: element {quoted(element)!r} is not in {variants.name}{suggest(element, variants.elements)}"
             )
         usual = (
             f"positions are 1-based{f', on {variants.assembly}' if variants.assembly else ''}, alleles as in the folder"
@@ -196,8 +196,8 @@ def _check_chrom(
         here, name = chrom[row], element[row]
         if _bare(here) != _bare(of_element[name]):
             raise UserError(
-                f"{path}: column chrom, row {row + 1}: {name} lies on {of_element[name]} in {variants.name}, not on {here};"
-                " mend the row, or leave the column out"
+                f"{path}: column chrom, row {row + 1}: {name} lies on {of_element[name]} in {variants.name}, not on"
+                f" {quoted(here)}; mend the row, or leave the column out"
             )
 
 
@@ -207,7 +207,7 @@ def _bare(chrom: str) -> str:
 
 
 def _named(variant: pd.Series[Any]) -> str:
-    return f"{variant['element']} {variant['pos']} {variant['ref']}>{variant['alt']}"
+    return f"{quoted(variant['element'])} {variant['pos']} {quoted(variant['ref'], 20)}>{quoted(variant['alt'], 20)}"
 
 
 def _read_table(path: Path, needed: Sequence[str], optional: Sequence[str]) -> pd.DataFrame:
@@ -218,7 +218,7 @@ def _read_table(path: Path, needed: Sequence[str], optional: Sequence[str]) -> p
     if missing:
         raise UserError(
             f"{path}: lacks column {', '.join(missing)}; give {', '.join(needed)} (it has"
-            f" {', '.join(map(str, table.columns[:12])) or 'none'})"
+            f" {listing(table.columns, 12) or 'none'})"
         )
     wanted = [name for name in (*needed, *optional) if name in lowered]
     for name in wanted:

@@ -17,7 +17,7 @@ from nrtune.orchestrator.inference.alleles import REASONS
 from nrtune.orchestrator.inference.predictor import Predictor, means_of
 from nrtune.orchestrator.inference.sequence_file import SequenceFile
 from nrtune.orchestrator.inference.vcf import BATCH, predict_vcf, table_path
-from nrtune.trainables.core.errors import UserError, one_line
+from nrtune.trainables.core.errors import UserError, listing, one_line
 from nrtune.trainables.core.files import write_atomically
 from nrtune.trainables.data.findings import Finding
 
@@ -57,7 +57,7 @@ def run_vcf(vcf: Path, fasta: Path, out: Path | None, predictor: Predictor, acce
     _say_findings(counts.findings)
     if counts.renamed:
         names = [f"{ours} is {theirs}" for ours, theirs in counts.renamed.items()]
-        _say(f"  contigs that {fasta.name} calls otherwise: {', '.join(names[:8])}{' …' * (len(names) > 8)}")
+        _say(f"  contigs that {fasta.name} calls otherwise: {listing(names, 8)}")
     typer.echo(f"{out}\n{table_path(out)}")
 
 

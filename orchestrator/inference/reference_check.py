@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from nrtune.orchestrator.inference.variant_file import Variant
-from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.errors import UserError, quoted
 from nrtune.trainables.data.alleles import AGREEING, REACH
 from nrtune.trainables.data.findings import REF_DISAGREES, Finding
 from nrtune.trainables.data.genome import Genome
@@ -52,7 +52,9 @@ def check_references(sample: Sequence[Variant], genome: Genome) -> Finding | Non
     for record in sample:
         of_contig.setdefault(record.contig, []).append(record)
     for contig, records in of_contig.items() if len(of_contig) > 1 else ():
-        if len(records) >= OF_CONTIG and (found := _disagreeing(_placed(records, genome), genome, f" of {contig}")):
+        if len(records) >= OF_CONTIG and (
+            found := _disagreeing(_placed(records, genome), genome, f" of {quoted(readable(contig))}")
+        ):
             return found
     return None
 
@@ -65,7 +67,7 @@ def check_lengths(header: Sequence[str], genome: Genome, vcf: str) -> list[Findi
         if name is None or length is None or not re.fullmatch("[0-9]{1,18}", length[1]):
             continue
         if (here := genome.length(name[1])) is not None and here != int(length[1]):
-            differ.append(f"{readable(name[1])} has {length[1]} and {here}")
+            differ.append(f"{quoted(readable(name[1]))} has {length[1]} and {here}")
     if not differ:
         return []
     what = f"contigs are of other lengths in the header than in {genome.path.name}: another assembly?"

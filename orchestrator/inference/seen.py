@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from nrtune.orchestrator.inference.alleles import Allele
 from nrtune.orchestrator.inference.variant_file import Variant
+from nrtune.trainables.core.errors import listing, quoted
 from nrtune.trainables.data.findings import REF_DISAGREES, Finding, Severity
 from nrtune.trainables.data.streams import readable
 
@@ -61,7 +62,7 @@ class Seen:
                 self._count[name] += 1
                 if name not in self._example:
                     self._example[name] = readable(
-                        f"{record.contig}:{record.start + 1} {record.ref[:20]}>{(allele.alt or '')[:20]}"
+                        f"{quoted(record.contig)}:{record.start + 1} {record.ref[:20]}>{(allele.alt or '')[:20]}"
                     )
 
     def findings(self, mismatched: bool) -> tuple[Finding, ...]:
@@ -77,7 +78,7 @@ class Seen:
         kinds: tuple[Kind, ...] = (
             ("ref-alt-swapped", "warning", "swapped", "allele{s}: the FASTA file has ALT and not REF", ""),
             ("contigs-missing", "warning", "no_contig", f"allele{{s}} {{are}} on contigs that {self._fasta} lacks",
-             f"it has {', '.join(map(readable, self._contigs[:6]))}{' …' * (len(self._contigs) > 6)}"),
+             f"it has {listing(map(readable, self._contigs), 6)}"),
             ("windows-with-n", "warning" if most else "note", "n", f"window{{s}} hold{{v}} N{left_out[0]}",
              "if the genome is hard-masked, give it unmasked or soft-masked" if most else ""),
             ("windows-beyond-contig", "warning" if beyond else "note", "padded",

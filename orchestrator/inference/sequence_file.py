@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nrtune.orchestrator.inference.seen import Kind, counted
-from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.errors import UserError, quoted
 from nrtune.trainables.data.adapters import Adapters
 from nrtune.trainables.data.findings import Finding
 from nrtune.trainables.data.sequences import N_TOKEN, taken, to_tokens
@@ -101,7 +101,7 @@ class SequenceFile:
     def _shown(self, number: int, name: str, sequence: str) -> Shown:
         """A sequence as the model is shown it; what it has is counted."""
         self._records += 1
-        label = name or f"the record of line {number}"
+        label = quoted(name, 60) or f"the record of line {number}"
         if not 0 < len(sequence) <= self._length:
             raise UserError(
                 f"{self._path}: {label} has {len(sequence)} bases; the model takes 1 to {self._length}: cut it to them"

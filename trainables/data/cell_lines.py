@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from nrtune.trainables.core.errors import UserError, suggest
+from nrtune.trainables.core.errors import UserError, listing, quoted, suggest
 from nrtune.trainables.data.findings import Finding
 
 DEFAULT_CELL_LINE = "K562"
@@ -113,10 +113,11 @@ def match_elements(
         unknown = [name for name in elements if not lines[name]]
         return Matched(line, matched, (_of_no_mean(where, unknown, line),) if unknown else ())
     if line not in ELEMENTS:
-        raise UserError(f"unknown cell line {line!r}{suggest(line, {*there, *ELEMENTS})}")
-    has = ", ".join(f"{name} ({' or '.join(sorted(of)) or 'nobody knows of which'})" for name, of in lines.items())
+        raise UserError(f"unknown cell line {quoted(line)!r}{suggest(line, {*there, *ELEMENTS})}")
+    has = listing(f"{name} ({' or '.join(sorted(of)) or 'nobody knows of which'})" for name, of in lines.items())
     raise UserError(
-        f"{where}: holds no element of {line}; it has {has}; give --cell-line with another, or {elements[0]}={line} if it is"
+        f"{where}: holds no element of {quoted(line)}; it has {has}; give --cell-line with another, or"
+        f" {elements[0]}={quoted(line)} if it is"
     )
 
 
@@ -137,7 +138,7 @@ def _of_no_mean(where: str, unknown: Sequence[str], line: str) -> Finding:
     return Finding(
         id="cell-line-unknown",
         severity="note",
-        what=f"nobody knows the cell line of {', '.join(unknown)}: means are over elements of {line} alone",
+        what=f"nobody knows the cell line of {listing(unknown)}: means are over elements of {line} alone",
         where=where,
         advice=f"--cell-line {unknown[0]}=NAME,… or cell_line in references.json says it",
     )
@@ -145,7 +146,7 @@ def _of_no_mean(where: str, unknown: Sequence[str], line: str) -> Finding:
 
 def _all_are_averaged(where: str, lines: Mapping[str, set[str]]) -> Finding:
     unknown = [name for name, of in lines.items() if not of]
-    why = f"nobody knows the cell line of {', '.join(unknown)}" if unknown else "the elements are of several cell lines"
+    why = f"nobody knows the cell line of {listing(unknown)}" if unknown else "the elements are of several cell lines"
     return Finding(
         id="cell-line-unknown",
         severity="note",

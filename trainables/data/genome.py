@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import codecs
+import io
 import os
 import re
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 import pysam
 from pysam.utils import SamtoolsError
 
-from nrtune.trainables.core.errors import UserError, one_line
+from nrtune.trainables.core.errors import UserError, one_line, quoted
 from nrtune.trainables.core.given import check_file
+from nrtune.trainables.data.bgzf import BlockFile
 from nrtune.trainables.data.streams import begins_with, text_lines
 
 _WHAT = "the genome that the variants are on, as a FASTA file, plain or bgzipped"
@@ -67,12 +69,13 @@ class Genome:
                 bases = ""
             if len(bases) != end - start:
                 raise UserError(
-                    f"{self.path}: lacks bases {start + 1} to {end} of {name}, which its index has; get the file anew,"
-                    " or index a copy of it"
+                    f"{self.path}: lacks bases {start + 1} to {end} of {quoted(str(name))}, which its index has; get the file"
+                    " anew, or index a copy of it"
                 )
             if wrong := _NO_BASE.search(bases):
                 raise UserError(
-                    f"{self.path}: {name} has {wrong[0]!r} at {start + wrong.start() + 1}, which is no base; give {_WHAT}"
+                    f"{self.path}: {quoted(str(name))} has {wrong[0]!r} at {start + wrong.start() + 1}, which is no"
+                    f" base; give {_WHAT}"
                 )
             return bases
 
@@ -129,14 +132,14 @@ def _open(path: Path, elsewhere: Path) -> tuple[pysam.FastaFile, str]:
     if len(there_before) == len(indices):
         if (file := _with_indices(path, indices)) is None:
             return _open_elsewhere(path, elsewhere), f"{indices[0]} can't be read"
-        if _is_of(path, indices[0]):
+        if _are_of(path, indices):
             return file, ""
         file.close()
         return _open_elsewhere(path, elsewhere), f"{indices[0]} is not that of {path.name}"
     if not any(map(os.path.lexists, indices)):
         try:
             pysam.faidx(str(path))
-            _is_of(path, indices[0])
+            _are_of(path, indices)
             return pysam.FastaFile(str(path)), ""
         except (OSError, SamtoolsError):
             for index in indices:  # what a file that turns out to be torn leaves
@@ -160,7 +163,7 @@ def _open_elsewhere(path: Path, elsewhere: Path) -> pysam.FastaFile:
     """Open a FASTA file with an index that is made in another folder."""
     there = {name: str(elsewhere / f"index.{name}") for name in ("fai", "gzi")}
     pysam.faidx(str(path), "--fai-idx", there["fai"], "--gzi-idx", there["gzi"])
-    _is_of(path, Path(there["fai"]))
+    _are_of(path, [Path(index) for index in there.values()])
     compressed = there["gzi"] if Path(there["gzi"]).exists() else None
     return pysam.FastaFile(str(path), filepath_index=there["fai"], filepath_index_compressed=compressed)
 
@@ -183,56 +186,65 @@ class _Entry(NamedTuple):
     end: int
 
 
-def _is_of(path: Path, index: Path) -> bool:
-    """Whether an index has each sequence of a FASTA file where it is; of a packed one, or FASTQ, it is not looked at.
+def _are_of(path: Path, indices: list[Path]) -> bool:
+    """Whether an index has each sequence of a FASTA file where it is, and that of a packed one's blocks each block.
 
-    Raises UserError for a file that has two sequences of one name, of which an index has the first alone.
+    An index of FASTQ is not looked at. Raises UserError for a file that has two sequences of one name, of which an index has the
+    first alone.
     """
-    if _packed(path):
-        return True
-    lines = [line.split(b"\t") for line in index.read_bytes().splitlines()]
+    lines = [line.split(b"\t") for line in indices[0].read_bytes().splitlines()]
     if any(len(line) != len(_COLUMNS) for line in lines):
         return bool(lines) and all(len(line) == len(_COLUMNS) + 1 for line in lines)
     try:
         entries = [_entry(*line) for line in lines]
+        if not _packed(path):
+            with path.open("rb") as file:
+                return _has_all(path, file, path.stat().st_size, entries)
+        with BlockFile(path) as blocks:
+            content = cast(BinaryIO, io.BufferedReader(blocks))
+            inside = all(entry.end <= blocks.size for entry in entries)
+            return inside and blocks.has_index(indices[1]) and _has_all(path, content, blocks.size, entries)
+    except UserError:
+        raise
     except (ValueError, ZeroDivisionError):
         return False
-    return _has_all(path, entries)
 
 
 _COLUMNS = ("name", "length", "offset", "bases a line", "bytes a line")
 
 
 def _entry(name: bytes, length: bytes, offset: bytes, bases: bytes, width: bytes) -> _Entry:
-    lines, rest = divmod(int(length), int(bases))
-    return _Entry(name, int(offset), int(offset) + lines * int(width) + rest)
+    ended, rest = divmod(max(int(length) - 1, 0), int(bases))  # lines before the last
+    return _Entry(name, int(offset), int(offset) + ended * int(width) + (rest + 1 if int(length) else 0))
 
 
-def _has_all(path: Path, entries: list[_Entry]) -> bool:
-    """Whether each sequence has its entry, and each entry is where it is; empty sequences need none.
+def _has_all(path: Path, file: BinaryIO, size: int, entries: list[_Entry]) -> bool:
+    """Whether each sequence of a file, open, has its entry, and each entry is where it is; empty sequences need none.
 
-    A file that ends before its index does is torn, which is said where bases are missing. Raises UserError: `_is_of`.
+    size: bytes of its content. A file that ends before its index does is torn, which is said where bases are missing. Raises
+    UserError: `_are_of`.
     """
     passed: set[bytes] = set()
-    size, reached = path.stat().st_size, 0
-    with path.open("rb") as file:
-        for entry in (*entries, None):
-            name = b""
-            while line := file.readline(_HEADER):
-                if line.startswith(b">"):
-                    name = (line[1:].split() or [b""])[0]
-                    if entry is not None and (name, file.tell()) == entry[:2]:
-                        break
-                elif line.strip():
-                    if name in passed:
-                        raise UserError(f"{path}: holds {name.decode('utf-8', 'replace')!r} twice; keep one of them")
-                    return False
-            if not line:
-                return entry is None or reached > size
-            if entry is not None:
-                passed.add(name)
-                reached = entry.end
-                file.seek(reached)
+    reached = 0
+    for entry in (*entries, None):
+        name = b""
+        while line := file.readline(_HEADER):
+            if line.startswith(b">"):
+                name = (line[1:].split() or [b""])[0]
+                if entry is not None and (name, file.tell()) == entry[:2]:
+                    break
+            elif line.strip():
+                if name in passed:
+                    raise UserError(
+                        f"{path}: holds {quoted(name.decode('utf-8', 'replace'))!r} twice; keep one of them"
+                    )
+                return False
+        if not line:
+            return entry is None or reached > size
+        if entry is not None:
+            passed.add(name)
+            reached = entry.end
+            file.seek(reached)
     return True
 
 

@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from nrtune.trainables.core.errors import UserError, one_line
+from nrtune.trainables.core.errors import UserError, listing, one_line, suggest
 from nrtune.trainables.core.outside_text import LINES, visible
 
 
@@ -40,3 +40,14 @@ def test_no_character_that_is_obeyed_is_left_but_those_that_are_kept():
 def test_an_errors_sentence_has_none():
     assert str(UserError("no trial \x1b]0;title\x07 here")) == r"no trial \x1b]0;title\x07 here"
     assert one_line(ValueError("one\n\x1b[31mtwo")) == r"one \x1b[31mtwo"
+
+
+@pytest.mark.parametrize("word", ["A" * 100_000, "…" * 300, "ACGT" * 64])
+def test_what_is_longer_than_any_files_name_is_cut(word: str):
+    said = str(UserError(f"/data/x.tsv: row 3 has {word!r}; mend it"))
+    assert said == f"/data/x.tsv: row 3 has '{word[:59]}…'; mend it"
+
+
+def test_a_sentence_names_no_more_than_one_reads():
+    assert len(str(UserError(f"unknown x{suggest('x', [f'name of number {i:060}' for i in range(5000)])}"))) < 4000
+    assert listing(["ab", "A" * 50, "c"], 2) == f"ab, {'A' * 40}… and 1 more"

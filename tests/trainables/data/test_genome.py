@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 from pathlib import Path
 
+import numpy as np
 import pysam
 import pytest
 
 from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.data.bgzf import BlockFile
 from nrtune.trainables.data.genome import Genome, open_genome
 
 BASES = "ACGTACGGTTCAGATCCGTA"
@@ -67,6 +70,7 @@ def test_an_index_that_can_not_be_read_is_left_alone_and_made_elsewhere(fasta, c
         "chrM\t20\t15\t20\t21\nchr1\t4\t42\t4\t5\n",
         "chrM\t4\t42\t4\t5\n",
         "chr1\t20\t15\t20\t21\n",
+        "chr1\t20\t15\t20\t21\nchrM\t3\t42\t3\t4\n",
         "chr1\t20\t15\t0\t0\nchrM\t4\t42\t4\t5\n",
     ],
 )
@@ -78,6 +82,87 @@ def test_the_index_of_another_file_is_left_alone_and_one_made_elsewhere(fasta, c
     genome = open_genome(fasta)
     assert genome.set_aside == f"{index} is not that of genome.fa"
     assert (genome.length("chrM"), is_whole(genome)) == (4, True)
+
+
+@pytest.fixture
+def long_fasta(tmp_path: Path) -> Path:
+    """Of several blocks, where it is packed, and another sequence behind."""
+    path = tmp_path / "genome.fa"
+    bases = "".join(np.random.default_rng(0).choice(list("ACGT"), 150_000))
+    path.write_text(f">chr1 the first\n{bases[:20]}\n{bases[20:40]}\n>chr2\n{bases}\n>chrM\nACGT\n")
+    return path
+
+
+def other_order(path: Path) -> None:
+    first, second, last = path.read_text().split(">")[1:]
+    path.write_text(f">{second}>{first}>{last}")
+
+
+def other_length(path: Path) -> None:
+    path.write_text(path.read_text().replace("\nACGT\n", "\nACG\n"))
+
+
+def other_bases(path: Path) -> None:
+    path.write_text(path.read_text().replace("ACGT", "AAAA"))
+
+
+def shorter(path: Path) -> None:
+    path.write_text(path.read_text().partition(">chrM")[0])
+
+
+@pytest.mark.parametrize("which", [(".fai",), (".gzi",), (".fai", ".gzi")])
+@pytest.mark.parametrize("change", [other_order, other_length, other_bases, shorter])
+def test_an_index_of_another_packed_file_is_left_alone_and_one_made_elsewhere(long_fasta, which, change, tmp_path):
+    other = tmp_path / "other" / "genome.fa"
+    other.parent.mkdir()
+    other.write_bytes(long_fasta.read_bytes())
+    change(other)
+    theirs, path = packed(other), packed(long_fasta)
+    open_genome(theirs).close()
+    open_genome(path).close()
+    own = {end: path.with_name(path.name + end).read_bytes() for end in which}
+    for end in which:
+        index = path.with_name(path.name + end)
+        index.write_bytes(theirs.with_name(theirs.name + end).read_bytes())
+        os.utime(index, (2**31, 2**31))
+    content = {end: path.with_name(path.name + end).read_bytes() for end in which}
+    genome = open_genome(path)
+    whole = pysam.FastaFile(str(long_fasta))
+    assert [genome.length(name) for name in ("chr1", "chr2", "chrM")] == [40, 150_000, 4]
+    assert all(genome.fetcher("chr2")(at, at + 9) == whole.fetch("chr2", at, at + 9) for at in range(0, 149_990, 5_000))
+    assert genome.fetcher("chrM")(0, 4) == "ACGT"
+    genome.close()
+    assert {end: path.with_name(path.name + end).read_bytes() for end in which} == content
+    assert bool(genome.set_aside) == (content != own)
+
+
+@pytest.mark.parametrize("content", [b"", bytes(8), bytes(7), (2**63).to_bytes(8, "little"), bytes(9)])
+def test_an_index_of_blocks_that_is_none_is_not_taken(long_fasta, content):
+    path = packed(long_fasta)
+    open_genome(path).close()
+    path.with_name("genome.fa.gz.gzi").write_bytes(content)
+    genome = open_genome(path)
+    assert genome.set_aside
+    assert genome.fetcher("chrM")(0, 4) == "ACGT"
+    genome.close()
+
+
+def test_a_contig_that_is_twice_in_a_packed_file_is_refused(fasta):
+    fasta.write_text(f"{fasta.read_text()}>chr1 again\nCCCC\n")
+    with pytest.raises(UserError, match="holds 'chr1' twice; keep one of them"):
+        open_genome(packed(fasta))
+
+
+def test_a_packed_file_is_read_from_any_place(long_fasta):
+    with io.BufferedReader(BlockFile(packed(long_fasta))) as file:
+        content = long_fasta.read_bytes()
+        assert file.read() == content
+        for place in (0, 65_279, 65_280, 70_000, len(content) - 1, len(content)):
+            file.seek(place)
+            assert (file.readline(), file.tell()) == (
+                content[place:].partition(b"\n")[0] + b"\n" * (place < len(content)),
+                content.find(b"\n", place) + 1 or len(content),
+            )
 
 
 def test_an_index_is_taken_whatever_lies_between_sequences(tmp_path):

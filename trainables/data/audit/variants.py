@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nrtune.trainables.core.errors import quoted
 from nrtune.trainables.data.alleles import AGREEING
 from nrtune.trainables.data.benchmarks import ALT, REF, VariantSet
 from nrtune.trainables.data.benchmarks._agreement import REF_IS_ALT
@@ -46,7 +47,7 @@ def _said(variants: VariantSet, row: int) -> str:
     name = variants.elements[variants.element[row]]
     if variants.ref[row] == REF and variants.alt[row] == ALT:
         return f"{name}, sequence {variants.pos[row]}"
-    return f"{name} {variants.pos[row]} {variants.ref[row]}>{variants.alt[row]}"
+    return f"{name} {variants.pos[row]} {quoted(variants.ref[row], 20)}>{quoted(variants.alt[row], 20)}"
 
 
 def _found(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nrtune.trainables.core.errors import quoted
 from nrtune.trainables.data.alleles import AGREEING, Explanation, agreeing, bases_at, letters_of
 from nrtune.trainables.data.findings import REF_DISAGREES, Finding, flagged
 from nrtune.trainables.data.placed import Placed
@@ -89,7 +90,8 @@ def _outside(why: Explanation | None, few: bool) -> str:
 
 
 def _example(one: Placed, row: int) -> str:
-    return f"{one.pos[row]} {one.ref[row]}>{one.alt[row]}, where the reference has {BASES[bases_at(one.tokens, one.offset)[row]]}"
+    there = BASES[bases_at(one.tokens, one.offset)[row]]
+    return f"{one.pos[row]} {quoted(one.ref[row], 20)}>{quoted(one.alt[row], 20)}, where the reference has {there}"
 
 
 def _position(one: Placed, row: int) -> str:

@@ -10,13 +10,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.errors import UserError, quoted
 from nrtune.trainables.data.benchmarks import MOST_NAMES
 from nrtune.trainables.data.findings import Finding, flagged
 from nrtune.trainables.data.tables import NOTHING, NUMBER
 
 NO_NAME = re.compile(r"[^\w\-. :]")
 """What MLflow takes in no name of a metric, and / which parts them."""
+
+LONGEST_NAME = 100
+"""Letters of an element's name or a stratum's: those of a metric's, which MLflow takes up to 250 of, hold both."""
 
 VARIANT_TWICE = "variant-twice"
 
@@ -32,7 +35,7 @@ def numbers(path: Path, table: pd.DataFrame, column: str, *, missing: bool = Fal
             continue
         if not np.isfinite(found[row]):
             raise UserError(
-                f"{path}: column {column}, row {row + 1}: {text[:40]!r} is not a finite number; mend or remove the row"
+                f"{path}: column {column}, row {row + 1}: {quoted(text)!r} is not a finite number; mend or remove the row"
             )
     return found
 
@@ -44,7 +47,7 @@ def whole_numbers(path: Path, table: pd.DataFrame, column: str, *, missing: bool
     if wrong.any():
         row = int(wrong.argmax())
         raise UserError(
-            f"{path}: column {column}, row {row + 1}: {str(table[column].iloc[row]).strip()[:40]!r} is not a whole number"
+            f"{path}: column {column}, row {row + 1}: {quoted(str(table[column].iloc[row]).strip())!r} is not a whole number"
         )
     return found
 
@@ -53,7 +56,11 @@ def check_names(where: str, names: Collection[str]) -> None:
     """Refuse names of elements and strata that can't be part of a metric's, and more of them than can be told apart."""
     for name in names:
         if NO_NAME.search(name) or name in ("all", "mean"):
-            raise UserError(f"{where}: {name!r} can't be a name here; metrics are named with it")
+            raise UserError(f"{where}: {quoted(name)!r} can't be a name here; metrics are named with it")
+        if len(name) > LONGEST_NAME:
+            raise UserError(
+                f"{where}: {quoted(name)!r} has more than {LONGEST_NAME} letters; metrics are named with it"
+            )
     if len(names) > MOST_NAMES:
         raise UserError(f"{where}: has {len(names)} names; up to {MOST_NAMES} can be told apart")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nrtune.trainables.core.errors import UserError, one_line
+from nrtune.trainables.core.errors import UserError, one_line, quoted
 from nrtune.trainables.data.findings import Finding
 from nrtune.trainables.data.letters import letter_findings
 from nrtune.trainables.data.sequences import N_TOKEN, to_tokens, without_uracil
@@ -44,7 +45,7 @@ def read_references(path: Path) -> dict[str, dict[str, Any]]:
         raise UserError(f"{path}: must be JSON ({one_line(error)}); {_SHAPE}") from error
     if not isinstance(references, dict):
         raise UserError(f"{path}: holds no elements by name; {_SHAPE}")
-    return {name: _reference(f"{path}: {name}", record) for name, record in references.items()}
+    return {name: _reference(f"{path}: {quoted(name)}", record) for name, record in references.items()}
 
 
 _SHAPE = "give each element's chrom, start and sequence"
@@ -56,8 +57,8 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object. Raises ValueError for a name that it has twice, of which JSON's reader takes the last."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"{next(name for name in names if names.count(name) > 1)} is there twice")
+        twice = next(name for name, n in collections.Counter(name for name, _ in pairs).items() if n > 1)
+        raise ValueError(f"{quoted(twice)} is there twice")
     return found
 
 
@@ -71,14 +72,14 @@ def _reference(where: str, record: Any) -> dict[str, Any]:
         start = float(start)
     if isinstance(start, bool) or not isinstance(start, int | float) or not 1 <= start <= _LAST or start != int(start):
         raise UserError(
-            f"{where}: start is {str(start)[:40]!r}; give the position of the sequence's first base, from 1 on"
+            f"{where}: start is {quoted(start)!r}; give the position of the sequence's first base, from 1 on"
         )
     if isinstance(chrom, bool) or not isinstance(chrom, str | int):
-        raise UserError(f"{where}: chrom is {str(chrom)[:40]!r}; give a chromosome's name")
+        raise UserError(f"{where}: chrom is {quoted(chrom)!r}; give a chromosome's name")
     if not isinstance(sequence, str) or not sequence:
         raise UserError(f"{where}: sequence is no text of bases; {_SHAPE}")
     if line is not None and not isinstance(line, str):
-        raise UserError(f"{where}: cell_line is {str(line)[:40]!r}; give one name")
+        raise UserError(f"{where}: cell_line is {quoted(line)!r}; give one name")
     plain, rna = without_uracil([sequence])
     letters = {"rna": rna, "lower": sequence != sequence.upper(), "tokens": to_tokens(plain, where)[0]}
     return {**given, "start": int(start), "chrom": str(chrom), **letters}

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.errors import UserError, quoted
 from nrtune.trainables.core.given import list_files
 from nrtune.trainables.data.benchmarks import Benchmark, VariantSet
 from nrtune.trainables.data.benchmarks._agreement import agreement_findings, other_sequences, ref_is_alt
@@ -155,7 +155,8 @@ def _read_variants(path: Path) -> pd.DataFrame:
     for number, alleles in enumerate(zip(table["Ref"], table["Alt"], strict=True), start=1):
         if not all(len(allele) == 1 and allele in BASES[:N_TOKEN] for allele in alleles):
             raise UserError(
-                f"{path}: variant {number} has alleles {alleles[0]!r} and {alleles[1]!r}; each must be one of A C G T"
+                f"{path}: variant {number} has alleles {quoted(alleles[0])!r} and {quoted(alleles[1])!r}; each must be"
+                " one of A C G T"
             )
     return table.assign(
         Pos=whole_numbers(path, table, "Pos").astype(np.int64),
@@ -177,7 +178,7 @@ def _of_chrom(where: str, table: pd.DataFrame, reference: Mapping[str, Any]) -> 
     }  # 11.0: once read as a number
     if not (other := there - {str(reference["chrom"]).lower().removeprefix("chr")}):
         return []
-    what = f"the variants lie on chromosome {min(other)}, their reference on {reference['chrom']}"
+    what = f"the variants lie on chromosome {quoted(min(other))}, their reference on {reference['chrom']}"
     return [
         Finding(id="chrom-disagrees", severity="warning", what=what, where=where, advice="give one element's of both")
     ]

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.errors import UserError, listing
 from nrtune.trainables.core.given import list_files
 from nrtune.trainables.data.benchmarks import DELETION, Benchmark, VariantSet
 from nrtune.trainables.data.benchmarks._agreement import agreement_findings, other_sequences, ref_is_alt
@@ -83,7 +83,7 @@ def read_satmut(folder: str | os.PathLike[str], *, length: int = 230, cell_line:
     table = table[whole & ~same]
     key = {name: _reference_of(str(name), references) for name in table["Element"].unique()}
     if unknown := sorted(name for name, found in key.items() if found is None):
-        notes.append(f"no reference sequence for {', '.join(unknown)}: left out")
+        notes.append(f"no reference sequence for {listing(unknown, 40)}: left out")
     table = table[table["Element"].map(lambda name: key[name] is not None)]
     if table.empty:
         raise UserError(f"{folder}: no row of {TABLE} can be scored ({'; '.join(notes) or 'it has none'})")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.errors import UserError, listing, quoted
 from nrtune.trainables.data import tables
 from nrtune.trainables.data.benchmarks import ALT, REF, Benchmark, VariantSet
 from nrtune.trainables.data.benchmarks._agreement import agreement_findings, ref_is_alt
@@ -118,7 +118,7 @@ def _read_columns(path: Path) -> pd.DataFrame:
     if not _has_variants(set(map(str, table))):
         raise UserError(
             f"{path}: needs column value, and either {', '.join(BY_COORDINATES)} or {', '.join(BY_SEQUENCES)}"
-            f" (it has {', '.join(table.columns[:12]) or 'none'})"
+            f" (it has {listing(table.columns, 12) or 'none'})"
         )
     if table.empty:
         raise UserError(f"{path}: holds no variants; write them below its header")
@@ -208,7 +208,8 @@ def _parts(path: Path, table: pd.DataFrame) -> NDArray[np.uint8]:
     if wrong.any():
         row = int(wrong.argmax())
         raise UserError(
-            f"{path}: column part, row {table.index[row] + 1}: {table['part'].iloc[row]!r} is neither {SELECT} nor {REPORT}"
+            f"{path}: column part, row {table.index[row] + 1}: {quoted(table['part'].iloc[row])!r} is neither {SELECT}"
+            f" nor {REPORT}"
         )
     return (table["part"] == SELECT).to_numpy().astype(np.uint8)
 
@@ -219,8 +220,8 @@ def _of_cell_line(path: Path, table: pd.DataFrame, wanted: str | None) -> pd.Dat
         return table
     here = table["cell_line"].str.casefold() == wanted.casefold()
     if not here.any():
-        there = ", ".join(sorted(set(table["cell_line"])))
-        raise UserError(f"{path}: holds no variant of {wanted}; it has {there}; give --cell-line")
+        there = listing(sorted(set(table["cell_line"])))
+        raise UserError(f"{path}: holds no variant of {quoted(wanted)}; it has {there}; give --cell-line")
     return table[here].reset_index(drop=True)
 
 
@@ -240,7 +241,9 @@ def _from_genome(
             check_alleles(where, ref, alt)
             size = genome.length(chrom)
             if size is None:
-                raise UserError(f"{where}: {genome.path.name} has no {chrom}; give the genome that the table is on")
+                raise UserError(
+                    f"{where}: {genome.path.name} has no {quoted(chrom)}; give the genome that the table is on"
+                )
             start = at - 1
             inside[row] = 0 <= start <= size - len(ref)
             if inside[row]:
