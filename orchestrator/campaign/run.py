@@ -170,7 +170,7 @@ class _Run:
                 from nrtune.orchestrator.execution.ray_session import ray_session  # Ray takes seconds to import
                 from nrtune.orchestrator.execution.resources import find_resources
 
-                with ray_session(plan.settings.address, guard, plan.folder / RAY_LOGS):
+                with ray_session(plan.settings.address, guard, plan.folder / RAY_LOGS, self.progress.say):
                     guard.listen()
                     guard.leave_if_asked()
                     ray = _Ray(find_resources(plan, self.progress.say), TimeBudget(plan.settings.time_budget))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from ray.job_config import JobConfig
 
 from nrtune.orchestrator.execution.address import address_of
 from nrtune.orchestrator.execution.as_found import loggers_as_found, temporary_files_in, variables_as_found
-from nrtune.orchestrator.execution.guardian import guarded, mark_of
+from nrtune.orchestrator.execution.guardian import end_processes, guarded, mark_of
+from nrtune.orchestrator.execution.lean_start import lean_start
 from nrtune.orchestrator.execution.limits import memory_limit, usable_cores
 from nrtune.orchestrator.execution.places import place_for_ray
 from nrtune.orchestrator.execution.private_ray import is_on_loopback_alone, on_loopback, private_ray
@@ -26,6 +27,7 @@ from nrtune.trainables.core.errors import UserError, one_line
 VARIABLES = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_agent_register_timeout_ms": "300000",  # 30 s are too few on a busy machine
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # trials stay in the driver's folder
     "RAY_AIR_NEW_OUTPUT": "0",  # its banner ignores verbose=0
     "RAY_ROTATION_MAX_BYTES": "10000000",  # what a worker prints goes without end into one file otherwise
@@ -43,6 +45,10 @@ OBJECT_STORE = 0.3
 OBJECT_STORE_LEAST = 80_000_000
 """Bytes; Ray refuses less than 75 MB."""
 
+ATTEMPTS = 3
+"""To start Ray on this machine. Its node has 30 s for that, which can't be set: one that is busy with other work takes longer at
+times, as does a network's file system the first time."""
+
 LEVELS = {"ray": logging.ERROR, "ray.tune": logging.CRITICAL}  # it logs a traceback for every worker that dies
 
 
@@ -58,13 +64,19 @@ class _OwnPath(JobConfig):
 
 
 @contextmanager
-def ray_session(address: str | None, guard: SignalGuard | None = None, logs: Path | None = None) -> Iterator[None]:
+def ray_session(
+    address: str | None,
+    guard: SignalGuard | None = None,
+    logs: Path | None = None,
+    say: Callable[[str], None] = lambda sentence: None,
+) -> Iterator[None]:
     """Ray while it is needed; in a notebook or a test, one that runs already is used and left running.
 
     Its processes are forked, and killed when the thread ends that did that: this one, which meanwhile computes nothing
     (a fork waits for ever for threads of a matrix product). Variables and loggers are as before at the end, and of a Ray that was
     started nothing is left, be it a process or a file. guard: asked to leave when Ray dies. logs: the folder to which its own are
-    copied then. Raises UserError where no cluster answers, EnvironmentBroken where Ray dies.
+    copied then. say: told of a start that is tried again. Raises UserError where no cluster answers, EnvironmentBroken where Ray
+    dies.
     """
     ours = not ray.is_initialized()
     local = ours and address_of(address) is None
@@ -77,7 +89,7 @@ def ray_session(address: str | None, guard: SignalGuard | None = None, logs: Pat
     ):
         os.environ.update(VARIABLES)
         if ours:
-            start_ray(address, rays, logs)
+            start_ray(address, rays, logs, guard, say)
         for name, level in LEVELS.items():
             logging.getLogger(name).setLevel(level)
         try:
@@ -88,30 +100,51 @@ def ray_session(address: str | None, guard: SignalGuard | None = None, logs: Pat
                 shut_down()
 
 
-def start_ray(address: str | None, folder: Path | None = None, logs: Path | None = None) -> None:
+def start_ray(
+    address: str | None,
+    folder: Path | None = None,
+    logs: Path | None = None,
+    guard: SignalGuard | None = None,
+    say: Callable[[str], None] = lambda sentence: None,
+) -> None:
     """Join the cluster at an address, or that of a Ray job in which this runs; else start a Ray on this machine.
 
     It has the cores and the memory that this process may use. Ray itself would join whatever cluster runs here. folder: for its
-    sockets and logs, Ray's own if None; logs: where these are copied if it does not start. Raises UserError where none answers.
+    sockets and logs, Ray's own if None, and guarded otherwise; a start that fails there is tried again. logs: where its logs are
+    copied if none does. guard: asked whether to leave before another. say: told of each. Raises UserError where none answers.
     """
-    joined = address_of(address)
-    options: dict[str, Any] = {} if joined else _local(folder)
-    try:
-        here = not joined or is_on_loopback_alone(joined)
-        with _marked(folder), on_loopback() if here else nullcontext():
-            ray.init(
-                address=joined or "local",
-                job_config=_OwnPath(),
-                log_to_driver=False,
-                logging_level=LEVELS["ray"],
-                **options,
-            )
-    except Exception as error:  # no class of its own where a node has not come up within half a minute
-        if joined:
+    if joined := address_of(address):
+        try:
+            with on_loopback() if is_on_loopback_alone(joined) else nullcontext():
+                _init(joined)
+        except Exception as error:
             named = f"--address {address}" if address else f"RAY_ADDRESS={joined} (in the environment)"
             raise UserError(f"{named}: no Ray cluster answers ({one_line(error)})") from error
-        kept = keep_logs(() if folder is None else folder.glob("session_2*/logs"), logs)
-        raise UserError(f"Ray did not start on this machine ({one_line(error)}){kept}") from error
+        return
+    for left in reversed(range(1 if folder is None else ATTEMPTS)):
+        try:
+            with _marked(folder), on_loopback(), lean_start() as options:
+                _init("local", **_local(folder), **options)
+        except Exception as error:  # no class of its own where a node has not come up in time
+            if folder is None or not left:
+                tried = "" if folder is None else f", tried {ATTEMPTS} times"
+                kept = keep_logs(() if folder is None else folder.glob("session_2*/logs"), logs)
+                raise UserError(f"Ray did not start on this machine{tried} ({one_line(error)}){kept}") from error
+            shut_down()
+            end_processes(folder.parent)
+            if guard is not None:
+                guard.listen()
+                guard.leave_if_asked()
+            say(
+                f"Ray did not start in the time it gives itself, as on a busy machine; trying again, {left} times at most"
+            )
+        else:
+            return
+
+
+def _init(address: str, **options: Any) -> None:
+    """Ray's own start, quiet."""
+    ray.init(address=address, job_config=_OwnPath(), log_to_driver=False, logging_level=LEVELS["ray"], **options)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import time
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nrtune.orchestrator.lifecycle.plain_console import PlainConsole
+from nrtune.orchestrator.lifecycle.terminal import redraws
 from nrtune.trainables.core.outside_text import visible
 
 PATIENCE = 2.0
@@ -36,7 +37,7 @@ class Waiting:
             self._since = now
         if now - self._since < PATIENCE:
             return
-        if sys.stderr.isatty() and not self._console.is_dumb_terminal:  # FORCE_COLOR makes no terminal of a file
+        if redraws(sys.stderr):
             self._draw(what, done, of)
         elif now - self._said >= BETWEEN_LINES:
             self._said = now

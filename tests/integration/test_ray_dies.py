@@ -1,11 +1,15 @@
-"""Ray's own processes are killed under a search, or its driver is: one sentence, nothing left, and the same command goes on."""
+"""Ray's own processes are killed under a search, or its driver is: one sentence, nothing left, and the same command goes on.
+
+Where they are slow to start, as on a busy machine, they are waited for, and tried again where that is in vain.
+"""
 
 from __future__ import annotations
 
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -15,6 +19,7 @@ from command_line import CommandLine, Process, wait_until
 from nrtune.analysis.store.records import read_records, read_status
 from nrtune.orchestrator.execution.guardian import MARK
 from nrtune.orchestrator.execution.native_output import RAY_LOGS
+from nrtune.orchestrator.execution.ray_session import ATTEMPTS
 from nrtune.orchestrator.state.settings import Settings
 
 
@@ -83,5 +88,52 @@ def test_a_polite_end_leaves_nothing(number: int, settings: Settings, tmp_path: 
         training(command, process)
         assert process.end(number, seconds=60) == 130, process.err
         assert "the same command again goes on from here" in process.err
+    assert of_ray(place) == []
+    assert [*place.iterdir()] == []
+
+
+def stopping(place: Path, word: str, most: int) -> Callable[[], list[psutil.Process]]:
+    """What stops processes with a word in their command as soon as there are some, up to so many, and says which."""
+    found: list[psutil.Process] = []
+
+    def look() -> list[psutil.Process]:
+        for process in of_ray(place):
+            with suppress(psutil.Error):
+                if len(found) < most and process not in found and word in " ".join(process.cmdline()[:4]):
+                    process.suspend()
+                    found.append(process)
+        return found
+
+    return look
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("word", ["dashboard/agent.py", "runtime_env/agent/main.py"])
+def test_an_agent_that_imports_for_long_keeps_no_search_waiting(
+    word: str, settings: Settings, tmp_path: Path, place: Path
+):
+    """One that has not even begun when the first trial trains."""
+    command, stop = CommandLine(settings, tmp_path, TMPDIR=str(place)), stopping(place, word, 1)
+    with command.start() as process:
+        process.wait_until(stop, "the agent is there")
+        training(command, process)
+        (agent,) = stop()
+        assert agent.status() == psutil.STATUS_STOPPED
+        agent.resume()
+        assert process.end() == 0, process.err
+    assert "trying again" not in process.err
+    assert of_ray(place) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("slow", [1, ATTEMPTS])
+def test_a_node_that_is_not_up_in_its_time_is_tried_again(slow: int, settings: Settings, tmp_path: Path, place: Path):
+    command, stop = CommandLine(settings, tmp_path, TMPDIR=str(place)), stopping(place, "raylet/raylet", slow)
+    with command.start() as process:
+        process.wait_until(lambda: len(stop()) == slow, "so many do not come up")
+        assert process.end() == (2 if slow == ATTEMPTS else 0), process.err
+    assert "Traceback" not in process.err
+    assert process.err.count("trying again") == min(slow, ATTEMPTS - 1)
+    assert (f"nrtune: Ray did not start on this machine, tried {ATTEMPTS} times (" in process.err) is (slow == ATTEMPTS)
     assert of_ray(place) == []
     assert [*place.iterdir()] == []

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
-import os
-import pty
-import re
-import struct
-import subprocess
 import sys
-import termios
 from pathlib import Path
 
 import pytest
 from in_process import run
+from terminals import on_a_terminal, too_long
 
 from nrtune.orchestrator.views.tables import fitted, print_table
 from nrtune.trainables.core.registry import PLUGIN_VARIABLE
@@ -42,36 +36,6 @@ MANY = [f"cagi5/release/spearman/all/SIM{n}:max" for n in range(1, 5)] + [
 ]
 
 
-def too_long(text: str) -> list[str]:
-    """Lines over 80 characters, but for those of one word, and those that end in an address or path, to be copied whole."""
-    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
-    return [line for line in re.split(r"[\r\n]+", shown) if len(line) > 80 and not re.search(r"(^|\s)\S{30,}$", line)]
-
-
-def on_a_terminal(*words: object, cwd: Path) -> str:
-    """What a command shows on a terminal of 80 columns."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")} | {
-        "TERM": "xterm"
-    }
-    command = [sys.executable, "-m", "nrtune", *map(str, words)]
-    process = subprocess.Popen(command, cwd=cwd, env=environment, stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    seen = b""
-    while True:
-        try:
-            part = os.read(ours, 65536)
-        except OSError:  # the other end is closed
-            break
-        if not part:
-            break
-        seen += part
-    os.close(ours)
-    assert process.wait(timeout=60) == 0, seen.decode()
-    return seen.decode()
-
-
 @pytest.fixture(scope="module")
 def place(shared_ray: str, tmp_path_factory: pytest.TempPathFactory):
     """A folder with a campaign of long names, and what its search showed on a terminal."""
@@ -85,7 +49,7 @@ def place(shared_ray: str, tmp_path_factory: pytest.TempPathFactory):
         search = ["search", "--families", f"baseline,{FAMILY_NAME}", "--trials", 2, "--epochs", 1, "--out", OUT]
         data = ["--data", f"data/{HDF5_NAME}", "--cagi5", "data/cagi5", "--max-concurrent", 1, "--scheduler", "none"]
         shown = on_a_terminal(*search, *data, "--address", shared_ray, cwd=folder)
-        yield folder, shown
+        yield folder, shown.decode()
 
 
 def questions(folder: Path) -> dict[str, list[object]]:
@@ -139,7 +103,7 @@ def test_every_answer_fits_when_it_is_piped(place, monkeypatch, capsys):
 @pytest.mark.parametrize("name", ["trials", "best, own", pytest.param("report", marks=pytest.mark.slow)])
 def test_an_answer_fits_a_terminal(place, name: str):
     folder, _ = place
-    shown = on_a_terminal(*questions(folder)[name], cwd=folder)
+    shown = on_a_terminal(*questions(folder)[name], cwd=folder).decode()
     assert shown.strip()
     assert too_long(shown) == []
 
