@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import random
+import signal
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -137,7 +138,9 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(PLUGIN_VARIABLE, str(folder))
         patch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # its folders in /dev/shm stay where it is killed
+        found = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # what nohup has had ignored, searches ignore too
         yield
+        signal.signal(signal.SIGHUP, found)
 
 
 @pytest.fixture(scope="module")
