@@ -13,8 +13,8 @@ import pytest
 
 from nrtune.analysis.selection.use_cases import SELECT_ON, USE_CASES
 from nrtune.orchestrator.campaign.search import NO_EARLY_STOPPING
-from nrtune.orchestrator.cli import options
-from nrtune.orchestrator.cli.options import CHOICES
+from nrtune.orchestrator.cli import names
+from nrtune.orchestrator.cli.names import CHOICES
 from nrtune.orchestrator.lifecycle.rules import RULES
 from nrtune.orchestrator.state.recipes import RECIPES
 from nrtune.orchestrator.state.settings import Settings
@@ -105,24 +105,24 @@ def test_choices_are_those_of_the_code():
 
     for name in ("recipe", "precision", "freeze", "select_on", "noise", "allocation", "sampler"):
         assert CHOICES[name] == literal(name), name
-    assert tuple(options.schedulers()) == (*RULES, NO_EARLY_STOPPING)
+    assert tuple(names.schedulers()) == (*RULES, NO_EARLY_STOPPING)
     assert CHOICES["preset"] == tuple(PRESETS)
     assert CHOICES["recipe"] == tuple(RECIPES)
     assert CHOICES["precision"] == PRECISIONS
     assert set(CHOICES["select_on"]) == set(SELECT_ON)
     assert CHOICES["cell_line"] == tuple(ELEMENTS_OF_CELL_LINE)
-    assert tuple(options.use_cases()) == (*USE_CASES, "all")
+    assert tuple(names.use_cases()) == (*USE_CASES, "all")
     assert "rank_stability" in FAMILIES
-    assert tuple(options.encoders()) == ENCODERS.names()
+    assert tuple(names.encoders()) == ENCODERS.names()
 
 
 def test_completing_imports_neither_torch_nor_pandas():
     script = """
 import sys
-from nrtune.orchestrator.cli import main as cli, options
-assert options.completing(options.use_cases)("low") == ["low_confidence"]
-assert options.completing(options.families)("base") == ["baseline"]
-assert options.completing(options.encoders)("fact") == ["factorized"]
+from nrtune.orchestrator.cli import main as cli, names
+assert names.completing(names.use_cases)("low") == ["low_confidence"]
+assert names.completing(names.families)("base") == ["baseline"]
+assert names.completing(names.encoders)("fact") == ["factorized"]
 print([name for name in ("torch", "pandas", "ray", "mlflow") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)

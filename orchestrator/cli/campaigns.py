@@ -8,20 +8,24 @@ from typing import Annotated
 import typer
 
 from nrtune.orchestrator.cli import option_texts, options, query, table_options
+from nrtune.orchestrator.cli.names import closed, completing, encoders, families
+from nrtune.orchestrator.cli.panels import BUDGET, MODELS, OUTPUT, RUN, TRACKING, command, group
 from nrtune.orchestrator.cli.run import run
-from nrtune.orchestrator.state.locations import OPTUNA_VARIABLE
+from nrtune.orchestrator.state.given import VARIABLES
 from nrtune.trainables.core.errors import UserError
 
-app = typer.Typer()
+app = group()
 
 DEMO_NETWORK: dict[str, str | int | float | bool] = {"encoder.channels": 64, "encoder.kernel": 15, "encoder.depth": 1}
 """Half as wide as a small one, and one layer less: simulated data need no more, and a training takes half the time."""
 
 
-@app.command()
+@command(app, RUN, "nrtune demo --trials 3")
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the demo's data and campaign.")] = Path("nrtune-demo"),
-    trials: Annotated[int, typer.Option(min=1, help="Trials a family.")] = 3,
+    out: Annotated[Path, typer.Option(help="Folder for the demo's data and campaign.", rich_help_panel=OUTPUT)] = Path(
+        "nrtune-demo"
+    ),
+    trials: Annotated[int, typer.Option(min=1, help="Trials a family.", rich_help_panel=BUDGET)] = 3,
 ) -> None:
     """Run the main job on simulated data: three families, a few trials each, winners at the end."""
     from nrtune.orchestrator.state.settings import Settings
@@ -38,19 +42,31 @@ def demo(
     query.print_best(str(out / "campaign"), "all", as_json=False)
 
 
-@app.command()
+@command(
+    app,
+    RUN,
+    "nrtune search --data lentiMPRA.h5 --cagi5 cagi5/ --trials 20 --out campaign",
+    "nrtune search settings.yaml --time-budget 600",
+)
 def search(
     settings: options.SettingsFile = None,
     families: Annotated[
         str | None,
-        typer.Option(help="Method families, separated by commas.", autocompletion=options.completing(options.families)),
+        typer.Option(
+            metavar="NAME,…",
+            help="Method families: {families}. [default: baseline,rank_stability,distributional]",
+            autocompletion=completing(families),
+            rich_help_panel=MODELS,
+        ),
     ] = None,
     encoders: Annotated[
         str | None,
         typer.Option(
-            help="Encoders that every family is put on, separated by commas; study: each on those that the study had it on."
+            metavar="NAME,…",
+            help="Encoders that every family is put on: {encoders}; study: each on those that the study had it on."
             " [default: motif_cnn]",
-            autocompletion=options.completing(options.encoders),
+            autocompletion=completing(encoders),
+            rich_help_panel=MODELS,
         ),
     ] = None,
     data: options.Data = None,
@@ -62,24 +78,29 @@ def search(
     satmut: options.Satmut = None,
     benchmark: options.Benchmark = None,
     out: options.Out = None,
-    trials: Annotated[int | None, typer.Option(help="Trials a family. [default: 10]")] = None,
+    trials: Annotated[int | None, typer.Option(help="Trials a family. [default: 10]", rich_help_panel=BUDGET)] = None,
     allocation: Annotated[
         str | None,
         typer.Option(
             help="even: as many trials a family; adaptive: more for those that promise more; auto: adaptive from 10 trials a"
             " family on. [default: auto]",
-            autocompletion=options.completing("allocation"),
+            **closed("allocation"),
+            rich_help_panel=BUDGET,
         ),
     ] = None,
     min_trials: Annotated[
-        int | None, typer.Option(help="Trials that each family gets at least with adaptive allocation. [default: 3]")
+        int | None,
+        typer.Option(
+            help="Trials that each family gets at least with adaptive allocation. [default: 3]", rich_help_panel=BUDGET
+        ),
     ] = None,
     starting_points: Annotated[
         str | None,
         typer.Option(
             help="Published configurations that a family's trials begin with: first (on each encoder) or all; auto: first with"
             " adaptive allocation. [default: auto]",
-            autocompletion=options.completing("starting_points"),
+            **closed("starting_points"),
+            rich_help_panel=MODELS,
         ),
     ] = None,
     epochs: options.Epochs = None,
@@ -88,12 +109,15 @@ def search(
     precision: options.Precision = None,
     warm_start: options.WarmStart = None,
     freeze: options.Freeze = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of every random choice. [default: 0]")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of every random choice. [default: 0]", rich_help_panel=MODELS)
+    ] = None,
     set: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUE",
             help="Fix a parameter of every trial, such as encoder=factorized or encoder.dropout=0.3.",
+            rich_help_panel=MODELS,
         ),
     ] = None,
     vary: Annotated[
@@ -102,11 +126,16 @@ def search(
             metavar="NAME=VALUE,VALUE",
             help="Values of a parameter of every trial that each family's search tries, such as epochs=12,24 or"
             " batch_size=32,64; the first trials have the first.",
+            rich_help_panel=MODELS,
         ),
     ] = None,
     around: Annotated[
         str | None,
-        typer.Option(metavar="NAME|DIR/TRIAL", help="Configuration that the family ablation moves away from."),
+        typer.Option(
+            metavar="NAME|DIR/TRIAL",
+            help="Configuration that the family ablation moves away from.",
+            rich_help_panel=MODELS,
+        ),
     ] = None,
     confirm: options.Confirm = None,
     use_case: options.AskedUseCases = None,
@@ -131,7 +160,9 @@ def search(
     optuna_storage: Annotated[
         str | None,
         typer.Option(
-            envvar=OPTUNA_VARIABLE, help="Optuna database URL. [default: a journal file in the campaign's folder]"
+            envvar=VARIABLES["optuna_storage"],
+            help="Optuna database URL. [default: a journal file in the campaign's folder]",
+            rich_help_panel=TRACKING,
         ),
     ] = None,
     address: options.Address = None,
@@ -160,11 +191,16 @@ def search(
     run(loaded)
 
 
-@app.command()
+@command(app, RUN, "nrtune study --data lentiMPRA.h5 --cagi5 cagi5/ --only RS3,B1 --out study")
 def study(
     settings: options.SettingsFile = None,
     only: Annotated[
-        str | None, typer.Option(help="Names such as RS3, families or their codes, separated by commas. [default: all]")
+        str | None,
+        typer.Option(
+            metavar="NAME,…",
+            help="Configurations such as RS3, families or their codes: {families}. [default: all]",
+            rich_help_panel=MODELS,
+        ),
     ] = None,
     data: options.Data = None,
     columns: table_options.Columns = None,
@@ -211,15 +247,19 @@ def study(
     run(loaded)
 
 
-@app.command()
+@command(app, RUN, "nrtune replicate campaign --use-case low_confidence --seeds 5")
 def replicate(
     folder: options.Folder,
     data: options.Data = None,
     cagi5: options.Cagi5 = None,
     satmut: options.Satmut = None,
     benchmark: options.Benchmark = None,
-    top: Annotated[int | None, typer.Option(help="Finalists of each use case. [default: 5]")] = None,
-    seeds: Annotated[int | None, typer.Option(help="Fresh seeds, the same for all. [default: 5]")] = None,
+    top: Annotated[
+        int | None, typer.Option(help="Finalists of each use case. [default: 5]", rich_help_panel=BUDGET)
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="Fresh seeds, the same for all. [default: 5]", rich_help_panel=BUDGET)
+    ] = None,
     use_case: options.AskedUseCases = None,
     use_cases: options.UseCases = None,
     select_on: options.CampaignSelectOn = None,
@@ -242,7 +282,7 @@ def replicate(
     run(load_replication(folder, flags))
 
 
-@app.command()
+@command(app, RUN, "nrtune track campaign --tracking-uri http://localhost:5000")
 def track(folder: options.Folder, tracking_uri: options.TrackedUri = None) -> None:
     """Write into MLflow what it lacks of a campaign: all of it into an empty server, nothing twice.
 
@@ -253,7 +293,7 @@ def track(folder: options.Folder, tracking_uri: options.TrackedUri = None) -> No
     typer.echo(write(folder, tracking_uri, lambda sentence: typer.echo(sentence, err=True)), err=True)
 
 
-@app.command()
+@command(app, RUN, "nrtune retry campaign RS-002")
 def retry(
     folder: options.Folder,
     trials: Annotated[
@@ -264,7 +304,9 @@ def retry(
     max_concurrent: options.MaxConcurrent = None,
     time_budget: options.TimeBudget = None,
     tracking_uri: options.TrackedUri = None,
-    optuna_storage: Annotated[str | None, typer.Option(help="Optuna database URL. [default: the campaign's]")] = None,
+    optuna_storage: Annotated[
+        str | None, typer.Option(help="Optuna database URL. [default: the campaign's]", rich_help_panel=TRACKING)
+    ] = None,
 ) -> None:
     """Try failed trials again, once their cause is mended, and go on with the campaign.
 

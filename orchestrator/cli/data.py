@@ -10,11 +10,12 @@ import typer
 
 from nrtune.orchestrator.cli import option_texts, options, table_options
 from nrtune.orchestrator.cli.options import INTERRUPTED
+from nrtune.orchestrator.cli.panels import DATA, command, group
 
-app = typer.Typer(help="Check data files, fetch or simulate some.", no_args_is_help=True, rich_markup_mode=None)
+app = group(help="Check data files, fetch or simulate some.")
 
 
-@app.command()
+@command(app, DATA, "nrtune data check lentiMPRA.h5 cagi5/")
 def check(
     paths: Annotated[
         list[Path],
@@ -51,7 +52,7 @@ def check(
     refuse_errors(found.findings, option_texts.all_of(accept) or ())
 
 
-@app.command("fetch")
+@command(app, DATA, "nrtune data fetch", "nrtune data fetch lentimpra-k562 satmut", name="fetch")
 def fetch_data(
     names: Annotated[
         list[str] | None,
@@ -77,7 +78,7 @@ def fetch_data(
         raise typer.Exit(INTERRUPTED) from None
 
 
-@app.command("simulate")
+@command(app, DATA, "nrtune data simulate --out simulated", name="simulate")
 def simulate_data(
     out: Annotated[Path, typer.Option(help="Folder to write to.")],
     n: Annotated[int, typer.Option("--n", help="Sequences.")] = 4000,

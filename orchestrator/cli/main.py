@@ -20,24 +20,23 @@ import typer
 
 from nrtune.orchestrator.cli import campaigns, data, models, passwords, query, slurm
 from nrtune.orchestrator.cli.options import INTERRUPTED
+from nrtune.orchestrator.cli.panels import KEEP, RUN, group
 from nrtune.orchestrator.lifecycle.terminal import take_streams
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.outside_text import visible
 from nrtune.trainables.core.shape import DamagedWarning
 
-app = typer.Typer(
+app = group(
     name="nrtune",
     help="Search hyperparameters of noise-resistant sequence-to-expression models on a Ray cluster.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
     context_settings={"color": True},  # click leaves texts as they are: streams show what is a control character
 )
 app.add_typer(campaigns.app)
 app.add_typer(query.app)
 app.add_typer(models.app)
-app.add_typer(data.app, name="data")
-app.add_typer(slurm.app, name="slurm")
+app.add_typer(data.app, name="data", rich_help_panel=KEEP)
+app.add_typer(slurm.app, name="slurm", rich_help_panel=RUN)
 
 
 NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)

@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from nrtune.orchestrator.cli import option_texts, options
+from nrtune.orchestrator.cli.panels import KEEP, READ, USE, command, group
 from nrtune.orchestrator.cli.query import comparisons_of, own_use_cases
 from nrtune.trainables.core.errors import UserError
 
-app = typer.Typer()
+app = group()
 
 
-@app.command()
+@command(app, USE, "nrtune register campaign --name activity")
 def register(
     folder: options.Folder,
     name: Annotated[str, typer.Option(help="The registered model; a further version of one that is there.")],
@@ -47,7 +48,12 @@ def register(
     typer.echo(fitted(put(comparisons, use_case, name, tracking_uri)))
 
 
-@app.command()
+@command(
+    app,
+    USE,
+    "nrtune predict campaign --vcf variants.vcf --fasta genome.fa",
+    "nrtune predict ensemble.pt --fasta-sequences sequences.fa",
+)
 def predict(
     source: Annotated[
         Path,
@@ -128,7 +134,7 @@ def predict(
         run_sequences(fasta_sequences, out, predictor)
 
 
-@app.command("import-published")
+@command(app, KEEP, "nrtune import-published published_trials.csv --out study", name="import-published")
 def import_published(
     table: Annotated[Path, typer.Argument(metavar="published_trials.csv", help="The study's table.")],
     out: Annotated[Path, typer.Option(help="The campaign's folder, to be made.")],
@@ -141,7 +147,7 @@ def import_published(
     typer.echo(f"{count} trials\n  winners: nrtune best {folder}\n  MLflow: nrtune ui {folder}", err=True)
 
 
-@app.command()
+@command(app, USE, "nrtune score predictions.csv --cagi5 cagi5/", "nrtune score first.csv second.csv --cagi5 cagi5/")
 def score(
     predictions: Annotated[Path, typer.Argument(metavar="PREDICTIONS", help="CSV, TSV (plain or .gz) or Parquet.")],
     other: Annotated[
@@ -184,7 +190,7 @@ def score(
         typer.echo(score_tests(paths, how, as_json=json, accept=accepted))
 
 
-@app.command()
+@command(app, READ, "nrtune ui campaign")
 def ui(
     folder: options.Folder,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,

@@ -2,76 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from nrtune.orchestrator.state.locations import TRACKING_VARIABLE
+from nrtune.orchestrator.cli.names import closed, completing, schedulers, use_cases
+from nrtune.orchestrator.cli.panels import BUDGET, CLUSTER, DATA, MODELS, OUTPUT, TRACKING, WINNERS
+from nrtune.orchestrator.state.given import VARIABLES
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
-
-CHOICES: Mapping[str, tuple[str, ...]] = {
-    "preset": ("small", "study"),
-    "recipe": ("field", "study"),
-    "precision": ("auto", "float32", "bf16"),
-    "freeze": ("none", "first"),
-    "select_on": ("release", "val", "challenge"),
-    "noise": ("auto", "orientation", "replicates", "none"),
-    "allocation": ("auto", "even", "adaptive"),
-    "starting_points": ("auto", "first", "all"),
-    "sampler": ("tpe", "nsga2", "random", "grid"),
-    "cell_line": ("K562", "HepG2", "simulated"),
-    "use_case": (
-        "overall", "pearson", "high_confidence", "low_confidence", "noise_resistance", "in_distribution", "balance",
-        "hc_lc_gap",
-    ),
-}  # fmt: skip
-"""What a shell completes, written here because what defines it takes a second to import; a test compares them."""
-
-
-def completing(names: str | Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
-    """What completes an option: one of CHOICES or what is called for names. Behind commas the last name is completed."""
-
-    def complete(incomplete: str) -> list[str]:
-        head, comma, last = incomplete.rpartition(",")
-        known = CHOICES[names] if isinstance(names, str) else names()
-        return [f"{head}{comma}{name}" for name in known if name.startswith(last)]
-
-    return complete
-
-
-def families() -> Iterable[str]:
-    """The names of all families, those of NRTUNE_PLUGINS among them."""
-    from nrtune.search_spaces import FAMILIES
-
-    return FAMILIES.names()
-
-
-def encoders() -> Iterable[str]:
-    """The names of all encoders, those of NRTUNE_PLUGINS among them."""
-    from nrtune.trainables.core.registry import Registry
-
-    return Registry("nrtune.trainables.encoders", "encoder", object).names()
-
-
-def schedulers() -> Iterable[str]:
-    """The rules of early stopping, and none."""
-    from nrtune.orchestrator.lifecycle.rules import RULES
-
-    return (*RULES.names(), "none")
-
-
-def use_cases() -> Iterable[str]:
-    """The use cases of every campaign, those of benchmarks, and all."""
-    from nrtune.trainables.core.registry import Registry
-
-    benchmarks: Registry[object] = Registry("nrtune.trainables.data.benchmarks", "benchmark", object)
-    own = ("saturation_mutagenesis" if name == "satmut" else name for name in benchmarks if name != "cagi5")
-    return (*CHOICES["use_case"], *own, "all")
-
 
 SettingsFile = Annotated[
     Path | None, typer.Argument(metavar="SETTINGS.yaml", help="Settings file; every flag overrides one field.")
@@ -85,27 +26,35 @@ Source = Annotated[
 ]
 CampaignSelectOn = Annotated[
     str | None,
-    typer.Option(help="release, val or challenge. [default: the campaign's]", autocompletion=completing("select_on")),
+    typer.Option(
+        help="Data that winners are selected on. [default: the campaign's]",
+        **closed("select_on"),
+        rich_help_panel=WINNERS,
+    ),
 ]
 
 
 def use_case_option(help: str, metavar: str = "NAME") -> Any:
     """--use-case, which completes; help says whose, or which, it is."""
-    return typer.Option(metavar=metavar, help=help, autocompletion=completing(use_cases))
+    return typer.Option(metavar=metavar, help=help, autocompletion=completing(use_cases), rich_help_panel=WINNERS)
 
 
 UseCases = Annotated[
-    Path | None, typer.Option(metavar="FILE.yaml", help="Use cases of your own, beside the known ones.")
+    Path | None,
+    typer.Option(metavar="FILE.yaml", help="Use cases of your own, beside the known ones.", rich_help_panel=WINNERS),
 ]
 AskedUseCases = Annotated[
     list[str] | None,
-    use_case_option("A use case; give it again, or several with commas, for several. [default: all]", "NAME"),
+    use_case_option(
+        "Use cases; give it again, or several with commas, for several: {use_cases}. [default: all]", "NAME"
+    ),
 ]
 Confirm = Annotated[
     str | None,
     typer.Option(
         metavar="SHARE|none",
         help="Share of all trainings that go to fresh seeds of the baseline and of the best trials. [default: 0.4]",
+        rich_help_panel=BUDGET,
     ),
 ]
 Data = Annotated[
@@ -113,46 +62,66 @@ Data = Annotated[
     typer.Option(
         metavar="FILE|TRAIN,VAL,TEST",
         help="lentiMPRA data: .h5, or a table of sequences and activity (CSV, TSV, .gz, .bz2, Parquet); or a table a split.",
+        rich_help_panel=DATA,
     ),
 ]
-Cagi5 = Annotated[Path | None, typer.Option(help="Folder of CAGI5 files and references.json.")]
+Cagi5 = Annotated[Path | None, typer.Option(help="Folder of CAGI5 files and references.json.", rich_help_panel=DATA)]
 Satmut = Annotated[
     Path | None,
     typer.Option(
-        help="Folder of the saturation mutagenesis study's elements.tsv.gz and references.json, to score on too."
+        help="Folder of the saturation mutagenesis study's elements.tsv.gz and references.json, to score on too.",
+        rich_help_panel=DATA,
     ),
 ]
 Benchmark = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="NAME=PATH", help="Variants to score on too, such as table=FILE.tsv; give it again for several."
+        metavar="NAME=PATH",
+        help="Variants to score on too, such as table=FILE.tsv; give it again for several.",
+        rich_help_panel=DATA,
     ),
 ]
-Out = Annotated[Path | None, typer.Option(help="The campaign's folder; the same again goes on with it.")]
+Out = Annotated[
+    Path | None, typer.Option(help="The campaign's folder; the same again goes on with it.", rich_help_panel=OUTPUT)
+]
 Epochs = Annotated[
     int | None,
-    typer.Option(help="Epochs a trial. [default: 80 with preset study; with small 12 of a search, 4 of a study]"),
+    typer.Option(
+        help="Epochs a trial. [default: 80 with preset study; with small 12 of a search, 4 of a study]",
+        rich_help_panel=BUDGET,
+    ),
 ]
 Preset = Annotated[
     str | None,
-    typer.Option(help="Model size and budget: small or study. [default: small]", autocompletion=completing("preset")),
+    typer.Option(
+        help="Model size and budget. [default: small]",
+        **closed("preset"),
+        rich_help_panel=MODELS,
+    ),
 ]
 Recipe = Annotated[
     str | None,
     typer.Option(
         help="field: both strands are trained on and averaged in predictions, labels standardised, no weight decay on biases"
         " and norms; study: none of that, as the study. --set both_strands=false changes one of them. [default: field]",
-        autocompletion=completing("recipe"),
+        **closed("recipe"),
+        rich_help_panel=MODELS,
     ),
 ]
 Precision = Annotated[
-    str | None, typer.Option(help="auto, float32 or bf16. [default: auto]", autocompletion=completing("precision"))
+    str | None,
+    typer.Option(
+        help="Numbers that are trained with; auto: bf16 where a GPU has it. [default: auto]",
+        **closed("precision"),
+        rich_help_panel=MODELS,
+    ),
 ]
 SelectOn = Annotated[
     str | None,
     typer.Option(
-        help="Data that winners are selected on: release, val or challenge. [default: release, or val without --cagi5]",
-        autocompletion=completing("select_on"),
+        help="Data that winners are selected on. [default: release, or val without --cagi5]",
+        **closed("select_on"),
+        rich_help_panel=WINNERS,
     ),
 ]
 WarmStart = Annotated[
@@ -161,13 +130,15 @@ WarmStart = Annotated[
         metavar="CHECKPOINT",
         help="A trial's best.pt, or its folder, such as of another cell line's campaign: trials on its encoder, the baseline"
         " among them, start from its weights, and have its sizes. [default: random weights]",
+        rich_help_panel=MODELS,
     ),
 ]
 Freeze = Annotated[
     str | None,
     typer.Option(
-        help="none, or first: the encoder's first layer stays as --warm-start has it. [default: none]",
-        autocompletion=completing("freeze"),
+        help="first: the encoder's first layer stays as --warm-start has it. [default: none]",
+        **closed("freeze"),
+        rich_help_panel=MODELS,
     ),
 ]
 CellLine = Annotated[
@@ -177,6 +148,7 @@ CellLine = Annotated[
         help="Cell line whose elements are averaged, such as K562 or HepG2, or elements' cell lines. [default: as the data file's"
         " name says, else K562]",
         autocompletion=completing("cell_line"),
+        rich_help_panel=DATA,
     ),
 ]
 FolderCellLine = Annotated[
@@ -184,67 +156,101 @@ FolderCellLine = Annotated[
     typer.Option(
         metavar="NAME|ELEMENT=NAME,…",
         help="Cell line whose elements are averaged, or elements' cell lines. [default: as the folder says, else K562]",
+        rich_help_panel=DATA,
     ),
 ]
 Noise = Annotated[
     str | None,
     typer.Option(
-        help="Noise of a .tsv: auto, orientation, replicates or none. [default: auto]",
-        autocompletion=completing("noise"),
+        help="Where a table's noise comes from. [default: auto]",
+        **closed("noise"),
+        rich_help_panel=DATA,
     ),
 ]
 Accept = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="ID", help="An error of the data's audit that does not refuse; it is said beside every result."
+        metavar="ID",
+        help="An error of the data's audit that does not refuse; it is said beside every result.",
+        rich_help_panel=DATA,
     ),
 ]
-Name = Annotated[str | None, typer.Option(help="The campaign's name. [default: the folder's]")]
-MaxConcurrent = Annotated[int | None, typer.Option(help="Trials at a time. [default: as many as fit]")]
+Name = Annotated[str | None, typer.Option(help="The campaign's name. [default: the folder's]", rich_help_panel=OUTPUT)]
+MaxConcurrent = Annotated[
+    int | None, typer.Option(help="Trials at a time. [default: as many as fit]", rich_help_panel=CLUSTER)
+]
 CpusPerTrial = Annotated[
-    str | None, typer.Option(help="CPU cores a trial; auto: as measured, without GPUs. [default: 1]")
+    str | None,
+    typer.Option(help="CPU cores a trial; auto: as measured, without GPUs. [default: 1]", rich_help_panel=CLUSTER),
 ]
 GpusPerTrial = Annotated[
     str | None,
-    typer.Option(help="GPUs a trial, fractions allowed; auto: as measured. [default: 1 where there are any]"),
+    typer.Option(
+        help="GPUs a trial, fractions allowed; auto: as measured. [default: 1 where there are any]",
+        rich_help_panel=CLUSTER,
+    ),
 ]
-TimeBudget = Annotated[float | None, typer.Option(help="Minutes, then running trials are put off.")]
-TrialTimeLimit = Annotated[float | None, typer.Option(help="Minutes a trial may take before it fails.")]
+TimeBudget = Annotated[
+    float | None,
+    typer.Option(
+        metavar="MINUTES", help="Then running trials are put off, and the same command goes on.", rich_help_panel=BUDGET
+    ),
+]
+TrialTimeLimit = Annotated[
+    float | None, typer.Option(metavar="MINUTES", help="A trial that takes longer fails.", rich_help_panel=BUDGET)
+]
 KeepTop = Annotated[
-    int | None, typer.Option(help="Trials of each use case whose checkpoints stay at the end. [default: 5]")
+    int | None,
+    typer.Option(
+        help="Trials of each use case whose checkpoints stay at the end. [default: 5]", rich_help_panel=OUTPUT
+    ),
 ]
 Keep = Annotated[
-    list[str] | None, typer.Option(metavar="TRIAL|all", help="A trial whose checkpoint stays, too, or all.")
+    list[str] | None,
+    typer.Option(metavar="TRIAL|all", help="A trial whose checkpoint stays, too, or all.", rich_help_panel=OUTPUT),
 ]
 Tracker = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="What shows the trials: mlflow, or one of your own. [default: mlflow]"),
+    typer.Option(
+        metavar="NAME",
+        help="What shows the trials: mlflow, or one of your own. [default: mlflow]",
+        rich_help_panel=TRACKING,
+    ),
 ]
 TrackingUri = Annotated[
     str | None,
     typer.Option(
-        envvar=TRACKING_VARIABLE, help="MLflow tracking URI. [default: a SQLite file in the campaign's folder]"
+        envvar=VARIABLES["tracking_uri"],
+        help="MLflow tracking URI. [default: a SQLite file in the campaign's folder]",
+        rich_help_panel=TRACKING,
     ),
 ]
 TrackedUri = Annotated[
     str | None,
-    typer.Option("--tracking-uri", help="MLflow tracking URI, this once. [default: where the campaign is tracked]"),
+    typer.Option(
+        "--tracking-uri",
+        help="MLflow tracking URI, this once. [default: where the campaign is tracked]",
+        rich_help_panel=TRACKING,
+    ),
 ]
-Address = Annotated[str | None, typer.Option(help="Ray cluster, such as auto. [default: this machine]")]
+Address = Annotated[
+    str | None, typer.Option(help="Ray cluster, such as auto. [default: this machine]", rich_help_panel=CLUSTER)
+]
 Scheduler = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Stops trials that fall behind on validation: asha, hyperband or median; or none. [default: asha]",
+        help="Stops trials early that fall behind on validation: {schedulers}. [default: asha]",
         autocompletion=completing(schedulers),
+        rich_help_panel=BUDGET,
     ),
 ]
 Sampler = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME",
-        help="Proposes trials: tpe, nsga2, random or grid. [default: tpe]",
-        autocompletion=completing("sampler"),
+        help="Proposes trials. [default: tpe]",
+        **closed("sampler"),
+        rich_help_panel=MODELS,
     ),
 ]
 Objective = Annotated[
@@ -253,7 +259,12 @@ Objective = Annotated[
         metavar="METRIC:max|min",
         help="What to optimise, such as val/noise/corr:min; give it again for several at once. [default: the CAGI5"
         " Spearman, or validation's, of what is selected on]",
+        rich_help_panel=MODELS,
     ),
 ]
-Resume = Annotated[bool | None, typer.Option("--resume", help="Go on with --out, settings included.")]
-PrintSettings = Annotated[bool, typer.Option("--print-settings", help="Print the settings as YAML and stop.")]
+Resume = Annotated[
+    bool | None, typer.Option("--resume", help="Go on with --out, settings included.", rich_help_panel=OUTPUT)
+]
+PrintSettings = Annotated[
+    bool, typer.Option("--print-settings", help="Print the settings as YAML and stop.", rich_help_panel=OUTPUT)
+]

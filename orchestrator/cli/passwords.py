@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from nrtune.orchestrator.state.locations import OPTUNA_VARIABLE, TRACKING_VARIABLE
+from nrtune.orchestrator.state.given import VARIABLES
 from nrtune.trainables.core.secrets import without_password
 
-OPTIONS = {"--tracking-uri": TRACKING_VARIABLE, "--optuna-storage": OPTUNA_VARIABLE}
+OPTIONS = {"--tracking-uri": VARIABLES["tracking_uri"], "--optuna-storage": VARIABLES["optuna_storage"]}
 """Options that take an address, each with the variable from which its password is known where it has none."""
 
 READING = ("status", "trials", "best", "ensemble", "report", "compare")

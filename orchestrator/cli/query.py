@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nrtune.orchestrator.cli import options
+from nrtune.orchestrator.cli.names import completing, families
+from nrtune.orchestrator.cli.panels import KEEP, READ, command, group
 from nrtune.trainables.core.errors import UserError, suggest
 
 if TYPE_CHECKING:
     from nrtune.analysis.selection.use_cases import UseCase
     from nrtune.analysis.uncertainty.comparison import Comparisons
 
-app = typer.Typer()
+app = group()
 
 
 class Format(enum.StrEnum):
@@ -29,7 +31,7 @@ class Format(enum.StrEnum):
     parquet = "parquet"
 
 
-@app.command()
+@command(app, READ, "nrtune status campaign")
 def status(
     source: Annotated[str, typer.Argument(metavar="DIR", help="The campaign's folder; or an MLflow URI[#NAME].")],
 ) -> None:
@@ -40,7 +42,7 @@ def status(
     typer.echo(fitted(status_text(source)))
 
 
-@app.command()
+@command(app, KEEP, "nrtune gc campaign --keep-top 1")
 def gc(
     folder: options.Folder,
     keep_top: Annotated[
@@ -65,12 +67,10 @@ def gc(
         typer.echo("nothing was deleted; --yes does it")
 
 
-@app.command()
+@command(app, READ, "nrtune trials campaign --sort test/spearman", "nrtune trials campaign --format csv > trials.csv")
 def trials(
     source: options.Source,
-    family: Annotated[
-        str | None, typer.Option(help="Only this family.", autocompletion=options.completing(options.families))
-    ] = None,
+    family: Annotated[str | None, typer.Option(help="Only this family.", autocompletion=completing(families))] = None,
     sort: Annotated[str | None, typer.Option(metavar="METRIC", help="Sort by this column, largest first.")] = None,
     ascending: Annotated[bool, typer.Option("--ascending", help="Smallest first.")] = False,
     format: Annotated[Format, typer.Option(help="table shows a few columns, the others all.")] = Format.table,
@@ -82,7 +82,12 @@ def trials(
     write_trials(source, table, format.value)
 
 
-@app.command()
+@command(
+    app,
+    READ,
+    "nrtune best campaign --use-case low_confidence",
+    "nrtune best campaign --pareto test/spearman:max noise/corr:min",
+)
 def best(
     source: options.Source,
     use_case: Annotated[str, options.use_case_option("A use case, or all of them.", "NAME|all")] = "all",
@@ -130,7 +135,7 @@ def best(
     print_best(source, use_case, as_json=json, select_on=select_on, own=use_cases)
 
 
-@app.command()
+@command(app, READ, "nrtune report campaign --open")
 def report(
     source: options.Source,
     out: Annotated[
@@ -164,7 +169,7 @@ def report(
         webbrowser.open(page.resolve().as_uri())
 
 
-@app.command()
+@command(app, READ, "nrtune ensemble campaign --top 3 --save ensemble.pt")
 def ensemble(
     source: options.Source,
     use_case: Annotated[str, options.use_case_option("The use case whose best trials are put together.")] = "overall",

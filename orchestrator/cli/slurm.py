@@ -13,9 +13,10 @@ from typing import Annotated, Any
 
 import typer
 
+from nrtune.orchestrator.cli.panels import CLUSTER, command, group
 from nrtune.trainables.core.errors import UserError, suggest
 
-app = typer.Typer(no_args_is_help=True, help="Run searches as jobs of a SLURM cluster.", rich_markup_mode=None)
+app = group(help="Run searches as jobs of a SLURM cluster.")
 
 COMMANDS = ("search", "study", "replicate")
 """What a job can run: the same again goes on, so that a job that starts anew does."""
@@ -29,7 +30,12 @@ PASSED_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 Command = Annotated[list[str], typer.Argument(metavar="COMMAND [OPTIONS]...", help="search, study or replicate.")]
 
 
-@app.command(context_settings=PASSED_ON)
+@command(
+    app,
+    CLUSTER,
+    "nrtune slurm submit --nodes 2 --gpus-per-node 4 search --out campaign …",
+    context_settings=PASSED_ON,
+)
 def submit(
     context: typer.Context,
     command: Command,
@@ -105,7 +111,7 @@ def submit(
     typer.echo(f"nrtune status {shell_path(campaign)}; to end all of it: scancel {' '.join(reversed(ids))}", err=True)
 
 
-@app.command(context_settings=PASSED_ON)
+@command(app, CLUSTER, "nrtune slurm run search --out campaign …", context_settings=PASSED_ON)
 def run(context: typer.Context, command: Command) -> None:
     """Run a search within a SLURM job, on all its nodes: what the batch script does.
 
