@@ -39,7 +39,7 @@ def demo(
         data=data / HDF5_NAME, cagi5=data / "cagi5", out=out / "campaign", trials=trials, epochs=6, set=DEMO_NETWORK
     )
     run(settings, answer=False)
-    query.print_best(str(out / "campaign"), "all", as_json=False)
+    query.print_best(str(out / "campaign"), "all")
 
 
 @command(

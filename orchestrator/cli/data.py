@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from nrtune.orchestrator.cli import option_texts, options, table_options
+from nrtune.orchestrator.cli import formats, option_texts, options, table_options
 from nrtune.orchestrator.cli.options import INTERRUPTED
 from nrtune.orchestrator.cli.panels import DATA, command, group
+from nrtune.trainables.core.errors import UserError
 
 app = group(help="Check data files, fetch or simulate some.")
 
@@ -31,14 +32,16 @@ def check(
     noise: options.Noise = None,
     cell_line: options.FolderCellLine = None,
     accept: options.Accept = None,
-    json: Annotated[bool, typer.Option("--json", help="Digests, sizes and findings, for programs.")] = False,
+    format: formats.Asked = None,
+    json: formats.AsJson = False,
 ) -> None:
     """Say what a file or folder holds, and what the audit of a search would find in it; an error leaves with code 2."""
     from nrtune.orchestrator.state.settings import StudySettings, load_settings
     from nrtune.orchestrator.views.data_check import check as checked
-    from nrtune.orchestrator.views.tables import fitted
+    from nrtune.orchestrator.views.tables import fitted, write_rows
     from nrtune.trainables.data.findings import refuse_errors
 
+    form = formats.chosen(format, json)
     flags = {
         "columns": columns,
         "split_by": split_by,
@@ -48,7 +51,10 @@ def check(
     }
     reading = load_settings(None, option_texts.given(flags), StudySettings).reading()
     found = checked(paths, cell_line, reading)
-    typer.echo(dumps(found.as_json(), indent=1) if json else fitted(found.text))
+    if form == formats.Format.csv:
+        write_rows([finding.as_json() for finding in found.findings], form)
+    else:
+        typer.echo(dumps(found.as_json(), indent=1) if form == formats.Format.json else fitted(found.text))
     refuse_errors(found.findings, option_texts.all_of(accept) or ())
 
 
@@ -64,13 +70,21 @@ def fetch_data(
         typer.Option(metavar="URL", help="A server of the same files: a folder that was fetched to, served as it is."),
     ] = None,
     show_list: Annotated[bool, typer.Option("--list", help="List the data sets and stop.")] = False,
+    format: formats.Asked = None,
 ) -> None:
     """Fetch public data; the same command again goes on where it was interrupted, and does nothing once all is there."""
     from nrtune.orchestrator.cli import fetch
 
     if show_list or not names:
-        typer.echo(fetch.list_text())
+        if format in (None, formats.Format.table):
+            typer.echo(fetch.list_text())
+        else:
+            from nrtune.orchestrator.views.tables import write_rows
+
+            write_rows(fetch.list_rows(), str(format))
         return
+    if format is not None:
+        raise UserError(f"--format {format}: is for the list of data sets; leave the names out, or --format")
     try:
         fetch.run_fetch(names, to, mirror)
     except KeyboardInterrupt:

@@ -14,10 +14,15 @@ from nrtune.trainables.data.fetch.fetch import fetch
 
 def list_text() -> str:
     """A table of the data sets, in at most 80 columns."""
-    rows = [("name", "size", "what"), *((name, data.size, data.about) for name, data in load_catalogue().data.items())]
+    rows = [("name", "size", "what"), *(tuple(row.values()) for row in list_rows())]
     width = max(len(name) for name, *_ in rows)
     lines = [f"{name:<{width}}  {size:>8}  {about}" for name, size, about in rows]
     return "\n".join([*lines, "", "nrtune data fetch NAME… [--to DIR] [--mirror URL]"])
+
+
+def list_rows() -> list[dict[str, str]]:
+    """The data sets, a row each: name, size and what it is."""
+    return [{"name": name, "size": data.size, "about": data.about} for name, data in load_catalogue().data.items()]
 
 
 def run_fetch(names: Sequence[str], to: Path, mirror: str | None) -> None:

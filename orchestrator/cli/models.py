@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nrtune.orchestrator.cli import option_texts, options
+from nrtune.orchestrator.cli import formats, option_texts, options
 from nrtune.orchestrator.cli.panels import KEEP, READ, USE, command, group
 from nrtune.orchestrator.cli.query import comparisons_of, own_use_cases
 from nrtune.trainables.core.errors import UserError
@@ -164,7 +164,8 @@ def score(
         int | None,
         typer.Option(help="Base pairs of a block of variants that is drawn. [default: chosen from the data]"),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
+    format: formats.Asked = None,
+    json: formats.AsJson = False,
 ) -> None:
     """Score any model's predictions as nrtune scores its own, with 95 % intervals; two files are compared.
 
@@ -175,6 +176,7 @@ def score(
     from nrtune.orchestrator.views.data_check import read_variants
     from nrtune.orchestrator.views.score import check_options, score_tests, score_text
 
+    form = formats.chosen(format, json)
     short = {name: path for name, path in (("cagi5", cagi5), ("satmut", satmut)) if path is not None}
     named = option_texts.paths_of(benchmark) or {}
     if twice := short.keys() & named.keys():
@@ -185,9 +187,9 @@ def score(
     how = Resampling(resamples=resamples, block=block)
     paths = [predictions] if other is None else [predictions, other]
     for name, path in benchmarks.items():
-        typer.echo(score_text(paths, read_variants(name, path, cell_line), path, how, as_json=json, accept=accepted))
+        typer.echo(score_text(paths, read_variants(name, path, cell_line), path, how, form=form, accept=accepted))
     if test:
-        typer.echo(score_tests(paths, how, as_json=json, accept=accepted))
+        typer.echo(score_tests(paths, how, form=form, accept=accepted))
 
 
 @command(app, READ, "nrtune ui campaign")

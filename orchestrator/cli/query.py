@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nrtune.orchestrator.cli import options
+from nrtune.orchestrator.cli import formats, options
 from nrtune.orchestrator.cli.names import completing, families
-from nrtune.orchestrator.cli.panels import KEEP, READ, command, group
+from nrtune.orchestrator.cli.panels import KEEP, OUTPUT, READ, command, group
 from nrtune.trainables.core.errors import UserError, suggest
 
 if TYPE_CHECKING:
@@ -20,15 +19,6 @@ if TYPE_CHECKING:
     from nrtune.analysis.uncertainty.comparison import Comparisons
 
 app = group()
-
-
-class Format(enum.StrEnum):
-    """How `nrtune trials` writes its table."""
-
-    table = "table"
-    csv = "csv"
-    json = "json"
-    parquet = "parquet"
 
 
 @command(app, READ, "nrtune status campaign")
@@ -73,13 +63,19 @@ def trials(
     family: Annotated[str | None, typer.Option(help="Only this family.", autocompletion=completing(families))] = None,
     sort: Annotated[str | None, typer.Option(metavar="METRIC", help="Sort by this column, largest first.")] = None,
     ascending: Annotated[bool, typer.Option("--ascending", help="Smallest first.")] = False,
-    format: Annotated[Format, typer.Option(help="table shows a few columns, the others all.")] = Format.table,
+    format: Annotated[
+        formats.TrialsFormat,
+        typer.Option(help="table shows a few columns, the others all.", rich_help_panel=OUTPUT),
+    ] = formats.TrialsFormat.table,
+    json: formats.AsJson = False,
 ) -> None:
     """List the trials that have ended."""
     from nrtune.orchestrator.views.status import trials_table, write_trials
 
     table = trials_table(source, family=family, sort=sort, ascending=ascending)
-    write_trials(source, table, format.value)
+    if json and format not in (formats.TrialsFormat.table, formats.TrialsFormat.json):
+        raise UserError(f"--json and --format {format}: give one of them")
+    write_trials(source, table, "json" if json else format.value)
 
 
 @command(
@@ -93,7 +89,8 @@ def best(
     use_case: Annotated[str, options.use_case_option("A use case, or all of them.", "NAME|all")] = "all",
     select_on: options.CampaignSelectOn = None,
     use_cases: options.UseCases = None,
-    json: Annotated[bool, typer.Option("--json", help="Everything about the winners, for programs.")] = False,
+    format: formats.Asked = None,
+    json: formats.AsJson = False,
     as_settings: Annotated[
         bool, typer.Option("--as-settings", help="A settings file that trains the use case's winner again.")
     ] = False,
@@ -110,6 +107,7 @@ def best(
     ] = None,
 ) -> None:
     """Name the best trial for each use case, and what is significant."""
+    form = formats.chosen(format, json)
     if trial is not None:
         if not as_settings or pareto or use_case != "all":
             raise UserError(f"--trial {trial}: is for --as-settings, in place of a --use-case")
@@ -120,7 +118,7 @@ def best(
     if pareto:
         if use_case != "all" or select_on is not None or use_cases is not None:
             raise UserError("--pareto goes by objectives; leave --use-case, --use-cases and --select-on out")
-        _print_front(source, objectives or [], as_json=json)
+        _print_front(source, objectives or [], form)
         return
     if objectives:
         raise UserError(f"{objectives[0]}: objectives are for --pareto")
@@ -132,7 +130,7 @@ def best(
         winner = comparisons_of(source, select_on, use_cases).find(use_case)
         typer.echo(FlatConfig(winner.family, winner.config).to_yaml(), nl=False)
         return
-    print_best(source, use_case, as_json=json, select_on=select_on, own=use_cases)
+    print_best(source, use_case, form, select_on=select_on, own=use_cases)
 
 
 @command(app, READ, "nrtune report campaign --open")
@@ -187,6 +185,7 @@ def ensemble(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the ensembles' predictions. [default: they are not kept]")
     ] = None,
+    format: formats.Asked = None,
 ) -> None:
     """Compare the mean, and the mean rank, of the best trials' predictions to the best single trial.
 
@@ -195,7 +194,8 @@ def ensemble(
     """
     from nrtune.analysis.sources.open import open_campaign
     from nrtune.analysis.uncertainty.ensemble import EnsembleComparison, store
-    from nrtune.orchestrator.views.best import ensemble_table
+    from nrtune.orchestrator.views.ensemble import ensemble_rows, ensemble_table
+    from nrtune.orchestrator.views.tables import write_rows
 
     if replicates and top is not None:
         raise UserError("--replicates takes all trainings of the winner; leave --top out")
@@ -218,24 +218,35 @@ def ensemble(
         from nrtune.orchestrator.inference.ensemble import save_ensemble
 
         paths += save_ensemble(found, campaign, save)
-    ensemble_table(found, everything=save is not None)
+    for_people = format in (None, formats.Format.table)
+    if for_people:
+        ensemble_table(found, everything=save is not None)
+    else:
+        write_rows(ensemble_rows(found, everything=save is not None), str(format))
     for one in found.of_use_case() if out is not None else ():
         assert out is not None
         paths += store(one, out / one.way)
     for path in paths:
-        typer.echo(str(path))
+        typer.echo(str(path), err=not for_people)
 
 
 def print_best(
-    source: str, use_case: str, *, as_json: bool, select_on: str | None = None, own: Path | None = None
+    source: str,
+    use_case: str,
+    form: formats.Format = formats.Format.table,
+    *,
+    select_on: str | None = None,
+    own: Path | None = None,
 ) -> None:
     """Print the winner of a use case, or of all. Raises UserError for an unknown one."""
-    from nrtune.orchestrator.views.best import best_json, best_table, best_text
-    from nrtune.orchestrator.views.tables import fitted
+    from nrtune.orchestrator.views.best import best_json, best_rows, best_table, best_text
+    from nrtune.orchestrator.views.tables import fitted, write_rows
 
     comparisons = comparisons_of(source, select_on, own, use_case)
-    if as_json:
+    if form == formats.Format.json:
         typer.echo(best_json(comparisons, use_case))
+    elif form == formats.Format.csv:
+        write_rows(best_rows(comparisons, use_case), form)
     elif use_case == "all":
         best_table(comparisons)
     else:
@@ -261,13 +272,16 @@ def own_use_cases(own: Path | None) -> Mapping[str, UseCase]:
     return USE_CASES if own is None else load_use_cases(own)
 
 
-def _print_front(source: str, objectives: list[str], *, as_json: bool) -> None:
+def _print_front(source: str, objectives: list[str], form: formats.Format) -> None:
     from nrtune.analysis.sources.open import open_campaign
-    from nrtune.orchestrator.views.pareto import front_of, pareto_json, pareto_table
+    from nrtune.orchestrator.views.pareto import front_of, pareto_json, pareto_rows, pareto_table
+    from nrtune.orchestrator.views.tables import write_rows
 
     campaign = open_campaign(source)
     front = front_of(campaign, objectives)
-    if as_json:
+    if form == formats.Format.json:
         typer.echo(pareto_json(campaign, front))
+    elif form == formats.Format.csv:
+        write_rows(pareto_rows(campaign, front), form)
     else:
         pareto_table(front)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from nrtune.analysis.campaign import FlatConfig
 from nrtune.analysis.report.advice import advice
@@ -29,12 +30,11 @@ from nrtune.analysis.store.records import WARM_START
 from nrtune.analysis.uncertainty.compared import BETTER, SAME, Comparison
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.analysis.uncertainty.early_stopping import agreements
-from nrtune.analysis.uncertainty.ensemble import COVERS, Ensemble, EnsembleComparison
 from nrtune.analysis.uncertainty.verdict import Verdict, verdict_of
 from nrtune.analysis.wording import count, listed, p_value, phrase, short_name
 from nrtune.orchestrator.lifecycle.terminal import console
 from nrtune.orchestrator.state.data_settings import ON_WHAT
-from nrtune.orchestrator.views.tables import cell, print_table
+from nrtune.orchestrator.views.tables import cell, print_table, signed
 from nrtune.trainables.core.component import NONE
 from nrtune.trainables.core.errors import UserError, suggest
 
@@ -91,7 +91,7 @@ def _answer(verdict: Verdict) -> str:
         return verdict.recommendation
     improved = ""
     if verdict.improvement is not None and verdict.interval is not None:
-        improved = f", {_signed(verdict.improvement)} ({' to '.join(map(_signed, verdict.interval))})"
+        improved = f", {signed(verdict.improvement)} ({' to '.join(map(signed, verdict.interval))})"
     also = (
         "; and significantly better than the best non-neural baseline" if verdict.against_non_neural == BETTER else ""
     )
@@ -104,20 +104,16 @@ def _best_row(name: str, comparison: Comparison, comparisons: Comparisons, told:
     value, baseline, improvement = shown_of(comparisons, comparison)
     head = [name, short_name(winner.trial), cell(value)]
     if not told:
-        return [*head, cell(baseline), _signed(improvement), _percent(improvement, baseline, rule)]
+        return [*head, cell(baseline), signed(improvement), _percent(improvement, baseline, rule)]
     row = comparison.of(winner.trial)
-    interval = f"{_signed(row['improvement_low'])} to {_signed(row['improvement_high'])}"
+    interval = f"{signed(row['improvement_low'])} to {signed(row['improvement_high'])}"
     shown = interval if math.isfinite(row["improvement_low"]) else "–"
-    return [*head, _signed(improvement), shown, p_value(row["p_holm"]), _rivals(comparison)]
+    return [*head, signed(improvement), shown, p_value(row["p_holm"]), _rivals(comparison)]
 
 
 def _rivals(comparison: Comparison) -> str:
     """How many others are not significantly different from the winner."""
     return "–" if comparison.not_tested else str(len(comparison.against_winner(SAME)))
-
-
-def _signed(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:+.3f}"
 
 
 def _percent(improvement: float, baseline: float, rule: UseCase) -> str:
@@ -175,10 +171,10 @@ def _uncertainty(comparisons: Comparisons, comparison: Comparison) -> list[str]:
         row = comparison.of(winner.trial)
         lines = [f"value {row['value']:.3f}, 95 % interval {row['low']:.3f} to {row['high']:.3f}"]
         if math.isfinite(row["improvement"]):
-            low, high = _signed(row["improvement_low"]), _signed(row["improvement_high"])
-            lines.append(f"improvement over the baseline {_signed(row['improvement'])}, {low} to {high}")
+            low, high = signed(row["improvement_low"]), signed(row["improvement_high"])
+            lines.append(f"improvement over the baseline {signed(row['improvement'])}, {low} to {high}")
         if math.isfinite(row["improvement_elements_low"]):
-            low, high = _signed(row["improvement_elements_low"]), _signed(row["improvement_elements_high"])
+            low, high = signed(row["improvement_elements_low"]), signed(row["improvement_elements_high"])
             lines.append(f"for elements that were not measured: {low} to {high} (t over {row['elements']} loci)")
         if comparison.blocks:
             lines.append(f"resampled in {blocks_sentence(comparison.blocks)}")
@@ -220,6 +216,29 @@ def best_json(comparisons: Comparisons, use_case: str) -> str:
     return json.dumps(winner_records(comparisons), indent=1)
 
 
+def best_rows(comparisons: Comparisons, use_case: str) -> list[dict[str, Any]]:
+    """A row a use case: its winner, the value with its interval, and the verdict; None where something is unknown."""
+    if use_case != "all":
+        found = {use_case: winner_record(comparisons, comparisons.compare(use_case))}
+    else:
+        found = {name: record for name, record in winner_records(comparisons).items() if record is not None}
+    rows = []
+    for name, record in found.items():
+        interval, verdict = record["interval"], record["verdict"]
+        shown = {
+            key: interval[key] for key in ("value", "low", "high", "improvement", "improvement_low", "improvement_high")
+        }
+        rows.append({
+            "use_case": name,
+            **{key: record[key] for key in ("trial", "family", "fingerprint", "candidates", "replicates", "baseline")},
+            **shown,
+            **{key: verdict[key] for key in ("p", "p_adjusted", "against_baseline", "against_non_neural")},
+            "not_significantly_different": len(verdict["not_significantly_different"]),
+            "recommendation": verdict["recommendation"],
+        })  # fmt: skip
+    return rows
+
+
 def trial_settings(folder: str, name: str) -> str:
     """A settings file that trains a trial of a campaign's folder again, on the campaign's data. Raises UserError."""
     campaign = open_folder(folder)
@@ -232,32 +251,3 @@ def trial_settings(folder: str, name: str) -> str:
     if config.get("warm_start", NONE) != NONE:
         data["warm_start"] = str(campaign.folder.resolve() / WARM_START)
     return FlatConfig(records[name].family, config).to_yaml(**data)
-
-
-def ensemble_table(comparison: EnsembleComparison, *, everything: bool) -> None:
-    """Print ensembles beside the best single trial; everything: the mean by every reported metric as well."""
-    found = comparison.of_use_case()
-    first = found[0]
-    rows = [[short_name(first.best), "", cell(first.single), "", ""]]
-    rows += [[one.way, str(len(one.members)), cell(one.value), *_improvement(one)] for one in found]
-    print_table([comparison.use_case, "of", "value", "Δ", "95 % interval"], rows, 1)
-    if everything:
-        rows = [[one.metric, cell(one.single), cell(one.value), *_improvement(one)] for one in comparison.of_all()]
-        print_table(["metric", short_name(first.best), "mean", "Δ", "95 % interval"], rows, 1)
-    out = console()
-    out.print(f"{phrase(first.metric)}; Δ: over {first.best}, the best single trial by selection data (+ is better).")
-    out.print(f"Members, {comparison.what}, selected on {selected_on(comparison)}: {listed(first.members)}.")
-    for against in comparison.against_non_neural():
-        out.print(f"The mean against {non_neural_sentence(against)}.")
-    out.print(COVERS)
-
-
-def _improvement(one: Ensemble) -> list[str]:
-    return [_signed(one.improvement), f"{_signed(one.improvement_low)} to {_signed(one.improvement_high)}"]
-
-
-def selected_on(comparison: EnsembleComparison) -> str:
-    """What members were selected on, in words."""
-    if comparison.select_on == "challenge":
-        return "the very data they are reported on (the study's protocol: the values are too good)"
-    return "validation data" if comparison.select_on == "val" else "validation data and the CAGI5 release part"

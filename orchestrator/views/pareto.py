@@ -67,6 +67,14 @@ def front_record(source: Trials, front: Front) -> dict[str, Any]:
     }
 
 
+def pareto_rows(source: Trials, front: Front) -> list[dict[str, Any]]:
+    """A row a trial of the front, with its values of the objectives and on data that no search sees, for programs."""
+    return [
+        {name: one[name] for name in ("trial", "family", "fingerprint", "replicates")} | one["values"] | one["reported"]
+        for one in front_record(source, front)["front"]
+    ]
+
+
 def pareto_table(front: Front) -> None:
     """Print a front: a row a trial, its values, and what they are on data that no search sees."""
     objectives = front.objectives

@@ -49,13 +49,15 @@ TEST_WORDS = {
 }
 
 
-def score_tests(paths: Sequence[Path], how: Resampling, *, as_json: bool, accept: Collection[str] = ()) -> str:
+def score_tests(paths: Sequence[Path], how: Resampling, *, form: str = "table", accept: Collection[str] = ()) -> str:
     """Scores of one file or two on test rows; accept: as of `refuse_errors`. Raises UserError."""
     read = [read_test(path) for path in paths]
     findings = by_severity([finding for file in read for finding in file.findings])
     refuse_errors(findings, accept)
     test = score_test(read, how)
-    if as_json:
+    if form == "csv":
+        return _csv(test)
+    if form == "json":
         return _json(test, _common(test) | _audit(findings, accept))
     return "\n".join(_said_around(_test_lines(test), findings))
 
@@ -66,7 +68,7 @@ def score_text(
     folder: Path,
     how: Resampling,
     *,
-    as_json: bool,
+    form: str = "table",
     accept: Collection[str] = (),
 ) -> str:
     """Scores of one file or two on the variants of a folder, which are audited; accept: as of `refuse_errors`.
@@ -76,8 +78,12 @@ def score_text(
     effects = [read_effects(path, variants) for path in paths]
     findings = by_severity([*audit(None, [variants]), *(finding for file in effects for finding in file.findings)])
     refuse_errors(findings, accept)
-    found = score_variants(effects, variants, how, resample=_everything if as_json or len(paths) > 1 else _means)
-    if not as_json:
+    found = score_variants(
+        effects, variants, how, resample=_everything if form != "table" or len(paths) > 1 else _means
+    )
+    if form == "csv":
+        return _csv(found)
+    if form != "json":
         return "\n".join(_said_around(_variant_lines(found), findings))
     more = {
         variants.benchmark: str(folder),
@@ -149,6 +155,11 @@ def _json(found: Scores, head: Mapping[str, Any]) -> str:
         for row in found.table.to_dict("records")
     }
     return json.dumps({**head, "metrics": of_metric}, indent=1)
+
+
+def _csv(found: Scores) -> str:
+    """A row a metric: what is undefined is empty."""
+    return str(found.table.to_csv(index=False)).rstrip("\n")
 
 
 def _test_lines(found: Scores) -> list[str]:

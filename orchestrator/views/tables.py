@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import math
 import sys
 import textwrap
@@ -74,6 +76,16 @@ def _left_out(width: int, table: Sequence[Sequence[str]]) -> tuple[list[list[str
     return [list(row[:shown]) for row in table], list(table[0][shown:])
 
 
+def write_rows(rows: Sequence[Mapping[str, Any]], form: str) -> None:
+    """Write rows to standard output for programs: csv with a heading, empty where a value is unknown, or json."""
+    if form == "json":
+        sys.stdout.write(json.dumps(list(rows), indent=1) + "\n")
+        return
+    out = csv.DictWriter(sys.stdout, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
+    out.writeheader()
+    out.writerows(rows)
+
+
 def fitted(text: str) -> str:
     """Text whose lines are as long as the terminal is wide, or 80 characters where there is none; words stay whole."""
     width = columns(sys.stdout)
@@ -97,6 +109,11 @@ def cell(value: Any) -> str:
     if isinstance(value, float):
         return "–" if math.isnan(value) else f"{value:.3f}"
     return str(value)
+
+
+def signed(value: float) -> str:
+    """A difference with three decimals and its sign, – for one that is missing."""
+    return "–" if math.isnan(value) else f"{value:+.3f}"
 
 
 def aligned(headings: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1) -> list[str]:

@@ -202,13 +202,13 @@ def test_resume_knows_the_settings(campaign, monkeypatch, tmp_path):
 def test_answers_on_the_command_line(campaign, capsys):
     _, folder = campaign
     print_best = query.print_best
-    print_best(folder, "all", as_json=True)
+    print_best(folder, "all", query.formats.Format.json)
     winners = json.loads(capsys.readouterr().out)
     assert set(winners) == set(USE_CASES) - {"saturation_mutagenesis", "table"}
     assert winners["overall"]["trial"] == Comparisons(open_campaign(folder)).find("overall").name
-    print_best(folder, "overall", as_json=False)
+    print_best(folder, "overall")
     assert "winner" in capsys.readouterr().out
-    print_best(folder, "all", as_json=False)
+    print_best(folder, "all")
     out = " ".join(capsys.readouterr().out.split())
     assert "overall" in out
     assert "selected on validation data and the CAGI5 release part" in out
