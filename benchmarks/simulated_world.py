@@ -24,6 +24,9 @@ from nrtune.trainables.data.benchmarks.cagi5 import HIGH_CONFIDENCE, PARTS, read
 SEQUENCES = 1000
 """Of validation, and of test."""
 
+LEARNED_OF_SEQUENCES, BESIDE_SEQUENCES = 0.8, 0.5
+"""What predictions hold of the true activities, and standard deviation of what all of them hold beside it."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Noise:
@@ -34,7 +37,8 @@ class Noise:
     alleles of a position do not share, in units of the signal's. learned: what predictions hold of the true signal;
     by_training, by_training_and_element: its standard deviations. of_configuration, of_training: deviations along positions.
     on_sequences: a configuration's, and a training's, deviations on single sequences. freedom: degrees of freedom of an inverse
-    chi-squared distribution of the variance over seeds, from one configuration to the next; infinite: all have the same.
+    chi-squared distribution of the variance over seeds, from one configuration to the next, which are as good nevertheless;
+    infinite: all have the same.
 
     The defaults give what was measured on the study: a standard deviation over seeds of 0.019 in mean CAGI5 Spearman and of 0.004
     in test Spearman, and a standard error by blocks of 0.013 of the difference of two trainings.
@@ -88,6 +92,14 @@ class World:
         self._spread = np.ones(configurations)
         if math.isfinite(noise.freedom):
             self._spread = np.sqrt((noise.freedom - 2) / generator.chisquare(noise.freedom, configurations))
+        # Noise hides what was learned: who has more of it must have learned more to be as good.
+        self._learned *= self._as_good(1 + noise.of_configuration**2, noise.of_training**2)
+        # And the correlation L / √(L² + R) of what learns L is concave: what varies by v is lower by half its curvature times v.
+        varies = (self._spread**2 - 1) * (noise.by_training**2 + noise.by_training_and_element**2)
+        self._learned += 1.5 * self._learned * varies / (self._learned**2 + 1 + noise.of_configuration**2)
+        self._learned_of_sequences = LEARNED_OF_SEQUENCES * self._as_good(
+            BESIDE_SEQUENCES**2 + noise.on_sequences**2, noise.on_sequences**2
+        )
         self._rows, self._place = [], []
         for number in range(len(variants.elements)):
             rows = np.flatnonzero(variants.element == number)
@@ -101,6 +113,14 @@ class World:
         ]
         self.variants = self._measured(variants)
         self.activity, self.aleatoric_std, self._sequences = self._measured_sequences(configurations)
+
+    def _as_good(self, rest: float, of_training: float) -> Floats:
+        """What leaves a configuration's correlation with the truth what it is without a spread, (C,).
+
+        rest, of_training: variance of a prediction that is not of the truth, the same for all and over trainings.
+        """
+        found: Floats = np.sqrt((rest + self._spread**2 * of_training) / (rest + of_training))
+        return found
 
     @property
     def truth(self) -> Floats:
@@ -156,9 +176,9 @@ class World:
         truth = generator.normal(size=2 * SEQUENCES)
         std = np.exp(0.4 * generator.normal(size=2 * SEQUENCES)) / 3
         activity = truth + std * generator.normal(size=2 * SEQUENCES)
-        shared = 0.8 * truth + 0.5 * generator.normal(size=2 * SEQUENCES)
+        beside = BESIDE_SEQUENCES * generator.normal(size=2 * SEQUENCES)
         own = self.noise.on_sequences * generator.normal(size=(configurations, 2 * SEQUENCES))
-        return activity, std, shared + own
+        return activity, std, self._learned_of_sequences[:, None] * truth + beside + own
 
 
 def along(count: int, size: int, reach: float, generator: np.random.Generator) -> Floats:
