@@ -178,16 +178,25 @@ def fill_in(table: pd.DataFrame, resampler: Resampler, values: Values, winner: W
     table.loc[candidate, ["rank_low", "rank_high"]] = np.stack([low, high], axis=1).astype(float)
     first = place == 1  # aliases share the first rank
     table.loc[candidate, "probability_best"] = (first / first.sum(axis=0)).mean(axis=1)
-    at = names.index(winner.trial)
-    if not 0 < over.error[at] < math.inf:  # 0 where neither variants nor seeds tell winner and baseline apart
+    return _power(values, over, names, winner, int(candidate.sum()))
+
+
+def _power(values: Values, over: Interval, names: list[str], winner: Winner, comparisons: int) -> Power | None:
+    """Of the winner's test against the baseline; None where neither variants nor seeds tell the two apart."""
+    assert winner.baseline is not None
+    at, beside = names.index(winner.trial), names.index(winner.baseline)
+    variances = values.oriented.seed_variance
+    of_blocks = max(float(over.error[at] ** 2 - over.of_seeds[at]), 0.0)
+    if variances is None or not variances[[at, beside], 1].all() or not 0 < of_blocks + variances[at, 0] < math.inf:
         return None
     return Power(
-        of_seeds=float(over.of_seeds[at]),
-        seed_freedom=float(over.seed_freedom[at]),
-        of_blocks=float(over.error[at] ** 2 - over.of_seeds[at]),
+        winner_variance=float(variances[at, 0]),
+        winner_freedom=float(variances[at, 1]),
+        winner_seeds=len(values.oriented.seeds[at]),
+        baseline_variance=float(variances[beside, 0]),
+        baseline_freedom=float(variances[beside, 1]),
+        baseline_seeds=len(values.oriented.seeds[beside]),
+        of_blocks=of_blocks,
         block_freedom=max(values.drawn.draws.freedom, 1),
-        seeds=2
-        / sum(1 / max(int(table["replicates"].iloc[names.index(of)]), 1) for of in (winner.trial, winner.baseline)),
-        comparisons=int(candidate.sum()),
-        pooled=resampler.seed_variance is not None and resampler.seed_variance.configurations > 0,
+        comparisons=comparisons,
     )

@@ -73,6 +73,8 @@ class Verdict:
         said = f"minimum detectable improvement (80 % power): {self.minimum_detectable_improvement:.3f}"
         if self.against_baseline != SAME or self.improvement <= 0:
             return said
+        if self.seeds_needed is not None and self.seeds_needed <= min(self.seeds.values()):
+            return said  # they vary more than others, which the next ones need not
         needed = f"needs {self.seeds_needed} seeds" if self.seeds_needed else "needs more variants, whatever the seeds"
         return f"{said}; {self.improvement:+.3f} {needed} (has {self.seeds['winner']})"
 

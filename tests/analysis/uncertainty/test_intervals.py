@@ -19,7 +19,6 @@ from nrtune.analysis.uncertainty.bootstrap import (
     spearman_samples,
 )
 from nrtune.analysis.uncertainty.intervals import Configuration, Resampler, Resampling
-from nrtune.analysis.uncertainty.power import minimum_detectable
 from nrtune.analysis.uncertainty.student import holm
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.randomness import derive_generator
@@ -318,17 +317,6 @@ def test_intervals_cover_the_truth_roughly():
     of_value, of_difference = coverage(40)
     assert 0.85 <= of_value
     assert 0.85 <= of_difference
-
-
-@pytest.mark.parametrize("freedom", [2.0, 4.0, 8.5, 40.0])
-@pytest.mark.parametrize("count", [1, 5, 40])
-def test_the_minimum_detectable_difference_is_detected_in_80_of_100(freedom, count):
-    generator, n = np.random.default_rng(0), 100_000
-    difference = minimum_detectable(0.02, freedom, count)
-    found = difference + 0.02 * generator.normal(size=n)
-    error = 0.02 * np.sqrt(generator.chisquare(freedom, n) / freedom)
-    p = 2 * stats.t.sf(np.abs(found) / error, freedom)
-    assert np.mean(p * count < 0.05) == pytest.approx(0.8, abs=0.006)  # 4.7 standard errors
 
 
 @pytest.mark.slow

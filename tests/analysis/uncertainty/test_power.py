@@ -3,56 +3,115 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from scipy.stats import nct
 from scipy.stats import t as student
 
-from nrtune.analysis.uncertainty.power import MOST_SEEDS, POWER, Power, minimum_detectable
-from nrtune.analysis.uncertainty.student import SIGNIFICANT
+from nrtune.analysis.selection.candidates import MIN_SEEDS
+from nrtune.analysis.uncertainty.power import MOST_SEEDS, POWER, Power
+from nrtune.analysis.uncertainty.student import SIGNIFICANT, Resampled, differences
 
-POOLED = Power(
-    of_seeds=2 * 0.019**2 / 3,
-    seed_freedom=22.0,
-    of_blocks=0.005**2,
-    block_freedom=80,
-    seeds=3,
-    comparisons=5,
-    pooled=True,
-)
+SEED_SD, BLOCK_SD, BLOCK_FREEDOM = 0.019, 0.008, 80
 
 
-@pytest.mark.parametrize("pooled", [True, False])
-def test_the_seeds_that_an_improvement_needs_are_the_fewest(pooled):
-    power = dataclasses.replace(POOLED, pooled=pooled, seed_freedom=22.0 if pooled else 2.0)
-    assert power.minimum_detectable(power.seeds) == power.minimum_detectable()
-    for improvement in (0.02, 0.03, 0.1):
+def pooled(seeds: int, comparisons: int, *, configurations: int = 5, block_sd: float = BLOCK_SD) -> Power:
+    """Winner and baseline of a campaign, whose variance over seeds is pooled over some configurations."""
+    return Power(
+        winner_variance=SEED_SD**2,
+        winner_freedom=configurations * (seeds - 1),
+        winner_seeds=seeds,
+        baseline_variance=SEED_SD**2,
+        baseline_freedom=configurations * (seeds - 1),
+        baseline_seeds=seeds,
+        of_blocks=block_sd**2,
+        block_freedom=BLOCK_FREEDOM,
+        comparisons=comparisons,
+    )
+
+
+def p_values(improvement: float, seeds: tuple[int, ...], campaigns: int) -> Iterator[float]:
+    """Of the first configuration against the second, where it is better by that; NaN where it seems worse."""
+    generator = np.random.default_rng(0)
+    freedom = sum(seeds) - len(seeds)
+    for _ in range(campaigns):
+        values = [generator.normal(0, SEED_SD, n) for n in seeds]
+        variance = sum(((of - of.mean()) ** 2).sum() for of in values) / freedom
+        means = np.array([of.mean() for of in values])
+        means[0] += improvement + BLOCK_SD * generator.normal()
+        numbers = tuple((number,) * len(of) for number, of in enumerate(values))
+        pool = np.tile([variance, freedom], (len(seeds), 1))
+        resampled = Resampled(
+            means, np.empty((len(seeds), 0)), tuple(values), numbers, BLOCK_FREEDOM, seed_variance=pool
+        )
+        of_blocks = BLOCK_SD**2 * generator.chisquare(BLOCK_FREEDOM) / BLOCK_FREEDOM
+        found = differences(resampled, 1, np.full(len(seeds), of_blocks), 0.95)
+        yield float(found.p[0]) if found.estimate[0] > 0 else np.nan
+
+
+def share_found(improvement: float, seeds: tuple[int, ...], comparisons: int) -> float:
+    return float(np.mean([p * comparisons < SIGNIFICANT for p in p_values(improvement, seeds, 2500)]))
+
+
+@pytest.mark.parametrize("comparisons", [1, 5, 40])
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_four_of_five_are_found_by_the_test_as_it_is(seeds, comparisons):
+    """Which goes by the larger of the pooled and a configuration's own variance. Standard error 0.008."""
+    detectable = pooled(seeds, comparisons).minimum_detectable()
+    assert share_found(detectable, (seeds,) * 5, comparisons) == pytest.approx(POWER, abs=0.03)
+
+
+def test_with_the_seeds_needed_four_of_five_are_found():
+    seeds = pooled(3, 5).seeds_for(0.04)
+    assert seeds is not None
+    assert POWER - 0.03 < share_found(0.04, (seeds, seeds, 3, 3, 3), 5) < POWER + 0.07  # the next number that is whole
+
+
+def test_a_baseline_with_more_seeds_helps():
+    power = dataclasses.replace(pooled(3, 5), baseline_seeds=10, winner_freedom=17, baseline_freedom=17)
+    assert share_found(power.minimum_detectable(), (3, 10, 3, 3, 3), 5) == pytest.approx(POWER, abs=0.03)
+    assert power.minimum_detectable() < pooled(3, 5).minimum_detectable()
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_where_own_variances_are_never_larger_it_is_the_noncentral_t(seeds):
+    """With a pool of very many configurations, and few own trainings' variances that matter beside the blocks'."""
+    power = dataclasses.replace(pooled(seeds, 5, block_sd=0.5), winner_freedom=1e6, baseline_freedom=1e6)
+    critical = student.ppf(1 - SIGNIFICANT / 2 / 5, BLOCK_FREEDOM)
+    error = np.sqrt(2 * SEED_SD**2 / seeds + 0.5**2)
+    expected = nct.sf(critical, BLOCK_FREEDOM, power.minimum_detectable() / error)
+    assert expected == pytest.approx(POWER, abs=0.005)
+
+
+@pytest.mark.parametrize("of_one_family", [True, False])
+def test_the_seeds_that_an_improvement_needs_are_the_fewest(of_one_family):
+    power = pooled(3, 5)
+    if not of_one_family:
+        power = dataclasses.replace(power, winner_variance=0.03**2, winner_freedom=22)
+    assert power.minimum_detectable(3) == power.minimum_detectable()
+    assert power.power(power.minimum_detectable()) == pytest.approx(POWER, abs=1e-6)
+    for improvement in (0.03, 0.04):
         seeds = power.seeds_for(improvement)
         assert seeds is not None
         assert power.minimum_detectable(seeds) <= improvement < power.minimum_detectable(seeds - 1)
-    assert power.seeds_for(0.03) > power.seeds_for(0.1)
+    assert power.seeds_for(0.03) > power.seeds_for(0.04)
+    assert power.seeds_for(1.0) == MIN_SEEDS  # with fewer nothing is tested
 
 
 def test_more_seeds_do_not_help_where_variants_lack():
-    least = POOLED.minimum_detectable(MOST_SEEDS)
-    assert least > minimum_detectable(0.005, 80, 5)
-    assert POOLED.seeds_for(least / 2) is None
-    assert POOLED.seeds_for(-0.1) is None
-    assert POOLED.seeds_for(float("nan")) is None
+    power = pooled(3, 5)
+    least = power.minimum_detectable(MOST_SEEDS)
+    critical = student.ppf(1 - SIGNIFICANT / 2 / 5, BLOCK_FREEDOM)
+    assert least > BLOCK_SD * critical
+    assert power.seeds_for(least / 2) is None
+    assert power.seeds_for(-0.1) is None
+    assert power.seeds_for(float("nan")) is None
 
 
-@pytest.mark.parametrize("improvement", [0.025, 0.05])
-def test_with_the_seeds_needed_four_of_five_are_found(improvement):
-    """The first of five comparisons, whose variance over seeds is known from 22 degrees of freedom of other trainings."""
-    seeds = POOLED.seeds_for(improvement)
-    generator, campaigns, sd = np.random.default_rng(0), 20_000, 0.019
-    variance = 2 * sd**2 / seeds * generator.chisquare(22, campaigns) / 22
-    blocks = POOLED.of_blocks * generator.chisquare(80, campaigns) / 80
-    truth = np.sqrt(2 * sd**2 / seeds + POOLED.of_blocks)
-    seen = improvement + truth * generator.normal(size=campaigns)
-    freedom = (variance + blocks) ** 2 / (variance**2 / 22 + blocks**2 / 80)
-    p = 2 * student.sf(np.abs(seen) / np.sqrt(variance + blocks), freedom) * POOLED.comparisons
-    power = ((p < SIGNIFICANT) & (seen > 0)).mean()
-    assert POWER - 0.02 < power < POWER + 0.1  # the next number of seeds that is whole
-    fewer = POOLED.minimum_detectable(seeds - 1)
-    assert fewer > improvement
+def test_without_variance_of_blocks_or_of_one_of_the_two():
+    power = dataclasses.replace(pooled(3, 1), of_blocks=0.0, block_freedom=1.0)
+    assert 0 < power.minimum_detectable() < pooled(3, 1).minimum_detectable()
+    still = dataclasses.replace(power, baseline_variance=0.0)
+    assert 0 < still.minimum_detectable() < power.minimum_detectable()
