@@ -39,7 +39,7 @@ def to_read(uri: str) -> tuple[str, Path | None]:
     SQLite can't read one in its write-ahead mode without files beside it. Raises UserError where it can't be copied.
     """
     path = sqlite_path(uri)
-    if path is None or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+    if path is None or is_writable(path):
         return uri, None
     folder = Path(tempfile.mkdtemp(prefix="nrtune-"))
     try:
@@ -53,6 +53,11 @@ def to_read(uri: str) -> tuple[str, Path | None]:
             " another folder"
         ) from error
     return f"sqlite:///{folder / 'mlflow.db'}", folder
+
+
+def is_writable(path: Path) -> bool:
+    """Whether a database can be opened where it lies: SQLite makes files beside it."""
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
 
 
 def sqlite_path(uri: str) -> Path | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import signal
 import socket
-import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -68,14 +67,13 @@ def serve_optuna(folder: Path, port: int, *, write: bool = False) -> None:
 @contextmanager
 def _store(folder: Path, *, write: bool) -> Iterator[str]:
     """The URI of the campaign's store, its artifacts found here; of one that may only be read a copy, removed afterwards."""
-    from nrtune.orchestrator.tracking.anchor import anchor, anchored
+    from nrtune.orchestrator.tracking.anchor import anchor_or_refuse, anchored
 
     uri = anchored(folder, to_write=write)
     store, copied = to_read(uri)
     try:
         if copied is not None and uri == default_uri(folder):
-            with suppress(sqlite3.Error):  # MLflow itself says what is wrong with it
-                anchor(folder, open_folder(folder).manifest, copied / DATABASE)
+            anchor_or_refuse(folder, open_folder(folder).manifest, copied / DATABASE)
         yield store
     finally:
         if copied is not None:

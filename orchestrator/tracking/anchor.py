@@ -6,26 +6,29 @@ A copy that has an id of its own has it there as well.
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from nrtune.analysis.sources.mlflow import CAMPAIGN_TAG, EXPERIMENT
-from nrtune.analysis.sources.mlflow_local import check_is_there, sqlite_path
+from nrtune.analysis.sources.mlflow_local import check_is_there, is_writable, sqlite_path
 from nrtune.analysis.store.records import read_manifest
 from nrtune.analysis.wording import shell_path
 from nrtune.orchestrator.state.copies import ids_of
 from nrtune.orchestrator.state.locations import ARTIFACTS, DATABASE, default_uri, tracking_uri
 from nrtune.orchestrator.tracking.pages import VIEW_TAG
-from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.core.inside import check_inside
 
 LOCATIONS = (("experiments", "artifact_location"), ("runs", "artifact_uri"), ("logged_models", "artifact_location"),
              ("model_versions", "source"), ("model_versions", "storage_location"))  # fmt: skip
 """Tables and columns of MLflow's that hold absolute places of artifacts."""
+_OWN_CODE = re.compile(rf"\b({'|'.join(sorted({table for table, _ in LOCATIONS}))})\b", re.IGNORECASE)
+"""What a trigger or a view says that could change such a place behind a look at it; MLflow's own trigger says none of it."""
 
 
 def anchored(folder: Path, given: str | None = None, *, to_write: bool = False) -> str:
@@ -45,9 +48,20 @@ def anchored(folder: Path, given: str | None = None, *, to_write: bool = False) 
         raise UserError(f"{path}: may not be written; to have the campaign in another MLflow: {elsewhere}")
     if uri == default_uri(folder):
         check_inside(folder / ARTIFACTS)
-        with suppress(sqlite3.Error):  # MLflow itself says what is wrong with it; one that may only be read is as it is
-            anchor(folder, read_manifest(folder))
+        if is_writable(folder / DATABASE):  # another one is read from a copy, which is led here
+            anchor_or_refuse(folder, read_manifest(folder))
     return uri
+
+
+def anchor_or_refuse(folder: Path, manifest: Mapping[str, Any], database_file: Path | None = None) -> None:
+    """As `anchor`; a database that can't be led here can't be looked through either, and raises UserError."""
+    try:
+        anchor(folder, manifest, database_file)
+    except sqlite3.Error as error:
+        raise UserError(
+            f"{folder / DATABASE}: can't be looked through ({one_line(error)}); try again, or move it away, and"
+            f" nrtune track {shell_path(folder)} writes it anew from the campaign's records"
+        ) from error
 
 
 def anchor(folder: Path, manifest: Mapping[str, Any], database_file: Path | None = None) -> None:
@@ -62,6 +76,7 @@ def anchor(folder: Path, manifest: Mapping[str, Any], database_file: Path | None
     with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True)) as database, database:
         if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiments'").fetchone():
             return
+        _check_code(database, folder)
         _name(database, manifest)
         query = "SELECT artifact_location FROM experiments WHERE name = ?"
         there = (database.execute(query, (EXPERIMENT,)).fetchone() or (here,))[0]
@@ -85,6 +100,20 @@ def anchor(folder: Path, manifest: Mapping[str, Any], database_file: Path | None
                 query = f"SELECT DISTINCT {column} FROM {table} WHERE {column} IS NOT NULL"
             for (place,) in database.execute(query):
                 _check_place(str(place), folder)
+
+
+def _check_code(database: sqlite3.Connection, folder: Path) -> None:
+    """See that a database has no code that changes where artifacts lie, as MLflow writes to it. Raises UserError."""
+    query = "SELECT name, sql FROM sqlite_master WHERE type IN ('trigger', 'view')"
+    found = [str(name) for name, sql in database.execute(query) if _OWN_CODE.search(f"{name} {sql}")]
+    for table in {table for table, _ in LOCATIONS}:
+        query = "SELECT name FROM pragma_table_xinfo(?) WHERE hidden > 0"
+        found += [f"{table}.{column}" for (column,) in database.execute(query, (table,))]
+    if found:
+        raise UserError(
+            f"{folder / DATABASE}: has code of its own ({found[0]}), which could name files elsewhere; move it away, and"
+            f" nrtune track {shell_path(folder)} writes it anew from the campaign's records"
+        )
 
 
 def _check_place(place: str, folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -10,9 +11,10 @@ from pathlib import Path
 
 import pytest
 from in_process import run
+from spoilt_folders import in_json
 from tracked import campaign, ended, opened
 
-from nrtune.analysis.store.records import JOURNAL_LOCK, MANIFEST, RECORDS, STATUS, TRIALS
+from nrtune.analysis.store.records import JOURNAL_LOCK, MANIFEST, RECORDS, STATUS, TRIALS, read_manifest
 from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.state.ledger import open_ledger
 from nrtune.orchestrator.state.locations import DATABASE, LOCK
@@ -187,3 +189,31 @@ def test_a_database_names_no_files_elsewhere(folder, outside, monkeypatch, capsy
     code, _, err = run(monkeypatch, capsys, "track", folder)
     assert (code, inventory(outside)) == (2, before)
     assert "names files at" in err
+
+
+ELSEWHERE = "UPDATE runs SET artifact_uri = 'file://{outside}/x'"
+"""What a trigger does once the places of artifacts have been looked at, as MLflow writes."""
+
+
+def test_a_database_changes_no_place_behind_the_look_at_it(folder, outside, monkeypatch, capsys):
+    assert run(monkeypatch, capsys, "track", folder)[0] == 0
+    number = read_manifest(folder)["id"]
+    in_json(MANIFEST, "copied_from", value=[number])(folder)  # what tells of that campaign is changed first
+    whole, before = (folder / DATABASE).read_bytes(), inventory(outside)
+    for code, said in (
+        ("CREATE TRIGGER t AFTER UPDATE ON tags BEGIN {elsewhere}; END", "has code of its own (t)"),
+        ('CREATE TRIGGER t AFTER INSERT ON "RUNS" BEGIN SELECT 1; END', "has code of its own (t)"),
+        ("ALTER TABLE runs RENAME TO o; CREATE VIEW runs AS SELECT * FROM o", "has code of its own (runs)"),
+        ("ALTER TABLE runs ADD COLUMN more TEXT AS (status || 'x')", "has code of its own (runs.more)"),
+        # An error of the database ends no look at it.
+        ("DROP TABLE experiment_tags; {elsewhere}", "can't be looked through (no such table: experiment_tags)"),
+        ("{elsewhere}; CREATE TRIGGER t BEFORE UPDATE ON tags BEGIN SELECT RAISE(ABORT, 'no'); END",
+         "can't be looked through (no)"),
+    ):  # fmt: skip
+        (folder / DATABASE).write_bytes(whole)
+        with closing(sqlite3.connect(folder / DATABASE)) as database:
+            database.executescript(code.format(elsewhere=ELSEWHERE.format(outside=outside)))
+        with pytest.raises(UserError, match=re.escape(said)):
+            anchored(folder, to_write=True)
+    code, _, err = run(monkeypatch, capsys, "track", folder)
+    assert (code, inventory(outside)) == (2, before), err
