@@ -6,7 +6,7 @@ FOR_DEVELOPERS := .venv/.dev
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 export TORCH  # cpu, or a CUDA version such as cu130; empty: the build for CPUs unless there is a GPU
 
-.PHONY: demo check test test-all test-any-order test-under-load coverage lint format lock docs picture bench dist clean
+.PHONY: demo check test test-all test-any-order test-under-load coverage lint format lock docs picture gallery bench dist clean
 
 demo: $(FOR_USERS)  ## run the main job on simulated data
 	$(BIN)/nrtune demo
@@ -51,6 +51,9 @@ docs: $(FOR_DEVELOPERS)  ## write the pages that come from the code, and build t
 	$(BIN)/python docs/reference.py
 	$(BIN)/python docs/notebook.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+
+gallery: $(FOR_DEVELOPERS)  ## three finished reports in gallery/; ARGS="--data FILE --cagi5 FOLDER --published TABLE" name real data
+	$(BIN)/python docs/gallery.py $(ARGS)
 
 bench: $(FOR_DEVELOPERS)  ## run all benchmarks at a small size and write docs/benchmarks.md
 	$(BIN)/python benchmarks/run_all.py
