@@ -39,6 +39,7 @@ from nrtune.trainables.data.simulate import simulate
 from nrtune.trainables.encoders.dream_rnn import DreamRNN
 from nrtune.trainables.evaluation.scoring import predict
 from nrtune.trainables.losses import LOSSES, Progress, Target
+from nrtune.trainables.models.kernels.proof import prove
 from nrtune.trainables.models.model import ONE_HOT_OF_TOKEN
 from nrtune.trainables.training.config import TrialConfig, preset
 from nrtune.trainables.training.loop import Training
@@ -83,6 +84,13 @@ def nrtune(case: Case, dataset: Dataset) -> Round:
     """Epochs of nrtune's own."""
     training = Training(case.config(), TrainingData(dataset), device=case.device)
     return lambda: training.run_epoch().metrics["samples_per_second"]
+
+
+def _proven(model: nn.Module, batch: Tensor, case: Case) -> nn.Module:
+    """A model with the kernels that a training of the case has."""
+    if case.bf16 and case.device == "cuda":
+        prove(model.to(case.device), batch.to(case.device))
+    return model
 
 
 def floor(case: Case, dataset: Dataset, model: nn.Module, batch: Tensor) -> Round:
@@ -135,7 +143,7 @@ def rounds_of(case: Case, dataset: Dataset) -> dict[str, Round]:
     one_hot = _one_hot(dataset, slice(case.batch))
     return {
         "nrtune": nrtune(case, dataset),
-        "floor": floor(case, dataset, config.build_model(), tokens),
+        "floor": floor(case, dataset, _proven(config.build_model(), tokens, case), tokens),
         "reference": reference(case, dataset),
         "literal floor": floor(case, dataset, _literal(config), one_hot),
     }

@@ -81,7 +81,7 @@ class TrialRecord:
     out. epochs_trained, seconds: what training took. started, ended: ISO 8601, UTC. attempts: how often it ran, as its
     worker or node was lost or memory ran out. micro_batches: parts of a batch whose gradients were added up. cpu_seconds,
     gpu_seconds: the CPUs and GPUs that it held, times how long, in all attempts since the search was last started; None
-    where unknown.
+    where unknown. kernels: of a GPU, by name, whether it was used, or why not.
     """
 
     proposal: Proposal
@@ -97,6 +97,7 @@ class TrialRecord:
     micro_batches: int = 1
     cpu_seconds: float | None = None
     gpu_seconds: float | None = None
+    kernels: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -129,6 +129,7 @@ RECORD = {
     "micro_batches?": int,
     "cpu_seconds?": _NUMBER,
     "gpu_seconds?": _NUMBER,
+    "kernels?": {EACH: str},
     "published?": _TEXT,
     "replicate_of?": _TEXT,
     "aliases?": {EACH: str},

@@ -9,6 +9,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "preset": ("small", "study"),
     "recipe": ("field", "study"),
     "precision": ("auto", "float32", "bf16"),
+    "kernels": ("auto", "torch", "triton"),
     "freeze": ("none", "first"),
     "select_on": ("release", "val", "challenge"),
     "noise": ("auto", "orientation", "replicates", "none"),

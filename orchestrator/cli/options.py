@@ -183,6 +183,15 @@ CpusPerTrial = Annotated[
     str | None,
     typer.Option(help="CPU cores a trial; auto: as measured, without GPUs. [default: 1]", rich_help_panel=CLUSTER),
 ]
+Kernels = Annotated[
+    str | None,
+    typer.Option(
+        help="What trains on a GPU in bf16: PyTorch's own layers, nrtune's, or whichever proves right and faster before its"
+        " first use. [default: auto]",
+        **closed("kernels"),
+        rich_help_panel=CLUSTER,
+    ),
+]
 GpusPerTrial = Annotated[
     str | None,
     typer.Option(

@@ -31,7 +31,7 @@ class TrialTrainable(tune.Trainable):
     """Steps a `nrtune.trainables.training.loop.Training`; whatever it raises becomes a result, so that the actor lives on.
 
     config: proposal (as JSON) and micro_batches. options, of all trials: folder (theirs), score_at, device (None: a GPU if
-    there is one), threads, time_limit (seconds or None), plugins (folders).
+    there is one), threads, time_limit (seconds or None), plugins (folders), kernels (one of `proof.KERNELS`).
     """
 
     def setup(self, config: dict[str, Any], data: Any = None, options: dict[str, Any] | None = None) -> None:
@@ -97,7 +97,7 @@ class TrialTrainable(tune.Trainable):
 
         from nrtune.trainables.training.checkpoint import Unreadable
         from nrtune.trainables.training.config import TrialConfig
-        from nrtune.trainables.training.loop import open_training
+        from nrtune.trainables.training.opening import open_training
 
         torch.set_num_threads(self.options["threads"])
         folder = Path(self.options["folder"]) / self.proposal["fingerprint"]
@@ -114,6 +114,7 @@ class TrialTrainable(tune.Trainable):
             device=self.options["device"],
             score_at=self.options["score_at"],
             micro_batches=self.micro_batches,
+            kernels=self.options["kernels"],
         )
         with suppress(Unreadable):
             return build()
@@ -129,6 +130,7 @@ def _message(training: Training, report: EpochReport, told: int) -> EpochEnded:
         metrics=None if report.score is None else report.score.defined(),
         final=report.last,
         pid=os.getpid(),
+        kernels=training.kernels,
     )
 
 

@@ -60,6 +60,7 @@ def _trainable(job: Job, resources: Resources, score_at: Sequence[int]) -> Any:
         # Ray leaves GPUs visible to an actor that was given none.
         "device": None if resources.each["gpu"] else "cpu",
         "score_at": score_at,
+        "kernels": job.settings.kernels,
         "threads": int(resources.each["cpu"]),
         "plugins": os.pathsep.join(str(folder.resolve()) for folder in plugin_folders()),
         "folder": str(job.folder / TRIALS),

@@ -21,6 +21,7 @@ class EpochEnded:
     curve: the validation Spearman after each epoch, from the first on. history: metrics by name of the epochs of which
     this attempt has not told, oldest first; its first message tells of all. metrics: of the best epoch so far, by name,
     undefined ones left out; None where this epoch is not scored. final: whether all epochs are trained. pid: the worker's.
+    kernels: what was decided of each kernel of a GPU, by its name.
     """
 
     curve: tuple[float, ...]
@@ -28,6 +29,7 @@ class EpochEnded:
     metrics: Mapping[str, float] | None
     final: bool
     pid: int
+    kernels: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def epoch(self) -> int:

@@ -38,12 +38,13 @@ class LiveTrial:
         self.metrics: Mapping[str, float] | None = None
         self.final = False
         self.failure: Failure | None = None
+        self.kernels: Mapping[str, str] = {}
 
     def hear(self, message: EpochEnded) -> None:
         """Take in an epoch."""
         self.epoch, self.pid = message.epoch, message.pid
         self.history += message.history
-        self.metrics, self.final = message.metrics, message.final
+        self.metrics, self.final, self.kernels = message.metrics, message.final, message.kernels
 
     def fail(self, failure: Failure) -> None:
         """Note why the attempt has failed."""
@@ -72,4 +73,5 @@ class LiveTrial:
             micro_batches=attempt.micro_batches,
             cpu_seconds=round(self.held["cpu"], 1),
             gpu_seconds=round(self.held["gpu"], 1),
+            kernels=self.kernels,
         )

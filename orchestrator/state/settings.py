@@ -25,6 +25,7 @@ class RunSettings(DataSettings):
 
     warm_start: a trained model's best.pt, whose weights trials on its encoder start from. freeze: first keeps its first layer.
     cpus_per_trial, gpus_per_trial: auto packs as many trials on a GPU, or on a node without any, as measured to pay.
+    kernels: on a GPU in bf16, PyTorch's own layers, nrtune's, or whichever proves right and faster before its first use.
     prices: of an hour of a CPU and of a GPU, in any currency, which make costs of what trials held. keep_top, keep: once it is
     finished, checkpoints stay of so many trials a use case, and of these trials, or all.
     """
@@ -48,6 +49,7 @@ class RunSettings(DataSettings):
 
     # How to run
     address: str | None = None
+    kernels: Literal["auto", "torch", "triton"] = "auto"
     max_concurrent: PositiveInt | None = None
     cpus_per_trial: PositiveInt | Literal["auto"] = 1
     gpus_per_trial: Annotated[float, Field(ge=0)] | Literal["auto"] | None = None

@@ -19,7 +19,7 @@ from nrtune.trainables.data.simulate import simulate
 from nrtune.trainables.training import checkpoint
 from nrtune.trainables.training.config import TrialConfig, preset
 from nrtune.trainables.training.fit import fit
-from nrtune.trainables.training.loop import open_training
+from nrtune.trainables.training.opening import open_training
 from nrtune.trainables.training.training_data import TrainingData
 
 

@@ -11,11 +11,13 @@ from nrtune.trainables.encoders import ENCODERS
 from nrtune.trainables.inference import load_model
 from nrtune.trainables.losses import LOSSES, Progress, Target
 from nrtune.trainables.models.kernels.lstm import BidirectionalLSTM
+from nrtune.trainables.models.kernels.proof import KERNELS, TORCH, TRITON, USED
 from nrtune.trainables.models.kernels.spectral_conv import convolve
 from nrtune.trainables.models.prediction import Prediction
 from nrtune.trainables.training.config import TrialConfig, preset
 from nrtune.trainables.training.fit import fit
-from nrtune.trainables.training.loop import Training, open_training
+from nrtune.trainables.training.loop import Training
+from nrtune.trainables.training.opening import open_training
 from nrtune.trainables.training.training_data import TrainingData
 
 pytestmark = [
@@ -132,10 +134,23 @@ def test_a_product_of_spectra_is_the_convolution():
         assert off_by(ours, right) < 0.01
 
 
+@pytest.mark.filterwarnings("ignore:the kernel")
+@pytest.mark.parametrize("kernels", KERNELS)
+def test_kernels_prove_themselves_before_a_training(kernels, simulated_data: TrainingData):
+    flat = {"encoder.channels": 128, "encoder.lstm_units": 64, "batch_size": 64}
+    training = Training(config(precision="bf16", **flat), simulated_data, kernels=kernels)
+    assert {*training.kernels} == (set() if kernels == TORCH else {"lstm", "spectral_convolution"})
+    assert not any("off by" in verdict or "can't" in verdict for verdict in training.kernels.values())
+    if kernels == TRITON:
+        assert {*training.kernels.values()} == {USED}
+    training.run_epoch()
+
+
 @pytest.mark.parametrize(("n", "length", "units"), [(1, 2, 64), (19, 7, 320), (1024, 230, 320), (3000, 3, 320)])
 def test_the_kernels_of_an_lstm_are_an_lstm(n, length, units):
     torch.manual_seed(0)
     lstm = BidirectionalLSTM(48, units).cuda()
+    lstm.proven = True
     features = torch.randn(n, length, 48, device="cuda", requires_grad=True)
     inputs, gradient = [features, *lstm.parameters()], torch.randn(n, length, 2 * units, device="cuda")
     with torch.autocast("cuda", torch.bfloat16):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -18,10 +19,16 @@ FEW, MANY = 8, 128
 
 
 class ParallelConvolutions(nn.Module):
-    """Convolutions of the same features with kernels of several odd lengths (same padding), their channels concatenated."""
+    """Convolutions of the same features with kernels of several odd lengths (same padding), their channels concatenated.
+
+    `proven`: products of spectra are used, see `nrtune.trainables.models.kernels.proof`.
+    """
+
+    KERNEL: ClassVar[str] = "spectral_convolution"
 
     def __init__(self, inputs: int, channels: int, kernels: Sequence[int], *, bias: bool = True) -> None:
         super().__init__()
+        self.proven = False
         each = channels // len(kernels)
         self.convs = nn.ModuleList(
             Convolution(inputs, each, kernel, padding=kernel // 2, bias=bias) for kernel in kernels
@@ -29,17 +36,25 @@ class ParallelConvolutions(nn.Module):
 
     def forward(self, features: Float[Tensor, "n length c"]) -> Float[Tensor, "n length c2"]:
         """Return as many positions, each kernel's channels behind those of the one before it."""
-        return self.fused(features.bfloat16()) if in_bf16_on_gpu(features) else self.separate(features)
+        if not in_bf16_on_gpu(features):
+            return self.by_torch(features)
+        return (
+            self.by_kernel(features.bfloat16()) if self.proven or features.shape[2] <= FEW else self.by_torch(features)
+        )
 
-    def separate(self, features: Float[Tensor, "n length c"]) -> Float[Tensor, "n length c2"]:
+    def applies(self, features: Tensor) -> bool:
+        """Whether such features are convolved as a product of spectra."""
+        return features.is_cuda and features.shape[2] >= MANY
+
+    def by_torch(self, features: Float[Tensor, "n length c"]) -> Float[Tensor, "n length c2"]:
         """Convolve with each kernel as the backend does it."""
         found = [conv(features) for conv in self.convs]
         return found[0] if len(found) == 1 else torch.cat(found, dim=2)
 
-    def fused(self, features: Float[Tensor, "n length c"]) -> Float[Tensor, "n length c2"]:
+    def by_kernel(self, features: Float[Tensor, "n length c"]) -> Float[Tensor, "n length c2"]:
         """The same as one matrix product, of windows or of spectra; a shorter kernel gets taps of 0."""
         if FEW < features.shape[2] < MANY:
-            return self.separate(features)
+            return self.by_torch(features)
         weight, bias = self._weight().to(features.dtype), self._bias()
         taps = weight.shape[2]
         if features.shape[2] >= MANY:

@@ -13,7 +13,8 @@ from nrtune.trainables.evaluation.calibration import Calibration
 from nrtune.trainables.evaluation.predictions import Score
 from nrtune.trainables.models.model import Model
 from nrtune.trainables.training.config import TrialConfig
-from nrtune.trainables.training.loop import EpochReport, open_training
+from nrtune.trainables.training.loop import EpochReport
+from nrtune.trainables.training.opening import open_training
 from nrtune.trainables.training.training_data import TrainingData
 
 

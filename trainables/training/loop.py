@@ -21,6 +21,7 @@ from nrtune.trainables.evaluation import metrics
 from nrtune.trainables.evaluation.predictions import Score, store_predictions
 from nrtune.trainables.evaluation.scoring import predict, score
 from nrtune.trainables.losses import Progress
+from nrtune.trainables.models.kernels.proof import AUTO, prove
 from nrtune.trainables.models.model import Model
 from nrtune.trainables.samplers import TrainRows
 from nrtune.trainables.training import checkpoint
@@ -56,7 +57,8 @@ class Training:
 
     After the epochs of `score_at` and after the last, the best epoch so far is scored and its predictions are stored.
     With `micro_batches`, each batch is run in so many parts whose gradients are added up: that takes less memory, while
-    batch norm, and a loss over pairs within a batch, see the parts alone.
+    batch norm, and a loss over pairs within a batch, see the parts alone. `kernels`: one of `proof.KERNELS`, for a GPU in bf16;
+    what was decided of each kernel is in the attribute of this name.
 
     Trials of one seed share their random numbers: the first weights of like layers, dropout, and what samplers draw
     from. Their differences are paired, and a parameter that reaches nothing leaves bitwise the same metrics.
@@ -71,6 +73,7 @@ class Training:
         folder: Path | None = None,
         score_at: Collection[int] = (),
         micro_batches: int = 1,
+        kernels: str = AUTO,
     ) -> None:
         data.check_noise(config)
         data.check_recipe(config)
@@ -85,6 +88,7 @@ class Training:
         self.best_epoch, self.best_spearman = 0, -math.inf
         self._prepare_data()
         self._prepare_model()
+        self.kernels = self._prove(kernels)
 
     @property
     def done(self) -> bool:
@@ -170,6 +174,14 @@ class Training:
         self.optimiser = optimiser_of(self.model, config)
         steps = config.epochs * math.ceil(len(self.train_rows) / config.batch_size)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimiser, max_lr=config.lr, total_steps=steps)
+
+    def _prove(self, kernels: str) -> dict[str, str]:
+        if self.device.type != "cuda" or not self.bf16:
+            return {}
+        rows = min(len(self.train_rows), math.ceil(self.config.batch_size / self.micro_batches))
+        return prove(
+            self.model, self.resident.tokens[torch.from_numpy(self.train_rows[:rows]).to(self.device)], kernels
+        )
 
     def _train_and_validate(self) -> None:
         started = time.perf_counter()
@@ -278,25 +290,3 @@ class Training:
 
 def _copy(model: Model) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
-
-
-def open_training(
-    config: TrialConfig,
-    data: TrainingData,
-    *,
-    device: str | None = None,
-    folder: Path | None = None,
-    score_at: Collection[int] = (),
-    micro_batches: int = 1,
-) -> Training:
-    """A training that goes on from its folder where that holds a checkpoint of the same trial, else begins.
-
-    Raises UserError for data that the configuration can't use, and `checkpoint.Unreadable`, also for the checkpoint of another
-    trial.
-    """
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-    training = Training(config, data, device=device, folder=folder, score_at=score_at, micro_batches=micro_batches)
-    if folder is not None and (folder / LAST).exists():
-        training.resume(folder / LAST)
-    return training

@@ -256,7 +256,7 @@ def test_a_product_of_spectra_is_the_convolution(n, length, channels, outputs, t
 @pytest.mark.parametrize("channels", [4, FEW + 1, MANY])
 def test_two_convolutions_are_done_as_one(channels):
     pair, features = ConvPair(channels, 6, dropout=0.0).double(), normal(3, 31, channels).requires_grad_()
-    one, two = pair.fused(features), pair.separate(features)
+    one, two = pair.by_kernel(features), pair.by_torch(features)
     alike(one, two)
     inputs = [features, *pair.convs.parameters()]
     for ours, right in zip(gradients(one, inputs), gradients(two, inputs), strict=True):

@@ -17,7 +17,8 @@ from nrtune.trainables.inference import load_model
 from nrtune.trainables.losses import LOSSES
 from nrtune.trainables.training.config import TrialConfig, preset
 from nrtune.trainables.training.fit import fit
-from nrtune.trainables.training.loop import Training, open_training
+from nrtune.trainables.training.loop import Training
+from nrtune.trainables.training.opening import open_training
 from nrtune.trainables.training.training_data import TrainingData
 
 

@@ -25,7 +25,8 @@ from nrtune.trainables.samplers import SAMPLERS
 from nrtune.trainables.training import checkpoint
 from nrtune.trainables.training.config import TrialConfig, preset
 from nrtune.trainables.training.fit import fit
-from nrtune.trainables.training.loop import Diverged, Training, open_training
+from nrtune.trainables.training.loop import Diverged, Training
+from nrtune.trainables.training.opening import open_training
 from nrtune.trainables.training.training_data import TrainingData
 
 CHEAP = {"epochs": 3, "encoder.channels": 8}

@@ -20,7 +20,8 @@ from nrtune.trainables.inference import ensemble_content, load_model
 from nrtune.trainables.training import checkpoint
 from nrtune.trainables.training.config import TrialConfig, preset
 from nrtune.trainables.training.fit import fit
-from nrtune.trainables.training.loop import Training, open_training
+from nrtune.trainables.training.loop import Training
+from nrtune.trainables.training.opening import open_training
 from nrtune.trainables.training.training_data import TrainingData
 from nrtune.trainables.training.warm_start import WarmStart, read_warm_start
 

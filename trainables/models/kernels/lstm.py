@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-import warnings
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -20,18 +19,27 @@ HAS_TRITON = torch.version.hip is None and importlib.util.find_spec("triton") is
 
 
 class BidirectionalLSTM(nn.LSTM):
-    """`nn.LSTM` of one layer, both ways; parameters have its names and shapes."""
+    """`nn.LSTM` of one layer, both ways; parameters have its names and shapes. `proven`: the kernels are used, see `proof`."""
+
+    KERNEL: ClassVar[str] = "lstm"
 
     def __init__(self, inputs: int, units: int) -> None:
         super().__init__(inputs, units, batch_first=True, bidirectional=True)
+        self.proven = False
 
     def forward(self, input: Float[Tensor, "n length c"]) -> Float[Tensor, "n length u2"]:  # type: ignore[override]
         """Return the hidden states of both directions, side by side."""
         if not in_bf16_on_gpu(input):
             return super().forward(input)[0].contiguous()
-        if not self._has_kernels(input.device):
-            with torch.autocast("cuda", enabled=False):  # which would take float16, too coarse for its small gradients
-                return super().forward(input.float())[0].contiguous()
+        return self.by_kernel(input) if self.proven else self.by_torch(input)
+
+    def by_torch(self, input: Float[Tensor, "n length c"]) -> Float[Tensor, "n length u2"]:
+        """Return the same by torch, in float32: autocast would take float16, too coarse for its small gradients."""
+        with torch.autocast(input.device.type, enabled=False):
+            return super().forward(input.float())[0].contiguous()
+
+    def by_kernel(self, input: Float[Tensor, "n length c"]) -> Float[Tensor, "n length u2"]:
+        """Return the same by the kernels, in bf16."""
         return self.by_steps(input, torch.bfloat16)
 
     def by_steps(self, input: Float[Tensor, "n length c"], dtype: torch.dtype) -> Float[Tensor, "n length u2"]:
@@ -47,9 +55,11 @@ class BidirectionalLSTM(nn.LSTM):
         hidden: Tensor = _forward(features, *weights)[0]
         return hidden
 
-    def _has_kernels(self, device: torch.device) -> bool:
-        """Whether the GPU has bf16 units, and as many processors as one tile of rows takes."""
-        of = torch.cuda.get_device_properties(device)
+    def applies(self, features: Tensor) -> bool:
+        """Whether there are kernels: the GPU has bf16 units, and as many processors as one tile of rows takes."""
+        if not features.is_cuda:
+            return False
+        of = torch.cuda.get_device_properties(features.device)
         blocks, rest = divmod(self.hidden_size, UNITS)
         return HAS_TRITON and rest == 0 and of.major >= 8 and of.multi_processor_count >= 2 * blocks
 
@@ -62,16 +72,11 @@ def in_bf16_on_gpu(features: Tensor) -> bool:
 
 @functools.cache
 def _steps(device: torch.device) -> ModuleType:
-    """The module that takes an LSTM through its steps: Triton's kernels, or torch where they can't be compiled."""
+    """The module that takes an LSTM through its steps: Triton's kernels on a GPU, what stands in for them on a CPU."""
     if device.type == "cuda":
         from nrtune.trainables.models.kernels import lstm_triton
 
-        try:
-            lstm_triton.probe_kernels(device)
-        except Exception as error:
-            warnings.warn(f"Triton can't compile the LSTM's kernels, and training is slow: {error}", stacklevel=2)
-        else:
-            return lstm_triton
+        return lstm_triton
     return lstm_torch
 
 

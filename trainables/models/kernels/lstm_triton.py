@@ -257,13 +257,3 @@ def go_backward(gates: Tensor, of_gates: Tensor, of_hidden: Tensor, cell: Tensor
                 H=units, ROWS=launch.tile, DEPTH=64, STAGES=6 if launch.large else 3,
                 num_warps=launch.warps, launch_cooperative_grid=True,
             )  # fmt: skip
-
-
-def probe_kernels(device: torch.device) -> None:
-    """Run the kernels once, on next to nothing. Raises what Triton raises where it can't compile, without gcc for one."""
-    gates = torch.zeros(1, 1, 8 * UNITS, device=device, dtype=torch.bfloat16)
-    hidden = torch.empty(1, 1, 2 * UNITS, device=device, dtype=torch.bfloat16)
-    cell = torch.empty_like(hidden)
-    recurrent = torch.zeros(2, 4 * UNITS, UNITS, device=device, dtype=torch.bfloat16)
-    go_forward(gates, hidden, cell, recurrent)
-    go_backward(gates, torch.empty_like(gates), hidden, cell, recurrent)
