@@ -147,7 +147,7 @@ class MpraTable:
                     f"--columns {role}={'+'.join(names)}: one column is the {role}; only replicates are several"
                 )
             return self._place(names[0], role) if names else None
-        lower = [re.sub(r"[ -]", "_", name.lower()) for name in self.names]
+        lower = [plain_name(name) for name in self.names]
         if role == "chrom":  # perhaps with its assembly, as in chr.hg38
             lower = [name.partition(".")[0] for name in lower]
         found = [place for known in KNOWN[role] for place, name in enumerate(lower) if name == known]
@@ -180,6 +180,11 @@ class MpraTable:
                 f" {advice}"
             )
         return values
+
+
+def plain_name(name: str) -> str:
+    """A column's name as it is compared with known ones."""
+    return re.sub(r"[ -]", "_", name.lower())
 
 
 _ROLES_TEXT = f"; the roles are {', '.join(ROLES)}"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.columns import Columns, MpraTable
 from nrtune.trainables.data.computed_copies import computed_copies, finding_of
+from nrtune.trainables.data.conditions import conditions_in
 from nrtune.trainables.data.dataset import SPLITS, Dataset, without_constant_noise
 from nrtune.trainables.data.findings import Finding
 from nrtune.trainables.data.lengths import check_lengths
@@ -116,6 +117,7 @@ def read_mpra_table(
             *finding_of(copies, where, places, parts[0].table.name("rev") if marked.any() else None),
             *disagreement(tables, activity, where, places),
             *_of_letters(parts, where, places),
+            *conditions_in(tables, [sequence for part in parts for sequence in part.sequences], where),
         ),
         source=places.at(rows),
     )

@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from measured_table import LEFT, RIGHT, table
 
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.audit import audit
@@ -13,19 +14,6 @@ from nrtune.trainables.data.findings import Finding
 from nrtune.trainables.data.lentimpra import read_dataset
 from nrtune.trainables.data.sequences import reverse_complement, to_text
 from nrtune.trainables.data.source_rows import SourceRows
-
-LEFT, RIGHT = "ACGTAACCGGTTGCA", "TTGCAGTCAATCGGA"
-
-
-def table(rows: int, seed: int = 0) -> pd.DataFrame:
-    """Sequences of 80 bases between adapters, with activity and ten folds."""
-    generator = np.random.default_rng(seed)
-    tokens = generator.integers(0, 4, (rows, 80)).astype(np.uint8)
-    return pd.DataFrame({
-        "seq": [LEFT + to_text(row) + RIGHT for row in tokens],
-        "mean_value": generator.normal(size=rows).round(4),
-        "fold": np.arange(rows) % 10,
-    })  # fmt: skip
 
 
 def turned(sequence: str) -> str:
