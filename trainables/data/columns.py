@@ -34,7 +34,6 @@ _FIRST_OF_SEVERAL: Sequence[Role] = ("name", "rev", "chrom")
 """Roles in which a second known name does not matter: none of them says what is measured, or where it belongs."""
 
 _MEASURED: Sequence[Role] = ("seq", "activity", "noise")
-_SEQUENCE = re.compile("[ACGTUN]{10,}", re.IGNORECASE)
 _ADVICE = "write one such as -0.25, or leave such rows out"
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -58,10 +57,6 @@ class MpraTable:
         for role, names in self._given.items():
             for name in names:
                 self._place(name, role)
-        if any(_SEQUENCE.fullmatch(name) for name in self.names):
-            raise UserError(
-                f"{path}: its first line holds a sequence, no names of columns; write a line above it, such as seq and mean_value"
-            )
         self._places = {role: self._find(role) for role in KNOWN}
         self._check_roles()
 

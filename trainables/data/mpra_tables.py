@@ -18,6 +18,7 @@ from nrtune.trainables.data.computed_copies import computed_copies, finding_of
 from nrtune.trainables.data.conditions import conditions_in
 from nrtune.trainables.data.dataset import SPLITS, Dataset, without_constant_noise
 from nrtune.trainables.data.findings import Finding
+from nrtune.trainables.data.headers import headed, layout_finding
 from nrtune.trainables.data.lengths import check_lengths
 from nrtune.trainables.data.letters import letter_findings
 from nrtune.trainables.data.limits import check_bases
@@ -113,6 +114,7 @@ def read_mpra_table(
         partner=_renumbered(pairs.partner, measured),
         notes=(*_padding_notes(parts), *divided.notes),
         findings=(
+            *(layout_finding(part.table.path.name, said) for part in parts for said in part.layout),
             *of_lengths,
             *finding_of(copies, where, places, parts[0].table.name("rev") if marked.any() else None),
             *disagreement(tables, activity, where, places),
@@ -127,7 +129,10 @@ def read_mpra_table(
 
 
 class _Part(NamedTuple):
-    """What one table holds, a row each: sequences, activity (n,), and (n,) which are marked as reverse, had U, and lower case."""
+    """What one table holds, a row each: sequences, activity (n,), and (n,) which are marked as reverse, had U, and lower case.
+
+    layout: what is to be said of how it was read.
+    """
 
     table: MpraTable
     sequences: list[str]
@@ -135,6 +140,7 @@ class _Part(NamedTuple):
     marked: NDArray[np.bool_]
     rna: NDArray[np.bool_]
     lower: NDArray[np.bool_]
+    layout: Sequence[str]
 
 
 def _check_order(paths: Sequence[Path]) -> None:
@@ -151,7 +157,9 @@ def _check_order(paths: Sequence[Path]) -> None:
 
 
 def _read(path: Path, columns: Columns) -> _Part:
-    table = MpraTable(path, read_table(path, FORMATS), columns)
+    said: list[str] = []
+    frame, without = headed(path, read_table(path, FORMATS, said))
+    table = MpraTable(path, frame, columns)
     sequences = table.required("seq")
     numbers = table.numbers("activity", required=True)
     if not len(table) or numbers is None:
@@ -160,7 +168,8 @@ def _read(path: Path, columns: Columns) -> _Part:
     marked = np.array([mark.lower() in _MARKS for mark in marks], bool)
     lower = np.array([sequence != sequence.upper() for sequence in sequences], bool)
     sequences, rna = without_uracil(sequences)
-    return _Part(table, sequences, numbers.astype(np.float32), marked, rna, lower)
+    layout = [*said, without] if without else said
+    return _Part(table, sequences, numbers.astype(np.float32), marked, rna, lower, layout)
 
 
 def _check_splits(parts: Sequence[_Part]) -> None:

@@ -27,6 +27,9 @@ NOTHING = frozenset({"", ".", "na", "n/a", "nan", "-nan", "null", "none", "<na>"
 """Cells, in lower case, that hold nothing."""
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
 """Characters that no text has."""
+ROW_NAMES = "row names"
+"""What the first column of a table is called whose header leaves it out."""
+_BASES = re.compile("[ACGTUN]{4,}", re.IGNORECASE)
 _SEPARATORS = "\t,;|"
 
 
@@ -61,11 +64,12 @@ def read_text(path: Path, what: str) -> str:
     return content.decode(_encoding(path, content, f"give {what}"))
 
 
-def read_table(path: Path, what: str) -> pd.DataFrame:
+def read_table(path: Path, what: str, said: list[str] | None = None) -> pd.DataFrame:
     """A table with a header, its cells as texts; of Parquet as they are stored.
 
     What separates the columns, a tab, a comma, a semicolon or a bar, is what the header has most of; spaces, where it has none of
-    these. Lines that are blank or start with ## are no rows, and a # before the header does not count.
+    these. Lines that are blank or start with ## are no rows, and a # before the header does not count. said: takes what is to be
+    said of a header that has a name less than the rows have columns, as R writes it; such is refused without.
     """
     content = read_bytes(path, what)
     if content.startswith(b"PAR1"):
@@ -88,8 +92,25 @@ def read_table(path: Path, what: str) -> pd.DataFrame:
         )
     except csv.Error as error:
         raise UserError(f"{path}: is no table that nrtune reads ({error}); give {FORMATS}") from error
+    if said is not None and (layout := _mended(names, rows)):
+        said.append(layout)
     _check_rows(path, names, rows, separator)
     return pd.DataFrame(rows, columns=names, dtype=object)
+
+
+def _mended(names: list[str], rows: list[list[str]]) -> str | None:
+    """Give a header the name, or rows the end, that all of them show it to lack; says which, or None where nothing was done."""
+    if not rows or any(len(row) != len(names) + 1 for row in rows):
+        return None
+    if all(not row[-1].strip() for row in rows):
+        for row in rows:
+            row.pop()
+        return "every row ends with a separator, its header does not"
+    first = [row[0].strip() for row in rows]
+    if "" in first or len(set(first)) < len(first) or any(_BASES.fullmatch(cell) for cell in first):
+        return None
+    names.insert(0, ROW_NAMES)
+    return "its header has a name less than its rows have columns: the first are row names, as R writes them"
 
 
 def _check_rows(path: Path, names: Sequence[str], rows: Sequence[Sequence[str]], separator: str) -> None:

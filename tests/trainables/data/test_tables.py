@@ -118,7 +118,7 @@ UNREADABLE = {
     "is empty": lambda path: path.write_bytes(b"\n\n"),
     "row 2 has 1 columns": lambda path: path.write_text("a\tb\n1\t2\n3\n"),
     "every row has 3 columns, and its header 2; name the first": lambda path: path.write_text(
-        "a\tb\nx\t1\t2\ny\t3\t4\n"
+        "a\tb\nx\t1\t2\nx\t3\t4\n"
     ),
     "row 1 has a quotation mark that is not closed": lambda path: path.write_text('a\tb\n1\t"2\n3\t4\n5\t"6\n'),
     "more than 268,435,456 bytes in": lambda path: path.write_bytes(gzip.compress(bytes(1 << 20)) * 257),
