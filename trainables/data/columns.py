@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nrtune.trainables.core.errors import UserError, suggest
+from nrtune.trainables.data.findings import count_of
 from nrtune.trainables.data.paths import Role
 from nrtune.trainables.data.tables import NOTHING, NUMBER
 
@@ -169,7 +170,7 @@ class MpraTable:
             wrong = wrong if len(wrong) else np.flatnonzero(np.abs(values) > LARGEST)
         if len(wrong):
             cell = column.iloc[int(wrong[0])]
-            more = f", and {len(wrong) - 1} more rows" if len(wrong) > 1 else ""
+            more = f", and {count_of(len(wrong) - 1, 'more row')}" if len(wrong) > 1 else ""
             raise UserError(
                 f"{self.path}: {self.names[place]} is {str(cell)!r} in row {int(wrong[0]) + 1}{more}, which is not a number;"
                 f" {advice}"

@@ -59,6 +59,11 @@ def row_of(place: int) -> str:
     return f"row {place + 1}"
 
 
+def count_of(number: int, what: str = "row") -> str:
+    """So many of something: 1 row, 2 rows."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def flagged(
     flags: NDArray[np.bool_],
     id: str,

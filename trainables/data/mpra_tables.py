@@ -17,7 +17,7 @@ from nrtune.trainables.data.columns import Columns, MpraTable
 from nrtune.trainables.data.computed_copies import computed_copies, finding_of
 from nrtune.trainables.data.conditions import conditions_in
 from nrtune.trainables.data.dataset import SPLITS, Dataset, without_constant_noise
-from nrtune.trainables.data.findings import Finding
+from nrtune.trainables.data.findings import Finding, count_of
 from nrtune.trainables.data.headers import headed, layout_finding
 from nrtune.trainables.data.lengths import check_lengths
 from nrtune.trainables.data.letters import letter_findings
@@ -98,7 +98,8 @@ def read_mpra_table(
     if source == "orientation" and std is not None:
         measured = pairs.partner >= 0
         lone = int((~measured).sum())
-        said = f"noise from {int(measured.sum()) // 2} orientation pairs; {lone} rows without a partner left out"
+        pairs_of = count_of(int(measured.sum()) // 2, "orientation pair")
+        said = f"noise from {pairs_of}; {count_of(lone)} without a partner left out"
     elif source != "none":
         said = f"noise from {source}"
     else:
@@ -198,8 +199,9 @@ def _padding_notes(parts: Sequence[_Part]) -> list[str]:
     if lengths.min() == lengths.max():
         return []
     shorter = int((lengths < lengths.max()).sum())
+    stand = "stands" if shorter == 1 else "stand"
     return [
-        f"sequences have {lengths.min()} to {lengths.max()} bases: {shorter} of {len(lengths)} stand in the middle of N"
+        f"sequences have {lengths.min()} to {lengths.max()} bases: {shorter} of {len(lengths)} {stand} in the middle of N"
     ]
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.columns import MpraTable
-from nrtune.trainables.data.findings import Finding
+from nrtune.trainables.data.findings import Finding, count_of
 from nrtune.trainables.data.source_rows import SourceRows
 
 NOISE_SOURCES = ("auto", "orientation", "replicates", "none")
@@ -65,8 +65,8 @@ def _check_std(
         starts = np.cumsum([0, *map(len, tables)])
         table = int(np.searchsorted(starts, row, side="right")) - 1
         raise UserError(
-            f"{tables[table].path}: {what} is {std[row]:g} in row {row - starts[table] + 1}, and in {len(wrong)} rows in all no"
-            f" noise; {needed}, so leave such rows out, or give --noise none"
+            f"{tables[table].path}: {what} is {std[row]:g} in row {row - starts[table] + 1}, and in"
+            f" {count_of(len(wrong))} in all no noise; {needed}, so leave such rows out, or give --noise none"
         )
 
 

@@ -13,6 +13,7 @@ from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.columns import MpraTable
 from nrtune.trainables.data.coordinates import coordinate_in, coordinates_in
 from nrtune.trainables.data.dataset import SPLITS
+from nrtune.trainables.data.findings import count_of
 from nrtune.trainables.data.related import first_rows
 
 WORDS: Mapping[str, str] = {
@@ -193,7 +194,7 @@ def _by_chromosomes(table: MpraTable, keys: Keys, chosen: Mapping[str, Sequence[
     made = _whole(split, keys)
     unplaced = of_rows.count("")
     notes = ["divided by chromosomes" + _moved(made, split, keys)]
-    notes += [f"{unplaced} rows without a chromosome train"] if unplaced else []
+    notes += [f"{count_of(unplaced)} without a chromosome train{'s' * (unplaced == 1)}"] if unplaced else []
     return TableSplit(made, tuple(notes))
 
 
@@ -201,7 +202,7 @@ def _moved(made: NDArray[np.uint8], split: NDArray[np.uint8], keys: Keys) -> str
     """The clause about rows that were moved to the rest of their cluster."""
     count = int((made != split).sum())
     other = "their other orientation, or what overlaps them," if keys.overlapping else "their other orientation"
-    return f"; {count} rows moved to where {other} is" if count else ""
+    return f"; {count_of(count)} moved to where {other} is" if count else ""
 
 
 def _chromosomes(table: MpraTable) -> list[str]:

@@ -83,3 +83,15 @@ def test_what_is_wrong_in_a_row_is_said_with_the_row(tmp_path):
     plain.loc[6, "seq"] = plain.loc[6, "seq"][:-1] + "X"
     with pytest.raises(UserError, match="row 7 has 'X' at position"):
         read(tmp_path, plain.to_csv(sep="\t", index=False, header=False))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_row_is_not_called_rows(tmp_path, count):
+    plain = table(40)
+    plain.loc[: count - 1, "seq"] = [sequence[:60] for sequence in plain["seq"][:count]]
+    dataset = read(tmp_path, plain.assign(chrom=["chr1", "chr2", "chr3", "chr4"] * 10).to_csv(sep="\t", index=False))
+    assert f"{count} of 40 stand{'s' if count == 1 else ''} in the middle of N" in dataset.notes[0]
+    placed = plain.assign(chrom=[""] * count + ["chr1", "chr2", "chr3", "chr4"] * 9 + ["chr1"] * (4 - count))
+    placed.to_csv(tmp_path / "b.tsv", sep="\t", index=False)
+    notes = read_dataset(tmp_path / "b.tsv", chroms={"val": ["chr2"], "test": ["chr3"]}).notes
+    assert {1: "1 row without a chromosome trains", 2: "2 rows without a chromosome train"}[count] in notes

@@ -159,7 +159,7 @@ def test_shorter_sequences_stand_in_the_middle(tmp_path):
     table.loc[3, "seq"] = "ACGTA"
     dataset = read(tmp_path, table)
     assert to_text(dataset.tokens[3]) == "N" * 17 + "ACGTA" + "N" * 18
-    assert "sequences have 5 to 40 bases: 1 of 40 stand in the middle of N" in dataset.notes
+    assert "sequences have 5 to 40 bases: 1 of 40 stands in the middle of N" in dataset.notes
 
 
 def test_the_folds_that_were_held_out_are_said(tmp_path):
