@@ -79,7 +79,7 @@ def equal_by_rounding(activity: NDArray[np.float32], one: NDArray[np.int64], oth
         return 0.0
     apart = np.rint(np.abs(activity[one].astype(np.float64) - activity[other]) / step)
     by_one, by_two = (int((apart == steps).sum()) for steps in (1, 2))
-    return min(1.0, by_one * max(by_one, by_two) / (2 * max(by_two, 1) * len(one))) if by_one else 0.0
+    return min(1.0, by_one * max(by_one, by_two) / (2 * max(by_two, 1) * len(one)))
 
 
 def _step(activity: NDArray[np.float32]) -> float:
@@ -87,7 +87,7 @@ def _step(activity: NDArray[np.float32]) -> float:
     for decimals in range(DECIMALS + 1):
         scaled = activity.astype(np.float64) * 10**decimals
         if len(scaled) and (np.abs(scaled - np.rint(scaled)) < ROUNDED).all():
-            return float(np.gcd.reduce(np.rint(scaled).astype(np.int64))) / 10**decimals
+            return int(np.gcd.reduce(np.rint(scaled).astype(np.int64))) / float(10**decimals)
     return 0.0
 
 

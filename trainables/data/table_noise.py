@@ -64,9 +64,10 @@ def _check_std(
         row = int(wrong[0])
         starts = np.cumsum([0, *map(len, tables)])
         table = int(np.searchsorted(starts, row, side="right")) - 1
+        have = "has" if len(wrong) == 1 else "have"
         raise UserError(
-            f"{tables[table].path}: {what} is {std[row]:g} in row {row - starts[table] + 1}, and in"
-            f" {count_of(len(wrong))} in all no noise; {needed}, so leave such rows out, or give --noise none"
+            f"{tables[table].path}: {what} is {std[row]:g} in row {row - starts[table] + 1}, and {count_of(len(wrong))} in all"
+            f" {have} no noise; {needed}, so leave such rows out, or give --noise none"
         )
 
 

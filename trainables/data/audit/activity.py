@@ -61,10 +61,14 @@ def _constant_in_a_split(dataset: Dataset) -> list[Finding]:
             "error",
             f"the activity is {values[0]:g} in every row: nothing is learned from it, and nothing correlates with it",
             where=split,
-            example=lambda place, rows=rows: dataset.places.one(int(rows[place])),
+            example=functools.partial(_one, dataset, rows),
             advice="see that measurements stand in all rows, or divide the data in another way",
         )
     return found
+
+
+def _one(dataset: Dataset, rows: NDArray[np.int64], place: int) -> str:
+    return dataset.places.one(int(rows[place]))
 
 
 def _of_values(dataset: Dataset) -> list[Finding]:

@@ -29,8 +29,8 @@ def audit_turned(dataset: Dataset) -> list[Finding]:
     ]
     found: list[Finding] = []
     for id, words, turn in (
-        ("reversed-copies", "reversed, not its reverse complement", lambda sequence: sequence[::-1]),
-        ("complemented-copies", "complement, not its reverse complement", lambda sequence: sequence.translate(_COMPLEMENT)),
+        ("reversed-copies", "reversed, not its reverse complement", _reversed),
+        ("complemented-copies", "complement, not its reverse complement", _complemented),
     ):  # fmt: skip
         other = np.full(len(dataset), -1, np.int64)
         for sequences in every:
@@ -56,6 +56,14 @@ def audit_turned(dataset: Dataset) -> list[Finding]:
 
 def _pair(dataset: Dataset, other: NDArray[np.int64], row: int) -> str:
     return dataset.places.two(row, int(other[row]))
+
+
+def _reversed(sequence: bytes) -> bytes:
+    return sequence[::-1]
+
+
+def _complemented(sequence: bytes) -> bytes:
+    return sequence.translate(_COMPLEMENT)
 
 
 def _varied(sequence: bytes) -> bool:
