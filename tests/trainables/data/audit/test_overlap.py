@@ -88,8 +88,9 @@ def test_sequences_of_fewer_bases_are_found_as_a_whole(tmp_path, turn):
     assert found(training(tmp_path, {7: turn(sequences[3])}), variants) == [7]  # within longer ones
     assert found(training(tmp_path, {7: "N" + sequences[3][:29] + "N"}), variants) == []
     sequences, variants = pairs(tmp_path, 100)
-    short = {row: bases(25, 500 + row) for row in range(60)} | {7: turn(sequences[3][20:45])}
-    assert found(training(tmp_path, short), variants) == [7]  # a library of 25 bases
+    assert found(training(tmp_path, {7: turn(sequences[3][20:45])}, length=25), variants) == [
+        7
+    ]  # a library of 25 bases
     sequences, variants = pairs(tmp_path, 30, window=30)
     assert found(training(tmp_path, {7: turn(sequences[3])}, length=30), variants) == [7]
 
