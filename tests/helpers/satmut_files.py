@@ -21,7 +21,6 @@ def write_table(folder: Path, rows: list[dict[str, Any]], references: Mapping[st
     """elements.tsv.gz and references.json in a new folder; what a row does not say is that of a certain effect."""
     folder.mkdir(parents=True, exist_ok=True)
     usual = {
-        "Chrom": "1",
         "Barcodes": 50,
         "DNA": 500,
         "RNA": 500,
@@ -29,7 +28,10 @@ def write_table(folder: Path, rows: list[dict[str, Any]], references: Mapping[st
         "pValue": 1e-9,
         "Release": "GRCh37",
     }
-    table = pd.DataFrame.from_records([{**usual, **row} for row in rows], columns=COLUMNS)
+    chrom = {name: one["chrom"] for name, one in references.items()}
+    other = next(iter(chrom.values()), "1")
+    rows = [{**usual, "Chrom": chrom.get(str(row["Element"]), other), **row} for row in rows]
+    table = pd.DataFrame.from_records(rows, columns=COLUMNS)
     table.to_csv(folder / TABLE, sep="\t", index=False)
     (folder / REFERENCES).write_text(json.dumps(references))
     return folder
@@ -42,8 +44,9 @@ def from_cagi5(cagi5: Path, folder: Path) -> Path:
         for part in PARTS:
             table = pd.read_csv(cagi5 / f"{part}_{name}.tsv", sep="\t", comment="#", header=None)
             for row in table.itertuples(index=False):
-                _, pos, ref, alt, value, confidence = row
+                chrom, pos, ref, alt, value, confidence = row
                 one = {
+                    "Chrom": chrom,
                     "Pos": pos,
                     "Ref": ref,
                     "Coefficient": value,

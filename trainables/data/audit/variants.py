@@ -104,14 +104,22 @@ def _keys(variants: VariantSet) -> pd.DataFrame:
     known = (variants.chrom != "").all()
     place = variants.chrom if known else _names(variants)
     table = pd.DataFrame({"place": place, "pos": variants.pos, "ref": variants.ref, "alt": variants.alt})
+    if variants.identity is not None:
+        return table[["place", "pos"]].assign(identity=variants.identity)
     if (variants.ref == variants.alt).any():  # alleles of which only the windows are known
         table = table.assign(ref_window=variants.ref_window, alt_window=variants.alt_window)
     return table
 
 
+def _whole_keys(variants: VariantSet) -> pd.DataFrame:
+    """As of `_keys`, without positions where these may differ."""
+    table = _keys(variants)
+    return table[["identity"]] if "identity" in table else table
+
+
 def _twice(variants: VariantSet) -> list[Finding]:
     """Variants that one part of an element has twice: with another value, or with the same."""
-    table = _keys(variants).assign(element=variants.element, part=variants.part)
+    table = _whole_keys(variants).assign(element=variants.element, part=variants.part)
     again = table.duplicated(keep=False).to_numpy(bool)
     if not again.any():
         return []
@@ -134,7 +142,7 @@ def _in_two_parts(variants: VariantSet) -> list[Finding]:
         return []
     table = _keys(variants)
     parts = " and ".join(variants.called(part) for part in variants.parts)
-    shared = _of_several(table, variants.part)
+    shared = _of_several(_whole_keys(variants), variants.part)
     found = _found(
         variants, "parts-share-variants", "error", f"variants stand in {parts}: what is selected on is reported on, too", shared,
         "keep each variant in one of them",

@@ -45,7 +45,8 @@ class VariantSet:
     element, part, stratum: (V,) uint8, indices into these; without strata, `stratum` is all 0. chrom: (V,), "" where
     unknown. pos: (V,) int64, 1-based.
     ref, alt: (V,) alleles. value: (V,) float64, the measured effect, log2 of an MPRA. standard_error: (V,) of it, or None.
-    block: (V,) int64, variants of one number are drawn together in a bootstrap; None: those of neighbouring positions.
+    identity: (V,) int64, variants of one number are one, however an indel of them is written; None: those of one pos, ref and
+    alt. block: (V,) int64, variants of one number are drawn together in a bootstrap; None: those of neighbouring positions.
     ref_mismatch: (V,) bool, ref differs from the reference sequence. windows: (W, length) uint8 tokens, each distinct
     window once; ref_window, alt_window: (V,) int64, rows of `windows`. columns: further columns (V,) of its table, by name.
     notes: what the reader did, and what a user should know. findings: what the reader alone could find out, for the audit.
@@ -71,6 +72,7 @@ class VariantSet:
     alt: NDArray[np.str_]
     value: NDArray[np.float64]
     standard_error: NDArray[np.float64] | None = None
+    identity: NDArray[np.int64] | None = None
     block: NDArray[np.int64] | None = None
     ref_mismatch: NDArray[np.bool_]
     windows: NDArray[np.uint8]

@@ -7,13 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from nrtune.trainables.core.errors import quoted
 from nrtune.trainables.data.alleles import AGREEING, Explanation, agreeing, bases_at, letters_of
-from nrtune.trainables.data.findings import REF_DISAGREES, Finding, flagged
+from nrtune.trainables.data.findings import REF_DISAGREES, Finding, flagged, row_of
 from nrtune.trainables.data.placed import Placed
 from nrtune.trainables.data.sequences import BASES
+from nrtune.trainables.data.tables import NOTHING
 
 OUTSIDE_REFERENCE, REF_IS_ALT = "outside-reference", "ref-is-alt"
 
@@ -59,6 +61,28 @@ def agreement_findings(groups: Sequence[Placed]) -> list[Finding]:
             advice=_advice(one, why),
         )
     return found
+
+
+def of_chrom(where: str, table: pd.DataFrame, reference: Mapping[str, Any]) -> list[Finding]:
+    """What is found where the variants of a table, column Chrom, lie on another chromosome than their reference."""
+    there = table["Chrom"].map(_bare)
+    other = ((there != _bare(str(reference["chrom"]))) & ~there.isin(NOTHING)).to_numpy(bool)
+    named = quoted(table["Chrom"].iloc[int(other.argmax())]) if other.any() else ""
+    return flagged(
+        other,
+        "chrom-disagrees",
+        "warning",
+        f"variants lie on chromosome {named}, their reference on {quoted(reference['chrom'])}",
+        where=where,
+        example=lambda row: row_of(int(table.index[row])),
+        advice="give one element's of both",
+    )
+
+
+def _bare(chrom: str) -> str:
+    """A chromosome without chr, nor the .0 of one that was once read as a number; MT is M."""
+    bare = chrom.lower().removeprefix("chr").removesuffix(".0")
+    return "m" if bare == "mt" else bare
 
 
 def ref_is_alt(where: str, same: NDArray[np.bool_], example: str) -> list[Finding]:

@@ -52,6 +52,11 @@ def whole_numbers(path: Path, table: pd.DataFrame, column: str, *, missing: bool
     return found
 
 
+def text_of(cell: object) -> str:
+    """A cell as text without blanks around it, "" where Parquet has none."""
+    return "" if cell is None or cell != cell else str(cell).strip()
+
+
 def check_names(where: str, names: Collection[str]) -> None:
     """Refuse names of elements and strata that can't be part of a metric's, and more of them than can be told apart."""
     for name in names:

@@ -97,17 +97,23 @@ def told_cell_lines(references: Mapping[str, Mapping[str, Any]]) -> dict[str, st
     return {name: str(record["cell_line"]).strip() for name, record in references.items() if record.get("cell_line")}
 
 
-def sequence_windows(ref: Sequence[str], alt: Sequence[str], length: int, where: str) -> NDArray[np.uint8]:
-    """(V, 2, length) windows of sequences: in the middle, N around them. Raises UserError for one that is longer, or empty."""
+def sequence_windows(
+    ref: Sequence[str], alt: Sequence[str], length: int, where: str, rows: Sequence[int] | None = None
+) -> NDArray[np.uint8]:
+    """(V, 2, length) windows of sequences: in the middle, N around them. Raises UserError for one that is longer, or empty.
+
+    rows: their numbers in the table that they are of, from 0; None for 0, 1, ….
+    """
     both = np.full((len(ref), 2, length), N_TOKEN, np.uint8)
     for row, pair in enumerate(zip(ref, alt, strict=True)):
+        of_table = row + 1 if rows is None else rows[row] + 1
         if len(pair[0]) != len(pair[1]):
             raise UserError(
-                f"{where}: row {row + 1}: the sequences have {len(pair[0])} and {len(pair[1])} bases; give both of one length,"
+                f"{where}: row {of_table}: the sequences have {len(pair[0])} and {len(pair[1])} bases; give both of one length,"
                 " such as the whole oligonucleotides, so that what surrounds the variant lies in one place"
             )
         for number, sequence in enumerate(pair):
-            place = f"{where}: row {row + 1}, {('ref', 'alt')[number]}_seq"
+            place = f"{where}: row {of_table}, {('ref', 'alt')[number]}_seq"
             if not 0 < len(sequence) <= length:
                 raise UserError(
                     f"{place}: has {len(sequence)} bases; the models are of {length}, and shorter ones are padded with N"

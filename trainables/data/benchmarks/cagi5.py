@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nrtune.trainables.core.errors import UserError, quoted
 from nrtune.trainables.core.given import list_files
 from nrtune.trainables.data.benchmarks import Benchmark, VariantSet
-from nrtune.trainables.data.benchmarks._agreement import agreement_findings, other_sequences, ref_is_alt
+from nrtune.trainables.data.benchmarks._agreement import agreement_findings, of_chrom, other_sequences, ref_is_alt
 from nrtune.trainables.data.benchmarks._columns import check_names, numbers, whole_numbers, without_copies
 from nrtune.trainables.data.benchmarks._windows import (
     REFERENCES,
@@ -29,7 +29,7 @@ from nrtune.trainables.data.benchmarks._windows import (
 )
 from nrtune.trainables.data.cell_lines import cell_line_of, match_elements
 from nrtune.trainables.data.dataset import array_digest
-from nrtune.trainables.data.findings import Finding, by_severity
+from nrtune.trainables.data.findings import by_severity
 from nrtune.trainables.data.letters import letter_findings
 from nrtune.trainables.data.placed import Placed
 from nrtune.trainables.data.sequences import BASES, N_TOKEN, to_tokens
@@ -72,7 +72,7 @@ def read_cagi5(folder: str | os.PathLike[str], *, length: int = 230, cell_line: 
         findings += letter_findings(where, table.pop("rna").to_numpy(bool), what="alleles")
         table, found = without_copies(table, where)
         same = (table["Ref"] == table["Alt"]).to_numpy(bool)
-        findings += [*found, *ref_is_alt(where, same, _first(table[same])), *_of_chrom(where, table, references[name])]
+        findings += [*found, *ref_is_alt(where, same, _first(table[same])), *of_chrom(where, table, references[name])]
         table = table[~same].assign(element=name, part=PARTS.index(part))
         one = _placed(where, name, table, references)
         placed.append(one)
@@ -169,19 +169,6 @@ def _placed(where: str, name: str, table: pd.DataFrame, references: Mapping[str,
     """A file's variants, laid on their reference."""
     placed = Placed.on(references[name], where, name, table)
     return dataclasses.replace(placed, others=lambda: other_sequences(placed, name, references))
-
-
-def _of_chrom(where: str, table: pd.DataFrame, reference: Mapping[str, Any]) -> list[Finding]:
-    """What is found where a file has another chromosome than the reference."""
-    there = {
-        name.lower().removeprefix("chr").removesuffix(".0") for name in table["Chrom"]
-    }  # 11.0: once read as a number
-    if not (other := there - {str(reference["chrom"]).lower().removeprefix("chr")}):
-        return []
-    what = f"the variants lie on chromosome {quoted(min(other))}, their reference on {reference['chrom']}"
-    return [
-        Finding(id="chrom-disagrees", severity="warning", what=what, where=where, advice="give one element's of both")
-    ]
 
 
 def _first(table: pd.DataFrame) -> str:

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from nrtune.trainables.core.errors import UserError, listing
 from nrtune.trainables.core.given import list_files
 from nrtune.trainables.data.benchmarks import DELETION, Benchmark, VariantSet
-from nrtune.trainables.data.benchmarks._agreement import agreement_findings, other_sequences, ref_is_alt
-from nrtune.trainables.data.benchmarks._columns import check_names, numbers, whole_numbers, without_copies
+from nrtune.trainables.data.benchmarks._agreement import agreement_findings, of_chrom, other_sequences, ref_is_alt
+from nrtune.trainables.data.benchmarks._columns import check_names, numbers, text_of, whole_numbers, without_copies
 from nrtune.trainables.data.benchmarks._windows import (
     REFERENCES,
     distinct_windows,
@@ -96,6 +96,7 @@ def read_satmut(folder: str | os.PathLike[str], *, length: int = 230, cell_line:
     elements = tuple(rows)
     matched = match_elements(str(folder), elements, cell_line, told_cell_lines(references), of, left_out=key)
     for name, here in rows.items():
+        findings += of_chrom(f"{folder.name}, {name}", here, references[of[name]])
         rows[name], found = without_copies(here, f"{folder.name}, {name}")
         findings += found
     built = [_windows_of(here, name, references[of[name]], length) for name, here in rows.items()]
@@ -157,7 +158,8 @@ def _read_table(path: Path) -> pd.DataFrame:
             raise UserError(f"{path}: has column {name} more than once; keep one")
     if table.empty:
         raise UserError(f"{path}: holds no variants; fetch it again: nrtune data fetch satmut")
-    texts = {name: table[name].str.strip() for name in ("Element", "Ref", "Alt")}
+    texts = {name: table[name].map(text_of) for name in ("Chrom", "Element", "Ref", "Alt")}
+    texts["Alt"] = _deletions(path, texts["Alt"])
     rna = texts["Ref"].str.contains("U", case=False) | texts["Alt"].str.contains("U", case=False)
     texts |= {name: texts[name].map(bases) for name in ("Ref", "Alt")}
     if (texts["Element"] == "").any():
@@ -165,14 +167,36 @@ def _read_table(path: Path) -> pd.DataFrame:
             f"{path}: column Element, row {int((texts['Element'] == '').argmax()) + 1}: is empty; fill it in"
         )
     check_names(f"{path}: column Element", set(texts["Element"]))
-    release = table[_RELEASE].str.strip() if _RELEASE in table else ""
+    release = table[_RELEASE].map(text_of) if _RELEASE in table else ""
     return table.assign(
         **texts,
         rna=rna,
         Release=release,
         Pos=whole_numbers(path, table, "Pos", missing=True),
         **{name: numbers(path, table, name, missing=True) for name in ("Barcodes", "Coefficient", "pValue")},
-    )[["Pos", "Ref", "Alt", "Barcodes", "Coefficient", "pValue", "Element", "Release", "rna"]]
+    )[["Chrom", "Pos", "Ref", "Alt", "Barcodes", "Coefficient", "pValue", "Element", "Release", "rna"]]
+
+
+_DELETED = ("del", "<del>", "deletion", "\N{EN DASH}", "\N{MINUS SIGN}", "--")
+"""What people write for DELETION, in lower case."""
+_DELETED_OR_MISSING = ("", ".", "*")
+
+
+def _deletions(path: Path, alts: pd.Series[str]) -> pd.Series[str]:
+    """Alts with DELETION for what is written otherwise.
+
+    Where some are written out, an empty Alt is none, and its row says too little. Raises UserError where nobody can know.
+    """
+    lowered = alts.str.lower()
+    found = alts.mask(lowered.isin(_DELETED) | lowered.str.fullmatch("del[acgtun]"), DELETION)
+    unclear = found.isin(_DELETED_OR_MISSING).to_numpy(bool)
+    if unclear.any() and not (found == DELETION).any():
+        row = int(unclear.argmax())
+        raise UserError(
+            f"{path}: column Alt, row {row + 1}: {alts.iloc[row]!r} may be a deletion or a missing allele ({unclear.sum()} rows);"
+            f" write {DELETION} for a deletion, and leave out what lacks an allele"
+        )
+    return found
 
 
 def _of_p_values(where: str, table: pd.DataFrame) -> list[Finding]:

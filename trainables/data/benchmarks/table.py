@@ -14,8 +14,16 @@ from nrtune.trainables.core.errors import UserError, listing, quoted
 from nrtune.trainables.data import tables
 from nrtune.trainables.data.benchmarks import ALT, REF, Benchmark, VariantSet
 from nrtune.trainables.data.benchmarks._agreement import agreement_findings, ref_is_alt
-from nrtune.trainables.data.benchmarks._columns import NO_NAME, check_names, numbers, whole_numbers, without_copies
+from nrtune.trainables.data.benchmarks._columns import (
+    NO_NAME,
+    check_names,
+    numbers,
+    text_of,
+    whole_numbers,
+    without_copies,
+)
 from nrtune.trainables.data.benchmarks._genome import check_alleles, fasta_beside
+from nrtune.trainables.data.benchmarks._pairs import unrelated
 from nrtune.trainables.data.benchmarks._windows import distinct_windows, sequence_windows
 from nrtune.trainables.data.cell_lines import asked_for
 from nrtune.trainables.data.dataset import array_digest
@@ -24,7 +32,7 @@ from nrtune.trainables.data.genome import open_genome
 from nrtune.trainables.data.letters import letter_findings
 from nrtune.trainables.data.placed import Placed
 from nrtune.trainables.data.streams import begins_with, text_lines
-from nrtune.trainables.data.variant_windows import Windows, bases, variant_windows
+from nrtune.trainables.data.variant_windows import Windows, bases, left_align, variant_windows
 
 BY_COORDINATES, BY_SEQUENCES = ("chrom", "pos", "ref", "alt"), ("ref_seq", "alt_seq")
 SELECT, REPORT = "select", "report"
@@ -58,7 +66,7 @@ def read_table(path: str | os.PathLike[str], *, length: int = 230, cell_line: st
     table, found = _without_equal_alleles(path, table, BY_COORDINATES[2:] if by_coordinates else BY_SEQUENCES)
     findings += found
     if by_coordinates:
-        both, mismatch, found, inside = _from_genome(path, table, length)
+        both, mismatch, identity, found, inside = _from_genome(path, table, length)
         findings = [*found, *findings]
         table = table[inside]
         if table.empty:
@@ -67,10 +75,13 @@ def read_table(path: str | os.PathLike[str], *, length: int = 230, cell_line: st
         ref, alt, chrom = (table[name].to_numpy(np.str_) for name in ("ref", "alt", "chrom"))
         block = None
     else:
-        both = sequence_windows(list(table["ref_seq"]), list(table["alt_seq"]), length, str(path))
+        pairs = list(table["ref_seq"]), list(table["alt_seq"])
+        both = sequence_windows(*pairs, length, str(path), table.index.tolist())
+        findings = [*unrelated(path.name, *pairs, table.index.tolist()), *findings]
         mismatch, pos = np.zeros(len(table), bool), table.index.to_numpy(np.int64) + 1
         ref, alt, chrom = (np.full(len(table), text) for text in (REF, ALT, ""))
         block = pos  # nobody knows which lie close together
+        identity = None
     element, elements = _numbered(path, table, "element", NO_NAME.sub("_", _stem(path)))
     stratum, strata = _numbered(path, table, "stratum", "")
     part = _parts(path, table)
@@ -98,6 +109,7 @@ def read_table(path: str | os.PathLike[str], *, length: int = 230, cell_line: st
         alt=alt,
         value=value,
         standard_error=error,
+        identity=identity,
         block=block,
         ref_mismatch=mismatch,
         windows=windows,
@@ -122,7 +134,7 @@ def _read_columns(path: Path) -> pd.DataFrame:
         )
     if table.empty:
         raise UserError(f"{path}: holds no variants; write them below its header")
-    table = table[[name for name in known if name in table]].map(_text)
+    table = table[[name for name in known if name in table]].map(text_of)
     return table
 
 
@@ -135,11 +147,6 @@ def _of_bases(path: Path, table: pd.DataFrame, columns: tuple[str, ...]) -> tupl
         path.name, rna, lower if of_sequences else None, what="sequences" if of_sequences else "alleles"
     )
     return table.assign(**{name: table[name].map(bases) for name in columns}), found
-
-
-def _text(cell: object) -> str:
-    """A cell as text without blanks around it, "" where Parquet has none."""
-    return "" if cell is None or cell != cell else str(cell).strip()
 
 
 def _header(path: Path) -> list[str]:
@@ -227,12 +234,14 @@ def _of_cell_line(path: Path, table: pd.DataFrame, wanted: str | None) -> pd.Dat
 
 def _from_genome(
     path: Path, table: pd.DataFrame, length: int
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_], list[Finding], NDArray[np.bool_]]:
-    """Windows (V, 2, length) of variants inside the genome, whether ref differs, findings, and (n,) which rows are inside."""
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.int64], list[Finding], NDArray[np.bool_]]:
+    """Windows (V, 2, length) of variants inside the genome, ref_mismatch, identity, findings, and (n,) which rows are inside."""
     pos = table["pos"].to_numpy(np.int64)
     inside = np.zeros(len(table), bool)
     both: list[Windows] = []
     mismatch: list[bool] = []
+    number_of: dict[tuple[str, int, str, str], int] = {}
+    identity: list[int] = []
     genome = open_genome(fasta_beside(path))
     try:
         rows = zip(table["chrom"], pos.tolist(), table["ref"], table["alt"], strict=True)
@@ -250,6 +259,8 @@ def _from_genome(
                 fetch = genome.fetcher(chrom)
                 mismatch.append(bases(fetch(start, start + len(ref))) != ref)
                 both.append(variant_windows(fetch, size, start, ref, alt, length))
+                variant = genome.renamed.get(chrom, chrom), *left_align(fetch, start, ref, alt)
+                identity.append(number_of.setdefault(variant, len(number_of)))
         element, elements = _numbered(path, table, "element", NO_NAME.sub("_", _stem(path)))
         groups = []
         for number, name in enumerate(elements):
@@ -268,7 +279,13 @@ def _from_genome(
         what="variants' windows",
         example=lambda place: row_of(table.index[rows_inside[place]]),
     )
-    return windows, np.array(mismatch, bool), [*agreement_findings(groups), *letters], inside
+    return (
+        windows,
+        np.array(mismatch, bool),
+        np.array(identity, np.int64),
+        [*agreement_findings(groups), *letters],
+        inside,
+    )
 
 
 def _stem(path: Path) -> str:

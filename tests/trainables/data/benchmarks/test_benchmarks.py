@@ -23,7 +23,8 @@ LENGTH = 230
 def _table(cagi5: Path, folder: Path) -> Path:
     """Sixty pairs of sequences of two elements, in three strata."""
     chance = np.random.default_rng(0)
-    pairs = {name: ["".join(chance.choice(list("ACGT"), 60)) for _ in range(60)] for name in ("ref_seq", "alt_seq")}
+    ref = ["".join(chance.choice(list("ACGT"), 60)) for _ in range(60)]
+    pairs = {"ref_seq": ref, "alt_seq": [f"{one[:30]}{'ACGT'['ACGT'.index(one[30]) - 1]}{one[31:]}" for one in ref]}
     more = {"value": chance.normal(size=60), "element": ["P1", "P2"] * 30, "stratum": ["low", "mid", "high"] * 20}
     more["part"] = ["select"] * 20 + ["report"] * 40
     folder.mkdir()

@@ -117,6 +117,26 @@ def test_rows_that_say_too_little_are_left_out_and_said(tmp_path):
     assert [(found.id, found.severity, found.count) for found in variants.findings] == [("ref-is-alt", "error", 1)]
 
 
+@pytest.mark.parametrize("deleted", ["-", "del", "DEL", "<DEL>", "delT", "\N{EN DASH}", "Deletion"])
+def test_a_deletion_is_read_as_people_write_it(tmp_path, deleted):
+    variants = read(tmp_path, [row(105, "T", deleted), row(106, "C", "A")])
+    assert (variants.alt.tolist(), variants.notes) == (["-", "A"], ())
+
+
+@pytest.mark.parametrize("deleted", ["", ".", "*"])
+def test_what_may_be_a_deletion_or_nothing_is_asked_for(tmp_path, deleted):
+    with pytest.raises(UserError, match=r"column Alt, row 2: '.?' may be a deletion or a missing allele .1 rows"):
+        read(tmp_path, [row(106, "C", "A"), row(105, "T", deleted)])
+    variants = read(tmp_path, [row(106, "C", "A"), row(105, "T", deleted), row(107, "A", "-")])
+    assert (len(variants), variants.notes) == (2, ("rows without a position, alleles or a coefficient: 1 left out",))
+
+
+@pytest.mark.parametrize(("chrom", "found"), [("19", 0), ("chr19", 0), ("Chr19", 0), ("19.0", 0), ("NA", 0), ("18", 1)])
+def test_another_chromosome_than_the_references_is_told(tmp_path, chrom, found):
+    variants = read(tmp_path, [row(105, "T", "A"), row(106, "C", "A", Chrom=chrom)])
+    assert [(one.id, one.count, one.example) for one in variants.findings] == [("chrom-disagrees", 1, "row 2")] * found
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -13,6 +13,7 @@ from nrtune.analysis.scoring.prediction_files import read_effects
 from nrtune.analysis.uncertainty.bootstrap import position_blocks
 from nrtune.analysis.uncertainty.scored_rows import apart
 from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.data.audit.variants import audit_variants
 from nrtune.trainables.data.benchmarks import BENCHMARKS
 from nrtune.trainables.data.benchmarks.table import read_table
 from nrtune.trainables.data.sequences import to_text
@@ -85,6 +86,27 @@ def test_one_indel_has_one_pair_of_windows_wherever_it_is_written(tmp_path):
     expected = variant_windows(lambda a, b: contig[a:b], len(contig), 12, "AA", "A", LENGTH)
     assert (variants.windows[variants.ref_window[0]] == expected.ref).all()
     assert (variants.windows[variants.alt_window[0]] == expected.alt).all()
+
+
+@pytest.mark.parametrize("values", [(0.1, 0.2), (0.1, 0.1)])
+@pytest.mark.parametrize(
+    "both",
+    [
+        [("chr1", 10, "GA", "G"), ("chr1", 13, "AA", "A")],
+        [("chr1", 10, "G", "GA"), ("1", 15, "AC", "AAC")],
+        [("chr1", 3, "TC", "TA"), ("chr1", 4, "C", "A")],
+    ],
+)
+def test_one_variant_that_is_written_in_two_ways_is_there_twice(tmp_path, both, values):
+    (tmp_path / "genome.fa").write_text(">chr1\nTGTCATTACGAAAAACGGTCATTGCAGTCTTA\n")
+    rows = [*both, ("chr1", 20, "C", "A"), ("chr1", 20, "C", "G")]
+    columns = dict(zip(("chrom", "pos", "ref", "alt"), map(list, zip(*rows, strict=True)), strict=True))
+    variants = read_table(write(tmp_path, {**columns, "value": [*values, 0.3, 0.4]}), length=LENGTH)
+    (found,) = [one for one in audit_variants(variants) if one.id == "variant-twice"]
+    assert (found.severity, found.count) == ("error" if values[0] != values[1] else "warning", 2)
+    parts = write(tmp_path, {**columns, "value": [*values, 0.3, 0.4], "part": ["select", "report", "report", "report"]})
+    (found,) = [one for one in audit_variants(read_table(parts, length=LENGTH)) if one.id == "parts-share-variants"]
+    assert (found.severity, found.count) == ("error", 2)
 
 
 def test_sequences_are_padded_and_independent(tmp_path):
@@ -257,3 +279,30 @@ def test_it_is_told_from_a_data_set(tmp_path, simulated_folder):
         assert not recognises(tmp_path / name)
     assert not recognises(tmp_path / "no" / "file.tsv")
     assert not recognises(simulated_folder / HDF5_NAME)
+
+
+def of_pairs(folder: Path, pairs: list[tuple[str, str]]) -> Path:
+    ref, alt = map(list, zip(*pairs, strict=True))
+    return write(folder, {"ref_seq": ref, "alt_seq": alt, "value": list(range(len(pairs)))})
+
+
+@pytest.mark.parametrize("size", [24, 60, 200])
+def test_sequences_that_have_nothing_in_common_are_an_error_with_their_row(tmp_path, size):
+    draw = np.random.default_rng(5).choice
+    first, second = ("".join(draw(list("ACGT"), size)) for _ in range(2))
+    at = size // 2
+    changed = f"{first[:at]}{'ACGT'['ACGT'.index(first[at]) - 1]}{first[at + 1 :]}"
+    inserted = f"{first[:3]}GATTACA{first[3:-7]}"
+    good = [(first, changed), (first, inserted), (first, f"{'N' * (size - 12)}{first[-12:]}"), (first, changed)]
+    assert [one.id for one in read_table(of_pairs(tmp_path, good), length=200).findings] == []
+    (found,) = read_table(of_pairs(tmp_path, [*good, (first, second)]), length=200).findings
+    assert (found.id, found.severity, found.count, found.example) == ("sequences-unrelated", "error", 1, "row 5")
+    turned = changed.translate(str.maketrans("ACGT", "TGCA"))[::-1]
+    (found,) = read_table(of_pairs(tmp_path, [*good, (first, turned)]), length=200).findings
+    assert found.what == "ref_seq and alt_seq of one row have nothing in common: alt_seq is the other strand's"
+
+
+def test_a_row_is_counted_as_in_the_table_where_copies_are_left_out(tmp_path):
+    path = write(tmp_path, {"ref_seq": ["ACG", "ACG", "ACG"], "alt_seq": ["AAG", "AAG", "AC"], "value": [1, 1, 2]})
+    with pytest.raises(UserError, match=r"row 3: the sequences have 3 and 2 bases"):
+        read_table(path, length=LENGTH)
