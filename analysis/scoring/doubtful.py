@@ -47,7 +47,7 @@ def of_one_sign(path: Path, effect: Floats, measured: Floats) -> list[Finding]:
         return []
     said = "positive" if 1 in signs else "negative"
     what = f"all effects are {said}, and those that were measured are not: without their sign, ratios, or not Alt less Ref?"
-    return [Finding(id="predictions-one-sign", severity="note", what=what, where=path.name, count=len(effect))]
+    return [Finding(id="predictions-one-sign", severity="warning", what=what, where=path.name, count=len(effect))]
 
 
 def falling(path: Path, effect: Floats, variants: VariantSet) -> list[Finding]:
@@ -62,7 +62,7 @@ def falling(path: Path, effect: Floats, variants: VariantSet) -> list[Finding]:
     if not fallen:
         return []
     what = f"effects fall as those that were measured rise, by Spearman's correlation, in {', '.join(fallen)}: Ref less Alt?"
-    return [Finding(id="predictions-fall", severity="note", what=what, where=path.name, count=len(fallen))]
+    return [Finding(id="predictions-fall", severity="warning", what=what, where=path.name, count=len(fallen))]
 
 
 def no_predictions(

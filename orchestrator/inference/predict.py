@@ -19,6 +19,7 @@ from nrtune.orchestrator.inference.sequence_file import SequenceFile
 from nrtune.orchestrator.inference.vcf import BATCH, predict_vcf, table_path
 from nrtune.trainables.core.errors import UserError, listing, one_line
 from nrtune.trainables.core.files import write_atomically
+from nrtune.trainables.core.outside_text import visible
 from nrtune.trainables.data.findings import Finding
 
 SCHEMA = pa.schema(
@@ -121,4 +122,4 @@ def _say_findings(findings: Iterable[Finding]) -> None:
 
 
 def _say(sentence: str) -> None:
-    typer.echo(sentence, err=True)
+    typer.echo(visible(sentence), err=True)

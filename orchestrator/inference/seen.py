@@ -31,7 +31,7 @@ class Seen:
         self, vcf: str, fasta: str, wrong: Finding | None, others: Iterable[Finding] = (), contigs: Sequence[str] = ()
     ) -> None:
         self._vcf, self._fasta, self._wrong, self._others, self._contigs = vcf, fasta, wrong, tuple(others), contigs
-        self._windows = 0
+        self._alleles = self._windows = 0
         self._count = collections.Counter[str]()
         self._example: dict[str, str] = {}
         self._place: tuple[str, int] | None = None
@@ -40,6 +40,7 @@ class Seen:
     def take(self, record: Variant, allele: Allele) -> None:
         """Count an allele."""
         windows = allele.windows
+        self._alleles += 1
         if (place := (record.contig, record.start)) != self._place:
             self._place, self._here = place, set()
         alleles = (record.ref.upper(), allele.alt and allele.alt.upper())
@@ -75,10 +76,13 @@ class Seen:
             found.append(Finding(id=REF_DISAGREES, severity="warning", what=what, where=self._vcf))
         most, beyond = self._count["mostly_n"], self._count["mostly_beyond"]
         left_out = [f", {count} of them more than half: left out" if count else "" for count in (most, beyond)]
-        kinds: tuple[Kind, ...] = (
+        of_alleles: tuple[Kind, ...] = (
             ("ref-alt-swapped", "warning", "swapped", "allele{s}: the FASTA file has ALT and not REF", ""),
             ("contigs-missing", "warning", "no_contig", f"allele{{s}} {{are}} on contigs that {self._fasta} lacks",
              f"it has {listing(map(readable, self._contigs), 6)}"),
+            ("alleles-twice", "note", "twice", "allele{s} {are} there more than once at one place, with one effect", ""),
+        )  # fmt: skip
+        of_windows: tuple[Kind, ...] = (
             ("windows-with-n", "warning" if most else "note", "n", f"window{{s}} hold{{v}} N{left_out[0]}",
              "if the genome is hard-masked, give it unmasked or soft-masked" if most else ""),
             ("windows-beyond-contig", "warning" if beyond else "note", "padded",
@@ -87,10 +91,10 @@ class Seen:
             ("windows-soft-masked", "note", "soft",
              "window{s} {are} lower case (soft-masked) in more than half, taken as bases", ""),
             ("indels-left-aligned", "note", "moved", "insertion{s} or deletion{s} {were} left-aligned", ""),
-            ("alleles-twice", "note", "twice", "allele{s} {are} there more than once at one place, with one effect", ""),
             ("u-for-t", "note", "rna", "allele{s} or {its} window{s} {have} U, taken for T", ""),
         )  # fmt: skip
-        return (*found, *counted(kinds, self._count, self._example, self._vcf, self._windows))
+        found += counted(of_alleles, self._count, self._example, self._vcf, self._alleles)
+        return (*found, *counted(of_windows, self._count, self._example, self._vcf, self._windows))
 
 
 def counted(

@@ -93,7 +93,7 @@ def predict_vcf(
     for path in (out, table):
         if os.path.isdir(path):
             raise UserError(f"--out {out}: {path} is a folder; give another name")
-    pysam.set_verbosity(0)  # htslib's own messages: what matters is said here
+    pysam.set_verbosity(0)  # of htslib's own messages, as `open_genome`: a BCF is read before
     survey = _survey(vcf)
     genome = open_genome(fasta)
     try:

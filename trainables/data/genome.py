@@ -105,6 +105,7 @@ def open_genome(path: Path) -> Genome:
     UserError for what is no such file, and one that has a contig twice.
     """
     check_file(path, _WHAT)
+    pysam.set_verbosity(0)  # htslib's own messages: what matters is said here
     folder: tempfile.TemporaryDirectory[str] | None = None
     try:
         folder = tempfile.TemporaryDirectory()

@@ -80,9 +80,8 @@ def read_table(path: Path, what: str, said: list[str] | None = None) -> pd.DataF
     header = next(lines, "").lstrip("#")
     if not header.strip():
         raise UserError(f"{path}: is empty; give {FORMATS}")
-    separator = max(_SEPARATORS, key=header.count)
-    if separator not in header and " " in header.strip():
-        separator, header, lines = " ", header.strip(), (line.strip() for line in lines)
+    if (separator := separator_of(header)) == " ":
+        header, lines = header.strip(), (line.strip() for line in lines)
     count = max(content.count(b"\n"), content.count(b"\r"))
     check_rows(path, count)
     check_cells(path, len(content), count + content.count(separator.encode()))
@@ -111,6 +110,12 @@ def _mended(names: list[str], rows: list[list[str]]) -> str | None:
         return None
     names.insert(0, ROW_NAMES)
     return "its header has a name less than its rows have columns: the first are row names, as R writes them"
+
+
+def separator_of(header: str) -> str:
+    """What separates a table's columns: what its header has most of; a space, where it has nothing else."""
+    separator = max(_SEPARATORS, key=header.count)
+    return " " if separator not in header and " " in header.strip() else separator
 
 
 def _check_rows(path: Path, names: Sequence[str], rows: Sequence[Sequence[str]], separator: str) -> None:

@@ -290,8 +290,8 @@ def test_effects_of_a_lost_or_another_sign_are_said(dump, variants, tmp_path):
         ("are-measured", effect.where(good.index % 2 == 0, value), "measured values themselves"),
     ):
         findings = read_effects(csv_of(good.assign(variant_effect=harmed), tmp_path / "p.csv"), variants).findings
-        (what,) = [one.what for one in findings if one.id == f"predictions-{name}"]
-        assert words in what
+        (one,) = [one for one in findings if one.id == f"predictions-{name}"]
+        assert (one.severity, words in one.what) == ("warning", True)  # which the table of scores shows
 
 
 @pytest.mark.parametrize(

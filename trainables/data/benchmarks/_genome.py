@@ -8,7 +8,7 @@ from nrtune.trainables.core.errors import UserError, listing, quoted
 from nrtune.trainables.core.given import list_files
 from nrtune.trainables.data.variant_windows import LONGEST, trim
 
-_FASTA = (".fa", ".fasta", ".fna", ".fa.gz", ".fasta.gz", ".fna.gz")
+_FASTA = tuple(f".{name}{packed}" for name in ("fa", "fasta", "fna", "fas") for packed in ("", ".gz", ".bgz"))
 
 
 def check_alleles(where: str, ref: str, alt: str) -> None:
@@ -21,7 +21,7 @@ def check_alleles(where: str, ref: str, alt: str) -> None:
 
 def fasta_beside(path: Path) -> Path:
     """The one FASTA file beside a table. Raises UserError where there is none, or several."""
-    found = [other for other in list_files(path.parent, "a folder") if other.name.endswith(_FASTA)]
+    found = [other for other in list_files(path.parent, "a folder") if other.name.lower().endswith(_FASTA)]
     if len(found) != 1:
         there = f"there are {listing(other.name for other in found)}" if found else "there is none"
         raise UserError(

@@ -1,14 +1,21 @@
-"""Whether the two sequences of a variant are of one place: the same but for what the variant changes."""
+"""The two alleles, or sequences, of each row of a table: whether they differ, and whether they are of one place."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
+from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.data.benchmarks._agreement import ref_is_alt
 from nrtune.trainables.data.findings import Finding, flagged, row_of
+from nrtune.trainables.data.letters import letter_findings
 from nrtune.trainables.data.sequences import BASES, N_TOKEN
+from nrtune.trainables.data.variant_windows import bases
 
+SEQUENCES = ("ref_seq", "alt_seq")
 SEQUENCES_UNRELATED = "sequences-unrelated"
 
 FEWEST = 24
@@ -19,6 +26,29 @@ WORD = 12
 """bases in a row: an insertion moves what is behind it."""
 
 _COMPLEMENT = str.maketrans(BASES, "TGCAN")
+
+
+def of_bases(path: Path, table: pd.DataFrame, columns: tuple[str, ...]) -> tuple[pd.DataFrame, list[Finding]]:
+    """The table with alleles, or sequences, in upper case and with T for U; and what is found if some were not."""
+    whole = table[columns[0]].str.cat(table[columns[1]])
+    rna, lower = whole.str.contains("U", case=False).to_numpy(bool), (whole != whole.str.upper()).to_numpy(bool)
+    of_sequences = columns == SEQUENCES
+    found = letter_findings(
+        path.name, rna, lower if of_sequences else None, what="sequences" if of_sequences else "alleles"
+    )
+    return table.assign(**{name: table[name].map(bases) for name in columns}), found
+
+
+def without_equal_alleles(
+    path: Path, table: pd.DataFrame, columns: tuple[str, ...]
+) -> tuple[pd.DataFrame, list[Finding]]:
+    """The rows whose two alleles, or sequences, differ; and what is found if some don't."""
+    one, other = (table[name] for name in columns)
+    same = (one == other).to_numpy(bool) & (one != "").to_numpy(bool)
+    if same.all():
+        raise UserError(f"{path}: {' and '.join(columns)} are the same in every row; give what was measured")
+    found = ref_is_alt(path.name, same, f"row {table.index[int(same.argmax())] + 1}")
+    return table[~same], found
 
 
 def unrelated(where: str, ref: Sequence[str], alt: Sequence[str], rows: Sequence[int]) -> list[Finding]:

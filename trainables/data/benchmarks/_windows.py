@@ -74,11 +74,11 @@ def _reference(where: str, record: Any) -> dict[str, Any]:
         raise UserError(
             f"{where}: start is {quoted(start)!r}; give the position of the sequence's first base, from 1 on"
         )
-    if isinstance(chrom, bool) or not isinstance(chrom, str | int):
+    if isinstance(chrom, bool) or not isinstance(chrom, str | int) or not str(chrom).isprintable():
         raise UserError(f"{where}: chrom is {quoted(chrom)!r}; give a chromosome's name")
     if not isinstance(sequence, str) or not sequence:
         raise UserError(f"{where}: sequence is no text of bases; {_SHAPE}")
-    if line is not None and not isinstance(line, str):
+    if line is not None and not (isinstance(line, str) and line.isprintable()):
         raise UserError(f"{where}: cell_line is {quoted(line)!r}; give one name")
     plain, rna = without_uracil([sequence])
     letters = {"rna": rna, "lower": sequence != sequence.upper(), "tokens": to_tokens(plain, where)[0]}

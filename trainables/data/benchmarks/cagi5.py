@@ -141,7 +141,7 @@ def _read_variants(path: Path) -> pd.DataFrame:
     lines = [line.strip() for line in lines if line.strip() and not line.startswith("##")]
     apart = next((sign for sign in "\t,;" if lines and sign in lines[0]), None)
     header = [name.strip(' "#').lower() for name in lines[0].split(apart)] if lines else []
-    if [name for name in header if name in map(str.lower, _COLUMNS)] != [name.lower() for name in _COLUMNS]:
+    if sorted(name for name in header if name in map(str.lower, _COLUMNS)) != sorted(map(str.lower, _COLUMNS)):
         raise UserError(f"{path}: its header must be #{' '.join(_COLUMNS)}, tab-separated")
     rows = [[cell.strip().strip('"') for cell in line.split(apart)] for line in lines[1:]]
     if not rows:

@@ -21,6 +21,7 @@ from nrtune.trainables.core.given import list_files
 from nrtune.trainables.data.benchmarks import DELETION, Benchmark, VariantSet
 from nrtune.trainables.data.benchmarks._agreement import agreement_findings, of_chrom, other_sequences, ref_is_alt
 from nrtune.trainables.data.benchmarks._columns import check_names, numbers, text_of, whole_numbers, without_copies
+from nrtune.trainables.data.benchmarks._deletions import with_deletions
 from nrtune.trainables.data.benchmarks._windows import (
     REFERENCES,
     distinct_windows,
@@ -64,7 +65,8 @@ def read_satmut(folder: str | os.PathLike[str], *, length: int = 230, cell_line:
     Raises UserError for a missing or malformed file, and where no data set belongs to the cell line.
     """
     folder = Path(folder)
-    table = _read_table(_table_in(folder))
+    path = _table_in(folder)
+    table = _read_table(path)
     references = read_references(folder / REFERENCES)
     findings = letters_of_references(folder.name, references)
     findings += letter_findings(folder.name, table.pop("rna").to_numpy(bool), what="alleles")
@@ -86,7 +88,7 @@ def read_satmut(folder: str | os.PathLike[str], *, length: int = 230, cell_line:
         notes.append(f"no reference sequence for {listing(unknown, 40)}: left out")
     table = table[table["Element"].map(lambda name: key[name] is not None)]
     if table.empty:
-        raise UserError(f"{folder}: no row of {TABLE} can be scored ({'; '.join(notes) or 'it has none'})")
+        raise UserError(f"{folder}: no row of {path.name} can be scored ({'; '.join(notes) or 'it has none'})")
     of = {name: str(found) for name, found in key.items() if found is not None}
     assembly, rows, placed = _of_one_assembly(table, of, references, folder)
     findings = [*agreement_findings(list(placed.values())), *findings]
@@ -159,7 +161,8 @@ def _read_table(path: Path) -> pd.DataFrame:
     if table.empty:
         raise UserError(f"{path}: holds no variants; fetch it again: nrtune data fetch satmut")
     texts = {name: table[name].map(text_of) for name in ("Chrom", "Element", "Ref", "Alt")}
-    texts["Alt"] = _deletions(path, texts["Alt"])
+    pos = whole_numbers(path, table, "Pos", missing=True)
+    texts["Ref"], texts["Alt"], anchored = with_deletions(path, texts["Ref"], texts["Alt"])
     rna = texts["Ref"].str.contains("U", case=False) | texts["Alt"].str.contains("U", case=False)
     texts |= {name: texts[name].map(bases) for name in ("Ref", "Alt")}
     if (texts["Element"] == "").any():
@@ -172,31 +175,9 @@ def _read_table(path: Path) -> pd.DataFrame:
         **texts,
         rna=rna,
         Release=release,
-        Pos=whole_numbers(path, table, "Pos", missing=True),
+        Pos=pos + anchored,
         **{name: numbers(path, table, name, missing=True) for name in ("Barcodes", "Coefficient", "pValue")},
     )[["Chrom", "Pos", "Ref", "Alt", "Barcodes", "Coefficient", "pValue", "Element", "Release", "rna"]]
-
-
-_DELETED = ("del", "<del>", "deletion", "\N{EN DASH}", "\N{MINUS SIGN}", "--")
-"""What people write for DELETION, in lower case."""
-_DELETED_OR_MISSING = ("", ".", "*")
-
-
-def _deletions(path: Path, alts: pd.Series[str]) -> pd.Series[str]:
-    """Alts with DELETION for what is written otherwise.
-
-    Where some are written out, an empty Alt is none, and its row says too little. Raises UserError where nobody can know.
-    """
-    lowered = alts.str.lower()
-    found = alts.mask(lowered.isin(_DELETED) | lowered.str.fullmatch("del[acgtun]"), DELETION)
-    unclear = found.isin(_DELETED_OR_MISSING).to_numpy(bool)
-    if unclear.any() and not (found == DELETION).any():
-        row = int(unclear.argmax())
-        raise UserError(
-            f"{path}: column Alt, row {row + 1}: {alts.iloc[row]!r} may be a deletion or a missing allele ({unclear.sum()} rows);"
-            f" write {DELETION} for a deletion, and leave out what lacks an allele"
-        )
-    return found
 
 
 def _of_p_values(where: str, table: pd.DataFrame) -> list[Finding]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nrtune.trainables.core.errors import UserError, listing, quoted
 from nrtune.trainables.data import tables
 from nrtune.trainables.data.benchmarks import ALT, REF, Benchmark, VariantSet
-from nrtune.trainables.data.benchmarks._agreement import agreement_findings, ref_is_alt
+from nrtune.trainables.data.benchmarks._agreement import agreement_findings
 from nrtune.trainables.data.benchmarks._columns import (
     NO_NAME,
     check_names,
@@ -23,7 +23,7 @@ from nrtune.trainables.data.benchmarks._columns import (
     without_copies,
 )
 from nrtune.trainables.data.benchmarks._genome import check_alleles, fasta_beside
-from nrtune.trainables.data.benchmarks._pairs import unrelated
+from nrtune.trainables.data.benchmarks._pairs import SEQUENCES, of_bases, unrelated, without_equal_alleles
 from nrtune.trainables.data.benchmarks._windows import distinct_windows, sequence_windows
 from nrtune.trainables.data.cell_lines import asked_for
 from nrtune.trainables.data.dataset import array_digest
@@ -34,7 +34,7 @@ from nrtune.trainables.data.placed import Placed
 from nrtune.trainables.data.streams import begins_with, text_lines
 from nrtune.trainables.data.variant_windows import Windows, bases, left_align, variant_windows
 
-BY_COORDINATES, BY_SEQUENCES = ("chrom", "pos", "ref", "alt"), ("ref_seq", "alt_seq")
+BY_COORDINATES = ("chrom", "pos", "ref", "alt")
 SELECT, REPORT = "select", "report"
 
 
@@ -60,10 +60,10 @@ def read_table(path: str | os.PathLike[str], *, length: int = 230, cell_line: st
     wanted = asked_for(cell_line)[0]
     table = _with_numbers(path, _of_cell_line(path, _read_columns(path), wanted))
     by_coordinates = set(BY_COORDINATES) <= set(table)
-    table, letters = _of_bases(path, table, BY_COORDINATES[2:] if by_coordinates else BY_SEQUENCES)
+    table, letters = of_bases(path, table, BY_COORDINATES[2:] if by_coordinates else SEQUENCES)
     table, findings = without_copies(table, path.name)
     findings += letters
-    table, found = _without_equal_alleles(path, table, BY_COORDINATES[2:] if by_coordinates else BY_SEQUENCES)
+    table, found = without_equal_alleles(path, table, BY_COORDINATES[2:] if by_coordinates else SEQUENCES)
     findings += found
     if by_coordinates:
         both, mismatch, identity, found, inside = _from_genome(path, table, length)
@@ -122,14 +122,14 @@ def read_table(path: str | os.PathLike[str], *, length: int = 230, cell_line: st
 
 def _read_columns(path: Path) -> pd.DataFrame:
     """The table's known columns as texts, by their names in lower case."""
-    known = ("value", *BY_COORDINATES, *BY_SEQUENCES, "standard_error", "stratum", "element", "cell_line", "part")
+    known = ("value", *BY_COORDINATES, *SEQUENCES, "standard_error", "stratum", "element", "cell_line", "part")
     table = tables.read_table(path, "a table of variants, .tsv or .csv")
     table.columns = [_name(str(name)) for name in table.columns]
     if twice := [name for name in known if list(table.columns).count(name) > 1]:
         raise UserError(f"{path}: has column {twice[0]} more than once; keep one")
     if not _has_variants(set(map(str, table))):
         raise UserError(
-            f"{path}: needs column value, and either {', '.join(BY_COORDINATES)} or {', '.join(BY_SEQUENCES)}"
+            f"{path}: needs column value, and either {', '.join(BY_COORDINATES)} or {', '.join(SEQUENCES)}"
             f" (it has {listing(table.columns, 12) or 'none'})"
         )
     if table.empty:
@@ -138,24 +138,13 @@ def _read_columns(path: Path) -> pd.DataFrame:
     return table
 
 
-def _of_bases(path: Path, table: pd.DataFrame, columns: tuple[str, ...]) -> tuple[pd.DataFrame, list[Finding]]:
-    """The table with alleles, or sequences, in upper case and with T for U; and what is found if some were not."""
-    whole = table[columns[0]].str.cat(table[columns[1]])
-    rna, lower = whole.str.contains("U", case=False).to_numpy(bool), (whole != whole.str.upper()).to_numpy(bool)
-    of_sequences = columns == BY_SEQUENCES
-    found = letter_findings(
-        path.name, rna, lower if of_sequences else None, what="sequences" if of_sequences else "alleles"
-    )
-    return table.assign(**{name: table[name].map(bases) for name in columns}), found
-
-
 def _header(path: Path) -> list[str]:
     """The names of a table's columns."""
     if begins_with(path, b"PAR1"):
         return [_name(str(name)) for name in tables.read_table(path, "a table").columns]
     lines = text_lines(path, "a table")
-    line = next((line for line in lines if line.strip() and not line.startswith("##")), "")
-    return [_name(column) for column in line.split(max("\t,;", key=line.count))]
+    line = next((line for line in lines if line.strip() and not line.startswith("##")), "").lstrip("#").strip("\n\r ")
+    return [_name(column) for column in line.split(tables.separator_of(line)) if column.strip()]
 
 
 def _name(column: str) -> str:
@@ -163,7 +152,7 @@ def _name(column: str) -> str:
 
 
 def _has_variants(columns: Set[str]) -> bool:
-    return "value" in columns and (columns >= set(BY_COORDINATES) or columns >= set(BY_SEQUENCES))
+    return "value" in columns and (columns >= set(BY_COORDINATES) or columns >= set(SEQUENCES))
 
 
 def _with_numbers(path: Path, table: pd.DataFrame) -> pd.DataFrame:
@@ -180,18 +169,6 @@ def _with_numbers(path: Path, table: pd.DataFrame) -> pd.DataFrame:
             )
         table = table.assign(standard_error=error)
     return table
-
-
-def _without_equal_alleles(
-    path: Path, table: pd.DataFrame, columns: tuple[str, ...]
-) -> tuple[pd.DataFrame, list[Finding]]:
-    """The rows whose two alleles, or sequences, differ; and what is found if some don't."""
-    one, other = (table[name] for name in columns)
-    same = (one == other).to_numpy(bool) & (one != "").to_numpy(bool)
-    if same.all():
-        raise UserError(f"{path}: {' and '.join(columns)} are the same in every row; give what was measured")
-    found = ref_is_alt(path.name, same, f"row {table.index[int(same.argmax())] + 1}")
-    return table[~same], found
 
 
 def _numbered(path: Path, table: pd.DataFrame, column: str, default: str) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
@@ -211,14 +188,15 @@ def _numbered(path: Path, table: pd.DataFrame, column: str, default: str) -> tup
 def _parts(path: Path, table: pd.DataFrame) -> NDArray[np.uint8]:
     if "part" not in table:
         return np.zeros(len(table), np.uint8)
-    wrong = ~table["part"].isin([SELECT, REPORT])
+    part = table["part"].str.lower()
+    wrong = ~part.isin([SELECT, REPORT])
     if wrong.any():
         row = int(wrong.argmax())
         raise UserError(
             f"{path}: column part, row {table.index[row] + 1}: {quoted(table['part'].iloc[row])!r} is neither {SELECT}"
             f" nor {REPORT}"
         )
-    return (table["part"] == SELECT).to_numpy().astype(np.uint8)
+    return (part == SELECT).to_numpy().astype(np.uint8)
 
 
 def _of_cell_line(path: Path, table: pd.DataFrame, wanted: str | None) -> pd.DataFrame:

@@ -123,6 +123,14 @@ def test_a_deletion_is_read_as_people_write_it(tmp_path, deleted):
     assert (variants.alt.tolist(), variants.notes) == (["-", "A"], ())
 
 
+def test_a_deletion_may_be_written_as_in_a_vcf(tmp_path):
+    """Behind the base before it, whose position is given."""
+    there = read(tmp_path, [row(105, "T", "-"), row(106, "C", "A")])
+    variants = read(tmp_path, [row(104, "gT", "G"), row(106, "C", "A")])
+    assert (variants.pos.tolist(), variants.ref.tolist(), variants.alt.tolist()) == ([105, 106], ["T", "C"], ["-", "A"])
+    assert variants.digest == there.digest
+
+
 @pytest.mark.parametrize("deleted", ["", ".", "*"])
 def test_what_may_be_a_deletion_or_nothing_is_asked_for(tmp_path, deleted):
     with pytest.raises(UserError, match=r"column Alt, row 2: '.?' may be a deletion or a missing allele .1 rows"):
@@ -323,3 +331,11 @@ def test_counts_are_those_of_the_file(study):
         high = (rows["pValue"] < 1e-5) & (rows["Barcodes"] >= 10)
         assert (row_of["n"], row_of["hc"]) == (len(rows), high.sum())
         assert row_of["deletions"] == (rows["Alt"] == "-").sum()
+
+
+@pytest.mark.parametrize(
+    ("key", "text"), [("chrom", "\ud800"), ("chrom", "7\n8"), ("cell_line", "K5\n62"), ("cell_line", "\udcff")]
+)
+def test_a_name_that_no_file_can_hold_is_refused(tmp_path, key, text):
+    with pytest.raises(UserError, match=f"LDLR: {key} is"):
+        read(tmp_path, [row(105, "T", "A", Chrom="19")], {"LDLR": {**LDLR, key: text}})

@@ -306,3 +306,12 @@ def test_a_row_is_counted_as_in_the_table_where_copies_are_left_out(tmp_path):
     path = write(tmp_path, {"ref_seq": ["ACG", "ACG", "ACG"], "alt_seq": ["AAG", "AAG", "AC"], "value": [1, 1, 2]})
     with pytest.raises(UserError, match=r"row 3: the sequences have 3 and 2 bases"):
         read_table(path, length=LENGTH)
+
+
+@pytest.mark.parametrize("separator", ["|", " ", ";", ",", "\t"])
+def test_a_table_is_known_whatever_separates_its_columns(tmp_path, separator):
+    path = by_coordinates(tmp_path, part=["Select", "report", "REPORT", "select", "report"])
+    pd.read_csv(path, sep="\t").to_csv(path, sep=separator, index=False)
+    (tmp_path / "genome.fa").rename(tmp_path / "Genome.FA")
+    assert BENCHMARKS.get("table").recognises(path)
+    assert read_table(path, length=LENGTH).part.tolist() == [1, 0, 0, 1, 0]
