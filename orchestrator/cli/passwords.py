@@ -61,4 +61,4 @@ def hide() -> None:
     bare, variables = moved(arguments)
     if variables:
         interpreter = sys.orig_argv[1 : len(sys.orig_argv) - len(arguments)]
-        os.execve(sys.executable, [sys.executable, *interpreter, *bare], {**os.environ, **variables})
+        os.execve(sys.executable, [sys.executable, *interpreter, *bare], {**os.environ, **variables})  # noqa: S606  # this program

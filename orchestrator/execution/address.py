@@ -118,7 +118,7 @@ def _port_fault(address: str) -> str | None:
 
 def _asked(address: str) -> dict[str, str]:
     """What a cluster says of itself, asked in a process that can be left: the client of Ray's waits 40 s and logs."""
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603  # this Python; the address is one argument
         [sys.executable, "-P", "-c", _ASK, address], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
         assert process.stdout is not None

@@ -48,7 +48,7 @@ def guarded(place: Path) -> Iterator[Path]:
     try:
         command = [sys.executable, "-I", "-S", __file__, str(folder), str(os.getpid())]
         # A session of its own: what a terminal or a batch system sends to a group does not reach it.
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603  # this Python, with a folder of ours
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/",
             pass_fds=(lock,), start_new_session=True,
         )  # fmt: skip

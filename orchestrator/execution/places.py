@@ -25,7 +25,7 @@ LONGEST = 40
 RAY = "r"
 """Ray's folder in one that is private: Ray gives the mode 0777 to the folder that is named to it."""
 
-SHORT = ("/tmp", "/var/tmp", "/dev/shm")
+SHORT = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108  # a folder of mode 0700 is made there
 """Where Ray's folder may lie if the place for temporary files has too long a name."""
 
 
@@ -69,7 +69,7 @@ def _temporary() -> tuple[str | None, Path]:
     for variable in ("RAY_TMPDIR", "TMPDIR"):
         if given := os.environ.get(variable):
             return variable, Path(given).absolute()
-    return None, Path("/tmp")
+    return None, Path("/tmp")  # noqa: S108  # as SHORT
 
 
 def _check(folder: Path, what: str, otherwise: str) -> None:

@@ -19,7 +19,7 @@ from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-d
 from nrtune.orchestrator.execution.as_found import variables_as_found
 from nrtune.orchestrator.execution.places import RAY
 
-TOKEN = "token"
+TOKEN = "token"  # noqa: S105  # the name of a file
 """The file beside it."""
 
 

@@ -23,7 +23,7 @@ from nrtune.orchestrator.execution.places import place_for_ray
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.files import write_atomically
 
-TOKEN = "RAY_AUTH_TOKEN_PATH"
+TOKEN = "RAY_AUTH_TOKEN_PATH"  # noqa: S105  # the name of a file
 """The variable that says where Ray finds its token."""
 
 HEAD = ("--head", "--port=0", "--include-dashboard=false", "--no-monitor")
@@ -80,7 +80,7 @@ def ray_of_job(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
                     "--kill-on-bad-exit=0",
                     *[sys.executable, "-P", "-m", "nrtune", "slurm", "node", address],
                 ]
-                workers = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.PIPE)
+                workers = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.PIPE)  # noqa: S603  # srun, with a list
             os.environ[VARIABLE] = address
             joined = _joined(address, nodes, workers)
             lacking = "" if joined == nodes else f"; the log of the others is {log.name}"
@@ -155,7 +155,7 @@ def _start_ray(folder: Path, log: IO[bytes], *where: str) -> tuple[subprocess.Po
         command += [f"--object-store-memory={store}", f"--memory={memory - store}"]
     told = folder / "ray_current_cluster"
     for _ in range(ATTEMPTS):
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603  # this Python's Ray, with a list
             command,
             env=os.environ | VARIABLES | mark_of(folder),
             stdin=subprocess.DEVNULL,

@@ -99,7 +99,7 @@ def jobs_named(name: str, *options: str) -> list[str]:
 def asked(*command: str) -> str:
     """What a command of SLURM's prints. Raises UserError with what it says where it fails, or is not there."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)  # noqa: S603  # SLURM's, with a list
     except OSError as error:
         raise UserError(f"{command[0]} can't be run here ({error.strerror}): submit from where SLURM is") from error
     if done.returncode:

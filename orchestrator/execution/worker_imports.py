@@ -57,7 +57,7 @@ def _found(name: str) -> str | None:
 
 
 def _missing_in_a_worker(names: Iterable[str]) -> list[str]:
-    asked = subprocess.run(
+    asked = subprocess.run(  # noqa: S603  # this Python; names are arguments
         [sys.executable, "-P", "-c", _FIND, *names],
         capture_output=True,
         text=True,

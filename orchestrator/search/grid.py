@@ -92,7 +92,7 @@ def _spread(number: Float | Int) -> list[float]:
 
 def shuffled(size: int, seed: int) -> Iterator[int]:
     """The numbers below `size`, each once, in an order that depends on the seed alone; the first few cost little."""
-    generator = random.Random(derive_seed(seed, "grid"))
+    generator = random.Random(derive_seed(seed, "grid"))  # noqa: S311  # an order, and no secret
     moved: dict[int, int] = {}  # Fisher and Yates's shuffle, of which only what differs from the order is kept
     for place in range(size):
         other = generator.randrange(place, size)

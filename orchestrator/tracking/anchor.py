@@ -79,25 +79,25 @@ def anchor(folder: Path, manifest: Mapping[str, Any], database_file: Path | None
         _check_code(database, folder)
         _name(database, manifest)
         query = "SELECT artifact_location FROM experiments WHERE name = ?"
-        there = (database.execute(query, (EXPERIMENT,)).fetchone() or (here,))[0]
+        there = str((database.execute(query, (EXPERIMENT,)).fetchone() or (here,))[0])
         # One of an older MLflow lacks some.
         places = [
             (table, column)
             for table, column in LOCATIONS
-            if (column,) in database.execute(f"SELECT name FROM pragma_table_info('{table}')").fetchall()
+            if (column,) in database.execute(f"SELECT name FROM pragma_table_info('{table}')").fetchall()  # noqa: S608  # the names of LOCATIONS
         ]
         for table, column in places if there != here and there.startswith("file:") else ():
             # Within a folder alone: /a/campaign is no beginning of /a/campaign-2.
             database.execute(
-                f"UPDATE {table} SET {column} = ? || substr({column}, ?)"
+                f"UPDATE {table} SET {column} = ? || substr({column}, ?)"  # noqa: S608  # the names of LOCATIONS
                 f" WHERE {column} = ? OR substr({column}, 1, ?) = ?",
                 (here, len(there) + 1, there, len(there) + 1, f"{there}/"),
             )
         for table, column in places:
             if table == "experiments":
-                query = f"SELECT {column} FROM {table} WHERE name = '{EXPERIMENT}'"  # the Default of MLflow's own is not used
-            else:
-                query = f"SELECT DISTINCT {column} FROM {table} WHERE {column} IS NOT NULL"
+                query = f"SELECT {column} FROM {table} WHERE name = '{EXPERIMENT}'"  # noqa: S608  # the names of LOCATIONS
+            else:  # the Default of MLflow's own is not used
+                query = f"SELECT DISTINCT {column} FROM {table} WHERE {column} IS NOT NULL"  # noqa: S608  # the names of LOCATIONS
             for (place,) in database.execute(query):
                 _check_place(str(place), folder)
 

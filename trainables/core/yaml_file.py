@@ -59,7 +59,7 @@ def read_yaml(path: Path, what: str) -> Any:
             raise UserError(f"{path}: has more than {LARGEST:,} bytes; give {what}")
         text = content.decode("utf-8-sig")
         _check_events(path, text)
-        return yaml.load(text, Loader=_Loader)
+        return yaml.load(text, Loader=_Loader)  # noqa: S506  # _Loader is a SafeLoader
     except OSError as error:
         raise UserError(f"{path}: can't be read ({error.strerror}); give {what}") from error
     except _TwiceError as error:
