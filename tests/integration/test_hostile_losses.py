@@ -97,6 +97,19 @@ def test_a_loss_that_never_comes_back_is_ended_at_the_time_limit(
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+def test_a_loss_that_stops_itself_is_ended_without_a_time_limit(
+    faulty: Callable[..., None], settings: Settings, tmp_path
+):
+    faulty("mse", stopped=NEVER_BACK["stopped"])
+    of_loss, err = searched(settings.model_copy(update={"families": ("faulty",), "trials": 2}), tmp_path)
+    assert of_loss["mse"].status == "finished"
+    assert (of_loss["stopped"].status, of_loss["stopped"].failure_class) == ("failed", "crashed")
+    assert "was stopped (SIGSTOP), and had to be killed" in of_loss["stopped"].failure
+    assert "Traceback" not in err
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_loss_that_fails_strangely_has_a_class_and_leaves_nothing(
     faulty: Callable[..., None], settings: Settings, tmp_path
 ):

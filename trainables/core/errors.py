@@ -58,4 +58,8 @@ def listing(names: Iterable[object], most: int = _LISTED) -> str:
 
 def one_line(error: BaseException, length: int = 200) -> str:
     """Return what an exception says as one line of at most `length` characters, without passwords: a cut one is no address."""
-    return visible(redacted(" ".join(str(error).split())))[:length]
+    try:
+        said = str(error)
+    except Exception:  # a plug-in's own class of exceptions may say nothing
+        said = f"a {type(error).__name__} that can't be printed"
+    return visible(redacted(" ".join(said.split())))[:length]
