@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import selectors
 import socket
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from importlib.metadata import version
+from pathlib import Path
 from typing import IO
 
+from nrtune.orchestrator.execution.guardian import MARK
 from nrtune.trainables.core.errors import UserError
 
 VARIABLE = "RAY_ADDRESS"
@@ -43,8 +47,6 @@ try:
         answer = {"ray": cluster["ray_version"], "python": cluster["python_version"]}
 except AuthenticationError:
     answer = {"token": True}
-except ConnectionError:  # of auto
-    answer = {"error": "none runs on this machine"}
 except Exception as error:
     answer = {"error": str(error)}
 print(json.dumps(answer), flush=True)
@@ -70,17 +72,18 @@ def check_address(given: str | None) -> None:
     if not (given or "").strip() or address != (given or "").strip():
         named, otherwise = f"{VARIABLE}={address} (in the environment)", f"unset {VARIABLE}"
     otherwise = f"{otherwise} for a Ray on this machine"
+    if address == "auto":
+        address = own_ray()
     if "://" in address:
         kind = "of a dashboard" if address.startswith("http") else "of another kind"
         raise UserError(
             f"{named}: an address {kind}, not of a cluster's head; give HOST:PORT as `ray start` prints it (most often"
             f" port 6379), or {otherwise}"
         )
-    if address != "auto":
-        fault = _port_fault(address)
-        if fault is not None:
-            raise UserError(f"{named}: no Ray cluster answers ({fault}); start it, or {otherwise}")
-    answer = _asked(joined)
+    fault = None if address == "auto" else _port_fault(address)
+    if fault is not None:
+        raise UserError(f"{named}: no Ray cluster answers ({fault}); start it, or {otherwise}")
+    answer = _asked(joined, address)
     if "token" in answer:
         raise UserError(
             f"{named}: the cluster wants a token; put its own into ~/.ray/auth_token or RAY_AUTH_TOKEN and set"
@@ -116,10 +119,49 @@ def _port_fault(address: str) -> str | None:
     return found[0] if found else "timed out"
 
 
-def _asked(address: str) -> dict[str, str]:
+def own_ray(processes: Path = Path("/proc")) -> str:
+    """The cluster that `auto` stands for: of the Ray that this account, or root, has started on this machine.
+
+    Ray itself takes whichever it finds, another account's included, whose answers would be unpickled here. That of a search is
+    its own. Raises UserError where there is none, or there are several. processes: where the kernel tells of them; elsewhere
+    than on Linux Ray looks itself.
+    """
+    if sys.platform != "linux":
+        return "auto"
+    own, others = set(), set()
+    for process in processes.glob("[0-9]*"):
+        with suppress(OSError):  # it has just ended, or is hidden
+            program, *arguments = os.fsdecode((process / "cmdline").read_bytes()).split("\0")
+            if os.path.basename(program) != "raylet":
+                continue
+            # Not the owner of its folder in /proc: that of a process which may not be looked into is root.
+            (account,) = re.findall(r"^Uid:\s+(\d+)", (process / "status").read_text(), re.MULTILINE)
+            if int(account) == os.geteuid() and f"{MARK}=".encode() in (process / "environ").read_bytes():
+                continue
+            found = own if int(account) in (0, os.geteuid()) else others
+            found.update(one.partition("=")[2] for one in arguments if one.startswith("--gcs-address="))
+    if len(own) == 1:
+        return own.pop()
+    if own:
+        why = f"several Ray clusters run on this machine: {', '.join(sorted(own))}; give --address one of them"
+    elif others:
+        why = (
+            f"the Ray on this machine is another account's ({', '.join(sorted(others))}), which could run code here; give"
+            " --address HOST:PORT if you trust it"
+        )
+    else:
+        why = "no Ray cluster answers (none runs on this machine); start it"
+    raise UserError(f"--address auto: {why}, or leave --address out for a Ray on this machine")
+
+
+def _asked(address: str, found: str) -> dict[str, str]:
     """What a cluster says of itself, asked in a process that can be left: the client of Ray's waits 40 s and logs."""
     with subprocess.Popen(  # noqa: S603  # this Python; the address is one argument
-        [sys.executable, "-P", "-c", _ASK, address], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [sys.executable, "-P", "-c", _ASK, address],
+        env=os.environ | {VARIABLE: found},  # for auto
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     ) as process:
         assert process.stdout is not None
         try:

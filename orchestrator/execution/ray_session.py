@@ -13,7 +13,7 @@ import ray
 from ray._common.utils import get_system_memory
 from ray.job_config import JobConfig
 
-from nrtune.orchestrator.execution.address import address_of
+from nrtune.orchestrator.execution.address import VARIABLE, address_of, own_ray
 from nrtune.orchestrator.execution.as_found import loggers_as_found, temporary_files_in, variables_as_found
 from nrtune.orchestrator.execution.guardian import end_processes, guarded, mark_of
 from nrtune.orchestrator.execution.lean_start import lean_start
@@ -115,8 +115,14 @@ def start_ray(
     """
     if joined := address_of(address):
         try:
-            with on_loopback() if is_on_loopback_alone(joined) else nullcontext():
+            found = own_ray() if joined == "auto" and not os.environ.get(VARIABLE, "").strip() else joined
+            with (
+                _found(found if joined == "auto" else None),
+                on_loopback() if is_on_loopback_alone(found) else nullcontext(),
+            ):
                 _init(joined)
+        except UserError:
+            raise
         except Exception as error:
             named = f"--address {address}" if address else f"RAY_ADDRESS={joined} (in the environment)"
             raise UserError(f"{named}: no Ray cluster answers ({one_line(error)})") from error
@@ -152,6 +158,15 @@ def _marked(folder: Path | None) -> Iterator[None]:
     """What is started meanwhile belongs to the guarded folder around Ray's, as does all that this starts."""
     with variables_as_found(*(mark := {} if folder is None else mark_of(folder.parent))):
         os.environ.update(mark)
+        yield
+
+
+@contextmanager
+def _found(address: str | None) -> Iterator[None]:
+    """Have Ray take an address for `auto`, and look for none itself."""
+    with variables_as_found(VARIABLE):
+        if address is not None:
+            os.environ[VARIABLE] = address
         yield
 
 

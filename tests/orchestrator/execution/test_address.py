@@ -5,18 +5,23 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shutil
 import signal
 import socket
+import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from command_line import Command, Process
 
-from nrtune.orchestrator.execution.address import address_of, check_address
+from nrtune.orchestrator.execution.address import address_of, check_address, own_ray
+from nrtune.orchestrator.execution.guardian import MARK
 from nrtune.trainables.core.errors import UserError
+from tests.helpers.accounts import OTHER, as_account
 
 HEAD = """
 import signal, sys, ray
@@ -104,3 +109,51 @@ def test_a_command_says_it_before_it_reads_data(tmp_path: Path):
         assert process.end() == 2
     assert f"nrtune: RAY_ADDRESS={address}" in process.err
     assert not out.exists()
+
+
+@pytest.fixture
+def raylets(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """What starts a process that looks like a raylet, and where the kernel tells of these processes alone."""
+    started, place = [], Path(tempfile.mkdtemp())
+    place.chmod(0o755)
+    (place / "raylet").symlink_to("/bin/sh")
+    (tmp_path / "proc").mkdir()
+
+    def start(address: str, *account: str, **environment: str) -> Path:
+        command = [*account, str(place / "raylet"), "-c", "echo; read line; :", f"--gcs-address={address}"]
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={"PATH": os.environ["PATH"], **environment}
+        )
+        started.append(process)
+        process.stdout.readline()
+        (tmp_path / "proc" / str(process.pid)).symlink_to(f"/proc/{process.pid}")
+        return tmp_path / "proc"
+
+    yield start
+    for process in started:
+        process.communicate(b"\n")
+    shutil.rmtree(place)
+
+
+def test_auto_joins_no_ray_of_another_account(raylets: Callable[..., Path], tmp_path: Path):
+    processes = raylets("10.0.0.1:1", *as_account(OTHER, tmp_path / "home"))
+    with pytest.raises(
+        UserError, match=r"is another account's \(10.0.0.1:1\), which could run code here; give --address HOST"
+    ):
+        own_ray(processes)
+    raylets("10.0.0.2:2")
+    assert own_ray(processes) == "10.0.0.2:2"
+
+
+def test_auto_joins_one_cluster_and_no_search_s(raylets: Callable[..., Path], tmp_path: Path):
+    (tmp_path / "proc").mkdir(exist_ok=True)
+    with pytest.raises(UserError, match="none runs on this machine"):
+        own_ray(tmp_path / "proc")
+    processes = raylets("10.0.0.1:1", **{MARK: "/tmp/nrtune-0000"})
+    with pytest.raises(UserError, match="none runs on this machine"):
+        own_ray(processes)
+    raylets("10.0.0.2:2")
+    assert own_ray(processes) == "10.0.0.2:2"
+    raylets("10.0.0.3:3")
+    with pytest.raises(UserError, match=r"several Ray clusters run on this machine: 10.0.0.2:2, 10.0.0.3:3; give"):
+        own_ray(processes)
