@@ -8,9 +8,11 @@ import platform
 import re
 import selectors
 import socket
+import stat
 import subprocess
 import sys
 import threading
+import warnings
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import IO
 
 from nrtune.orchestrator.execution.guardian import MARK
 from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.shape import DamagedWarning
 
 VARIABLE = "RAY_ADDRESS"
 PATIENCE = 3.0
@@ -54,6 +57,10 @@ print(json.dumps(answer), flush=True)
 """Asks a cluster what it is; ray._raylet is Ray's own, and the only place of 2.60 that answers with a token missing."""
 
 
+class ExposedWarning(DamagedWarning):
+    """Others could read a secret."""
+
+
 def address_of(given: str | None) -> str | None:
     """The cluster to join: that of an address, else of the Ray job in which this runs; None for a Ray of its own."""
     address = (given or "").strip() or os.environ.get(VARIABLE, "").strip()
@@ -83,6 +90,7 @@ def check_address(given: str | None) -> None:
     fault = None if address == "auto" else _port_fault(address)
     if fault is not None:
         raise UserError(f"{named}: no Ray cluster answers ({fault}); start it, or {otherwise}")
+    close_token()
     answer = _asked(joined, address)
     if "token" in answer:
         raise UserError(
@@ -117,6 +125,28 @@ def _port_fault(address: str) -> str | None:
     thread.start()
     thread.join(PATIENCE + 0.5)
     return found[0] if found else "timed out"
+
+
+def close_token() -> None:
+    """Take the right to read the token for clusters, if it is this account's file, from all others, with an ExposedWarning.
+
+    `ray get-auth-token --generate` leaves it readable to everybody.
+    """
+    given = os.environ.get("RAY_AUTH_TOKEN_PATH", "")
+    path = Path(given) if given else Path(os.path.expanduser("~/.ray/auth_token"))
+    with suppress(OSError):  # there is none
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            found = os.fstat(handle)
+            if found.st_uid == os.geteuid() and stat.S_ISREG(found.st_mode) and found.st_mode & 0o077:
+                os.fchmod(handle, 0o600)
+                sentence = (
+                    f"{path}: other accounts could read this token, with which code is run on its cluster, and can't any"
+                    " more; if others use this machine, make another one (ray get-auth-token --generate)"
+                )
+                warnings.warn(sentence, ExposedWarning, stacklevel=3)
+        finally:
+            os.close(handle)
 
 
 def own_ray(processes: Path = Path("/proc")) -> str:

@@ -20,6 +20,7 @@ from nrtune.orchestrator.state.ledger import is_running
 from nrtune.orchestrator.state.locations import MLFLOW, tracker_of, tracking_uri
 from nrtune.orchestrator.views.tables import by_status, cell, print_table
 from nrtune.trainables.core.errors import UserError, suggest
+from nrtune.trainables.core.outside_text import visible
 from nrtune.trainables.core.secrets import without_password
 
 SHORT_COLUMNS = {
@@ -61,8 +62,8 @@ def status_text(source: str | Path) -> str:
     elif state == "running":
         state = "interrupted (its process died; the same command goes on)"
     lines = [
-        f"{campaign.manifest['name']}: {_what_of(status)}{state}",
-        f"created {campaign.manifest['created']}, selects on {campaign.select_on}",
+        f"{visible(campaign.name)}: {visible(_what_of(status))}{state}",
+        f"created {visible(campaign.manifest['created'])}, selects on {campaign.select_on}",
     ]
     counts: dict[str, Counter[str]] = {}
     replicates = [record for record in records if record.replicate_of is not None]

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from command_line import Command, Process
 
-from nrtune.orchestrator.execution.address import address_of, check_address, own_ray
+from nrtune.orchestrator.execution.address import ExposedWarning, address_of, check_address, close_token, own_ray
 from nrtune.orchestrator.execution.guardian import MARK
 from nrtune.trainables.core.errors import UserError
 from tests.helpers.accounts import OTHER, as_account
@@ -157,3 +157,24 @@ def test_auto_joins_one_cluster_and_no_search_s(raylets: Callable[..., Path], tm
     raylets("10.0.0.3:3")
     with pytest.raises(UserError, match=r"several Ray clusters run on this machine: 10.0.0.2:2, 10.0.0.3:3; give"):
         own_ray(processes)
+
+
+def test_a_token_that_others_can_read_is_closed_and_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("RAY_AUTH_TOKEN_PATH", raising=False)
+    close_token()  # there is none
+    (tmp_path / ".ray").mkdir()
+    token = tmp_path / ".ray" / "auth_token"
+    token.write_text("0" * 32)
+    token.chmod(0o644)
+    with pytest.warns(ExposedWarning, match=f"^{token}: other accounts could read this token"):
+        close_token()
+    assert token.stat().st_mode & 0o777 == 0o600
+    close_token()  # and says nothing more
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("not to be touched")
+    elsewhere.chmod(0o644)
+    token.unlink()
+    token.symlink_to(elsewhere)
+    close_token()
+    assert elsewhere.stat().st_mode & 0o777 == 0o644
