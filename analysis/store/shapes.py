@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from nrtune.trainables.core.shape import EACH, file_name, one_of, shown
+from nrtune.trainables.core.shape import EACH, file_name, one_of, plain, shown
 from nrtune.trainables.data.findings import SEVERITIES
 
 FINISHED, SCORED, PRUNED, FAILED = "finished", "scored", "pruned", "failed"
@@ -13,8 +13,8 @@ STATUSES = (FINISHED, SCORED, PRUNED, FAILED)
 """How a trial ends: it trained all its epochs; it was cut off and scored all the same, as some published runs were; the
 scheduler stopped it early; it failed, with a class."""
 LONGEST_SEQUENCE = 1_000_000
-_PLAIN = (str, int, float, bool, None)
-_TEXT, _NUMBER = (str, None), (float, None)
+_VALUE = (plain, int, float, bool, None)
+_NAME, _TEXT, _NUMBER = (plain, None), (str, None), (float, None)
 
 
 def any_number(value: Any) -> str | None:
@@ -70,7 +70,7 @@ MANIFEST = {
         "optuna_storage?": _TEXT,
         "objective?": [str],
         "encoders?": [str],
-        "set?": ({EACH: _PLAIN}, None),
+        "set?": ({EACH: _VALUE}, None),
         "space?": ({EACH: dict}, None),
     },
     "settings?": {
@@ -104,19 +104,19 @@ MANIFEST = {
     "copied_from?": [str],
 }
 RECORD = {
-    "name": str,
-    "family": str,
+    "name": plain,
+    "family": plain,
     "number": int,
     "fingerprint": file_name,
     "status": one_of(*STATUSES),
     "config": {
         "seed?": int,
         "epochs?": int,
-        "encoder?": str,
-        "head?": str,
-        "loss?": str,
-        "sampler?": str,
-        EACH: _PLAIN,
+        "encoder?": plain,
+        "head?": plain,
+        "loss?": plain,
+        "sampler?": plain,
+        EACH: _VALUE,
     },
     "metrics": {EACH: float},
     "epochs_trained": int,
@@ -130,10 +130,10 @@ RECORD = {
     "cpu_seconds?": _NUMBER,
     "gpu_seconds?": _NUMBER,
     "kernels?": {EACH: str},
-    "published?": _TEXT,
-    "replicate_of?": _TEXT,
-    "aliases?": {EACH: str},
-    "also?": {EACH: str},
+    "published?": _NAME,
+    "replicate_of?": _NAME,
+    "aliases?": {EACH: plain},
+    "also?": {EACH: plain},
 }
 STATUS = {
     "state": one_of("running", "finished", "interrupted"),
@@ -144,7 +144,7 @@ STATUS = {
     "updated?": str,
     "ended?": int,
     "running?": [
-        {"name": str, "family?": str, "fingerprint?": str, "epoch": int, "epochs": int, "val_spearman": (any_number, None),
+        {"name": plain, "family?": plain, "fingerprint?": str, "epoch": int, "epochs": int, "val_spearman": (any_number, None),
          "pid?": (int, None)}
     ],
 }  # fmt: skip

@@ -14,7 +14,7 @@ from spoilt_folders import at_random, copy_of, write_campaign
 from nrtune.trainables.data.sequences import to_text
 from nrtune.trainables.data.simulate import simulate
 
-QUICK, ALL = 60, 1000
+QUICK, ALL, SELDOM = 60, 3000, 10
 SEED = 29
 
 
@@ -44,8 +44,10 @@ def check(numbers: range, finished: Path, fasta: Path, tmp_path: Path, monkeypat
         out = tmp_path / "out.csv"
         of = ["--use-case", "in_distribution"]
         commands = [["status", folder], ["trials", folder, "--format", "csv"], ["best", folder, *of],
-                    ["predict", folder, *of, "--raw", "--fasta-sequences", fasta, "--out", out]]  # fmt: skip
-        for command in generator.sample(commands, 2):
+                    ["predict", folder, *of, "--raw", "--fasta-sequences", fasta, "--out", out],
+                    ["register", folder, *of, "--name", "m"], ["gc", folder, "--yes"]]  # fmt: skip
+        slow = [["report", folder], ["ensemble", folder, *of]]  # of a second or more
+        for command in [*generator.sample(commands, 2), *([] if number % SELDOM else [generator.choice(slow)])]:
             try:
                 code, _, err = run(monkeypatch, capsys, *command)
             except BaseException as error:

@@ -21,4 +21,6 @@ def visible(text: str, keep: str = "") -> str:
 def _shown(sign: str) -> str:
     if "\udc80" <= sign <= "\udc9f":  # a byte of a file's name that a terminal of 8 bits obeys
         return f"\\x{ord(sign) - 0xDC00:02x}"
-    return sign.encode("unicode_escape").decode("ascii") if unicodedata.category(sign) in _OBEYED else sign
+    half = "\ud800" <= sign < "\udc80"  # of a character, and no byte of a file's name: nothing can be written with it
+    obeyed = half or unicodedata.category(sign) in _OBEYED
+    return sign.encode("unicode_escape").decode("ascii") if obeyed else sign

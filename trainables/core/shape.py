@@ -11,6 +11,7 @@ import itertools
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,14 @@ from typing import Any
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.core.given import check_file
 from nrtune.trainables.core.inside import regular
+from nrtune.trainables.core.outside_text import visible
 
 EACH = "*"
 DEEPEST, LARGEST = 32, 16 << 20
 """Levels of what JSON holds, and bytes of a file of it: none that nrtune writes has a tenth of either."""
 _LONGEST = 80
+_NEVER_IN_NAMES = ("Cc", "Cs", "Zl", "Zp")
+"""Control characters, halves of characters, which no file can hold, and ends of lines."""
 
 
 class DamagedFile(UserError):
@@ -54,6 +58,13 @@ def file_name(value: Any) -> str | None:
     if isinstance(value, str) and re.fullmatch(r"[\w-][\w.-]*", value):
         return None
     return f"is {shown(value)}, not a plain name"
+
+
+def plain(value: Any) -> str | None:
+    """The shape of a name: a text of one line without control characters and halves of characters."""
+    if not isinstance(value, str):
+        return f"is {shown(value)}, not a text"
+    return None if _is_plain(value) else f"is {visible(shown(value))}, with control characters or half a character"
 
 
 def shown(value: Any) -> str:
@@ -102,6 +113,8 @@ def _of_mapping(value: Any, shape: dict[str, Any], place: str) -> str | None:
     if any(not isinstance(key, str) for key in value):
         return f"{place}: has a key that is no text"
     within = f"{place}." if place else ""
+    if odd := [key for key in value if not _is_plain(key)]:
+        return f"{place}: has the key {visible(shown(odd[0]))}, with control characters or half a character"
     named = {key.removesuffix("?"): of for key, of in shape.items() if key != EACH}
     missing = [key for key in shape if key != EACH and not key.endswith("?") and key not in value]
     if missing:
@@ -111,6 +124,10 @@ def _of_mapping(value: Any, shape: dict[str, Any], place: str) -> str | None:
         for key, item in value.items()
         if key in named or EACH in shape
     )
+
+
+def _is_plain(text: str) -> bool:
+    return text.isprintable() or all(unicodedata.category(sign) not in _NEVER_IN_NAMES for sign in text)
 
 
 def _first(found: Any) -> str | None:

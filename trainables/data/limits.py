@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nrtune.trainables.core.errors import UserError
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 MEMORY = 1 << 30
 """Bytes of memory that any table may take, however well it is packed, and"""
@@ -37,6 +41,17 @@ def check_rows(path: Path, rows: int) -> None:
     """See that a file is not too small for its rows. Raises UserError."""
     if rows > max(ROWS, _size(path) // ROW):
         raise _refusal(path, f"{rows:,} rows")
+
+
+def rows_of(metadata: pq.FileMetaData) -> int:
+    """The rows that a reader of a Parquet file would make room for: those of its groups, of which the file itself may say less.
+
+    Raises ValueError where it does.
+    """
+    rows = sum(metadata.row_group(number).num_rows for number in range(metadata.num_row_groups))
+    if rows != metadata.num_rows:
+        raise ValueError(f"tells of {metadata.num_rows} rows and has {rows}")
+    return rows
 
 
 def check_bases(path: Path, rows: int, length: int) -> None:

@@ -17,7 +17,7 @@ import pandas as pd
 
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.given import check_file
-from nrtune.trainables.data.limits import check_cells, check_rows, most_content, refuse_content
+from nrtune.trainables.data.limits import check_cells, check_rows, most_content, refuse_content, rows_of
 from nrtune.trainables.data.streams import check_end, unpacked
 
 FORMATS = "CSV or TSV, plain, .gz or .bz2, or Parquet"
@@ -152,7 +152,7 @@ def _parquet(path: Path, content: bytes) -> pd.DataFrame:
     try:
         file = pq.ParquetFile(io.BytesIO(content))
         parts = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
-        check_rows(path, file.metadata.num_rows)
+        check_rows(path, rows_of(file.metadata))
         check_cells(path, 0, sum(part.column(place).num_values for part in parts for place in range(part.num_columns)))
         # Texts that are stored once are kept once.
         texts = [

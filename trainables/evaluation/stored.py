@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from nrtune.trainables.core.errors import one_line
+from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.core.files import TEST, predictions_file
 from nrtune.trainables.core.given import check_file
 from nrtune.trainables.core.shape import EACH, DamagedFile, parse_json
+from nrtune.trainables.data.limits import rows_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,8 +50,10 @@ def read_stored(path: Path, of: str | None, left_out: Collection[str] = ()) -> p
     """
     import pyarrow as pa
 
-    check_file(path, "a file of predictions")
     try:
+        if path.is_dir():
+            raise ValueError("it is a folder")
+        check_file(path, "a file of predictions")
         table = read_columns(path, left_out, MOST_CELLS)
         _check_columns(table.schema, is_test=path.name == predictions_file(TEST))
         _check_about(table.schema.metadata or {}, table, of)
@@ -58,6 +61,8 @@ def read_stored(path: Path, of: str | None, left_out: Collection[str] = ()) -> p
         for name in PREDICTED:
             if name in found and not (finite := np.isfinite(found[name].to_numpy(np.float64, na_value=np.nan))).all():
                 raise ValueError(f"{name}: is not finite in row {int((~finite).argmax()) + 1}")
+    except UserError:
+        raise
     except (pa.ArrowException, OSError, ValueError, TypeError, LookupError) as error:
         raise DamagedFile(f"{path}: is damaged ({one_line(error)}), so its predictions don't count") from error
     return found
@@ -72,7 +77,7 @@ def read_columns(path: Path, left_out: Collection[str], most_cells: int) -> pa.T
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
-        schema, rows = file.schema_arrow, file.metadata.num_rows
+        schema, rows = file.schema_arrow, rows_of(file.metadata)
     wanted = [name for name in schema.names if name not in left_out]
     if rows * len(wanted) > most_cells:
         raise ValueError(f"tells of {rows} rows")
@@ -85,8 +90,13 @@ def read_columns(path: Path, left_out: Collection[str], most_cells: int) -> pa.T
     texts = [name for name in wanted if _is_text(schema.field(name).type)]
     with pq.ParquetFile(path, read_dictionary=texts) as file:
         table = file.read(columns=wanted)
+    letters = 0
     for name in texts:
-        table = table.set_column(wanted.index(name), name, _plain(name, table.column(name)))
+        column = table.column(name)
+        letters += _letters(column)
+        if letters > MOST_LETTERS:
+            raise ValueError(f"{name}: has texts of {letters} letters, with what is before it")
+        table = table.set_column(wanted.index(name), name, column.cast(pa.string()))
     return table
 
 
@@ -111,16 +121,12 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
-def _plain(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column of texts, each of which was read once."""
-    import pyarrow as pa
+def _letters(column: pa.ChunkedArray) -> int:
+    """Bytes of a column's texts, each of which was read once."""
     import pyarrow.compute as pc
 
-    for chunk in column.chunks:
-        longest = pc.max(pc.binary_length(chunk.dictionary)).as_py() or 0
-        if longest * len(column) > MOST_LETTERS:
-            raise ValueError(f"{name}: has texts of {longest} letters")
-    return column.cast(pa.string())
+    lengths = (pc.binary_length(chunk.dictionary).take(chunk.indices) for chunk in column.chunks)
+    return sum(pc.sum(of_chunk).as_py() or 0 for of_chunk in lengths)
 
 
 def _check_about(metadata: Mapping[bytes, bytes], table: pa.Table, of: str | None) -> None:

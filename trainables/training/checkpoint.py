@@ -40,6 +40,7 @@ DAMAGE = (
     OverflowError,
 )
 """What reading a damaged or foreign file raises."""
+_ARCHIVE = b"PK\x03\x04"
 _MADE_OF = {"collections OrderedDict", "torch._utils _rebuild_tensor_v2"}
 """What a checkpoint is made of beside plain values and storages of tensors."""
 
@@ -144,6 +145,8 @@ def _check_archive(file: Any, size: int) -> None:
     """See that a file is what torch.save writes of tensors and plain values, before any of it is read. Raises ValueError."""
     if size > LARGEST:
         raise ValueError(f"has {size} bytes")
+    if file.read(len(_ARCHIVE)) != _ARCHIVE:  # torch itself would read another kind of file
+        raise ValueError("is no archive")
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         if any(member.compress_type != zipfile.ZIP_STORED for member in members):
