@@ -171,3 +171,12 @@ def test_pods_of_the_rayjob_are_alike_and_nobodys():
         (mounted,) = pod["containers"][0]["volumeMounts"]
         assert mounted["name"] == pod["volumes"][0]["name"]
     assert groups[0]["rayStartParams"]["num-cpus"] == "0"
+
+
+def test_the_head_s_mlflow_is_reached_by_a_tunnel_alone():
+    """It asks nobody who calls: it listens on loopback, and no other file has it listen elsewhere."""
+    hosts = re.findall(r"--host[ =](\S+)", (TOP / "clusters" / "setup-head.sh").read_text())
+    assert hosts == ["127.0.0.1"]
+    for path in (TOP / "clusters").rglob("*"):
+        if path.is_file():
+            assert not re.search(r"mlflow\W+server(?!.*--host 127\.0\.0\.1)", path.read_text()), path
