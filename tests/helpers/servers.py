@@ -48,7 +48,11 @@ def served(command: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGTERM)
-            process.wait(30)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:  # how long a server takes to end is not what is tried
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
 
 
 class Door(NamedTuple):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 
 import pytest
@@ -26,6 +29,7 @@ from nrtune.orchestrator.state.settings import Settings, load_replication
 from nrtune.orchestrator.views.status import tracker_line
 from nrtune.search_spaces import FAMILIES
 from nrtune.trainables.core.errors import UserError
+from nrtune.trainables.core.registry import PLUGIN_VARIABLE
 from nrtune.trainables.data.simulate import HDF5_NAME
 
 PASSWORD = "hunter2"
@@ -98,6 +102,75 @@ def test_no_password_is_stored_and_another_one_is_no_other_campaign(simulated_fo
     monkeypatch.setenv(TRACKING_VARIABLE, "http://me:x@elsewhere/")
     assert tracking_uri(plan.folder) == identity["tracking_uri"]
     assert with_password(None, OPTUNA_VARIABLE) is None
+
+
+def test_where_it_is_kept_and_shown_is_no_part_of_a_campaign(simulated_folder, tmp_path):
+    """Another spelling, another port, another user, another machine."""
+    for uri, name in (
+        ("http://localhost:5000", "one"),
+        ("http://127.0.0.1:5000", "one"),
+        ("http://127.0.0.1:5000/", "other"),
+        ("http://me@node:80", "other"),
+    ):
+        storage = f"sqlite:///{tmp_path / name}.db"
+        options = {"families": ("baseline",), "tracking_uri": uri, "optuna_storage": storage}
+        plan = plan_of(simulated_folder, tmp_path / "out", **options)
+        identity = begun(plan)
+        remember(plan.folder, plan.addresses)
+        assert (identity["tracking_uri"], identity["optuna_storage"]) == (uri, storage)
+
+
+OWN_FAMILY = """
+from nrtune.search_spaces import Choice, Family, Float
+FAMILY = Family(
+    code="OWN", title="Own", published=(), fixed={"encoder": "motif_cnn", "head": "point", "loss": "mse"},
+    space=(
+        Float(name="lr", low=LOW, high=0.01, default=0.005),
+        Choice(name="sampler", values=("uniform", "hard_negative"MORE), default="uniform"),
+    ),
+)
+"""
+BEGIN = """
+import sys
+from pathlib import Path
+from nrtune.orchestrator.campaign.prepare import prepare
+from nrtune.orchestrator.state.ledger import open_ledger
+from nrtune.orchestrator.state.settings import Settings
+plan = prepare(Settings(data=Path(sys.argv[1]), out=Path("out"), families=("own",), trials=1))
+open_ledger(plan.folder, "out", plan.identity(), plan.about(), must_exist=False).close()
+"""
+"""A search that was cut off before its first trial."""
+
+
+@pytest.mark.slow
+def test_a_family_of_ones_own_that_was_edited_is_refused_before_anything_starts(simulated_folder, tmp_path):
+    path, data = tmp_path / "plug" / "search_spaces" / "own.py", simulated_folder / HDF5_NAME
+    path.parent.mkdir(parents=True)
+
+    def search(low, more, *command):
+        path.write_text(OWN_FAMILY.replace("LOW", low).replace("MORE", more))
+        environment = {**os.environ, PLUGIN_VARIABLE: str(tmp_path / "plug")}
+        done = subprocess.run(
+            [sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stderr
+
+    assert search("0.001", "", "-c", BEGIN, data) == (0, "")
+    again = ["-m", "nrtune", "search", "--data", data, "--families", "own", "--trials", "2", "--out", "out"]
+    before = {file: file.stat().st_mtime_ns for file in (tmp_path / "out").iterdir()}
+    for low, more, name, was, now in (
+        ("0.0001", "", "lr", '"low": 0.001', '"low": 0.0001'),
+        ("0.001", ', "quantile_stratified"', "sampler", '["uniform", "hard_negative"]', '"quantile_stratified"]'),
+    ):
+        code, said = search(low, more, *again)
+        assert code == 2, said
+        (sentence,) = [line for line in said.splitlines() if line.startswith("nrtune: ")]
+        assert f"family own searches {name} in " in sentence
+        there, asked = sentence.split(", not in ")
+        assert was in there
+        assert now in asked
+        assert "starting Ray" not in said
+    assert {file: file.stat().st_mtime_ns for file in (tmp_path / "out").iterdir()} == before
 
 
 def test_no_password_is_printed(simulated_folder, tmp_path, monkeypatch, capsys):
