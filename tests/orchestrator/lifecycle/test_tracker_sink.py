@@ -85,15 +85,27 @@ def test_a_database_that_is_locked_for_a_while_is_written_once_it_is_free(tmp_pa
     check_whole(open_client(uri, folder / DATABASE), "BASE-001", "BASE-002")
 
 
-def test_a_database_that_is_damaged_is_said_and_the_search_goes_on(tmp_path: Path, database: Path):
+@pytest.mark.parametrize("fault", ["damaged", "of another version", "garbage in its middle"])
+def test_a_database_that_is_damaged_is_said_and_the_search_goes_on(tmp_path: Path, database: Path, fault: str):
     folder = campaign(tmp_path / "c")
-    (folder / DATABASE).write_text("not a database" * 100)
+    said = f"{DATABASE} is damaged; move it away"
+    if fault == "damaged":
+        (folder / DATABASE).write_text("not a database" * 100)
+    elif fault == "of another version":
+        shutil.copy(database, folder)
+        with closing(sqlite3.connect(folder / DATABASE)) as other, other:
+            other.execute("UPDATE alembic_version SET version_num = '0584bdc529eb'")
+        said = "was made by another version of MLflow"
+    else:
+        whole = database.read_bytes()
+        (folder / DATABASE).write_bytes(whole[:4096] + b"\xff" * (len(whole) - 8192) + whole[-4096:])
     search = TrackedSearch(folder)
     search.start("BASE-001")
     search.end("BASE-001")
     search.close()
     first, last = search.said
-    assert first.startswith(f"MLflow can't be written ({default_uri(folder)}: {DATABASE} is damaged; move it away")
+    assert first.startswith(f"MLflow can't be written ({default_uri(folder)}: ")
+    assert said in first
     assert last.startswith("MLflow lacks 1 of 1 trial (")
     assert last.endswith(f"write what is missing with: nrtune track {folder}")
     shutil.copy(database, folder)
@@ -105,12 +117,26 @@ def test_a_search_leaves_mlflow_as_the_user_had_it(tmp_path: Path, database: Pat
     folder = campaign(tmp_path / "c")
     shutil.copy(database, folder)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", default_uri(tmp_path))
-    before = dict(os.environ), mlflow.get_tracking_uri(), [logging.getLogger(name).level for name in LOGGERS]
-    search = TrackedSearch(folder)
-    search.start("BASE-001")
-    search.end("BASE-001")
-    search.close()
-    assert (dict(os.environ), mlflow.get_tracking_uri(), [logging.getLogger(name).level for name in LOGGERS]) == before
+    shutil.copy(database, tmp_path)
+
+    def state() -> tuple[object, ...]:
+        run = mlflow.active_run()
+        levels = [logging.getLogger(name).level for name in LOGGERS]
+        return dict(os.environ), mlflow.get_tracking_uri(), levels, run and run.info.run_id
+
+    for name in ("MLFLOW_EXPERIMENT_ID", "_MLFLOW_TELEMETRY_SESSION_ID"):
+        monkeypatch.setenv(name, "")  # MLflow sets them; they go with this test
+    monkeypatch.setattr(mlflow.tracking.fluent, "_active_experiment_id", None)
+    own = mlflow.set_experiment("own")
+    with mlflow.start_run():
+        before = state()
+        search = TrackedSearch(folder)
+        search.start("BASE-001")
+        search.end("BASE-001")
+        search.close()
+        assert state() == before
+    with mlflow.start_run() as run:
+        assert run.info.experiment_id == own.experiment_id
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     assert mlflow.get_tracking_uri() == "http://127.0.0.1:9"
 
