@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +21,7 @@ from nrtune.analysis.wording import shell_path
 from nrtune.orchestrator.campaign.track import track
 from nrtune.orchestrator.state.given import remember
 from nrtune.orchestrator.state.locations import ARTIFACTS, DATABASE, chosen_tracking_uri, default_uri, tracking_uri
+from nrtune.orchestrator.tracking.anchor import anchored
 from nrtune.orchestrator.tracking.trackers.mlflow import MlflowTracker
 from nrtune.trainables.core.errors import UserError
 
@@ -199,6 +202,24 @@ def test_a_proxy_that_is_away_is_named_without_its_password(tmp_path, monkeypatc
 
 def test_paths_are_shown_as_a_shell_takes_them():
     assert [shell_path(name) for name in ("a/b", "-x", "~x", "a b")] == ["a/b", "./-x", "'~x'", "'a b'"]
+
+
+@pytest.mark.parametrize("name", ['-it\'s a #1; $HOME `x` "~" %41', "~x"])
+def test_a_command_that_is_printed_runs_as_printed(folder, database, tmp_path, monkeypatch, name):
+    folder.rename(tmp_path / name)
+    (tmp_path / name / DATABASE).unlink()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError) as raised:
+        anchored(Path(name))
+    command = "nrtune" + str(raised.value).partition("; nrtune")[2].removesuffix(" writes all of the campaign into one")
+    shutil.copy(database, tmp_path / name)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-c", command], env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    check_whole(open_client(default_uri(tmp_path / name), tmp_path / name / DATABASE), *NAMES)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_where_a_campaign_is_tracked_may_change_and_stays_where_it_was_unless_said(tmp_path):
