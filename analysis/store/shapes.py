@@ -143,6 +143,9 @@ STATUS = {
     "since?": str,
     "updated?": str,
     "ended?": int,
+    "started?": str,
+    "wanted?": {EACH: int},
+    "left?": (any_number, None),
     "running?": [
         {"name": plain, "family?": plain, "fingerprint?": str, "epoch": int, "epochs": int, "val_spearman": (any_number, None),
          "pid?": (int, None)}

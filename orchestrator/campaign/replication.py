@@ -30,6 +30,7 @@ from nrtune.orchestrator.campaign.checks import (
 from nrtune.orchestrator.campaign.plan import Plan
 from nrtune.orchestrator.campaign.recipe import Recipe, recipe_of
 from nrtune.orchestrator.campaign.replicates import check_code, fresh_seeds, with_seed
+from nrtune.orchestrator.lifecycle.time_left import duration
 from nrtune.orchestrator.search.proposals import FixedProposals, Proposer
 from nrtune.orchestrator.state.ledger import Ledger, is_running
 from nrtune.orchestrator.state.locations import chosen_tracking_uri
@@ -94,7 +95,7 @@ class Replication(Plan):
         to_do = "nothing to do"
         if left:
             done = len(self.replicates) - len(left)
-            to_do = (f"{done} done, " if done else "") + f"about {_duration(needed)} of training to do"
+            to_do = (f"{done} done, " if done else "") + f"about {duration(needed)} of training to do"
         return (
             f"replicating {count(len(self.finalists), 'finalist')}{baseline} with"
             f" seed{'s' * (len(self.seeds) > 1)} {', '.join(map(str, self.seeds))}:"
@@ -225,9 +226,3 @@ def choose(
 
 def _but_seed(record: TrialRecord) -> str:
     return json.dumps({**record.config, "seed": None}, sort_keys=True)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from nrtune.analysis.store.records import FAILED
+from nrtune.analysis.store.records import FAILED, read_references
 from nrtune.analysis.wording import count, shell_path
 from nrtune.orchestrator.campaign.confirmation import Confirmation
 from nrtune.orchestrator.campaign.plan import Plan
@@ -19,12 +19,13 @@ from nrtune.orchestrator.lifecycle.circuit_breaker import CircuitBreaker, Enviro
 from nrtune.orchestrator.lifecycle.faults import Failure, folder_fault
 from nrtune.orchestrator.lifecycle.interrupts import SignalGuard
 from nrtune.orchestrator.lifecycle.live_trials import LiveTrials
-from nrtune.orchestrator.lifecycle.progress import CONFIRMING, Progress
+from nrtune.orchestrator.lifecycle.progress import Progress
 from nrtune.orchestrator.lifecycle.rules import make_rule
 from nrtune.orchestrator.lifecycle.sinks import RecordKeeper, Sink, StoppingKeeper, StudyKeeper
 from nrtune.orchestrator.lifecycle.status_file import StatusFile
 from nrtune.orchestrator.lifecycle.stopping import Arrivals, open_arrivals
 from nrtune.orchestrator.lifecycle.time_budget import TimeBudget
+from nrtune.orchestrator.lifecycle.time_left import CONFIRMING
 from nrtune.orchestrator.lifecycle.tracker_sink import TrackerSink
 from nrtune.orchestrator.search.allocation import Allocation
 from nrtune.orchestrator.search.proposals import Proposer
@@ -99,13 +100,13 @@ class _Run:
         wanted, ended = plan.wanted(ledger), [*plan.ended(ledger).values()]
         if self.confirmation is not None:
             wanted, ended = wanted | {CONFIRMING: self.confirmation.budget}, [*ended, *ledger.replicates.values()]
-        self.progress = Progress(wanted, ended)
+        self.progress = Progress(wanted, ended, time_budget=plan.settings.time_budget)
         self.guard = SignalGuard()
         self.breaker = CircuitBreaker(record for record in ledger.records.values() if record.ended > ledger.since)
         self.environment = EnvironmentBreaker()
         self.put_off: dict[str, Failure] = {}
         self.studies = StudyKeeper(self.proposers, plan.evaluate)
-        self.status = StatusFile(ledger, plan.settings.command)
+        self.status = StatusFile(ledger, plan.settings.command, wanted, self.progress.seconds_left)
 
     def run(self) -> Outcome:
         """See that all is in order, run what is left, and close everything."""
@@ -130,6 +131,7 @@ class _Run:
             keeper = RecordKeeper(ledger)
             keep_start(plan.folder, plan.data.start)
             add_references(plan.folder, plan.data, self.progress.say)
+            self.progress.compare_to(read_references(plan.folder))
             self.studies.reconcile(ledger.records)
             for fingerprint in ledger.everything():
                 keeper.forget_checkpoint(fingerprint)

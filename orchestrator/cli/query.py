@@ -24,12 +24,30 @@ app = group()
 @command(app, READ, "nrtune status campaign")
 def status(
     source: Annotated[str, typer.Argument(metavar="DIR", help="The campaign's folder; or an MLflow URI[#NAME].")],
+    format: formats.Asked = None,
+    json: formats.AsJson = False,
 ) -> None:
-    """Show how far a campaign is."""
-    from nrtune.orchestrator.views.status import status_text
-    from nrtune.orchestrator.views.tables import fitted
+    """Show how far a campaign is: what has ended, how long is left, what is best so far, and what failed.
 
-    typer.echo(fitted(status_text(source)))
+    csv has a row a family.
+    """
+    from json import dumps
+
+    from nrtune.orchestrator.views.status import status_text
+    from nrtune.orchestrator.views.status_record import status_record
+    from nrtune.orchestrator.views.tables import fitted, write_rows
+
+    form = formats.chosen(format, json)
+    if form == formats.Format.table:
+        typer.echo(fitted(status_text(source)))
+        return
+    if "://" in source:
+        raise UserError(f"--format {form}: is for a campaign's folder; of a tracking server, ask for nrtune trials")
+    told = status_record(Path(source))
+    if form == formats.Format.json:
+        typer.echo(dumps(told, indent=1))
+    else:
+        write_rows(told["families"], form)
 
 
 @command(app, KEEP, "nrtune gc campaign --keep-top 1")

@@ -15,16 +15,15 @@ from rich.table import Table
 from rich.text import Text
 
 from nrtune.analysis.store.records import FAILED, FINISHED, PRUNED, Proposal, TrialRecord
+from nrtune.orchestrator.lifecycle.leaders import Leaders
 from nrtune.orchestrator.lifecycle.messages import EpochEnded
 from nrtune.orchestrator.lifecycle.plain_console import PlainConsole
 from nrtune.orchestrator.lifecycle.sinks import Sink
 from nrtune.orchestrator.lifecycle.terminal import redraws
+from nrtune.orchestrator.lifecycle.time_left import CONFIRMING, TimeLeft, Underway, pace, row_of
 from nrtune.orchestrator.lifecycle.trial import History, LiveTrial
 from nrtune.trainables.core.outside_text import visible
 from nrtune.trainables.core.secrets import redacted
-
-CONFIRMING = "confirmation"
-"""Where, among the families, trainings with fresh seeds are counted that confirm a search."""
 
 RECENT = 6
 """Ended trials shown below the table."""
@@ -34,22 +33,31 @@ QUIET_SECONDS = 60.0
 
 
 class Progress(Sink):
-    """Shows families, running trials and the best validation Spearman so far; `wanted` is what each family shall have.
+    """Shows families, running trials, the best so far and how long is left; `wanted` is what each family shall have.
 
-    Replicates count apart where CONFIRMING is among the wanted. quiet: seconds.
+    Replicates count apart where CONFIRMING is among the wanted. quiet: seconds. time_budget: minutes, after which it ends anyway.
     """
 
-    def __init__(self, wanted: Mapping[str, int], records: Iterable[TrialRecord], quiet: float = QUIET_SECONDS) -> None:
+    def __init__(
+        self,
+        wanted: Mapping[str, int],
+        records: Iterable[TrialRecord],
+        quiet: float = QUIET_SECONDS,
+        time_budget: float | None = None,
+    ) -> None:
         self.wanted, self._quiet = wanted, quiet
+        self._limit = None if time_budget is None else time_budget * 60
         self.console = PlainConsole(stderr=True)
         self._running: dict[str, LiveTrial] = {}  # by fingerprint
         self.ended_count: dict[str, Counter[str]] = {family: Counter() for family in wanted}
         self.best: dict[str, float] = {}
         self.lines: list[Text] = []
         self.standing = ""
+        self.leaders, self.time_left = Leaders(), TimeLeft(wanted)
+        self._most, self._ended_here = 0, 0
         self._started = time.monotonic()
         self._live: Live | None = None
-        self._said = self._started
+        self._said = self._paced = self._started
         self._over = threading.Event()
         for record in records:
             self._count(record)
@@ -77,16 +85,31 @@ class Progress(Sink):
         while not self._over.wait(max(0.0, self._said + self._quiet - time.monotonic())):
             if time.monotonic() >= self._said + self._quiet:
                 running = [_running_text(trial) for trial in tuple(self._running.values())]
-                self.say(f"{self._elapsed()} running: {', '.join(running) or 'nothing yet'}")
+                self.say(f"{self.pace()}; running: {', '.join(running) or 'nothing yet'}")
 
-    def _elapsed(self) -> str:
-        minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
-        return f"{minutes}:{seconds:02d}"
+    def pace(self) -> str:
+        """For how long it runs, how long is left, and how many trials end an hour."""
+        elapsed = time.monotonic() - self._started
+        rate = self._ended_here / elapsed * 3600 if self._ended_here and elapsed > 0 else None
+        return pace(elapsed, self.seconds_left(), rate)
+
+    def seconds_left(self) -> float | None:
+        """About how long the trials to come will take; None as long as none has ended."""
+        now = time.monotonic()
+        running = [Underway(self._row(one.proposal), now - one.since) for one in tuple(self._running.values())]
+        left = self.time_left.seconds(running, self._most)
+        if left is not None and self._limit is not None:
+            left = min(left, max(0.0, self._limit - (now - self._started)))
+        return left
 
     def say(self, text: str) -> None:
         """Print a line above the table."""
         self._said = time.monotonic()
         self.console.print(redacted(text), soft_wrap=True)
+
+    def compare_to(self, non_neural: Mapping[str, Mapping[str, float]]) -> None:
+        """Show the best so far beside the best of these non-neural baselines, whose metrics these are by name."""
+        self.leaders.take(non_neural)
 
     def show(self, text: str) -> None:
         """Have a line below the table say what is so, until it is told otherwise; "": nothing."""
@@ -96,6 +119,7 @@ class Progress(Sink):
     def started(self, trial: LiveTrial) -> None:
         """Show that it runs."""
         self._running[trial.proposal.fingerprint] = trial
+        self._most = max(self._most, len(self._running))
         self._show()
 
     def epoch_ended(self, trial: LiveTrial, message: EpochEnded) -> None:
@@ -113,14 +137,21 @@ class Progress(Sink):
     def ended(self, record: TrialRecord, history: History) -> None:
         """Count and show a trial that ended."""
         self._running.pop(record.fingerprint, None)
+        before = self.leaders.sentence()
         self._count(record)
+        self._ended_here += 1
         done = sum(sum(counts.values()) for counts in self.ended_count.values())
         line = visible(f"[{done}/{sum(self.wanted.values())}] {describe(record)}")
-        # A message may lose its end to a narrow terminal, numbers may not.
-        text = Text(line, overflow="ellipsis", no_wrap=bool(record.failure_class))
-        self.lines = [*self.lines, text][-RECENT:]
-        if self._live is None:
+        if record.failure_class or self._live is None:  # what failed stays to be read above the table
             self.say(line)
+        else:
+            self.lines = [*self.lines, Text(line)][-RECENT:]
+        if self._live is None:
+            if (leader := self.leaders.sentence()) != before:
+                self.say(leader)
+            if self._ended_here == 1 or time.monotonic() - self._paced >= self._quiet:
+                self._paced = time.monotonic()
+                self.say(f"{done} of {sum(self.wanted.values())} ended, {self.pace()}")
         self._show()
 
     def _show(self) -> None:
@@ -132,16 +163,21 @@ class Progress(Sink):
         if row not in self.ended_count:
             return
         self.ended_count[row][record.status] += 1
+        self.time_left.add(record)
+        if row != CONFIRMING:  # of a search with its seeds, its own trials are compared
+            self.leaders.add(record)
         value = record.metrics.get("val/spearman")
         if value is not None:
             self.best[row] = max(value, self.best.get(row, -1.0))
 
     def _row(self, proposal: Proposal) -> str:
-        return CONFIRMING if proposal.replicate_of is not None and CONFIRMING in self.wanted else proposal.family
+        return row_of(proposal, self.wanted)
 
     def _view(self) -> Group:
-        table = Table(title=f"nrtune  {self._elapsed()}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-        for heading in ("family", "finished", "pruned", "failed", "best val", "running: epoch, val"):
+        done = sum(sum(counts.values()) for counts in self.ended_count.values())
+        title = f"nrtune  {done} of {sum(self.wanted.values())} ended, {self.pace()}"
+        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+        for heading in ("family", "finished", "pruned", "failed", "best val ↑", "running: epoch, val"):
             text = heading in ("family", "running: epoch, val")
             table.add_column(heading, justify="left" if text else "right", no_wrap=not text)
         for family, wanted in self.wanted.items():
@@ -157,7 +193,8 @@ class Progress(Sink):
                 "\n".join(running) or "–",
             )
         standing = [Text(self.standing, overflow="ellipsis", no_wrap=True)] if self.standing else []
-        return Group(table, *standing, *self.lines)
+        leader = [Text(visible(said))] if (said := self.leaders.sentence()) else []
+        return Group(table, *leader, *standing, *self.lines)
 
 
 def _running_text(trial: LiveTrial) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from nrtune.analysis.store.records import TrialRecord
@@ -10,16 +11,23 @@ from nrtune.orchestrator.lifecycle.messages import EpochEnded
 from nrtune.orchestrator.lifecycle.sinks import Sink
 from nrtune.orchestrator.lifecycle.trial import History, LiveTrial
 from nrtune.orchestrator.state.ledger import Ledger
+from nrtune.orchestrator.state.manifest import now
 
 STATUS_SECONDS = 2.0
 """status.json is written at most this often."""
 
 
 class StatusFile(Sink):
-    """Keeps status.json; command: search, study or replicate. phase: of the command, "" where it has but one."""
+    """Keeps status.json; command: search, study or replicate. phase: of the command, "" where it has but one.
 
-    def __init__(self, ledger: Ledger, command: str) -> None:
-        self.ledger, self.command = ledger, command
+    wanted: how many trials each family shall have, and the confirmation. left: tells how many seconds are left.
+    """
+
+    def __init__(
+        self, ledger: Ledger, command: str, wanted: Mapping[str, int], left: Callable[[], float | None]
+    ) -> None:
+        self.ledger, self.command, self.wanted, self.left = ledger, command, dict(wanted), left
+        self.started_at = now()
         self.phase = ""
         self._running: dict[str, LiveTrial] = {}  # by fingerprint
         self._written = 0.0
@@ -61,7 +69,13 @@ class StatusFile(Sink):
         ]
         self._written = time.monotonic()
         with suppress(OSError):  # it only shows what goes on; where the disk is full, the records say so
-            self.ledger.write_status(state, self.command, running, self.phase)
+            self.ledger.write_status(
+                state,
+                self.command,
+                running,
+                self.phase,
+                {"started": self.started_at, "wanted": self.wanted, "left": self.left()},
+            )
 
     def _write_if_due(self) -> None:
         if time.monotonic() - self._written > STATUS_SECONDS:

@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from nrtune.analysis.store import shapes
@@ -107,10 +108,17 @@ class Ledger:
         except DamagedFile:
             return []
 
-    def write_status(self, state: str, command: str, running: list[dict[str, Any]], phase: str = "") -> None:
+    def write_status(
+        self,
+        state: str,
+        command: str,
+        running: list[dict[str, Any]],
+        phase: str = "",
+        more: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         """Write what is going on: state (running, finished, interrupted) of a command, pid, one entry a running trial.
 
-        phase: of a command that has several.
+        phase: of a command that has several. more: what else is said.
 
         since: when it began that was interrupted, maybe several times, and goes on.
         """
@@ -125,6 +133,7 @@ class Ledger:
             "updated": now(),
             "ended": self._last,
             "running": running,
+            **more,
         }
         write_text(self.folder / STATUS, json.dumps(content, indent=1))
 

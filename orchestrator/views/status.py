@@ -13,11 +13,12 @@ import typer
 
 from nrtune.analysis.sources.open import open_campaign, open_folder
 from nrtune.analysis.store.duplicates import find_duplicates
-from nrtune.analysis.store.records import FINISHED, read_manifest, read_status
+from nrtune.analysis.store.records import read_manifest, read_status
 from nrtune.analysis.uncertainty.early_stopping import agreements
+from nrtune.orchestrator.lifecycle.time_left import pace
 from nrtune.orchestrator.state.given import is_given
-from nrtune.orchestrator.state.ledger import is_running
 from nrtune.orchestrator.state.locations import MLFLOW, tracker_of, tracking_uri
+from nrtune.orchestrator.views.status_record import leaders_of, status_record
 from nrtune.orchestrator.views.tables import by_status, cell, print_table
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.outside_text import visible
@@ -55,16 +56,17 @@ def status_text(source: str | Path) -> str:
     folder = Path(source)
     campaign = open_folder(folder)
     status, records = read_status(folder), campaign.records()
-    alive = is_running(folder)
-    state = status.get("state", "new")
-    if alive:
-        state = "running"
-    elif state == "running":
+    told = status_record(folder)
+    state = told["state"]
+    if state == "interrupted" and status.get("state") == "running":
         state = "interrupted (its process died; the same command goes on)"
     lines = [
-        f"{visible(campaign.name)}: {visible(_what_of(status))}{state}",
-        f"created {visible(campaign.manifest['created'])}, selects on {campaign.select_on}",
+        visible(" ".join(filter(None, [f"{told['name']}:", told["phase"], state]))),
+        f"created {visible(told['created'])}, selects on {told['select_on']}",
     ]
+    if told["elapsed"] is not None:
+        lines.append(pace(told["elapsed"], told["left"], told["trials_per_hour"]))
+    lines += filter(None, [leaders_of(folder, records).sentence()])
     counts: dict[str, Counter[str]] = {}
     replicates = [record for record in records if record.replicate_of is not None]
     for record in records:
@@ -79,18 +81,11 @@ def status_text(source: str | Path) -> str:
     failures = Counter(record.failure_class for record in records if record.failure_class)
     if failures:
         lines.append("failures: " + ", ".join(f"{count} {name}" for name, count in failures.most_common()))
-    for trial in status.get("running", []) if alive else []:
+    for trial in told["running"]:
         value = trial["val_spearman"]
-        seen = f", val Spearman {value:.3f}" if value is not None else ""
+        seen = f", validation Spearman {value:.3f}" if value is not None else ""
         lines.append(f"  running {trial['name']}: epoch {trial['epoch']} of {trial['epochs']}{seen}")
     return "\n".join([*lines, *remarks(folder), tracker_line(folder)])
-
-
-def _what_of(status: Mapping[str, Any]) -> str:
-    """What of a campaign is in a state, unless it is all of it."""
-    if status.get("command") == "replicate":
-        return "replication "
-    return f"{status['phase']} " if status.get("phase") and status["state"] != FINISHED else ""
 
 
 def remarks(folder: Path) -> list[str]:

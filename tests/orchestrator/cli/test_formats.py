@@ -32,6 +32,7 @@ def words(campaign: Path, data: tuple[Path, Path]) -> dict[str, list[object]]:
     """Every command that answers with a table, and how it is called."""
     effects = next((campaign / "trials").glob("*/predictions_test.parquet"))
     return {
+        "status": ["status", campaign],
         "trials": ["trials", campaign],
         "best": ["best", campaign],
         "best, one": ["best", campaign, "--use-case", "low_confidence"],
@@ -43,8 +44,8 @@ def words(campaign: Path, data: tuple[Path, Path]) -> dict[str, list[object]]:
     }
 
 
-NAMES = ["trials", "best", "best, one", "pareto", "ensemble", "score", "data check", "data fetch"]
-HAVE_JSON = ["trials", "best", "best, one", "pareto", "score", "data check"]
+NAMES = ["status", "trials", "best", "best, one", "pareto", "ensemble", "score", "data check", "data fetch"]
+HAVE_JSON = ["status", "trials", "best", "best, one", "pareto", "score", "data check"]
 
 
 @pytest.mark.parametrize("name", NAMES)

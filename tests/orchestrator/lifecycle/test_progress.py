@@ -25,7 +25,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
 def test_where_nothing_happens_a_line_says_what_runs(monkeypatch):
     file = taken(monkeypatch)
     with Progress({"baseline": 1}, [], quiet=0.05) as progress:
-        wait_until(lambda: "0:00 running: nothing yet\n" in file.getvalue(), "a line")
+        wait_until(lambda: "1 s elapsed; running: nothing yet\n" in file.getvalue(), "a line")
         trial = LiveTrial(record("RS-001", config={"epochs": 3}).proposal)
         progress.started(trial)
         wait_until(lambda: f"running: {trial.proposal.name}: 0/" in file.getvalue(), "a line on the trial")
