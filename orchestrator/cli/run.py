@@ -35,31 +35,47 @@ def run(settings: RunSettings, *, answer: bool = True) -> None:
     confirming = ", ".join(f"{count} {status}" for status, count in sorted(outcome.confirming.items()))
     fresh = f"; with fresh seeds: {confirming}" if confirming else ""
     typer.echo(f"{outcome.state}{why}: {counts}{fresh}", err=True)
+    from nrtune.analysis.sources.open import open_folder
     from nrtune.analysis.wording import shell_path
     from nrtune.orchestrator.state.locations import MLFLOW, is_server, tracking_uri
+    from nrtune.orchestrator.views.failures import failure_causes
     from nrtune.orchestrator.views.status import remarks, tracker_line
 
-    for sentence in remarks(plan.folder):
+    records, folder = open_folder(plan.folder).records(), shell_path(settings.out)
+    for sentence in [*remarks(plan.folder), *(f"failed: {cause}" for cause in failure_causes(records))]:
         typer.echo(fitted(sentence), err=True)
-    if answer and outcome.confirmed and outcome.why != "interrupted":
-        _answer(settings, outcome.confirmed)
-    code = 0 if outcome.counts.get(FINISHED) and not outcome.put_off else FAILURES
+    finished = bool(outcome.counts.get(FINISHED))
+    commands: list[str] = []
+    if answer and finished and outcome.why != "interrupted":
+        commands = _answer(settings, outcome.confirmed)
+    code = 0 if finished and not outcome.put_off else FAILURES
     if outcome.state == "interrupted":
         typer.echo("the same command again goes on from here", err=True)
         raise typer.Exit(INTERRUPTED if outcome.why == "interrupted" else code)
     typer.echo(tracker_line(plan.folder), err=True)
     if settings.tracker == MLFLOW and not is_server(tracking_uri(plan.folder)):
-        typer.echo(f"  open it with: nrtune ui {shell_path(settings.out)}", err=True)
-    if code:
-        typer.echo(f"no trial finished; once their cause is mended: nrtune retry {shell_path(settings.out)}", err=True)
+        typer.echo(f"  open it with: nrtune ui {folder}", err=True)
+    if not finished:
+        typer.echo(f"no trial finished; once their cause is mended: nrtune retry {folder}", err=True)
         raise typer.Exit(code)
-    typer.echo(f"winners: nrtune best {shell_path(settings.out)}", err=True)
+    if answer:
+        commands = [*commands, f"nrtune report --open {folder}", f"nrtune best {folder}"][:2]
+        typer.echo("\n".join(["next:", *(f"  {command}" for command in commands)]), err=True)  # whole, to be copied
+    if code:
+        raise typer.Exit(code)
 
 
-def _answer(settings: RunSettings, use_cases: Sequence[str]) -> None:
-    """Say what a search says of each of these use cases, as `nrtune best` does."""
+def _answer(settings: RunSettings, confirmed: Sequence[str]) -> list[str]:
+    """Say what the verdicts are, of the use cases that are confirmed, or of all; returned are commands that they recommend."""
+    from nrtune.analysis.report.advice import next_steps
     from nrtune.orchestrator.views.best import answers
     from nrtune.orchestrator.views.tables import fitted
 
-    for line in answers(query.comparisons_of(str(settings.out), None, getattr(settings, "use_cases", None)), use_cases):
+    asked = confirmed or getattr(settings, "use_case", ())
+    comparisons = query.comparisons_of(str(settings.out), None, getattr(settings, "use_cases", None))
+    found, missing = comparisons.compare_all()
+    names = [name for name in asked or found if name in found]
+    for line in answers(comparisons, names) if names else [*missing.values()][:1]:
         typer.echo(fitted(line), err=True)
+    steps = next_steps(comparisons, {name: found[name] for name in names})
+    return [step.command for step in steps if step.command.startswith("nrtune replicate ")]

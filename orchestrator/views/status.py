@@ -18,6 +18,7 @@ from nrtune.analysis.uncertainty.early_stopping import agreements
 from nrtune.orchestrator.lifecycle.time_left import pace
 from nrtune.orchestrator.state.given import is_given
 from nrtune.orchestrator.state.locations import MLFLOW, tracker_of, tracking_uri
+from nrtune.orchestrator.views.failures import failure_causes
 from nrtune.orchestrator.views.status_record import leaders_of, status_record
 from nrtune.orchestrator.views.tables import by_status, cell, print_table
 from nrtune.trainables.core.errors import UserError, suggest
@@ -81,6 +82,7 @@ def status_text(source: str | Path) -> str:
     failures = Counter(record.failure_class for record in records if record.failure_class)
     if failures:
         lines.append("failures: " + ", ".join(f"{count} {name}" for name, count in failures.most_common()))
+        lines += [f"  {cause}" for cause in failure_causes(records)]
     for trial in told["running"]:
         value = trial["val_spearman"]
         seen = f", validation Spearman {value:.3f}" if value is not None else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import signal
 from collections import Counter
 from pathlib import Path
@@ -73,6 +74,9 @@ def test_a_search_ends_with_an_answer(said):
     assert verdict.seeds == {"winner": found[verdict.winner], "baseline": found[str(verdict.baseline)]}
     assert min(verdict.seeds.values()) >= MIN_SEEDS
     last = " ".join(err[err.index("finished: ") :].split())
+    report, best = err.splitlines()[-2:]  # as they are run
+    assert shlex.split(report) == ["nrtune", "report", "--open", str(folder)]
+    assert shlex.split(best) == ["nrtune", "best", str(folder)]
     assert f"{USE_CASE}: {verdict.recommendation}: {verdict.winner} is {verdict.sentence()}" in last
 
 

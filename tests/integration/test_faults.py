@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from pathlib import Path
 
@@ -164,6 +165,7 @@ def test_where_no_trial_has_finished_the_exit_code_says_so(
     run_campaign(prepare(wanted))
     code, _, err = run_command(monkeypatch, capsys, "retry", wanted.out)
     assert code == 1
+    assert re.search(r"failed: \d+ crashed \((such as )?BAD-\d+: ", " ".join(err.split()))
     assert f"no trial finished; once their cause is mended: nrtune retry {wanted.out}" in err
     mended.touch()
     code, _, err = run_command(monkeypatch, capsys, "retry", wanted.out, "BAD-001")
