@@ -19,12 +19,26 @@ from nrtune.orchestrator.search.allocation import Allocation, Even
 from nrtune.orchestrator.search.objectives import objective_values
 from nrtune.orchestrator.search.proposals import ObjectiveValues, Proposer
 from nrtune.orchestrator.state.ledger import Ledger
+from nrtune.orchestrator.state.settings import RunSettings
 from nrtune.trainables.data.audit import AUDIT_VERSION
 from nrtune.trainables.data.benchmarks import BENCHMARKS
 from nrtune.trainables.data.findings import Finding
 from nrtune.trainables.evaluation.covered import uneven_means
 from nrtune.trainables.training.config import FIRST
 from nrtune.trainables.training.fingerprint import RECIPE_VERSION
+
+
+def known_identity(settings: RunSettings, recipe: Recipe) -> dict[str, Any]:
+    """What of a campaign's identity is known before its data are read."""
+    return {
+        "command": settings.command,
+        "recipe": RECIPE_VERSION,
+        "preset": recipe.preset,
+        "epochs": recipe.epochs,
+        "precision": recipe.precision,
+        "freeze": FIRST if recipe.freeze else None,
+        "tracker": settings.tracker,
+    }
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,18 +89,12 @@ class Plan(Job, ABC):
     def identity(self) -> dict[str, Any]:
         """The settings that decide a campaign's numbers: a folder holds one campaign."""
         return {
-            "command": self.settings.command,
-            "recipe": RECIPE_VERSION,
+            **known_identity(self.settings, self.recipe),
             "data": self.data.dataset.digest,
             **dict.fromkeys(BENCHMARKS),
             **self.data.digests,
-            "preset": self.recipe.preset,
-            "epochs": self.epochs,
-            "precision": self.recipe.precision,
             "warm_start": None if self.recipe.start is None else self.recipe.start.digest,
-            "freeze": FIRST if self.recipe.freeze else None,
             "select_on": self.select_on,
-            "tracker": self.settings.tracker,
             "tracking_uri": self.tracking_uri,
         }
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nrtune.analysis.selection.candidates import BASELINE
+from nrtune.analysis.selection.pareto import parse_objectives
 from nrtune.analysis.store.records import TrialRecord
 from nrtune.analysis.wording import listed
 from nrtune.orchestrator.campaign.budget import sampler_note, stopping_note
@@ -22,8 +23,8 @@ from nrtune.orchestrator.campaign.checks import (
 )
 from nrtune.orchestrator.campaign.confirmation import Confirmation, plan_of, share_of, trainings, why_not
 from nrtune.orchestrator.campaign.families import family_of, find_centre, searched_families, whole
-from nrtune.orchestrator.campaign.plan import Plan
-from nrtune.orchestrator.campaign.recipe import check_data, recipe_of
+from nrtune.orchestrator.campaign.plan import Plan, known_identity
+from nrtune.orchestrator.campaign.recipe import Recipe, check_data, recipe_of
 from nrtune.orchestrator.campaign.warm_start import start_notes
 from nrtune.orchestrator.lifecycle.rules import RULES, EarlyStopping, default_grace
 from nrtune.orchestrator.search.allocation import Adaptive, Allocation
@@ -33,7 +34,7 @@ from nrtune.orchestrator.search.objectives import checked_objectives
 from nrtune.orchestrator.search.optuna_storage import Direction, copy_study, open_storage, open_study
 from nrtune.orchestrator.search.proposals import Proposer
 from nrtune.orchestrator.state.copies import ids_of
-from nrtune.orchestrator.state.identity import SPACE
+from nrtune.orchestrator.state.identity import SPACE, check_settings
 from nrtune.orchestrator.state.ledger import Ledger
 from nrtune.orchestrator.state.locations import OPTUNA_VARIABLE, absolute, chosen_tracking_uri, with_password
 from nrtune.orchestrator.state.settings import Settings
@@ -129,25 +130,10 @@ class Search(Plan):
 
     def identity(self) -> dict[str, Any]:
         """What any campaign has, and what decides a search's proposals."""
-        chosen = {
-            "seed": self.settings.seed,
-            "encoders": list(self.settings.encoders_asked),
-            "set": dict(self.settings.set),
-            "around": self.centre,
-        }
-        how = {
-            "scheduler": self.settings.scheduler,
-            "grace_epochs": self.settings.grace_epochs,
-            "reduction_factor": self.settings.reduction_factor,
-            "sampler": self.settings.sampler,
-            "starting_points": self.settings.starts_from,
-            "objective": list(map(str, self.objectives)),
-        }
         return {
             **super().identity(),
-            **self.recipe.options,
-            **chosen,
-            **how,
+            **_chosen(self.settings, self.recipe, self.centre),
+            "objective": list(map(str, self.objectives)),
             SPACE: {name: family.described() for name, family in self.searched.items()},
             "optuna_storage": self.optuna_storage,
         }
@@ -179,6 +165,23 @@ class Search(Plan):
         return stored | ({"around": whole(stored["around"])} if "around" in stored else {})
 
 
+def _chosen(settings: Settings, recipe: Recipe, centre: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What of a search's identity is known before its data are read."""
+    return {
+        **known_identity(settings, recipe),
+        **recipe.options,
+        "seed": settings.seed,
+        "encoders": list(settings.encoders_asked),
+        "set": dict(settings.set),
+        "around": centre,
+        "scheduler": settings.scheduler,
+        "grace_epochs": settings.grace_epochs,
+        "reduction_factor": settings.reduction_factor,
+        "sampler": settings.sampler,
+        "starting_points": settings.starts_from,
+    }
+
+
 def prepare_search(settings: Settings) -> Search:
     """Check a search's settings, read its data, and see that each family can be trained on them. Raises UserError."""
     check_places(settings)
@@ -197,6 +200,8 @@ def prepare_search(settings: Settings) -> Search:
     assert settings.out is not None
     folder, storage = settings.out.resolve(), with_password(absolute(settings.optuna_storage), OPTUNA_VARIABLE)
     uri = chosen_tracking_uri(settings.tracking_uri, folder)
+    parse_objectives(settings.objective, "--objective")
+    check_settings(folder, _chosen(settings, recipe, centre))
     data = read_data(settings, recipe)
     findings = audited(settings, data)
     select_on = choose_selection(settings, data)

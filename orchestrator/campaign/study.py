@@ -9,10 +9,11 @@ from collections.abc import Collection, Mapping, Sequence
 from nrtune.analysis.selection.pareto import default_objectives
 from nrtune.analysis.store.records import Proposal
 from nrtune.orchestrator.campaign.checks import audited, check_places, check_tracking_uri, choose_selection, read_data
-from nrtune.orchestrator.campaign.plan import Plan
+from nrtune.orchestrator.campaign.plan import Plan, known_identity
 from nrtune.orchestrator.campaign.recipe import Recipe, check_data, recipe_of
 from nrtune.orchestrator.campaign.warm_start import start_notes
 from nrtune.orchestrator.search.proposals import FixedProposals, Proposer
+from nrtune.orchestrator.state.identity import check_settings
 from nrtune.orchestrator.state.ledger import Ledger
 from nrtune.orchestrator.state.locations import chosen_tracking_uri
 from nrtune.orchestrator.state.settings import StudySettings
@@ -61,6 +62,7 @@ def prepare_study(settings: StudySettings) -> Study:
     configs = _configs(recipe)
     assert settings.out is not None
     folder, uri = settings.out.resolve(), chosen_tracking_uri(settings.tracking_uri, settings.out)
+    check_settings(folder, known_identity(settings, recipe))
     data = read_data(settings, recipe)
     findings = audited(settings, data)
     select_on = choose_selection(settings, data)

@@ -41,7 +41,7 @@ def open_manifest(
         }
         write_text(folder / MANIFEST, json.dumps(manifest, indent=1))
     found = read_manifest(folder, whole=False)
-    check_identity(folder, found, identity)
+    check_identity(folder, found, identity, about)
     before = json.dumps(found)
     manifest = in_its_place(folder, found)
     sentence = copied(found, manifest)

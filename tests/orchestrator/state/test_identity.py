@@ -30,7 +30,7 @@ from nrtune.orchestrator.views.status import tracker_line
 from nrtune.search_spaces import FAMILIES
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.registry import PLUGIN_VARIABLE
-from nrtune.trainables.data.simulate import HDF5_NAME
+from nrtune.trainables.data.simulate import HDF5_NAME, simulate, write_simulated
 
 PASSWORD = "hunter2"
 
@@ -220,3 +220,64 @@ def test_a_folder_in_which_mlflow_was_looked_at_too_early_is_free(tmp_path):
     (tmp_path / DATABASE).write_text("no database")
     with pytest.raises(UserError, match="holds no campaign"):
         check_is_free(tmp_path)
+
+
+def refused(monkeypatch, capsys, *words: object) -> str:
+    """The sentence with which a search is refused, in one line."""
+    code, _, err = run(monkeypatch, capsys, "search", *words)
+    assert code == 2
+    return " ".join(err.splitlines()[-1].split())
+
+
+def test_another_data_file_is_named_with_its_flag_and_without_a_digest(simulated_folder, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "out"
+    given = simulated_folder / "cagi5"
+    begun(plan := plan_of(simulated_folder, out, families=("baseline",), cagi5=given))
+    other, _ = write_simulated(simulate(60, seed=5), tmp_path / "other")
+    words = ["--families", "baseline", "--out", out]
+    stored = plan.about()["data"]["path"]
+    said = refused(monkeypatch, capsys, *words, "--data", other, "--cagi5", given)
+    assert f"{out}: holds a campaign with data of {stored}, and {other} (--data) holds something else" in said
+    assert plan.identity()["data"] not in said
+    began = begun(
+        bare := plan_of(simulated_folder, tmp_path / "bare", families=("baseline",), cagi5=given, select_on="val")
+    )
+    assert began["cagi5"]
+    words = ["--families", "baseline", "--out", bare.folder, "--data", stored]
+    said = refused(monkeypatch, capsys, *words)
+    assert f"with cagi5 of {given}, which is not given; give --cagi5 {given}, or choose" in said
+
+
+def test_data_that_changed_in_their_place_are_said_to_have(simulated_folder, tmp_path, monkeypatch, capsys):
+    place = tmp_path / "data"
+    place.mkdir()
+    shutil.copy(simulated_folder / HDF5_NAME, place)
+    out, words = tmp_path / "out", ["--families", "baseline", "--data", place / HDF5_NAME]
+    begun(plan_of(place, out, families=("baseline",)))
+    shutil.copy(write_simulated(simulate(60, seed=5), tmp_path / "other")[0], place / HDF5_NAME)
+    said = refused(monkeypatch, capsys, *words, "--out", out)
+    assert f"with data of {place / HDF5_NAME}, which has changed since; put the file of then back" in said
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "message"),
+    [
+        ("--seed", 7, "holds a campaign with seed 0, not 7"),
+        ("--epochs", 3, "not 3"),
+        ("--sampler", "random", "sampler"),
+        ("--objective", "val/spearman:most", "--objective"),
+        ("--families", "baselin", "did you mean 'baseline'?"),
+        ("--set", "encoder.chanels=3", "chanels"),
+    ],
+)
+def test_settings_are_checked_before_data_are_read(
+    flag, value, message, simulated_folder, tmp_path, monkeypatch, capsys
+):
+    begun(plan_of(simulated_folder, tmp_path / "out", families=("baseline",)))
+    unread = tmp_path / "unread.h5"
+    unread.write_bytes(b"no data at all")  # which would be said, were it read
+    words = ["--families", "baseline", "--data", unread, "--out", tmp_path / "out"]
+    said = refused(monkeypatch, capsys, *words, flag, value)
+    assert message in said
+    assert str(unread) not in said
+    assert str(unread) in refused(monkeypatch, capsys, *words)
