@@ -199,16 +199,21 @@ def _parameter(value: Any) -> str:
 
 
 def _robustness(comparisons: Comparisons, found: Mapping[str, Comparison]) -> Iterator[Block]:
-    elements = list(dict.fromkeys(element for one in found.values() for element in one.left_out))
-    if elements:
+    if any(one.left_out for one in found.values()):
         yield Heading("Leave-one-element-out", folded=True)
-        columns = (Column("Use case"), Column("Winner"), *(Column(f"Without {element}") for element in elements))
+        columns = (Column("Use case"), Column("Winner"), Column("Stays"), Column("Would win, without which element"))
         rows, stay = [], 0
         for name, one in found.items():
             if one.left_out:
-                rows.append(tuple(map(text_cell, [use_case_name(name), one.winner.trial,
-                                              *(one.left_out.get(e, "–") for e in elements)])))  # fmt: skip
-                stay += set(one.left_out.values()) == {one.winner.trial}
+                others: dict[str, list[str]] = {}
+                for element, winner in one.left_out.items():
+                    if winner != one.winner.trial:
+                        others.setdefault(winner, []).append(element)
+                kept = len(one.left_out) - sum(map(len, others.values()))
+                said = "; ".join(f"{winner}: {', '.join(without)}" for winner, without in others.items()) or "–"
+                cells = (use_case_name(name), one.winner.trial, f"{kept} of {len(one.left_out)}", said)
+                rows.append(tuple(map(text_cell, cells)))
+                stay += not others
         said = f"Who would win were an element left out of the selection: {stay} of {len(rows)} winners would stay."
         yield Table(said, columns, tuple(rows))
     verdicts = {name: verdict_of(comparisons, one) for name, one in found.items() if one.power is not None}

@@ -1,81 +1,168 @@
-"""The report's page in a headless browser: no error, no missing image, tables that sort on a click."""
+"""The report's page in a headless browser: its first screen, its width, what axe finds, tables that sort on a click."""
 
 from __future__ import annotations
 
-import json
-import re
 import subprocess
-from html import unescape
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from browser import QUIET, chromium
+from browser import QUIET, axe, chromium
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from nrtune.analysis.report.report import write_report
 from nrtune.analysis.sources.open import open_campaign
 from nrtune.analysis.uncertainty.comparison import Comparisons
+from nrtune.orchestrator.cli.main import __file__ as CLI
 
 pytestmark = pytest.mark.ui
 
-FLAGS = (*QUIET, "--headless", "--virtual-time-budget=5000", "--enable-logging=stderr", "--dump-dom")
+WIDTHS = (1280, 800, 400)
 
-WATCH = """<script>window.seen = []; addEventListener("error", e => seen.push(String(e.message)), true);
-console.error = (...said) => seen.push(said.join(" "));</script>"""
-
-PROBE = """<script>
-addEventListener("load", () => {
-  const table = [...document.querySelectorAll("table")].find(t => t.ariaLabel.startsWith("Every trial"));
-  const heads = [...table.tHead.rows[0].cells];
-  const column = heads.findIndex(h => h.textContent === "CAGI5 Spearman");
-  const values = () => [...table.tBodies[0].rows].map(r => r.cells[column].textContent);
-  const names = () => [...table.tBodies[0].rows].map(r => r.cells[0].textContent);
-  const click = i => { heads[i].querySelector("button").click(); return heads.map(h => h.getAttribute("aria-sort")); };
-  const out = {before: names(), column};
-  out.firstSort = click(column); out.descending = values();
-  out.secondSort = click(column); out.ascending = values();
-  out.thirdSort = click(0); out.byName = names();
-  const images = [...document.images];
-  out.images = images.length;
-  out.broken = images.filter(i => !i.complete || i.naturalWidth === 0 || !i.alt).map(i => i.alt);
-  out.wide = document.documentElement.scrollWidth > innerWidth;
-  out.errors = seen;
-  const place = document.createElement("pre");
-  place.id = "probe"; place.textContent = JSON.stringify(out); document.body.append(place);
-});
-</script>"""
+Open = Callable[..., Page]
 
 
-def test_the_page_works(real_data, tmp_path: Path) -> None:
-    browser = chromium()
-    page = write_report(Comparisons(open_campaign(real_data / "study" / "published_trials.csv")), tmp_path / "report")
-    text = page.read_text().replace("<head>", f"<head>{WATCH}", 1)
-    text = text.replace("</body>", f"{PROBE}</body>", 1)
-    alone = tmp_path / "alone" / "page.html"  # without its folder: it must need no other file
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a search on simulated data that ended with verdicts, alone in a folder: it must need no other file."""
+    chromium()
+    out = tmp_path_factory.mktemp("demo") / "demo"
+    subprocess.run([sys.executable, CLI, "demo", "--out", out], check=True, capture_output=True, timeout=280)
+    campaign = next(path.parent for path in out.rglob("campaign.json"))
+    return _alone(write_report(Comparisons(open_campaign(campaign)), out / "report"))
+
+
+@pytest.fixture(scope="module")
+def published(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of the study's own table, of many trials and no predictions."""
+    found = Comparisons(open_campaign(real_data / "study" / "published_trials.csv"))
+    return _alone(write_report(found, tmp_path_factory.mktemp("published") / "report"))
+
+
+def _alone(page: Path) -> Path:
+    alone = page.parent.parent / "alone" / page.name
     alone.parent.mkdir()
-    alone.write_text(text)
-    command = [browser, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", alone.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    assert "CONSOLE" not in done.stderr
-    match = re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert match, done.stderr[-2000:]
-    seen = json.loads(unescape(match[1]))
-    assert seen["errors"] == []
-    assert seen["images"] > 10
-    assert seen["broken"] == []
-    assert not seen["wide"]
+    return page.rename(alone)
 
-    def numbers(shown: list[str]) -> list[float]:
-        values = [None if text == "–" else float(text.replace("−", "-")) for text in shown]
-        told = [value for value in values if value is not None]
-        assert values[: len(told)] == told, "what is undefined goes last"
-        return told
 
-    assert numbers(seen["descending"]) == sorted(numbers(seen["descending"]), reverse=True)
-    assert numbers(seen["ascending"]) == sorted(numbers(seen["ascending"]))
-    column = seen["column"]
-    assert seen["firstSort"][column] == "descending"
-    assert seen["secondSort"][column] == "ascending"
-    assert seen["thirdSort"][column] == "none"
-    assert seen["thirdSort"][0] == "ascending"
-    assert seen["byName"] != seen["before"]
-    assert sorted(seen["byName"]) == sorted(seen["before"])
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=list(QUIET))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Open]:
+    """Opens a file in a window without a network; at the end nothing was asked for and no script has failed."""
+    errors: list[str] = []
+    contexts = []
+
+    def open_page(path: Path, width: int = 1280, height: int = 900, **how: Any) -> Page:
+        context = browser.new_context(viewport={"width": width, "height": height}, offline=True, **how)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda said: errors.append(said.text) if said.type in ("error", "warning") else None)
+        page.on(
+            "request", lambda asked: errors.append(asked.url) if not asked.url.startswith(("file:", "data:")) else None
+        )
+        page.goto(path.as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+def unfold(page: Page) -> None:
+    """Show all details, as a reader may."""
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+
+
+TOO_WIDE = """() => [...document.querySelectorAll("body *")].filter(one =>
+  one.checkVisibility() && !one.closest(".table *") && one.getBoundingClientRect().right > innerWidth + 0.5
+).map(one => one.outerHTML.slice(0, 120))"""
+
+TABLES_THAT_SCROLL = """() => [...document.querySelectorAll(".table")].filter(one =>
+  one.checkVisibility() && one.scrollWidth > one.clientWidth + 1
+).map(one => `${one.ariaLabel}: ${one.scrollWidth} of ${one.clientWidth}`)"""
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("which", ["report", "published"])
+def test_nothing_is_wider_than_the_page(which, width, open_page, request) -> None:
+    page = open_page(request.getfixturevalue(which), width)
+    unfold(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(TOO_WIDE) == []
+    if width >= 800:  # on a telephone a table scrolls within its own box
+        assert page.evaluate(TABLES_THAT_SCROLL) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("which", ["report", "published"])
+def test_axe_finds_no_barrier(which, scheme, open_page, request, pytestconfig) -> None:
+    script = axe(pytestconfig.cache.mkdir("npm"))
+    page = open_page(request.getfixturevalue(which), color_scheme=scheme)
+    unfold(page)
+    page.add_script_tag(path=script)
+    found = page.evaluate("axe.run()")
+    assert [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in found["violations"]] == []
+    assert len(found["passes"]) > 20
+
+
+def test_the_first_screen_answers_what_next(report, open_page) -> None:
+    page = open_page(report, 1280, 900)
+    for what in ("h1", ".verdict", ".opening figure img", ".steps .command >> nth=0", "#caveats + ul"):
+        place = page.locator(what).bounding_box()
+        assert place is not None, what
+        assert place["width"] > 0
+        assert place["y"] + place["height"] <= 900, what
+    assert "nrtune " in page.locator(".steps code").first.inner_text()
+    before = page.evaluate("document.querySelector('nav').compareDocumentPosition(document.querySelector('.opening'))")
+    assert before == 2  # the opening comes before the contents
+
+
+def test_images_are_there_and_named(published, open_page) -> None:
+    page = open_page(published)
+    unfold(page)
+    images = page.evaluate("[...document.images].map(i => [i.alt, i.complete && i.naturalWidth > 0])")
+    assert len(images) > 10
+    assert [alt for alt, shown in images if not shown or not alt] == []
+
+
+def test_a_click_on_a_head_sorts(published, open_page) -> None:
+    page = open_page(published)
+    table = page.locator("table[aria-label^='Every trial']")
+    heads = table.locator("thead th")
+    titles = heads.all_inner_texts()
+    column = titles.index("CAGI5 Spearman")
+
+    def shown(index: int) -> list[str]:
+        return table.locator(f"tbody tr > :nth-child({index + 1})").all_text_contents()
+
+    def click(index: int) -> str | None:
+        heads.nth(index).locator("button").click()
+        return heads.nth(index).get_attribute("aria-sort")
+
+    before = shown(0)
+    assert click(column) == "descending"
+    assert _numbers(shown(column)) == sorted(_numbers(shown(column)), reverse=True)
+    assert click(column) == "ascending"
+    assert _numbers(shown(column)) == sorted(_numbers(shown(column)))
+    assert click(0) == "ascending"
+    assert heads.nth(column).get_attribute("aria-sort") == "none"
+    assert shown(0) != before
+    assert sorted(shown(0)) == sorted(before)
+
+
+def _numbers(shown: list[str]) -> list[float]:
+    values = [None if text == "–" else float(text.replace("−", "-")) for text in shown]
+    told = [value for value in values if value is not None]
+    assert values[: len(told)] == told, "what is undefined goes last"
+    return told
