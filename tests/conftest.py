@@ -102,5 +102,5 @@ def shared_ray() -> Iterator[str]:
 
 @pytest.fixture
 def few_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two figures of seventeen in a report: each takes most of a second to draw."""
+    """Two figures of eighteen in a report: each takes most of a second to draw."""
     monkeypatch.setattr(figures, "figure_names", lambda: ["fig02_test_vs_cagi5", "fig14_summary"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import http.server
 import json
 import math
@@ -74,15 +75,23 @@ def test_the_citation_is_in_its_format():
     assert all(isinstance(word, str) for word in told["keywords"])
 
 
-def test_nothing_of_others_is_bundled():
-    """The packages hold our text alone; a font, a script, a style sheet or data would need a licence in NOTICE."""
+def test_nothing_of_others_is_bundled_but_chart_js():
+    """Else the packages hold our text alone; a font, a script, a style sheet or data would need a licence in NOTICE."""
+    bundled = TOP / "analysis" / "report" / "chart_js"
     files = [path for package in PACKAGES for path in (TOP / package).rglob("*") if path.is_file()]
+    files = [path for path in files if not path.is_relative_to(bundled)]
     ours = {".py", ".typed", ".yaml", ".j2", ".css", ".js"}
     assert [path for path in files if path.suffix not in ours and "__pycache__" not in path.parts] == []
     page = "".join(path.read_text() for path in (TOP / "analysis" / "report" / "templates").iterdir())
     assert re.findall(r"@font-face|@import|<script src|<link rel=.stylesheet|https?://", page) == []
-    assert "Nothing of others is bundled" in (TOP / "NOTICE").read_text()
-    assert PROJECT["license-files"] == ["LICENSE", "NOTICE"]
+    assert "Chart.js 4.5.1" in (TOP / "NOTICE").read_text()
+    assert PROJECT["license-files"] == ["LICENSE", "NOTICE", "analysis/report/chart_js/LICENSE-*"]
+    assert {path.name for path in bundled.iterdir()} == {
+        "README.md", "chart.umd.min.js", "LICENSE-chart.js.md", "LICENSE-kurkle-color.md",
+    }  # fmt: skip
+    script = (bundled / "chart.umd.min.js").read_bytes()
+    assert hashlib.sha256(script).hexdigest() in (bundled / "README.md").read_text()
+    assert b"v4.5.1" in script
 
 
 @pytest.fixture(scope="module")
@@ -108,8 +117,14 @@ def test_the_archives_hold_what_they_should(archives):
     info = f"nrtune-{PROJECT['version']}.dist-info"
     assert {name.partition("/")[0] for name in names} == {"nrtune", info}
     assert {name.split("/")[1] for name in names if name.count("/") > 1 and not name.startswith(info)} == {*PACKAGES}
-    assert {name for name in names if "/licenses/" in name} == {f"{info}/licenses/{n}" for n in ("LICENSE", "NOTICE")}
-    assert [name for name in names if not name.startswith(info) and not name.endswith((".py", ".typed", ".yaml"))] == []
+    report = "analysis/report"
+    chart_js = [f"{report}/chart_js/LICENSE-{name}.md" for name in ("chart.js", "kurkle-color")]
+    licences = {f"{info}/licenses/{name}" for name in ("LICENSE", "NOTICE", *chart_js)}
+    assert {name for name in names if "/licenses/" in name} == licences
+    others = [name for name in names if not name.startswith(info) and not name.endswith((".py", ".typed", ".yaml"))]
+    assert {name.rpartition("/")[0] for name in others} == {
+        f"nrtune/{report}/{folder}" for folder in ("chart_js", "templates")
+    }
     with tarfile.open(source) as opened:
         held = {name.partition("/")[2] for name in opened.getnames()}
     if (TOP / ".git").exists():

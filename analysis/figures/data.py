@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +26,8 @@ SPEARMAN, PEARSON = f"{CAGI5}/spearman/all/mean", f"{CAGI5}/pearson/all/mean"
 GAP, NOISE, CALIBRATED = f"{CAGI5}/hc_lc_gap", "noise/corr", "noise/corr_calibrated"
 STRATA = ("all", "hc", "lc")
 LOWER_IS_BETTER = (NOISE, CALIBRATED, GAP)
+CURVE = "val/spearman"
+"""What learning curves are of."""
 
 
 class Drawn(NamedTuple):
@@ -45,7 +47,7 @@ class FigureData:
     winners are selected on. intervals: 95 % intervals, columns name, metric, low, high; may be empty. references: lines
     such as `constant` and `spectrum_ridge`, each with metrics by their full names; may be empty. use_cases: those of the
     summary. verdicts: of a use case, what is claimed of its winner; may be empty. in_training: of an element, how many training
-    sequences overlap it.
+    sequences overlap it. curves: of a trial, by its name, pairs of an epoch and its `CURVE`; may be empty.
     """
 
     title: str
@@ -56,6 +58,7 @@ class FigureData:
     use_cases: Mapping[str, UseCase] = dataclasses.field(default_factory=lambda: USE_CASES)
     verdicts: Mapping[str, Verdict] = dataclasses.field(default_factory=dict)
     in_training: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    curves: Mapping[str, Sequence[tuple[int, float]]] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def ended(self) -> pd.DataFrame:

@@ -80,22 +80,27 @@ class Bullets:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A table that can be sorted by any column; its first column names the row."""
+    """A table that can be sorted by any column; its first column names the row. ids: addresses of rows within a page."""
 
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    ids: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """A figure as it lies beside the report; `inches` is its width on paper."""
+    """A figure as it lies beside the report; `inches` is its width on paper.
+
+    chart: what a page that has scripts shows first, `scatter`, `ranking` or `curves` of the report's points; "" for nothing.
+    """
 
     name: str
     title: str
     caption: str
     svg: Path
     inches: float
+    chart: str = ""
 
     @property
     def data_uri(self) -> str:
@@ -126,12 +131,13 @@ Block = Heading | Paragraph | Bullets | Table | Picture
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Report:
-    """What a report says, in order. winners: as `nrtune best --json` prints them."""
+    """What a report says, in order. winners: as `nrtune best --json` prints them. points: of charts; None without any."""
 
     title: str
     opening: Opening
     blocks: tuple[Block, ...]
     winners: Mapping[str, Any]
+    points: Mapping[str, Any] | None = None
 
     @property
     def verdict(self) -> str:

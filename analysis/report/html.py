@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from importlib import resources
 from typing import NamedTuple
 
 import jinja2
@@ -50,9 +51,16 @@ def html_page(report: Report) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals |= {"look": _look, "kind": lambda block: _KINDS[type(block)]}
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
+    environment.globals |= {"look": _look, "kind": lambda block: _KINDS[type(block)], "chart_library": _chart_library}
     page = environment.get_template("report.html.j2")
     return page.render(report=report, sections=list(_sections(report)), pixels=PIXELS_AN_INCH, long=LONG)
+
+
+def _chart_library() -> str:
+    """Chart.js without the address of its source map, which is not beside a report."""
+    script = resources.files("nrtune.analysis.report").joinpath("chart_js", "chart.umd.min.js").read_text("utf-8")
+    return script.partition("//# sourceMappingURL")[0]
 
 
 def _sections(report: Report) -> Iterator[Section]:

@@ -13,6 +13,7 @@ import datetime
 import errno
 import importlib.metadata
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any
 import pandas as pd
 
 from nrtune.analysis.figures import FigureData, draw_all, figure_names, save
+from nrtune.analysis.figures.data import CURVE, SPEARMAN
 from nrtune.analysis.figures.style import family_title
 from nrtune.analysis.report.advice import caveats, next_steps
 from nrtune.analysis.report.document import (
@@ -39,6 +41,7 @@ from nrtune.analysis.report.document import (
 from nrtune.analysis.report.headline import headline
 from nrtune.analysis.report.html import html_page
 from nrtune.analysis.report.markdown import markdown
+from nrtune.analysis.report.points import CHARTS, points_of, row_ids
 from nrtune.analysis.report.summaries import blocks_sentence, winner_records
 from nrtune.analysis.report.winners import winners_part
 from nrtune.analysis.sources.trials import CampaignFolder
@@ -93,7 +96,8 @@ def write_report(comparisons: Comparisons, folder: str | os.PathLike[str]) -> Pa
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):  # said before minutes are spent on it
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
-        report = make_report(comparisons, _draw(comparisons, folder / FIGURES))
+        data = figure_data(comparisons)
+        report = make_report(comparisons, _draw(data, folder / FIGURES), _points(data))
         written = {
             WINNERS: json.dumps(report.winners, indent=1) + "\n",
             TEXT: markdown(report),
@@ -108,8 +112,10 @@ def write_report(comparisons: Comparisons, folder: str | os.PathLike[str]) -> Pa
     return folder / PAGE
 
 
-def make_report(comparisons: Comparisons, pictures: Sequence[Picture] = ()) -> Report:
-    """Gather what a report says."""
+def make_report(
+    comparisons: Comparisons, pictures: Sequence[Picture] = (), points: Mapping[str, Any] | None = None
+) -> Report:
+    """Gather what a report says; points: as of `points_of`, for pictures that have a chart."""
     found, _ = comparisons.compare_all()
     first = next((picture for picture in pictures if picture.name == FIRST_FIGURE), None)
     opening = Opening(
@@ -124,6 +130,7 @@ def make_report(comparisons: Comparisons, pictures: Sequence[Picture] = ()) -> R
         opening=opening,
         blocks=tuple(blocks),
         winners=winner_records(comparisons),
+        points=points if any(picture.chart for picture in pictures) else None,
     )
 
 
@@ -147,15 +154,28 @@ def figure_data(comparisons: Comparisons) -> FigureData:
             one.element: one.count or 0 for one in comparisons.source.audit.findings if one.id == ELEMENT_IN_TRAINING
         },
         verdicts={name: verdict_of(comparisons, one) for name, one in comparisons.compare_all()[0].items()},
+        curves={
+            one.name: [
+                (int(e["epoch"]), e[CURVE])
+                for e in comparisons.source.history(one.fingerprint)
+                if "epoch" in e and math.isfinite(e.get(CURVE, math.nan))
+            ]
+            for one in comparisons.records
+        },
     )
 
 
-def _draw(comparisons: Comparisons, folder: Path) -> list[Picture]:
-    data = figure_data(comparisons)
+def _points(data: FigureData) -> dict[str, Any]:
+    metrics = dict.fromkeys(("test/spearman", SPEARMAN, *_further(), *MAIN_COLUMNS))
+    return points_of(data, [name for name in metrics if name != "epochs_trained"])
+
+
+def _draw(data: FigureData, folder: Path) -> list[Picture]:
     pictures = []
     for drawn in draw_all(data):
         _, svg = save(drawn, folder)
-        pictures.append(Picture(drawn.name, drawn.title, drawn.caption, svg, float(drawn.figure.get_figwidth())))
+        width, chart = float(drawn.figure.get_figwidth()), CHARTS.get(drawn.name, "")
+        pictures.append(Picture(drawn.name, drawn.title, drawn.caption, svg, width, chart))
     for name in set(figure_names()) - {picture.name for picture in pictures}:  # those of an earlier report
         for suffix in ("png", "svg"):
             (folder / f"{name}.{suffix}").unlink(missing_ok=True)
@@ -180,7 +200,8 @@ def _all_trials(table: pd.DataFrame) -> Iterator[Block]:
         rows.append((*cells, *(number_cell(row[name], digits=0 if name == "epochs_trained" else 3) for name in shown)))
     columns = [Column("Trial"), Column("Family"), Column("Status")]
     columns += [Column(names[name], True, name not in _ALWAYS) for name in shown]
-    yield Table("Every trial that ended, in that order; – where undefined.", tuple(columns), tuple(rows))
+    said = "Every trial that ended, in that order; – where undefined."
+    yield Table(said, tuple(columns), tuple(rows), tuple(row_ids(len(rows))))
 
 
 def _failures(comparisons: Comparisons) -> Iterator[Block]:

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from nrtune.analysis.selection.winners import Winner
+from nrtune.analysis.store import shapes
 from nrtune.analysis.store.audit import Audit, findings_of
 from nrtune.analysis.store.predictions import Predictions, read_predictions
 from nrtune.analysis.store.records import (
@@ -22,8 +23,9 @@ from nrtune.analysis.store.records import (
     read_references,
 )
 from nrtune.analysis.store.table import table_of
-from nrtune.trainables.core.files import BEST, TEST, predictions_file
+from nrtune.trainables.core.files import BEST, HISTORY, TEST, predictions_file
 from nrtune.trainables.core.inside import inside
+from nrtune.trainables.core.shape import DamagedFile, read_json
 from nrtune.trainables.data.benchmarks import BENCHMARKS
 
 
@@ -90,6 +92,16 @@ class Trials:
     def file(self, fingerprint: str, name: str) -> Path | None:
         """A trial's own file, such as its predictions; None where this source has none."""
         return None
+
+    def history(self, fingerprint: str) -> list[dict[str, float]]:
+        """A trial's metrics after each epoch; empty where this source has none, or they can't be read."""
+        path = self.file(fingerprint, HISTORY)
+        try:
+            return (
+                [] if path is None else list(read_json(path, "the history of a trial", shapes.HISTORY, not_finite=True))
+            )
+        except DamagedFile:
+            return []
 
     def predictions(self, fingerprint: str) -> Predictions:
         """A trial's predictions for test sequences and variants, as far as there are any."""

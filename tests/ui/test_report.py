@@ -1,4 +1,4 @@
-"""The report's page in a headless browser: its first screen, its width, what axe finds, tables that sort on a click."""
+"""The report's page in a headless browser: its first screen, its width, what axe finds, what the pointer does."""
 
 from __future__ import annotations
 
@@ -159,6 +159,78 @@ def test_a_click_on_a_head_sorts(published, open_page) -> None:
     assert heads.nth(column).get_attribute("aria-sort") == "none"
     assert shown(0) != before
     assert sorted(shown(0)) == sorted(before)
+
+
+POINT = """kind => {
+  const canvas = document.querySelector(`figure[data-chart=${kind}] canvas`), chart = Chart.getChart(canvas);
+  canvas.scrollIntoView({block: "center"});
+  const box = canvas.getBoundingClientRect(), all = chart.data.datasets.flatMap((set, at) => chart.getDatasetMeta(at).data
+    .map((point, index) => ({x: box.x + point.x, y: box.y + point.y, trial: set.data[index].trial})).filter(one => one.trial));
+  const alone = one => Math.min(...all.filter(other => other !== one).map(other => Math.hypot(other.x - one.x, other.y - one.y)));
+  const best = all.reduce((a, b) => alone(a) >= alone(b) ? a : b);  // the one farthest from all others
+  return {x: best.x, y: best.y, id: best.trial.id, name: best.trial.name, parameters: best.trial.parameters};
+}"""
+
+TOOLTIP = """kind => {
+  const tooltip = Chart.getChart(document.querySelector(`figure[data-chart=${kind}] canvas`)).tooltip;
+  return tooltip.opacity ? [...tooltip.title, ...tooltip.body.flatMap(one => one.lines)] : [];
+}"""
+
+
+@pytest.mark.parametrize(
+    ("which", "kind"),
+    [
+        ("report", "scatter"),
+        ("report", "ranking"),
+        ("report", "curves"),
+        ("published", "scatter"),
+        ("published", "ranking"),
+    ],
+)
+def test_hovering_names_a_trial_and_a_click_goes_to_its_row(which, kind, open_page, request) -> None:
+    page = open_page(request.getfixturevalue(which))
+    point = page.evaluate(POINT, kind)
+    page.mouse.move(point["x"], point["y"])
+    page.wait_for_function(f"kind => ({TOOLTIP})(kind).length", arg=kind)
+    told = page.evaluate(TOOLTIP, kind)
+    assert told[0] == point["name"]
+    assert point["parameters"]
+    assert set(point["parameters"]) <= set(told)
+    page.mouse.click(point["x"], point["y"])
+    page.wait_for_url(f"**/*#{point['id']}")
+    row = page.locator(f"#{point['id']}")
+    assert row.locator("th").inner_text() in point["name"].split(" = ") or which == "published"  # there, names are cut
+    assert row.evaluate("row => row.matches(':target')")
+    place = row.bounding_box()
+    assert place is not None
+    assert 0 <= place["y"] < 900
+    page.go_back()
+    assert page.evaluate("scrollY") > 0
+
+
+def test_another_metric_can_be_chosen(published, open_page) -> None:
+    page = open_page(published)
+    figure = page.locator("figure[data-chart=scatter]")
+    chosen = figure.get_by_label("Vertical").select_option(label="Noise correlation, test")
+    assert chosen == ["noise/corr"]
+    titles = "Chart.getChart(document.querySelector('figure[data-chart=scatter] canvas')).options.scales.y.title.text"
+    assert page.evaluate(titles) == "Noise correlation, test"
+
+
+def test_without_scripts_the_figures_for_papers_are_there(report, open_page) -> None:
+    page = open_page(report, java_script_enabled=False)
+    figures = page.locator("figure[data-chart]")
+    assert figures.count() == 3
+    assert all(image.bounding_box() for image in figures.locator("img").all())
+    assert page.locator("canvas").count() == 0
+
+
+def test_on_paper_the_figures_for_papers_are_shown(report, open_page) -> None:
+    page = open_page(report)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    assert all(image.is_visible() for image in page.locator("figure img").all())
+    assert not any(canvas.is_visible() for canvas in page.locator("canvas").all())
 
 
 def _numbers(shown: list[str]) -> list[float]:

@@ -84,9 +84,10 @@ UNCERTAIN = pd.DataFrame(
     columns=list(NO_INTERVALS),
 )
 LINES = {"constant": {"noise/corr": 0.117}, "spectrum_ridge": {"test/spearman": 0.4, SPEARMAN: 0.2, "noise/corr": 0.1}}
+CURVES = {"T-001": [(1, 0.1), (2, 0.3), (3, 0.2)], "T-002": [(1, 0.1), (2, 0.2)], "failed before": [(1, 0.1)]}
 
 TABLES = {
-    "nine trials": data(*NINE, TWIN, REPLICATE, intervals=UNCERTAIN, references=LINES),
+    "nine trials": data(*NINE, TWIN, REPLICATE, intervals=UNCERTAIN, references=LINES, curves=CURVES),
     "one trial": data(NINE[1]),
     "only the baseline": data(NINE[0]),
     "only failed trials": data(
@@ -159,14 +160,14 @@ def tick_labels(axis: Axis) -> list[Text]:
 
 def test_figures_are_found_by_their_file_names():
     numbers = [name[:5] for name in figure_names()]
-    assert numbers == [f"fig{number:02d}" for number in range(1, 18)]
+    assert numbers == [f"fig{number:02d}" for number in range(1, 19)]
     with pytest.raises(UserError, match="did you mean 'fig15_budget'"):
         draw("fig15_buget", TABLES["one trial"])
 
 
 @pytest.mark.end_to_end
 def test_every_figure_draws_from_the_published_table(published):
-    assert [drawn.name for drawn in published] == figure_names()
+    assert [drawn.name for drawn in published] == [name for name in figure_names() if name != "fig18_curves"]
     for drawn in published:
         check(drawn)
 
@@ -185,6 +186,16 @@ def test_thin_tables_give_a_figure_or_none(name):
         if drawn is not None:
             check(drawn)
             assert title not in ("no trial", "only failed trials", "all NaN")
+
+
+def test_learning_curves_are_those_of_the_trials_that_are_drawn(nine):
+    curves = next(drawn for drawn in nine if drawn.name == "fig18_curves")
+    assert curves.caption == (
+        "The validation Spearman of 2 trials after each epoch, with a point at the best. 1 of them had it at the last epoch, and"
+        " may improve with more epochs."
+    )
+    lines = [line.get_xydata().tolist() for line in curves.figure.axes[0].lines]
+    assert lines == [[[1, 0.1], [2, 0.3], [3, 0.2]], [[2, 0.3]], [[1, 0.1], [2, 0.2]], [[2, 0.2]]]
 
 
 def test_what_only_cagi5_can_show_is_none_without_it():
