@@ -6,7 +6,7 @@ FOR_DEVELOPERS := .venv/.dev
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 export TORCH  # cpu, or a CUDA version such as cu130; empty: the build for CPUs unless there is a GPU
 
-.PHONY: demo check test test-all test-any-order test-under-load coverage lint format lock docs picture gallery bench dist clean
+.PHONY: demo check test test-all test-any-order test-under-load coverage lint format lock docs picture gallery bench dist wheelhouse clean
 
 demo: $(FOR_USERS)  ## run the main job on simulated data
 	$(BIN)/nrtune demo
@@ -65,8 +65,11 @@ dist: $(FOR_DEVELOPERS)  ## build the source distribution, and of it the wheel t
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist .
 
+wheelhouse: dist  ## all wheels that a machine without internet installs; TORCH=cu130 for one with a GPU
+	$(BIN)/python requirements/wheelhouse.py wheelhouse
+
 clean:
-	rm -rf .venv nrtune-demo dist
+	rm -rf .venv nrtune-demo dist wheelhouse
 
 $(FOR_USERS): pyproject.toml $(wildcard requirements/*.txt requirements/*.py)
 	$(PYTHON) requirements/install.py user

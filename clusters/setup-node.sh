@@ -4,6 +4,9 @@
 #
 #   setup-node.sh FOLDER          FOLDER is storage that all nodes see
 #   setup-node.sh FOLDER SOURCE   the same, mounted from the NFS export SOURCE (host:/path) first
+#
+# WHEELHOUSE=/srv/nrtune/wheelhouse setup-node.sh … installs from that folder alone, which `make wheelhouse` has filled: nodes
+# need no internet for it (Debian's packages aside, where one is missing).
 set -euo pipefail
 # shellcheck source=clusters/common.sh
 . "$(dirname "$0")/common.sh"
@@ -48,6 +51,10 @@ if [ "$(cat "$VENV/.installed" 2>/dev/null)" != "$wanted" ]; then
     "$python" -m venv "$VENV"
   fi
   pip=("$VENV/bin/python" -m pip install --quiet --disable-pip-version-check)
+  if [ -n "${WHEELHOUSE:-}" ]; then
+    [ -d "$WHEELHOUSE" ] || fail "WHEELHOUSE=$WHEELHOUSE: there is no such folder on this node"
+    pip+=(--no-index --find-links "$WHEELHOUSE")
+  fi
   "${pip[@]}" --constraint "$HERE/constraints.txt" "nrtune[cluster] @ file://$wheel"
   "${pip[@]}" --no-deps --force-reinstall "$wheel"   # another build of the same version
   printf '%s\n' "$wanted" >"$VENV/.installed"

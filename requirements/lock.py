@@ -3,7 +3,8 @@
 What is pinned stays pinned while pyproject.toml allows it; `make lock UPGRADE=1` takes the newest of everything.
 
     user.txt        what nrtune needs to run, PyTorch aside
-    dev.txt         that, the cluster's and the developers' tools
+    cluster.txt     that, and what the nodes of a cluster need
+    dev.txt         that, and the developers' tools
     torch-cpu.txt   PyTorch's build for CPUs, of PyTorch's own index
     build.txt       what an editable installation is built with
     uv.txt          uv itself
@@ -47,7 +48,8 @@ def compile_lock(uv: str, environment: dict[str, str], name: str, *sources: str,
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / name
         if "UPGRADE" not in os.environ:
-            out.write_text((TOP / "constraints.txt").read_text() + (HERE / name).read_text())
+            before = HERE / name
+            out.write_text((TOP / "constraints.txt").read_text() + (before.read_text() if before.exists() else ""))
         command = [uv, "pip", "compile", "--quiet", "--universal", "--python-version", OLDEST_PYTHON, "--generate-hashes",
                    "--no-annotate", "--no-header", "--output-file", out, *sources]  # fmt: skip
         words = [str(word) for word in command]
@@ -98,6 +100,7 @@ def lock() -> None:
     extras = ("--extra", "cluster", "--extra", "dev")
     found = {
         "user.txt": compile_lock(uv, environment, "user.txt", "pyproject.toml"),
+        "cluster.txt": compile_lock(uv, environment, "cluster.txt", "pyproject.toml", *extras[:2]),
         "dev.txt": compile_lock(uv, environment, "dev.txt", "pyproject.toml", *extras),
         "build.txt": compile_lock(uv, environment, "build.txt", "-", given="\n".join([*build, "editables"])),
         "uv.txt": compile_lock(uv, environment, "uv.txt", "-", given="uv"),

@@ -14,12 +14,13 @@ from pathlib import Path
 import install
 import lock
 import pytest
+import wheelhouse
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 TOP = Path(__file__).parents[1]
 LOCKS = TOP / "requirements"
-EXTRAS = {"user.txt": (), "dev.txt": ("cluster", "dev")}
+EXTRAS = {"user.txt": (), "cluster.txt": ("cluster",), "dev.txt": ("cluster", "dev")}
 
 
 def pinned(path: Path) -> dict[str, Requirement]:
@@ -69,7 +70,7 @@ def test_the_lock_is_what_pyproject_asks_for(name: str):
     for requirement in requirements:
         if requirement.marker is None or requirement.marker.evaluate():
             assert requirement.specifier.contains(version(pins[canonicalize_name(requirement.name)])), requirement
-    of_torch = {"triton"} if name == "user.txt" else set()  # asked for by PyTorch's CUDA builds alone
+    of_torch = {"triton"} if name != "dev.txt" else set()  # asked for by PyTorch's CUDA builds alone
     assert pins.keys() - {"torch"} == needed(requirements) - of_torch
 
 
@@ -175,3 +176,37 @@ def test_a_wrong_word_is_one_sentence_and_installs_nothing(arguments, torch: str
     script = [sys.executable, str(LOCKS / "install.py"), *arguments]
     done = subprocess.run(script, env={**os.environ, "TORCH": torch}, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.strip().splitlines()) == (code, [said])
+
+
+@pytest.mark.slow
+def test_a_wheelhouse_is_all_that_an_installation_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(wheelhouse, "TOP", tmp_path)
+    monkeypatch.setenv("TORCH", "cpu")
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path / "dist", TOP]
+    subprocess.run(build, check=True)
+    wheelhouse.collect(tmp_path / "wheels")
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    # Nothing of this machine's configuration, which may name other places of packages.
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))}
+    alone = clean | {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "wheels")}
+    python = tmp_path / "venv" / "bin" / "python"
+    install_it = [python, "-m", "pip", "install", "--quiet", "--constraint", TOP / "constraints.txt", "nrtune[cluster]"]
+    subprocess.run(install_it, env=alone, check=True)
+    told = subprocess.run(
+        [python, "-m", "nrtune", "--version"], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert importlib.metadata.version("nrtune") in told.stdout
+    subprocess.run([python, "-m", "pip", "check"], env=alone, check=True)
+
+
+def test_a_wheelhouse_needs_the_own_wheel_and_the_others_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(wheelhouse, "TOP", tmp_path)
+    with pytest.raises(install.InstallError, match="make dist"):
+        wheelhouse.collect(tmp_path / "wheels")
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "nrtune-1-py3-none-any.whl").touch()
+    monkeypatch.setattr(wheelhouse, "gpu_found", lambda: True)
+    monkeypatch.delenv("TORCH", raising=False)
+    with pytest.raises(install.InstallError, match="TORCH=cu130"):
+        wheelhouse.collect(tmp_path / "wheels")
+    assert not (tmp_path / "wheels").exists()
