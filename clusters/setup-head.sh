@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Set up the head, after setup-node.sh: PostgreSQL, and an MLflow server on it that systemd keeps running.
-# It serves on 127.0.0.1:5000 and nowhere else. A second run changes nothing that is right already.
+# It serves on 127.0.0.1:5522 and nowhere else: MLflow's usual 5000 is AirPlay's on a Mac, where the tunnel ends. A second run changes nothing that is right already.
 #
 #   setup-head.sh ARTIFACTS   where MLflow keeps files: a folder, or s3://bucket/path
 set -euo pipefail
@@ -46,7 +46,7 @@ Wants=network-online.target postgresql.service
 User=$user
 Environment=MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
 ExecStartPre="$VENV/bin/mlflow" db upgrade $database
-ExecStart="$VENV/bin/mlflow" server --host 127.0.0.1 --port 5000 --workers 2 \\
+ExecStart="$VENV/bin/mlflow" server --host 127.0.0.1 --port 5522 --workers 2 \\
   --backend-store-uri $database --artifacts-destination "$artifacts"
 Restart=always
 RestartSec=2
@@ -60,10 +60,10 @@ then
 fi
 as_root systemctl enable --quiet --now nrtune-mlflow
 
-answers() { "$VENV/bin/python" -c 'import urllib.request as u; u.urlopen("http://127.0.0.1:5000/health", timeout=5)'; }
+answers() { "$VENV/bin/python" -c 'import urllib.request as u; u.urlopen("http://127.0.0.1:5522/health", timeout=5)'; }
 for _ in $(seq 120); do
   if answers 2>/dev/null; then
-    say "MLflow answers on http://127.0.0.1:5000"
+    say "MLflow answers on http://127.0.0.1:5522"
     exit 0
   fi
   sleep 1

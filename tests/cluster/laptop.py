@@ -19,6 +19,7 @@ class Laptop:
 
     def __init__(self, folder: Path, namespace: str | None = None, **environment: str) -> None:
         self.folder, self.home = folder, folder / "home"
+        self.namespace, self.own = namespace, environment
         self.enter = [] if namespace is None else ["ip", "netns", "exec", namespace]
         (self.home / ".ssh").mkdir(parents=True)
         (folder / "tmp").mkdir()

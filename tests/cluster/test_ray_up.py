@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 CLUSTER = "clusters/on-premise.yaml"
 SEARCH = (
     "nrtune search --families baseline,rank_stability --data /srv/nrtune/data/{data} --cagi5 /srv/nrtune/data/cagi5"
-    " --trials 2 --epochs 1 --max-concurrent 2 --address auto --tracking-uri http://127.0.0.1:5000"
+    " --trials 2 --epochs 1 --max-concurrent 2 --address auto --tracking-uri http://127.0.0.1:5522"
     " --out /srv/nrtune/campaigns/first"
 )
 
@@ -127,9 +127,9 @@ def test_a_search_on_machines_of_ones_own(network: Network, laptop: Laptop, tmp_
         assert "6379" in others or host is not head
         # Ray has no choice of address for what its nodes need of each other; all of it asks for the token.
         assert all(re.search(r"/ray/|\bray\.util\.client\b|^ray::", command) for command in others.values()), others
-        assert not {"5000", "5432", "8265", "44217", "44227"} & set(others)
+        assert not {"5522", "5432", "8265", "44217", "44227"} & set(others)
         assert host.run("stat -c %a,%U /tmp/nrtune-0").strip() == "700,root"
-    assert asked(laptop, "http://10.77.0.1:5000/health")[0] == 0
+    assert asked(laptop, "http://10.77.0.1:5522/health")[0] == 0
     anybody = laptop.environment | {"RAY_AUTH_MODE": "disabled"}
     refused = run(*laptop.command("ray", "status", "--address", "10.77.0.1:6379"), env=anybody, check=False)
     assert refused.returncode != 0
@@ -153,7 +153,7 @@ def test_a_search_on_machines_of_ones_own(network: Network, laptop: Laptop, tmp_
     assert families <= set(on_head(laptop, "nrtune status /srv/nrtune/campaigns/first").splitlines())
 
     # The MLflow server has it, and keeps it whatever is killed.
-    with tunnel(laptop, 5000, "ray", "exec", CLUSTER, "-p", "5000", "sleep 1d") as server:
+    with tunnel(laptop, 5522, "ray", "exec", CLUSTER, "-p", "5522", "sleep 1d") as server:
         # The campaign and its four trials; kept trials become models there before the campaign's own run ends.
         wait_for("MLflow's runs", lambda: list(runs(laptop, server).values()) == ["FINISHED"] * 5)
         recorded = runs(laptop, server)
