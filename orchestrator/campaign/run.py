@@ -35,6 +35,7 @@ from nrtune.orchestrator.state.identity import ADDRESSES
 from nrtune.orchestrator.state.ledger import Ledger, left_behind, open_ledger
 from nrtune.orchestrator.state.locations import MLFLOW
 from nrtune.orchestrator.state.retention import plan_retention
+from nrtune.orchestrator.tracking.deferred import DeferredTracker, is_deferred
 from nrtune.orchestrator.tracking.tracker import TRACKERS, Tracker
 from nrtune.trainables.core.errors import UserError
 
@@ -254,6 +255,8 @@ class _Run:
     def _tracker_opener(self) -> Callable[[], Tracker]:
         plan, manifest = self.plan, self.ledger.manifest
         families = families_of(manifest, self.ledger.records.values()) or plan.families
+        if is_deferred(plan.settings.tracker, MLFLOW, plan.tracking_uri):
+            return DeferredTracker
         # Imports MLflow, which takes seconds, as do the tables of a new database.
         return lambda: TRACKERS.get(plan.settings.tracker).open(
             plan.tracking_uri, plan.folder, manifest, parameters_of(manifest, families)

@@ -21,7 +21,7 @@ class SlurmJob:
     name: of the job; jobs of one name run one after the other. output: the pattern of its log. interpreter: the Python that
     has nrtune, as a shell takes it. command: what nrtune is to run. cpus, gpus: of each node. time: the limit, as SLURM takes it.
     grace: seconds before that at which the search is told to stop. options: others of sbatch's, as `--mem=64G`. setup: lines of
-    shell that go ahead.
+    shell that go ahead. elastic: whether it takes workers that are jobs of their own.
     """
 
     name: str
@@ -35,6 +35,7 @@ class SlurmJob:
     grace: int = DEFAULT_GRACE
     options: tuple[str, ...] = ()
     setup: tuple[str, ...] = ()
+    elastic: bool = False
 
     def script(self) -> str:
         """The batch script."""
@@ -56,7 +57,48 @@ class SlurmJob:
             directives="\n".join(f"#SBATCH {_directive(option)}" for option in asked),
             setup="".join(f"{line}\n" for line in self.setup),
             interpreter=self.interpreter,
-            command=shlex.join(self.command),
+            command=("--elastic " if self.elastic else "") + shlex.join(self.command),
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SlurmWorkers:
+    """Jobs of a node each that work for a search that runs; the tasks of an array.
+
+    folder: the campaign's. count: how many. gres, cpus, time: of each. The rest is as SlurmJob has it.
+    """
+
+    name: str
+    output: str
+    interpreter: str
+    folder: str
+    count: int
+    gres: str | None = None
+    cpus: int | None = None
+    time: str | None = None
+    options: tuple[str, ...] = ()
+    setup: tuple[str, ...] = ()
+
+    def script(self) -> str:
+        """The batch script."""
+        asked = [
+            f"--job-name={self.name}",
+            f"--output={self.output}",
+            "--open-mode=append",
+            f"--array=1-{self.count}",
+            "--nodes=1",
+            "--ntasks=1",
+            *([] if self.cpus is None else [f"--cpus-per-task={self.cpus}"]),
+            *([] if self.gres is None else [f"--gres={self.gres}"]),
+            *([] if self.time is None else [f"--time={self.time}"]),
+            "--requeue",
+            *self.options,
+        ]
+        return WORKER_SCRIPT.format(
+            directives="\n".join(f"#SBATCH {_directive(option)}" for option in asked),
+            setup="".join(f"{line}\n" for line in self.setup),
+            interpreter=self.interpreter,
+            folder=shlex.quote(self.folder),
         )
 
 
@@ -68,6 +110,16 @@ SCRIPT = """\
 set -e
 {setup}# Temporary files of Ray's go to a disk of the node: $SLURM_TMPDIR, $TMPDIR or /tmp. SIGTERM must reach nrtune: exec.
 exec {interpreter} -P -m nrtune slurm run {command}
+"""
+
+
+WORKER_SCRIPT = """\
+#!/bin/bash
+{directives}
+# One that is preempted costs the epoch that it was in: the trial goes on with another, and --requeue starts it again.
+set -e
+{setup}# Temporary files of Ray's go to a disk of the node: $SLURM_TMPDIR, $TMPDIR or /tmp. SIGTERM must reach nrtune: exec.
+exec {interpreter} -P -m nrtune slurm worker {folder}
 """
 
 

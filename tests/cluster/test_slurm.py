@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 from batch_system import Slurm, skip_without_slurm
-from hosts import wait_for
+from hosts import run, wait_for
 
 from nrtune.trainables.data.simulate import HDF5_NAME
 
@@ -22,10 +22,11 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 
 @pytest.fixture
-def slurm(tmp_path: Path) -> Iterator[Slurm]:
+def slurm(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Slurm]:
+    """A SLURM that runs; with the parameter "isolated" one without names, internet and a home to write to."""
     skip_without_slurm()
     (tmp_path / "slurm").mkdir()
-    slurm = Slurm(tmp_path / "slurm")
+    slurm = Slurm(tmp_path / "slurm", isolated=getattr(request, "param", "") == "isolated")
     try:
         slurm.start()
         yield slurm
@@ -43,8 +44,13 @@ def search(simulated_folder: Path) -> list[str]:
 
 def submitted(slurm: Slurm, *words: str) -> tuple[list[str], str]:
     """The ids of the jobs, and what was said."""
+    return asked(slurm, "submit", *words)
+
+
+def asked(slurm: Slurm, *words: str) -> tuple[list[str], str]:
+    """What nrtune slurm prints, by words, and what it says."""
     done = subprocess.run(
-        [sys.executable, "-m", "nrtune", "slurm", "submit", *words],
+        [*slurm.enter, sys.executable, "-m", "nrtune", "slurm", *words],
         env=slurm.environment, cwd=slurm.folder, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -72,16 +78,24 @@ def of_jobs(slurm: Slurm) -> list[str]:
     return found
 
 
+def trains(campaign: Path, number: int) -> bool:
+    """Whether of trials that run one after another that many have begun, and the last one has epochs behind it."""
+    ended = records(campaign) if (campaign / "trials.jsonl").exists() else {}
+    training = {path.parent.name for path in campaign.glob("trials/*/last.pt")}
+    return len(ended) >= number - 1 and not training <= ended.keys()
+
+
 def nothing_left(slurm: Slurm, campaign: Path) -> bool:
     return not of_jobs(slurm) and not [*(campaign / "slurm").glob("token-*")]
 
 
+@pytest.mark.parametrize("slurm", ["connected", "isolated"], indirect=True)
 def test_a_search_on_both_nodes(slurm: Slurm, search: list[str], tmp_path: Path):
     campaign = tmp_path / "campaign"
     limits = ["--nodes", "2", "--cpus-per-node", "1", "--gpus-per-node", "1", "--time", "20"]
     (job,), said = submitted(slurm, *limits, *search, "--epochs", "1", "--out", str(campaign))
     token, log = campaign / "slurm" / f"token-{job}", campaign / "slurm" / f"{job}.out"
-    wait_for("Ray on both nodes", lambda: log.exists() and "on 2 of the job's 2 nodes" in log.read_text())
+    wait_for("Ray on both nodes", lambda: log.exists() and "on 2 of the job's 2 nodes" in log.read_text(), 300)
     assert token.stat().st_mode & 0o777 == 0o600
     secret = token.read_text()
     assert len(secret) == 64
@@ -95,6 +109,8 @@ def test_a_search_on_both_nodes(slurm: Slurm, search: list[str], tmp_path: Path)
         assert re.search(r"static_resource_list=\S*\bGPU,1(\.0)?\b", line), line
     assert slurm.wait(job) == "COMPLETED 0:0", log.read_text()
     assert [one["status"] for one in records(campaign).values()] == ["finished"] * 4
+    assert "MLflow has all 4 trials" in log.read_text()  # afterwards: nothing of it is written while trials run
+    assert (campaign / "mlflow.db").stat().st_mtime > (campaign / "trials.jsonl").stat().st_mtime
     wait_for("all to end", lambda: nothing_left(slurm, campaign), 30)
     assert not [folder for folder in folders if os.path.exists(folder)]
 
@@ -109,14 +125,12 @@ def test_a_chain_finishes_what_a_job_had_to_leave(slurm: Slurm, search: list[str
     assert f"scancel {' '.join(reversed(chain))}" in said
 
     # What SLURM sends ahead of a time limit, while the second trial trains; then a whole job started again, in the third.
-    def trains(number: int) -> bool:
-        return len([*campaign.glob("trials/*/last.pt")]) >= 1 and len([*campaign.glob("trials/*")]) >= number
-
-    wait_for("the second trial", lambda: trains(2), 300)
+    wait_for("the second trial", lambda: trains(campaign, 2), 600)
     slurm.run("scancel", "--signal=TERM", "--batch", chain[0])
     assert slurm.wait(chain[0]) == "FAILED 130:0"
+    assert not (campaign / "mlflow.db").exists()
     assert "goes on from here" in (campaign / "slurm" / f"{chain[0]}.out").read_text()
-    wait_for("the third trial", lambda: trains(3), 300)
+    wait_for("the third trial", lambda: trains(campaign, 3), 600)
     slurm.run("scontrol", "requeue", chain[1])
     assert slurm.wait(chain[1]) == "COMPLETED 0:0"
     for rest in chain[2:]:
@@ -134,10 +148,10 @@ def test_two_jobs_of_one_campaign(slurm: Slurm, search: list[str], tmp_path: Pat
     wait_for("the first job's search", lambda: (campaign / "trials").exists(), 300)
     assert slurm.state(queued).startswith("PENDING")
     # One that SLURM does not hold back, as it has not come by `submit`: it waits for the lock.
-    run = [sys.executable, "-m", "nrtune", "slurm", "run", *command]
+    again = [sys.executable, "-m", "nrtune", "slurm", "run", *command]
     name = re.search(r"--job-name=(\S+)", (campaign / "slurm" / "job.sbatch").read_text())[1]
     other = slurm.run(
-        "sbatch", "--parsable", f"--job-name={name}", "--output=other.out", "--wrap", shlex.join(run)
+        "sbatch", "--parsable", f"--job-name={name}", "--output=other.out", "--wrap", shlex.join(again)
     ).strip()
     log = slurm.folder / "other.out"
     wait_for(
@@ -150,3 +164,62 @@ def test_two_jobs_of_one_campaign(slurm: Slurm, search: list[str], tmp_path: Pat
     assert slurm.wait(queued) == "COMPLETED 0:0"
     assert [one["status"] for one in records(campaign).values()] == ["finished"] * 4
     wait_for("all to end", lambda: nothing_left(slurm, campaign), 30)
+
+
+def test_a_time_limit_in_the_middle_of_a_trial(slurm: Slurm, search: list[str], tmp_path: Path):
+    alone = [*search, "--epochs", "400", "--max-concurrent", "1", "--out"]
+    unharmed, campaign = tmp_path / "unharmed", tmp_path / "campaign"
+    limits = ["--cpus-per-node", "1", "--grace", "60"]
+    (reference,), _ = submitted(slurm, *limits, "--time", "30", *alone, str(unharmed))
+    chain, _ = submitted(slurm, *limits, "--time", "2", "--jobs", "12", *alone, str(campaign))
+    states = [slurm.wait(job, 1200) for job in chain]
+    ended = states.index("COMPLETED 0:0")
+    assert ended > 0  # no single one could
+    assert set(states[:ended]) == {"FAILED 130:0"}
+    assert all(state.startswith("CANCELLED") for state in states[ended + 1 :])
+    assert slurm.wait(reference, 1200) == "COMPLETED 0:0"
+    assert records(campaign) == records(unharmed)
+    wait_for("all to end", lambda: nothing_left(slurm, campaign), 30)
+
+
+def test_workers_come_and_go(slurm: Slurm, search: list[str], tmp_path: Path):
+    long = [*search, "--epochs", "60", "--max-concurrent", "2", "--out"]
+    unharmed, campaign = tmp_path / "unharmed", tmp_path / "campaign"
+    (reference,), _ = submitted(slurm, "--cpus-per-node", "2", "--time", "20", *long, str(unharmed))
+    assert slurm.wait(reference, 600) == "COMPLETED 0:0"
+
+    # The search itself is never preempted, and trains nothing.
+    urgent = ["--cpus-per-node", "1", "--time", "30", "--sbatch", "partition=urgent", "--sbatch", "nodelist=n1"]
+    (driver,), _ = submitted(slurm, *urgent, "--elastic", *long, str(campaign))
+    log, head = campaign / "slurm" / f"{driver}.out", campaign / "slurm" / "head.json"
+    wait_for("the head to wait", lambda: log.exists() and "waits for its first worker" in log.read_text(), 300)
+    assert not (campaign / "trials.jsonl").exists()
+    private = [head, campaign / "slurm" / f"token-{driver}"]
+    assert [path.stat().st_mode & 0o777 for path in private] == [0o600, 0o600]
+    wanted = ["--count", "2", "--gres", "gpu:1", "--cpus", "1", "--time", "30"]
+    (workers,), _ = asked(slurm, "workers", *wanted, str(campaign))
+    wait_for("a trial on each worker", lambda: len([*campaign.glob("trials/*/last.pt")]) >= 2, 600)
+    secret = private[1].read_text()
+    assert not [line for line in of_jobs(slurm) if secret in line]
+
+    # A job that matters more takes the second node: SLURM ends the worker there, and starts it again when it can.
+    taken = ["--partition=urgent", "--nodelist=n2", "--cpus-per-task=2", "--output=/dev/null"]
+    other = slurm.run("sbatch", "--parsable", *taken, "--wrap", "sleep infinity").strip()
+    wait_for("the preemption", lambda: "goes on from its checkpoint (lost_node" in log.read_text(), 300)
+    slurm.run("scancel", other)
+    wait_for("the end of a trial", lambda: (campaign / "trials.jsonl").exists(), 600)
+    slurm.run("scancel", f"{workers}_1")  # for good
+    assert slurm.wait(driver, 900) == "COMPLETED 0:0", log.read_text()
+    assert records(campaign) == records(unharmed)
+    wait_for("all to end", lambda: nothing_left(slurm, campaign), 60)
+    assert not head.exists()
+
+
+def test_workers_without_a_search_are_refused(slurm: Slurm, tmp_path: Path):
+    done = run(
+        sys.executable, "-m", "nrtune", "slurm", "workers", "--count", "2", str(tmp_path / "campaign"),
+        env=slurm.environment, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "no search of yours takes workers there" in done.stdout
+    assert not slurm.run("squeue", "--noheader").strip()
