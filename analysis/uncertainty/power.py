@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy.special import gammaincinv, ndtr, ndtri, stdtrit
 
 from nrtune.analysis.selection.candidates import MIN_SEEDS
 from nrtune.analysis.uncertainty.bootstrap import Floats
-from nrtune.analysis.uncertainty.student import SIGNIFICANT
+from nrtune.analysis.uncertainty.student import SIGNIFICANT, of_one
 
 POWER = 0.8
 """How often an improvement as large as the minimum detectable one is found to be significant."""
@@ -102,12 +103,22 @@ class Power:
         freedom = others + members @ (n - 1.0)
         pooled = (rest + members @ own) / freedom[:, None]
         larger = np.maximum(pooled, own / (n - 1.0)[:, None])
-        of_seeds = ((variance / n)[:, None] * larger).sum(axis=0)
+        of_seeds = (variance / n)[:, None] * larger
+        of_one_each = [of_one(of, int(seeds)) for of, seeds in zip(freedom, n, strict=True)]
+        seed_freedom = _satterthwaite(of_seeds, of_one_each).clip(1, freedom.min())
         of_blocks = self.of_blocks * _chi_squared(np.array([self.block_freedom]), at[4:])[0] / self.block_freedom
-        total = of_seeds + of_blocks
-        satterthwaite = total**2 / (of_seeds**2 / freedom.min() + of_blocks**2 / self.block_freedom)
+        parts = np.stack([of_seeds.sum(axis=0), of_blocks])
+        total = parts.sum(axis=0)
+        satterthwaite = _satterthwaite(parts, [seed_freedom, self.block_freedom])
         critical = stdtrit(satterthwaite, 1 - SIGNIFICANT / 2 / self.comparisons) * np.sqrt(total)
         return _Estimated(math.sqrt(float((variance / n).sum()) + self.of_blocks), critical)
+
+
+def _satterthwaite(parts: Floats, freedom: Sequence[float | Floats]) -> Floats:
+    """Degrees of freedom (POINTS,) of the sum of parts of a variance (k, POINTS)."""
+    shares = parts / np.maximum(parts.sum(axis=0), np.finfo(float).tiny)
+    found: Floats = 1 / np.maximum(sum(of_all**2 / of for of_all, of in zip(shares, freedom, strict=True)), 1e-12)
+    return found
 
 
 def _chi_squared(freedom: Floats, at: Floats) -> Floats:

@@ -66,6 +66,11 @@ SIGNIFICANT = 0.05
 """The level of every claim, after Holm's correction for the number of candidates."""
 
 
+PRIOR_FREEDOM = 4
+"""Degrees of freedom with which a pool tells the variance over seeds of one configuration: they differ (Smyth 2004,
+doi:10.2202/1544-6115.1027; docs/LOG.md has what other numbers claim)."""
+
+
 class Chunk(NamedTuple):
     """Some configurations of a `Resampled`, by their numbers: what its fields samples, of_blocks and apart have of them."""
 
@@ -232,13 +237,20 @@ def _pooled(resampled: Resampled, number: int) -> _Part | None:
     """The variance of a configuration's mean over its seeds by the pooled variance of one; None where that is unknown.
 
     Where its own trainings vary more, by theirs: configurations differ, and of the best by a mean those that vary most are many.
+    And those are many whose own variance is larger than it looks, so that of a mean over several it has few degrees of freedom.
     """
     if resampled.seed_variance is None or not resampled.seed_variance[number, 1] > 0:
         return None
     variance, freedom = map(float, resampled.seed_variance[number])
     values = resampled.of_seed[number]
-    own = float(np.var(values, ddof=1)) if len(values) > 1 else 0.0
-    return _Part(max(variance, own) / len(values), freedom)
+    if len(values) < 2:
+        return _Part(variance, freedom)
+    return _Part(max(variance, float(np.var(values, ddof=1))) / len(values), of_one(freedom, len(values)))
+
+
+def of_one(freedom: float, seeds: int) -> float:
+    """The degrees of freedom of the variance of one configuration with several seeds, of those of the pool."""
+    return min(freedom, PRIOR_FREEDOM + seeds - 1)
 
 
 def _seeds_of_difference(resampled: Resampled, one: int, other: int) -> _Part | None:
@@ -246,11 +258,13 @@ def _seeds_of_difference(resampled: Resampled, one: int, other: int) -> _Part | 
     first, second = _pooled(resampled, one), _pooled(resampled, other)
     if one == other or (first is None and second is None):
         return None
-    if first is not None and second is not None:  # of one pool, or of pools that may share trainings
-        return _Part(first.variance + second.variance, min(first.freedom, second.freedom))
-    return _sum(
+    found = _sum(
         first or _variance_of_mean(resampled.of_seed[one]), second or _variance_of_mean(resampled.of_seed[other])
     )
+    if first is not None and second is not None and resampled.seed_variance is not None:
+        # Of one pool, or of pools that may share trainings.
+        return found._replace(freedom=min(found.freedom, *resampled.seed_variance[[one, other], 1].tolist()))
+    return found
 
 
 def _sum(one: _Part, other: _Part) -> _Part:

@@ -36,6 +36,10 @@ from nrtune.trainables.data.simulate import HDF5_NAME
 
 TRIALS, FAMILIES, USE_CASE = 4, ("baseline", "factorized"), "in_distribution"
 CONFIRMING = 8
+KEYS = ("against_baseline", "against_non_neural", "seeds", "improvement", "interval", "p_adjusted", "significantly_worse",
+        "not_significantly_different", "significantly_better", "minimum_detectable_improvement", "recommendation",
+        "recommended_trial")  # fmt: skip
+"""Of a verdict, which programs rely on."""
 
 
 @pytest.fixture(scope="module")
@@ -217,6 +221,7 @@ def test_everybody_says_the_same_numbers(campaign, few_figures, monkeypatch, cap
     _, out, _ = run(monkeypatch, capsys, "best", campaign, "--use-case", USE_CASE, "--json")
     told = json.loads(out)
     verdict, interval = told["verdict"], told["interval"]
+    assert set(KEYS) <= set(verdict)
     assert verdict["against_baseline"] in (BETTER, SAME, WORSE)
     best = nrtune.open_campaign(campaign).best(USE_CASE)
     assert json.loads(json.dumps(best.verdict.to_dict())) == verdict
@@ -244,5 +249,8 @@ def test_everybody_says_the_same_numbers(campaign, few_figures, monkeypatch, cap
     assert f"improvement over the baseline {improvement}, {ends}" in " ".join(text.split())
     page = " ".join((report / "report.md").read_text().split()).replace("−", "-")
     assert f"| {improvement} | {ends} | {p_value(verdict['p_adjusted'])} |" in page
+    detectable = f"{verdict['minimum_detectable_improvement']:.3f}"
+    assert f"minimum detectable improvement (80 % power): {detectable}" in " ".join(text.split())
+    assert f"| {detectable} | {improvement} | {verdict['seeds']['winner']} |" in page
     for said in (" ".join(text.split()), page):
         assert verdict["recommendation"].casefold() in said.casefold()

@@ -115,3 +115,5 @@ def test_without_variance_of_blocks_or_of_one_of_the_two():
     assert 0 < power.minimum_detectable() < pooled(3, 1).minimum_detectable()
     still = dataclasses.replace(power, baseline_variance=0.0)
     assert 0 < still.minimum_detectable() < power.minimum_detectable()
+    alike = dataclasses.replace(pooled(3, 1), winner_variance=0.0, baseline_variance=0.0)
+    assert alike.minimum_detectable() == pytest.approx(alike.minimum_detectable(MOST_SEEDS))

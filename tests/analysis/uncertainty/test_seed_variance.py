@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from nrtune.analysis.selection.seed_variance import ENOUGH_FREEDOM, UNKNOWN, SeedVariance
-from nrtune.analysis.uncertainty.student import Resampled, own_intervals, paired_differences, placed
+from nrtune.analysis.uncertainty.student import PRIOR_FREEDOM, Resampled, own_intervals, paired_differences, placed
 
 METRIC = "test/spearman"
 
@@ -90,10 +90,21 @@ def test_a_configuration_that_varies_more_than_the_pool_has_its_own_variance():
     )  # fmt: skip
     own = own_intervals(resampled, 0.95)
     assert own.error**2 == pytest.approx([0.0004 / 3, np.var(wild, ddof=1) / 3])
-    assert own.freedom == pytest.approx([20, 20])
+    assert own.freedom == pytest.approx([PRIOR_FREEDOM + 2] * 2)
     over = paired_differences(resampled, 0, 0.95)
-    assert over.error[1] ** 2 == pytest.approx(0.0004 / 3 + np.var(wild, ddof=1) / 3)
-    assert over.freedom[1] == pytest.approx(20)
+    of_calm, of_wild = 0.0004 / 3, np.var(wild, ddof=1) / 3
+    assert over.error[1] ** 2 == pytest.approx(of_calm + of_wild)
+    assert over.freedom[1] == pytest.approx((of_calm + of_wild) ** 2 / (of_calm**2 + of_wild**2) * (PRIOR_FREEDOM + 2))
+
+
+def test_a_difference_has_no_more_freedom_than_the_pool():
+    values = np.array([0.30, 0.31, 0.32])
+    resampled = Resampled(
+        np.array([0.31, 0.31]), np.zeros((2, 100)), (values, values), ((1, 2, 3), (4, 5, 6)), 50,
+        seed_variance=np.array([[0.0004, 5.0], [0.0004, 5.0]]),
+    )  # fmt: skip
+    assert own_intervals(resampled, 0.95).freedom == pytest.approx([5, 5])
+    assert paired_differences(resampled, 0, 0.95).freedom[1] == pytest.approx(5)
 
 
 def test_what_is_ranked_varies_by_blocks_seeds_and_both_once_each():
