@@ -69,7 +69,8 @@ def main() -> None:
         sys.stdout.write("nothing is missing\n")
         return
     ray = str(Path(sys.executable).with_name("ray"))
-    os.execv(ray, [ray, "up", str(options.cluster), *(["--no-restart"] if options.no_restart else []), *others])
+    words = [ray, "up", str(options.cluster), *(["--no-restart"] if options.no_restart else []), *others]
+    os.execv(ray, words)  # noqa: S606  # the user's own words
 
 
 def check_files(config: dict[str, Any], text: str, path: Path) -> None:
@@ -145,7 +146,7 @@ def launch_hash(config: dict[str, Any]) -> str:
 def check_head(head: Head, *, restarts_said: bool, must_answer: bool) -> None:
     """Ends the program where a head has another token, or runs Ray and nothing was said about restarting it."""
     command = [*SSH, "-i", str(head.key), f"{head.user}@{head.address}", ON_HEAD]
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)  # noqa: S603  # ssh, with a list
     if done.returncode == 255:
         said = f"{head.address} does not answer ssh ({' '.join(done.stderr.split())})"
         if must_answer:

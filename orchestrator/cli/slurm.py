@@ -154,7 +154,7 @@ def run(context: typer.Context, command: Command, elastic: Elastic = False) -> N
         raise
 
 
-@app.command()
+@command(app, CLUSTER, "nrtune slurm workers --count 8 --gres gpu:1 campaign")
 def workers(
     campaign: Annotated[Path, typer.Argument(metavar="CAMPAIGN", help="The folder of a search that runs --elastic.")],
     count: Annotated[int, typer.Option(min=1, help="Jobs, of one node each.")] = 1,
@@ -260,7 +260,8 @@ def _campaign(context: typer.Context, words: list[str]) -> Path:
 def _track(campaign: Path) -> None:
     """Write a campaign that has ended into its MLflow; where that can't be done in time, its records have it all the same."""
     try:
-        subprocess.run([sys.executable, "-P", "-m", "nrtune", "track", str(campaign)], timeout=TRACKING_SECONDS)
+        command = [sys.executable, "-P", "-m", "nrtune", "track", str(campaign)]
+        subprocess.run(command, timeout=TRACKING_SECONDS)  # noqa: S603  # this Python, with a list
     except subprocess.TimeoutExpired:
         _say(f"MLflow takes too long; write it from elsewhere: nrtune track {shlex.quote(str(campaign))}")
 

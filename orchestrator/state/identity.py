@@ -104,7 +104,9 @@ def _other_file(key: str, there: str | None, asked: str | None) -> str:
     """Which flag, and which file, is another than the campaign's."""
     flag = f"--{key.replace('_', '-')}" if key in ("data", "warm_start", "cagi5", "satmut") else f"--benchmark {key}=…"
     if asked is None:
-        return f"holds a campaign with {key} of {there}, which is not given; give {flag} {there}, or choose another --out"
+        return (
+            f"holds a campaign with {key} of {there}, which is not given; give {flag} {there}, or choose another --out"
+        )
     if there is None:
         return f"holds a campaign without {key}, and {flag} gives {asked}; leave it out, or choose another --out"
     known = f"holds a campaign with {key} of {there}"

@@ -43,7 +43,6 @@ def test_an_errors_sentence_has_none():
     assert one_line(ValueError("one\n\x1b[31mtwo")) == r"one \x1b[31mtwo"
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize("word", ["A" * 100_000, "…" * 300, "ACGT" * 64])
 def test_what_is_longer_than_any_files_name_is_cut(word: str):
     said = str(UserError(f"/data/x.tsv: row 3 has {word!r}; mend it"))
@@ -53,11 +52,11 @@ def test_what_is_longer_than_any_files_name_is_cut(word: str):
 def test_a_sentence_names_no_more_than_one_reads():
     assert len(str(UserError(f"unknown x{suggest('x', [f'name of number {i:060}' for i in range(5000)])}"))) < 4000
     assert listing(["ab", "A" * 50, "c"], 2) == f"ab, {'A' * 40}… and 1 more"
-=======
+
+
 def test_an_exception_that_says_nothing_is_named():
     class Unprintable(RuntimeError):
         def __str__(self) -> str:
             raise ValueError("on purpose")
 
     assert one_line(Unprintable()) == "a Unprintable that can't be printed"
->>>>>>> 657f745 (Each of 124 kinds of damage is a row of a table, with what is said)
