@@ -45,8 +45,9 @@ def suggest(wrong: str, known: Iterable[str], otherwise: str | None = None) -> s
 
 
 def quoted(text: object, most: int = _QUOTED) -> str:
-    """What a file or a user wrote, as a sentence quotes it: its beginning where it is longer."""
-    return whole if len(whole := str(text)) <= most else f"{whole[:most]}…"
+    """What a file or a user wrote, as a sentence quotes it: in one line, and its beginning where it is longer."""
+    whole = str(text)
+    return re.sub(r"\s", " ", whole if len(whole) <= most else f"{whole[:most]}…")
 
 
 def listing(names: Iterable[object], most: int = _LISTED) -> str:

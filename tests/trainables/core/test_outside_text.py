@@ -51,6 +51,7 @@ def test_what_is_longer_than_any_files_name_is_cut(word: str):
 
 def test_a_sentence_names_no_more_than_one_reads():
     assert len(str(UserError(f"unknown x{suggest('x', [f'name of number {i:060}' for i in range(5000)])}"))) < 4000
+    assert listing(["a\nb", "c\td\u2028"]) == "a b, c d "
     assert listing(["ab", "A" * 50, "c"], 2) == f"ab, {'A' * 40}… and 1 more"
 
 

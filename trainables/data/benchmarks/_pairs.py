@@ -54,7 +54,7 @@ def without_equal_alleles(
 def unrelated(where: str, ref: Sequence[str], alt: Sequence[str], rows: Sequence[int]) -> list[Finding]:
     """What is found where two sequences of a row, in upper case, have nothing in common. rows: their numbers, from 0."""
     apart = np.array([not _related(*pair) for pair in zip(ref, alt, strict=True)], bool)
-    turned = sum(_related(ref[at], alt[at].translate(_COMPLEMENT)[::-1]) for at in np.flatnonzero(apart))
+    turned = sum(_related(ref[at], alt[at].translate(_COMPLEMENT)[::-1]) for at in np.flatnonzero(apart).tolist())
     why = ": alt_seq is the other strand's" if 2 * turned > apart.sum() else ": is one column in another order?"
     return flagged(
         apart,
