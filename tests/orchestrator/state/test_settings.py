@@ -182,9 +182,9 @@ def test_a_search_of_before_goes_on_with_the_studys_encoders_and_its_epochs(good
         again = prepare(load_settings(None, good | {"families": ("baseline",)} | how, Settings))
         assert (again.settings.encoders, again.epochs) == ((), 4)
         open_ledger(search.folder, "out", again.identity(), {}, must_exist=True).close()
-    other = prepare(load_settings(None, good | {"families": ("baseline",), "encoders": ("motif_cnn",)}, Settings))
+    other = load_settings(None, good | {"families": ("baseline",), "encoders": ("motif_cnn",)}, Settings)
     with pytest.raises(UserError, match=r"holds a campaign with encoders \[\], not \[\"motif_cnn\"\]"):
-        open_ledger(search.folder, "out", other.identity(), {}, must_exist=True)
+        prepare(other)
     assert load_replication(search.folder, {}).epochs == 4
 
 
@@ -199,9 +199,9 @@ def test_a_search_goes_on_from_the_starting_points_that_it_began_with(good):
         again = prepare(load_settings(None, more | how, Settings))
         assert len(again.searched["rank_stability"].starting_points()) == 3
         open_ledger(few.folder, "out", again.identity(), {}, must_exist=True).close()
-    other = prepare(load_settings(None, more | {"starting_points": "first"}, Settings))
+    other = load_settings(None, more | {"starting_points": "first"}, Settings)
     with pytest.raises(UserError, match=r"""holds a campaign with starting_points "all", not "first";"""):
-        open_ledger(few.folder, "out", other.identity(), {}, must_exist=True)
+        prepare(other)
     assert prepare(load_settings(None, more | {"out": few.folder / "new"}, Settings)).settings.starts_from == "first"
 
 
