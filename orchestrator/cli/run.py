@@ -11,6 +11,9 @@ from nrtune.orchestrator.cli import query
 from nrtune.orchestrator.cli.options import INTERRUPTED
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nrtune.orchestrator.campaign.run import Outcome
     from nrtune.orchestrator.state.settings import RunSettings
 
 FAILURES = 1
@@ -19,7 +22,6 @@ FAILURES = 1
 
 def run(settings: RunSettings, *, answer: bool = True) -> None:
     """Run a campaign and say how it ended, with its answer; leaves the program where it was interrupted."""
-    from nrtune.analysis.store.records import FINISHED
     from nrtune.orchestrator.campaign.prepare import prepare
     from nrtune.orchestrator.views.tables import fitted
 
@@ -29,20 +31,29 @@ def run(settings: RunSettings, *, answer: bool = True) -> None:
 
     for note in plan.notes():
         typer.echo(fitted(f"  {note}"), err=True)
-    outcome = run_campaign(plan)
+    say_end(settings, plan.folder, run_campaign(plan), answer=answer)
+
+
+def say_end(settings: RunSettings, place: Path, outcome: Outcome, *, answer: bool = True) -> None:
+    """Say how the campaign in a place ended: why trials failed, what its verdicts are, and what to run next.
+
+    Leaves the program where it was interrupted, and where no trial finished.
+    """
+    from nrtune.analysis.sources.open import open_folder
+    from nrtune.analysis.store.records import FINISHED
+    from nrtune.analysis.wording import shell_path
+    from nrtune.orchestrator.state.locations import MLFLOW, is_server, tracking_uri
+    from nrtune.orchestrator.views.failures import failure_causes
+    from nrtune.orchestrator.views.status import remarks, tracker_line
+    from nrtune.orchestrator.views.tables import fitted
+
     counts = ", ".join(f"{count} {status}" for status, count in sorted(outcome.counts.items())) or "no trial"
     why = f" ({outcome.why})" if outcome.why not in ("", outcome.state) else ""
     confirming = ", ".join(f"{count} {status}" for status, count in sorted(outcome.confirming.items()))
     fresh = f"; with fresh seeds: {confirming}" if confirming else ""
     typer.echo(f"{outcome.state}{why}: {counts}{fresh}", err=True)
-    from nrtune.analysis.sources.open import open_folder
-    from nrtune.analysis.wording import shell_path
-    from nrtune.orchestrator.state.locations import MLFLOW, is_server, tracking_uri
-    from nrtune.orchestrator.views.failures import failure_causes
-    from nrtune.orchestrator.views.status import remarks, tracker_line
-
-    records, folder = open_folder(plan.folder).records(), shell_path(settings.out)
-    for sentence in [*remarks(plan.folder), *(f"failed: {cause}" for cause in failure_causes(records))]:
+    records, folder = open_folder(place).records(), shell_path(settings.out)
+    for sentence in [*remarks(place), *(f"failed: {cause}" for cause in failure_causes(records))]:
         typer.echo(fitted(sentence), err=True)
     finished = bool(outcome.counts.get(FINISHED))
     commands: list[str] = []
@@ -52,8 +63,8 @@ def run(settings: RunSettings, *, answer: bool = True) -> None:
     if outcome.state == "interrupted":
         typer.echo("the same command again goes on from here", err=True)
         raise typer.Exit(INTERRUPTED if outcome.why == "interrupted" else code)
-    typer.echo(tracker_line(plan.folder), err=True)
-    if settings.tracker == MLFLOW and not is_server(tracking_uri(plan.folder)):
+    typer.echo(tracker_line(place), err=True)
+    if settings.tracker == MLFLOW and not is_server(tracking_uri(place)):
         typer.echo(f"  open it with: nrtune ui {folder}", err=True)
     if not finished:
         typer.echo(f"no trial finished; once their cause is mended: nrtune retry {folder}", err=True)
