@@ -39,6 +39,6 @@ def remote_status_text(source: str) -> str:
     for run in runs:
         if run.data.tags.get(STATUS_TAG) == "running":
             value = run.data.metrics.get("val/spearman")
-            seen = "" if value is None else f": val Spearman {value:.3f}"
+            seen = "" if value is None else f": validation Spearman {value:.3f}"
             lines.append(f"  running {run.info.run_name}{seen}")
     return "\n".join([*lines, f"MLflow: {without_password(uri)}"])

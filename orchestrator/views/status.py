@@ -20,7 +20,7 @@ from nrtune.orchestrator.state.given import is_given
 from nrtune.orchestrator.state.locations import MLFLOW, tracker_of, tracking_uri
 from nrtune.orchestrator.views.failures import failure_causes
 from nrtune.orchestrator.views.status_record import leaders_of, status_record
-from nrtune.orchestrator.views.tables import by_status, cell, print_table
+from nrtune.orchestrator.views.tables import by_status, cell, fitted, print_table
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.outside_text import visible
 from nrtune.trainables.core.secrets import without_password
@@ -37,6 +37,13 @@ SHORT_COLUMNS = {
     "noise/corr": "noise",
 }
 """What `nrtune trials` shows in 80 columns: Spearman on validation, test, CAGI5 release and challenge; noise_corr."""
+
+LEGEND = {
+    "val/spearman": "val, test: Spearman on validation and test (↑ better)",
+    "cagi5/release/spearman/all/mean": "rel., chal.: mean Spearman on CAGI5's release and challenge variants (↑ better)",
+    "noise/corr": "noise: noise correlation (↓ better)",
+}
+"""What the short headings stand for, and which direction is better."""
 
 
 def tracker_line(folder: Path) -> str:
@@ -151,6 +158,9 @@ def _print_trials(table: pd.DataFrame) -> None:
     print_table([SHORT_COLUMNS[name] for name in columns], rows, texts)
     if table.empty:
         typer.echo("no trial has ended yet", err=True)
+    elif any(name in table for name in LEGEND):
+        said = [text for name, text in LEGEND.items() if name in table]
+        typer.echo(fitted(f"ep.: epochs trained; {'; '.join(said)}."))
 
 
 def _name(row: Mapping[Any, Any]) -> str:
