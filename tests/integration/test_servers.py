@@ -58,7 +58,7 @@ def test_a_campaign_is_recorded_by_a_server(shared_ray, settings: Settings, tmp_
         value = children[0].data.metrics["val/spearman"]
         assert told[2:4] == [
             "  baseline: 1 finished",
-            f"  running {children[0].info.run_name}: val Spearman {value:.3f}",
+            f"  running {children[0].info.run_name}: validation Spearman {value:.3f}",
         ]
     assert not (Path(str(remote.out)) / "mlflow.db").exists()
     assert tracking_uri(Path(str(remote.out))) == uri
