@@ -25,6 +25,9 @@ from nrtune.orchestrator.lifecycle.trial import History, LiveTrial
 from nrtune.trainables.core.outside_text import visible
 from nrtune.trainables.core.secrets import redacted
 
+ROOMY = 72
+"""Characters from which on the table has a column for what runs, which stands below it else."""
+
 RECENT = 6
 """Ended trials shown below the table."""
 
@@ -175,9 +178,16 @@ class Progress(Sink):
 
     def _view(self) -> Group:
         done = sum(sum(counts.values()) for counts in self.ended_count.values())
+        roomy = self.console.width >= ROOMY
         title = f"nrtune  {done} of {sum(self.wanted.values())} ended, {self.pace()}"
         table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-        for heading in ("family", "finished", "pruned", "failed", "best val ↑", "running: epoch, val"):
+        for heading in (
+            "family",
+            "finished",
+            "pruned",
+            "failed",
+            *(["best val ↑", "running: epoch, val"] if roomy else ["val ↑"]),
+        ):
             text = heading in ("family", "running: epoch, val")
             table.add_column(heading, justify="left" if text else "right", no_wrap=not text)
         for family, wanted in self.wanted.items():
@@ -190,11 +200,12 @@ class Progress(Sink):
                 str(counts[PRUNED]),
                 str(counts[FAILED]),
                 best,
-                "\n".join(running) or "–",
+                *(["\n".join(running) or "–"] if roomy else []),
             )
         standing = [Text(self.standing, overflow="ellipsis", no_wrap=True)] if self.standing else []
         leader = [Text(visible(said))] if (said := self.leaders.sentence()) else []
-        return Group(table, *leader, *standing, *self.lines)
+        below = [] if roomy else [Text(f"running {_running_text(trial)}") for trial in self._running.values()]
+        return Group(table, *below, *leader, *standing, *self.lines)
 
 
 def _running_text(trial: LiveTrial) -> str:

@@ -14,6 +14,7 @@ from in_process import run
 from nrtune.analysis.store.records import FAILED, FINISHED, PRUNED, STATUS, Proposal, TrialRecord
 from nrtune.orchestrator.lifecycle.faults import DIVERGED, Failure
 from nrtune.orchestrator.lifecycle.messages import EpochEnded
+from nrtune.orchestrator.lifecycle.plain_console import PlainConsole
 from nrtune.orchestrator.lifecycle.progress import Progress
 from nrtune.orchestrator.lifecycle.retries import Attempt
 from nrtune.orchestrator.lifecycle.status_file import StatusFile
@@ -154,3 +155,18 @@ def test_status_tells_what_the_search_wrote(tmp_path: Path, monkeypatch, capsys)
     assert (told["state"], told["left"], told["running"]) == ("finished", None, [])
     assert told["elapsed"] >= 0
     assert "started" in json.loads((folder / STATUS).read_text())
+
+
+@pytest.mark.parametrize("width", [80, 60])
+def test_a_drawn_table_fits_and_cuts_no_name(width: int, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    progress = Progress({"baseline": 2, "quantile_sampling": 3, CONFIRMING: 6}, [])
+    progress.compare_to({"spectrum_ridge": {"val/spearman": 0.41}})
+    progress.ended(ended(live("BASE-001", "baseline"), 20), [])
+    progress.started(live("QS-001", "quantile_sampling"))
+    progress.console = PlainConsole(width=width, file=(file := io.StringIO()))
+    progress.console.print(progress._view())
+    shown = file.getvalue()
+    assert max(map(len, shown.splitlines())) <= width
+    for word in ("quantile_sampling", CONFIRMING, "QS-001: 0/4", "best so far: BASE-001", "left"):
+        assert word in shown
