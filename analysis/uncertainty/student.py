@@ -4,6 +4,9 @@ The standard error of a difference is the spread of the resamples, that of a val
 doi:10.1214/aos/1176347265), and t Student's, with degrees of freedom from the numbers of blocks and of seeds (Satterthwaite
 1946, doi:10.2307/3002019): with five seeds a normal interval, or the resamples' own percentiles, would be too narrow
 (docs/LOG.md has the coverage of each).
+
+The variance over seeds of a configuration is the pooled one of all that were trained several times, or its own where that is
+larger; of n seeds its degrees of freedom are 4 + n − 1, or the pool's where those are fewer.
 """
 
 from __future__ import annotations
@@ -258,9 +261,8 @@ def _seeds_of_difference(resampled: Resampled, one: int, other: int) -> _Part | 
     first, second = _pooled(resampled, one), _pooled(resampled, other)
     if one == other or (first is None and second is None):
         return None
-    found = _sum(
-        first or _variance_of_mean(resampled.of_seed[one]), second or _variance_of_mean(resampled.of_seed[other])
-    )
+    values = resampled.of_seed
+    found = _sum(first or _variance_of_mean(values[one]), second or _variance_of_mean(values[other]))
     if first is not None and second is not None and resampled.seed_variance is not None:
         # Of one pool, or of pools that may share trainings.
         return found._replace(freedom=min(found.freedom, *resampled.seed_variance[[one, other], 1].tolist()))
