@@ -26,6 +26,7 @@ from nrtune.orchestrator.execution.slurm_head import forget_head, read_head, wri
 from nrtune.orchestrator.execution.slurm_script import asked
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.files import write_atomically
+from nrtune.trainables.core.inside import regular
 
 TOKEN = "RAY_AUTH_TOKEN_PATH"  # noqa: S105  # the name of a file
 """The variable that says where Ray finds its token."""
@@ -78,7 +79,7 @@ def ray_of_job(folder: Path, say: Callable[[str], None], *, elastic: bool = Fals
         os.environ |= {"RAY_AUTH_MODE": "token", TOKEN: str(token)}
         workers: subprocess.Popen[bytes] | None = None
         try:
-            with (folder / f"ray-{_own_name()}.log").open("ab") as log:
+            with open(folder / f"ray-{_own_name()}.log", "ab", opener=regular) as log:
                 nothing = ("--num-cpus=0", "--num-gpus=0") if elastic else ()
                 _, address = _start_ray(own, log, *HEAD, *_client_port(), *nothing, *_at(_other_nodes()))
             if elastic:
@@ -95,7 +96,7 @@ def ray_of_job(folder: Path, say: Callable[[str], None], *, elastic: bool = Fals
                     "--kill-on-bad-exit=0",
                     *[sys.executable, "-P", "-m", "nrtune", "slurm", "node", address],
                 ]
-                with (folder / f"ray-{_own_name()}.log").open("ab") as log:
+                with open(folder / f"ray-{_own_name()}.log", "ab", opener=regular) as log:
                     workers = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.PIPE)  # noqa: S603  # srun, with a list
                 joined = _joined(address, nodes, workers)
                 lacking = "" if joined == nodes else f"; the log of the others is {log.name}"
