@@ -158,7 +158,8 @@ def own_ray(processes: Path = Path("/proc")) -> str:
     """
     if sys.platform != "linux":
         return "auto"
-    own, others = set(), set()
+    own: set[str] = set()
+    others: set[str] = set()
     for process in processes.glob("[0-9]*"):
         with suppress(OSError):  # it has just ended, or is hidden
             program, *arguments = os.fsdecode((process / "cmdline").read_bytes()).split("\0")

@@ -48,7 +48,7 @@ def rows_of(metadata: pq.FileMetaData) -> int:
 
     Raises ValueError where it does.
     """
-    rows = sum(metadata.row_group(number).num_rows for number in range(metadata.num_row_groups))
+    rows: int = sum(metadata.row_group(number).num_rows for number in range(metadata.num_row_groups))
     if rows != metadata.num_rows:
         raise ValueError(f"tells of {metadata.num_rows} rows and has {rows}")
     return rows
