@@ -14,7 +14,7 @@ from spoilt_folders import at_random, copy_of, write_campaign
 from nrtune.trainables.data.sequences import to_text
 from nrtune.trainables.data.simulate import simulate
 
-QUICK, ALL, SELDOM = 60, 3000, 10
+QUICK, ALL, SELDOM = 60, 3000, 20
 SEED = 29
 
 
@@ -65,5 +65,6 @@ def test_spoilt_folders_give_a_sentence(finished, fasta, tmp_path, monkeypatch, 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_many_spoilt_folders_give_a_sentence(finished, fasta, tmp_path, monkeypatch, capsys):
     check(range(QUICK, ALL), finished, fasta, tmp_path, monkeypatch, capsys)
