@@ -14,7 +14,7 @@ from spoilt_folders import at_random, copy_of, write_campaign
 from nrtune.trainables.data.sequences import to_text
 from nrtune.trainables.data.simulate import simulate
 
-QUICK, ALL, SELDOM = 60, 3000, 20
+QUICK, ALL, SELDOM = 60, 3000, 50
 SEED = 29
 
 
