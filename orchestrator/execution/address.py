@@ -27,7 +27,7 @@ PATIENCE = 3.0
 """Seconds that a cluster has to answer."""
 
 _ASK = """
-import json, sys
+import json, os, sys
 from ray._private import ray_constants, services
 from ray._private.authentication import authentication_token_setup as tokens
 from ray._private.utils import check_version_info
@@ -39,7 +39,7 @@ try:
     if sys.argv[1] == "auto":  # as ray.init does
         tokens.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
     tokens.ensure_token_if_auth_enabled(None, create_token_if_missing=False)
-    if is_on_loopback_alone(sys.argv[1]):
+    if is_on_loopback_alone(os.environ["RAY_ADDRESS"]):
         ray_constants.ENABLE_RAY_CLUSTER = False
     address = services.canonicalize_bootstrap_address(sys.argv[1])
     cluster = json.loads(GcsClient(address=address).internal_kv_get(b"CLUSTER_METADATA", b"cluster"))

@@ -11,6 +11,7 @@ from typing import Any
 
 import ray
 from ray._common.utils import get_system_memory
+from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
 from ray.job_config import JobConfig
 
 from nrtune.orchestrator.execution.address import VARIABLE, address_of, own_ray
@@ -115,11 +116,8 @@ def start_ray(
     """
     if joined := address_of(address):
         try:
-            found = own_ray() if joined == "auto" and not os.environ.get(VARIABLE, "").strip() else joined
-            with (
-                _found(found if joined == "auto" else None),
-                on_loopback() if is_on_loopback_alone(found) else nullcontext(),
-            ):
+            own = own_ray() if joined == "auto" and os.environ.get(VARIABLE, "").strip() in ("", "auto") else None
+            with _found(own), on_loopback() if is_on_loopback_alone(own or joined) else nullcontext():
                 _init(joined)
         except UserError:
             raise
@@ -163,10 +161,11 @@ def _marked(folder: Path | None) -> Iterator[None]:
 
 @contextmanager
 def _found(address: str | None) -> Iterator[None]:
-    """Have Ray take an address for `auto`, and look for none itself."""
+    """Have Ray take an address for `auto`, if there is one, and look for none itself; with a token as for one that it finds."""
     with variables_as_found(VARIABLE):
         if address is not None:
             os.environ[VARIABLE] = address
+            maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
         yield
 
 
