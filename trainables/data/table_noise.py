@@ -18,6 +18,8 @@ DISAGREES = 0.1
 """The share of rows from which on a column of noise is not that of the replicates."""
 FOLLOWS, SCALES = 0.8, 2.0
 """The least correlation of the replicates' mean with the activity, and the most by which their standard deviations differ."""
+COPIED, FEW = 0.9999, 10
+"""The correlation that replicates of any assay stay below, and the rows from which on it is looked at."""
 CLOSE = 0.02
 """Relative difference of a standard deviation and the same one rounded."""
 
@@ -93,8 +95,30 @@ def disagreement(
     if replicates is None:
         return ()
     frame = pd.DataFrame(replicates)
-    found = _of_means(frame.mean(axis=1).to_numpy(np.float64), activity.astype(np.float64), where)
+    found = (
+        *_copied(replicates, where),
+        *_of_means(frame.mean(axis=1).to_numpy(np.float64), activity.astype(np.float64), where),
+    )
     return found if measured is None else (*found, *_of_noise(tables, measured, frame, where, places))
+
+
+def _copied(replicates: NDArray[np.float64], where: str) -> tuple[Finding, ...]:
+    """What is found where replicates, (N, columns), are one another's multiple, but for a constant."""
+    known = replicates[np.isfinite(replicates).all(axis=1)]
+    if len(known) < FEW or (known.min(axis=0) == known.max(axis=0)).any():
+        return ()
+    highest = float(np.triu(np.corrcoef(known.T), 1).max())
+    if highest < COPIED:
+        return ()
+    return (
+        Finding(
+            id="replicates-copied",
+            severity="warning",
+            what=f"two replicates correlate at {highest:.6f}: one was made from the other, and their deviation is no noise",
+            where=where,
+            advice="name replicates that were measured by themselves",
+        ),
+    )
 
 
 def _of_means(mean: NDArray[np.float64], activity: NDArray[np.float64], where: str) -> tuple[Finding, ...]:

@@ -17,6 +17,7 @@ import pandas as pd
 
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.core.given import check_file
+from nrtune.trainables.data.findings import count_of
 from nrtune.trainables.data.limits import check_cells, check_rows, most_content, refuse_content, rows_of
 from nrtune.trainables.data.streams import check_end, unpacked
 
@@ -132,7 +133,9 @@ def _check_rows(path: Path, names: Sequence[str], rows: Sequence[Sequence[str]],
                 " it; mend the row"
             )
         if len(row) != len(names):
-            raise UserError(f"{path}: row {number} has {len(row)} columns, its header {len(names)}; mend the row")
+            raise UserError(
+                f"{path}: row {number} has {count_of(len(row), 'column')}, its header {len(names)}; mend the row"
+            )
 
 
 def _encoding(path: Path, content: bytes, advice: str) -> str:

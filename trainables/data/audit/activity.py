@@ -14,6 +14,8 @@ from nrtune.trainables.data.findings import Finding, flagged
 FAR = 3.0
 """A value that lies so many times the range of all others from them is a placeholder, such as -999, or a slip of the pen."""
 
+OTHER = 4.0
+"""Times the training split's quartiles that medians, and times as far that quartiles, of a split of one assay never lie apart."""
 LABELS = 2
 """Values that an activity never has as few of: a correlation with them is a classification."""
 SKEWED, VERY_SKEWED = 1.6, 3.0
@@ -32,7 +34,7 @@ def audit_activity(dataset: Dataset) -> list[Finding]:
         example=dataset.places.one,
         advice="name the column of the measurements with --columns activity=NAME",
     )
-    found += [] if found else [*_constant_in_a_split(dataset), *_of_values(dataset)]
+    found += [] if found else [*_constant_in_a_split(dataset), *_of_values(dataset), *_of_splits(dataset)]
     for name, values in (("activity", activity), ("noise", std)):
         if values is not None:
             found += flagged(
@@ -64,6 +66,32 @@ def _constant_in_a_split(dataset: Dataset) -> list[Finding]:
             example=functools.partial(_one, dataset, rows),
             advice="see that measurements stand in all rows, or divide the data in another way",
         )
+    return found
+
+
+def _of_splits(dataset: Dataset) -> list[Finding]:
+    """Held-out splits whose activity is not on the scale of the training split's, as of tables of two sources."""
+    low, middle, high = np.quantile(dataset.activity[dataset.rows("train")], [0.25, 0.5, 0.75])
+    found: list[Finding] = []
+    for split in SPLITS[1:]:
+        values = dataset.activity[dataset.rows(split)]
+        first, median, third = np.quantile(values, [0.25, 0.5, 0.75])
+        spread, there = high - low, third - first
+        if len(values) < LEAST or min(spread, there) <= 0:
+            continue
+        if abs(median - middle) > OTHER * spread or not 1 / OTHER <= there / spread <= OTHER:
+            found.append(
+                Finding(
+                    id="splits-differ",
+                    severity="warning",
+                    what=f"the activity is {median:.3g} in the median, its quartiles {there:.3g} apart, and in train"
+                    f" {middle:.3g} and {spread:.3g}: another scale, or other sequences",
+                    where=split,
+                    count=len(values),
+                    of=len(values),
+                    advice="see that all splits are log2(RNA/DNA) of one assay",
+                )
+            )
     return found
 
 
@@ -136,7 +164,7 @@ def _far(values: NDArray[np.float32]) -> NDArray[np.bool_]:
     far = np.zeros(len(values), bool)
     if len(distinct) < 4:
         return far
-    for end, next_, rest in ((0, 1, distinct[1:]), (-1, -2, distinct[:-1])):
-        if abs(distinct[end] - distinct[next_]) > FAR * (rest[-1] - rest[0]):
+    for end, next_ in ((0, 1), (-1, -2)):  # of the others neither end counts: -999 and 999 would hide each other
+        if abs(distinct[end] - distinct[next_]) > FAR * (distinct[-2] - distinct[1]):
             far |= values == np.float32(distinct[end])
     return far

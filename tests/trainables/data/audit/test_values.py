@@ -6,12 +6,14 @@ import dataclasses
 
 import numpy as np
 import pytest
+from measured_table import table
 
 from nrtune.trainables.data.audit import audit
 from nrtune.trainables.data.audit.activity import audit_activity
 from nrtune.trainables.data.audit.noise import audit_noise
 from nrtune.trainables.data.audit.turned import audit_turned
 from nrtune.trainables.data.dataset import Dataset
+from nrtune.trainables.data.lentimpra import read_dataset
 from nrtune.trainables.data.sequences import COMPLEMENT, reverse_complement
 from nrtune.trainables.data.simulate import simulate
 
@@ -133,3 +135,32 @@ def test_repeats_and_reverse_complements_are_not_turned(measured):
     tokens[6] = tokens[5, ::-1]
     tokens[10:20] = reverse_complement(tokens[30:40])
     assert audit_turned(dataclasses.replace(measured, tokens=tokens)) == []
+
+
+@pytest.mark.parametrize("change", [lambda y: 10 * y, lambda y: y + 20, lambda y: y / 10, lambda y: 100 * 2**y])
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_split_on_another_scale_is_said(measured, change, split):
+    activity = measured.activity.copy()
+    activity[measured.rows(split)] = change(activity[measured.rows(split)])
+    found = [
+        one for one in audit_activity(dataclasses.replace(measured, activity=activity)) if one.id == "splits-differ"
+    ]
+    assert [(one.where, one.severity) for one in found] == [(split, "warning")]
+
+
+def test_placeholders_at_both_ends_do_not_hide_each_other(measured):
+    activity = measured.activity.copy()
+    activity[[4, 9]] = -999, 999
+    found = [one for one in audit_activity(dataclasses.replace(measured, activity=activity))]
+    assert [(one.id, one.count) for one in found] == [("activity-far-off", 2)]
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_replicates_that_were_made_from_each_other_are_said(tmp_path, made):
+    measured = table(60)
+    generator = np.random.default_rng(0)
+    one = (measured["mean_value"] + generator.normal(0, 0.02, 60)).round(4)
+    other = 0.3 + 1.2 * one if made else measured["mean_value"] + generator.normal(0, 0.02, 60)
+    measured.assign(a=one, b=other.round(4)).to_csv(tmp_path / "a.csv", index=False)
+    dataset = read_dataset(tmp_path / "a.csv", columns={"replicates": "a+b"})
+    assert [one.id for one in dataset.findings] == (["replicates-copied"] if made else [])
