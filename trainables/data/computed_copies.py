@@ -19,6 +19,8 @@ CLOSE = 1e-2
 jittered: measurements agree so well in few pairs unless a thousandth of their variance is noise."""
 NORMAL = 1.349
 """Interquartile range of a normal distribution, in standard deviations: one value far off does not change it."""
+SOME = 0.02
+"""The share of pairs that are a step apart, and none more, from which on the step is too coarse to tell anything."""
 DECIMALS = 3
 """Decimals that coarsely rounded values have at most."""
 ROUNDED = 1e-2
@@ -79,6 +81,8 @@ def equal_by_rounding(activity: NDArray[np.float32], one: NDArray[np.int64], oth
         return 0.0
     apart = np.rint(np.abs(activity[one].astype(np.float64) - activity[other]) / step)
     by_one, by_two = (int((apart == steps).sum()) for steps in (1, 2))
+    if not by_two and by_one >= SOME * len(one):
+        return 1.0  # all lie within a step of each other
     return min(1.0, by_one * max(by_one, by_two) / (2 * max(by_two, 1) * len(one)))
 
 

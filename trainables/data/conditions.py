@@ -16,7 +16,7 @@ CONDITIONS = (
 )  # fmt: skip
 """What tables call a column that says in what, or when, a row's activity was measured."""
 OTHERS = ("line", "assay", "experiment", "sample", "batch", "replicate", "rep", "library", "donor", "day", "run")
-"""And one that may say so, and does where a sequence has several rows by it; its values may be numbers."""
+"""And words of one that may say so, as bio_rep does, where a sequence has several rows by it; its values may be numbers."""
 MOST = 50
 """Values that such a column has at most: of more it names elements or barcodes."""
 REPEATED = 0.1
@@ -40,9 +40,10 @@ def conditions_in(tables: Sequence[MpraTable], sequences: Sequence[str], where: 
         if not 2 <= len(values) <= MOST:
             continue
         plain = plain_name(name)
-        texts = plain in (*CONDITIONS, *OTHERS) or not all(NUMBER.fullmatch(value) for value in values)
+        said = {plain, *plain.split("_")} & {*CONDITIONS, *OTHERS}
+        texts = said or not all(NUMBER.fullmatch(value) for value in values)
         several = cells[again].groupby(rows[again].to_numpy()).nunique() > 1
-        apart = repeated and texts and several.mean() >= APART
+        apart = repeated and bool(texts) and several.mean() >= APART
         if not apart and plain not in CONDITIONS:
             continue
         shown = ", ".join(values[:SHOWN]) + (f" and {len(values) - SHOWN} more" if len(values) > SHOWN else "")

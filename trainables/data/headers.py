@@ -13,8 +13,10 @@ from nrtune.trainables.data.findings import Finding
 from nrtune.trainables.data.table_splits import WORDS
 from nrtune.trainables.data.tables import NOTHING, NUMBER
 
-_SEQUENCE = re.compile("[ACGTUN]{10,}", re.IGNORECASE)
-_LETTERS = re.compile("[A-Z]{10,}", re.IGNORECASE)
+LONG = 10
+"""Bases that are no name of a column; fewer, beside a number, are none either."""
+_SEQUENCE = re.compile("[ACGTUN]{4,}", re.IGNORECASE)
+_LETTERS = re.compile("[A-Z]{4,}", re.IGNORECASE)
 
 
 def headed(path: Path, table: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
@@ -23,7 +25,8 @@ def headed(path: Path, table: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
     Raises UserError where it is one, and columns may be several things.
     """
     first = [str(name).strip() for name in table.columns]
-    if not any(_SEQUENCE.fullmatch(name) for name in first):
+    numbers = any(NUMBER.fullmatch(name) for name in first)
+    if not any(_SEQUENCE.fullmatch(name) and (numbers or len(name) >= LONG) for name in first):
         return table, None
     rows = pd.concat(
         [pd.DataFrame([first], dtype=object), table.set_axis(range(len(first)), axis=1)], ignore_index=True

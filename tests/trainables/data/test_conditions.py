@@ -33,6 +33,7 @@ def long(values, column: str, rows: int = 40) -> pd.DataFrame:
         ("stimulated", ["no", "yes"]),
         ("replicate", [1, 2, 3]),
         ("time", [24, 48]),
+        ("bio_rep", [1, 2]),
     ],
 )
 def test_sequences_in_several_conditions_are_an_error(tmp_path, column, values):

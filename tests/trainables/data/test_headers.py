@@ -64,6 +64,13 @@ def test_a_table_without_a_header_is_read_where_it_is_plain(tmp_path, columns):
     assert f"column {columns.index('mean_value') + 1} for mean_value" in sentence
 
 
+def test_the_first_of_its_sequences_may_be_short(tmp_path):
+    plain = table(40)[["seq", "mean_value"]]
+    plain.loc[0, "seq"] = "ACGTA"
+    dataset = read(tmp_path, plain.to_csv(sep="\t", index=False, header=False))
+    assert dataset.digest == read(tmp_path, plain.to_csv(sep="\t", index=False)).digest
+
+
 def test_a_table_without_a_header_that_may_be_several_things_is_refused(tmp_path):
     plain = table(40)
     for one, message in (

@@ -51,7 +51,7 @@ def _windows_of(variants: VariantSet, number: int) -> NDArray[np.int64]:
 
 def _short(lengths: NDArray[np.int64]) -> list[int]:
     """The lengths that are below OVERLAP, and long enough to be found."""
-    return np.unique(lengths[(lengths >= PACKED) & (lengths < OVERLAP)]).tolist()
+    return [int(length) for length in np.unique(lengths[(lengths >= PACKED) & (lengths < OVERLAP)])]
 
 
 def _sharing(tokens: NDArray[np.uint8], windows: Sequence[NDArray[np.uint8]], k: int) -> list[list[NDArray[np.int64]]]:
