@@ -92,17 +92,17 @@ def test_a_polite_end_leaves_nothing(number: int, settings: Settings, tmp_path: 
     assert [*place.iterdir()] == []
 
 
-def stopping(place: Path, word: str, most: int) -> Callable[[], list[psutil.Process]]:
-    """What stops processes with a word in their command as soon as there are some, up to so many, and says which."""
+def struck(place: Path, word: str, strike: Callable[[psutil.Process], None], most: int) -> Callable[[], int]:
+    """What strikes processes with a word in their command as soon as there are some, up to so many, and says how many."""
     found: list[psutil.Process] = []
 
-    def look() -> list[psutil.Process]:
+    def look() -> int:
         for process in of_ray(place):
             with suppress(psutil.Error):
                 if len(found) < most and process not in found and word in " ".join(process.cmdline()[:4]):
-                    process.suspend()
+                    strike(process)
                     found.append(process)
-        return found
+        return len(found)
 
     return look
 
@@ -110,11 +110,16 @@ def stopping(place: Path, word: str, most: int) -> Callable[[], list[psutil.Proc
 @pytest.mark.slow
 def test_an_agent_that_imports_for_long_keeps_no_search_waiting(settings: Settings, tmp_path: Path, place: Path):
     """One that has not even begun when the first trial trains; of both the one that takes longer."""
-    command, stop = CommandLine(settings, tmp_path, TMPDIR=str(place)), stopping(place, "dashboard/agent.py", 1)
+    command, agents = CommandLine(settings, tmp_path, TMPDIR=str(place)), list[psutil.Process]()
+
+    def stop(process: psutil.Process) -> None:
+        process.suspend()
+        agents.append(process)
+
     with command.start() as process:
-        process.wait_until(stop, "the agent is there")
+        process.wait_until(struck(place, "dashboard/agent.py", stop, 1), "the agent is there")
         training(command, process)
-        (agent,) = stop()
+        (agent,) = agents
         assert agent.status() == psutil.STATUS_STOPPED
         agent.resume()
         assert process.end() == 0, process.err
@@ -123,14 +128,16 @@ def test_an_agent_that_imports_for_long_keeps_no_search_waiting(settings: Settin
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("slow", [1, ATTEMPTS])
-def test_a_node_that_is_not_up_in_its_time_is_tried_again(slow: int, settings: Settings, tmp_path: Path, place: Path):
-    command, stop = CommandLine(settings, tmp_path, TMPDIR=str(place)), stopping(place, "raylet/raylet", slow)
+@pytest.mark.parametrize("failing", [1, ATTEMPTS])
+def test_a_start_that_fails_is_tried_again(failing: int, settings: Settings, tmp_path: Path, place: Path):
+    command = CommandLine(settings, tmp_path, TMPDIR=str(place), RAY_gcs_server_port_wait_time_s="20")
+    kill = struck(place, "gcs/gcs_server", psutil.Process.kill, failing)
     with command.start() as process:
-        process.wait_until(lambda: len(stop()) == slow, "so many do not come up")
-        assert process.end() == (2 if slow == ATTEMPTS else 0), process.err
+        process.wait_until(lambda: kill() == failing, "so many are killed")
+        assert process.end() == (2 if failing == ATTEMPTS else 0), process.err
     assert "Traceback" not in process.err
-    assert process.err.count("trying again") == min(slow, ATTEMPTS - 1)
-    assert (f"nrtune: Ray did not start on this machine, tried {ATTEMPTS} times (" in process.err) is (slow == ATTEMPTS)
+    assert process.err.count("trying again") == min(failing, ATTEMPTS - 1)
+    sentence = f"nrtune: Ray did not start on this machine, tried {ATTEMPTS} times ("
+    assert (sentence in process.err) is (failing == ATTEMPTS)
     assert of_ray(place) == []
     assert [*place.iterdir()] == []
