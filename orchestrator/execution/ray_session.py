@@ -139,9 +139,7 @@ def start_ray(
             if guard is not None:
                 guard.listen()
                 guard.leave_if_asked()
-            say(
-                f"Ray did not start in the time it gives itself, as on a busy machine; trying again, {left} times at most"
-            )
+            say(f"Ray did not start ({one_line(error)}), as on a busy machine; trying again, {left} times at most")
         else:
             return
 
