@@ -50,7 +50,7 @@ class _Calls:
             os.environ.update(given)
             for name in LOGGERS:
                 self.levels[name] = logging.getLogger(name).level
-                logging.getLogger(name).setLevel(logging.ERROR)
+                logging.getLogger(name).setLevel(logging.CRITICAL)  # what it raises it logs as well, with tracebacks
 
     def end(self) -> None:
         with self.lock:

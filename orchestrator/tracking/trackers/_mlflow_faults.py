@@ -16,6 +16,7 @@ from nrtune.trainables.core.errors import one_line
 from nrtune.trainables.core.secrets import redacted
 
 _LOGIN = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or MLFLOW_TRACKING_TOKEN)"
+_DAMAGED = ("not a database", "malformed", "is damaged", "no such table", "no such column")
 _AWAY = ("Max retries exceeded", "Connection refused", "timed out", "Connection aborted")
 
 
@@ -24,7 +25,7 @@ def what_to_do(error: Exception, uri: str, folder: Path | None) -> str:
     said = one_line(error, 4000)
     if "out-of-date database schema" in said:
         return f"was made by another version of MLflow; back it up, and run: mlflow db upgrade {shlex.quote(uri)}"
-    if folder is not None and ("not a database" in said or "malformed" in said or "is damaged" in said):
+    if folder is not None and any(sign in said for sign in _DAMAGED):
         return f"{DATABASE} is damaged; move it away, and it is written anew from the campaign's records"
     if "readonly database" in said:
         return "may not be written; --tracking-uri URI has the campaign in another store"

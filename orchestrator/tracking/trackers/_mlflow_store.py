@@ -62,8 +62,11 @@ def open_store(uri: str | None, folder: Path, manifest: Mapping[str, Any], param
             if local:
                 if not folder.is_dir():
                     raise FileNotFoundError(f"{folder} is not there any more")
-                if not (folder / DATABASE).exists():
-                    _make_database(folder / DATABASE)
+                path = folder / DATABASE
+                if (
+                    not path.exists() or not path.stat().st_size
+                ):  # SQLite makes an empty one if it opens one just removed
+                    _make_database(path)
                 anchor(folder, manifest)
             client = open_client(uri, folder / DATABASE if local else None)
             experiment = _experiment(client, (folder / ARTIFACTS).resolve().as_uri() if local else None)

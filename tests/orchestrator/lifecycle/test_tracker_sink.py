@@ -50,6 +50,23 @@ def test_what_is_deleted_while_it_is_written_to_is_made_anew(
     check_whole(client, "BASE-001", "BASE-002")
 
 
+def test_a_database_that_is_removed_as_it_is_opened_is_written_anew(tmp_path: Path, database: Path, capfd):
+    """SQLite leaves an empty file then, in which there is no table."""
+    folder = campaign(tmp_path / "c")
+    shutil.copy(database, folder)
+    search = TrackedSearch(folder)
+    search.start("BASE-001")
+    search.end("BASE-001")
+    (folder / DATABASE).unlink()
+    (folder / DATABASE).touch()
+    search.start("BASE-002")
+    search.end("BASE-002")
+    search.close()
+    assert search.said == []
+    assert "Traceback" not in capfd.readouterr().err
+    check_whole(open_client(default_uri(folder), folder / DATABASE), "BASE-001", "BASE-002")
+
+
 def test_a_database_that_is_removed_is_written_anew(tmp_path: Path, database: Path):
     folder = campaign(tmp_path / "c")
     shutil.copy(database, folder)
@@ -85,8 +102,8 @@ def test_a_database_that_is_locked_for_a_while_is_written_once_it_is_free(tmp_pa
     check_whole(open_client(uri, folder / DATABASE), "BASE-001", "BASE-002")
 
 
-@pytest.mark.parametrize("fault", ["damaged", "of another version", "garbage in its middle"])
-def test_a_database_that_is_damaged_is_said_and_the_search_goes_on(tmp_path: Path, database: Path, fault: str):
+@pytest.mark.parametrize("fault", ["damaged", "of another version", "garbage in its middle", "without its tables"])
+def test_a_database_that_is_damaged_is_said_and_the_search_goes_on(tmp_path: Path, database: Path, fault: str, capfd):
     folder = campaign(tmp_path / "c")
     said = f"{DATABASE} is damaged; move it away"
     if fault == "damaged":
@@ -96,6 +113,11 @@ def test_a_database_that_is_damaged_is_said_and_the_search_goes_on(tmp_path: Pat
         with closing(sqlite3.connect(folder / DATABASE)) as other, other:
             other.execute("UPDATE alembic_version SET version_num = '0584bdc529eb'")
         said = "was made by another version of MLflow"
+    elif fault == "without its tables":
+        shutil.copy(database, folder)
+        with closing(sqlite3.connect(folder / DATABASE)) as other, other:
+            other.execute("DROP TABLE metrics")
+            other.execute("DROP TABLE experiments")
     else:
         whole = database.read_bytes()
         (folder / DATABASE).write_bytes(whole[:4096] + b"\xff" * (len(whole) - 8192) + whole[-4096:])
@@ -106,6 +128,7 @@ def test_a_database_that_is_damaged_is_said_and_the_search_goes_on(tmp_path: Pat
     first, last = search.said
     assert first.startswith(f"MLflow can't be written ({default_uri(folder)}: ")
     assert said in first
+    assert "Traceback" not in capfd.readouterr().err
     assert last.startswith("MLflow lacks 1 of 1 trial (")
     assert last.endswith(f"write what is missing with: nrtune track {folder}")
     shutil.copy(database, folder)
