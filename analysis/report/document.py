@@ -110,7 +110,7 @@ class Picture:
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """What to do next, for whom it may concern, and the command that does it; "" where none does."""
+    """What to do, for whom it may concern, and the command that does it; "" where none does."""
 
     text: str
     command: str = ""
@@ -126,7 +126,7 @@ class Opening:
     picture: Picture | None = None
 
 
-Block = Heading | Paragraph | Bullets | Table | Picture
+Block = Heading | Paragraph | Bullets | Step | Table | Picture
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

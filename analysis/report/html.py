@@ -18,6 +18,7 @@ from nrtune.analysis.report.document import (
     Paragraph,
     Picture,
     Report,
+    Step,
     Table,
     as_text,
 )
@@ -28,7 +29,7 @@ PIXELS_AN_INCH = 160
 LONG = 40
 """Tables of more rows scroll within the page."""
 
-_KINDS: dict[type, str] = {Paragraph: "paragraph", Bullets: "bullets", Table: "table", Picture: "picture"}
+_KINDS: dict[type, str] = {Paragraph: "paragraph", Bullets: "bullets", Step: "step", Table: "table"}
 
 
 class Section(NamedTuple):

@@ -5,7 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from nrtune.analysis.report.document import Block, Bullets, Heading, Opening, Paragraph, Picture, Report, Table, as_text
+from nrtune.analysis.report.document import (
+    Block,
+    Bullets,
+    Heading,
+    Opening,
+    Paragraph,
+    Picture,
+    Report,
+    Step,
+    Table,
+    as_text,
+)
 
 
 def markdown(report: Report) -> str:
@@ -20,8 +31,7 @@ def _opening(opening: Opening) -> Iterator[str]:
         yield _markdown(opening.picture)
     if opening.steps:
         yield "## What next"
-    for step in opening.steps:
-        yield f"{_md(step.text)}" + (f":\n\n```sh\n{as_text(step.command)}\n```" if step.command else ".")
+    yield from map(_markdown, opening.steps)
     if opening.caveats:
         yield "## Bear in mind"
         yield _markdown(Bullets(opening.caveats))
@@ -35,6 +45,8 @@ def _markdown(block: Block) -> str:
             return _md(text)
         case Bullets(items):
             return "\n".join(f"- {_md(item)}" for item in items)
+        case Step(text, command):
+            return _md(text) + (f":\n\n```sh\n{as_text(command)}\n```" if command else ".")
         case Table(caption, columns, rows):
             lines = [[_md(column.title) for column in columns], ["--:" if c.numeric else ":--" for c in columns]]
             lines += [[_md(cell.text) for cell in row] for row in rows]

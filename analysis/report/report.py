@@ -9,9 +9,7 @@ write_report(Comparisons(open_campaign("out")), "out/report")
 
 from __future__ import annotations
 
-import datetime
 import errno
-import importlib.metadata
 import json
 import math
 import os
@@ -39,22 +37,21 @@ from nrtune.analysis.report.document import (
     text_cell,
 )
 from nrtune.analysis.report.headline import headline
+from nrtune.analysis.report.how import SETTINGS, how_it_was_run, settings_of
 from nrtune.analysis.report.html import html_page
 from nrtune.analysis.report.markdown import markdown
 from nrtune.analysis.report.points import CHARTS, points_of, row_ids
-from nrtune.analysis.report.summaries import blocks_sentence, winner_records
+from nrtune.analysis.report.summaries import winner_records
 from nrtune.analysis.report.winners import winners_part
 from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.store.budget import CPU_HOUR, GPU_HOUR, spent
-from nrtune.analysis.store.records import SCORED, benchmarks_of
+from nrtune.analysis.store.records import SCORED
 from nrtune.analysis.uncertainty.comparison import Comparisons
-from nrtune.analysis.uncertainty.early_stopping import agreements
 from nrtune.analysis.uncertainty.verdict import verdict_of
-from nrtune.analysis.wording import capital, label
+from nrtune.analysis.wording import label
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.core.files import write_atomically
 from nrtune.trainables.core.inside import check_inside
-from nrtune.trainables.core.secrets import redacted
 from nrtune.trainables.data.benchmarks import BENCHMARKS, reported_prefix
 from nrtune.trainables.data.findings import ELEMENT_IN_TRAINING
 
@@ -97,12 +94,15 @@ def write_report(comparisons: Comparisons, folder: str | os.PathLike[str]) -> Pa
         if not os.access(folder, os.W_OK | os.X_OK):  # said before minutes are spent on it
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
         data = figure_data(comparisons)
-        report = make_report(comparisons, _draw(data, folder / FIGURES), _points(data))
+        pictures = _draw(data, folder / FIGURES)
+        report = make_report(comparisons, pictures, _points(data), folder)
         written = {
             WINNERS: json.dumps(report.winners, indent=1) + "\n",
             TEXT: markdown(report),
             PAGE: html_page(report),
         }
+        if settings := settings_of(source):
+            written |= {SETTINGS: settings}
         for name, text in written.items():
             write_atomically(folder / name, lambda path, text=text: path.write_text(text, encoding="utf-8"))  # type: ignore[misc]
     except OSError as error:
@@ -113,9 +113,12 @@ def write_report(comparisons: Comparisons, folder: str | os.PathLike[str]) -> Pa
 
 
 def make_report(
-    comparisons: Comparisons, pictures: Sequence[Picture] = (), points: Mapping[str, Any] | None = None
+    comparisons: Comparisons,
+    pictures: Sequence[Picture] = (),
+    points: Mapping[str, Any] | None = None,
+    folder: Path | None = None,
 ) -> Report:
-    """Gather what a report says; points: as of `points_of`, for pictures that have a chart."""
+    """Gather what a report says; points: as of `points_of`, for pictures that have a chart. folder: where it will lie."""
     found, _ = comparisons.compare_all()
     first = next((picture for picture in pictures if picture.name == FIRST_FIGURE), None)
     opening = Opening(
@@ -124,7 +127,12 @@ def make_report(
     blocks = list(winners_part(comparisons))
     if others := [picture for picture in pictures if picture is not first]:
         blocks += [Heading("Figures"), *others]
-    blocks += [*_all_trials(comparisons.table), *_failures(comparisons), *_budget(comparisons), *_how(comparisons)]
+    blocks += [
+        *_all_trials(comparisons.table),
+        *_failures(comparisons),
+        *_budget(comparisons),
+        *how_it_was_run(comparisons, folder),
+    ]
     return Report(
         title=f"Report on {comparisons.source.name}",
         opening=opening,
@@ -243,51 +251,3 @@ def _budget(comparisons: Comparisons) -> Iterator[Block]:
     if prices:
         caption += f"; a CPU hour at {prices.get(CPU_HOUR, 0):g}, a GPU hour at {prices.get(GPU_HOUR, 0):g}"
     yield Table(f"{caption}.", (Column("Family"), *(Column(names[name], True) for name in shown)), tuple(rows))
-
-
-def _how(comparisons: Comparisons) -> Iterator[Block]:
-    yield Heading("How it was run", folded=True)
-    for agreement in agreements(comparisons.source):
-        said = agreement.sentence()
-        yield Paragraph(f"{capital(said)}.")
-    facts: dict[str, Any] = {"campaign": comparisons.source.name}
-    source = comparisons.source
-    if isinstance(source, CampaignFolder):
-        manifest = source.manifest
-        identity = manifest["identity"]
-        facts |= {"id": manifest.get("id"), "created": manifest.get("created"), "command": identity.get("command")}
-        benchmarks = benchmarks_of(manifest)
-        facts |= {"data digest": identity.get("data")} | {f"{name} digest": identity.get(name) for name in benchmarks}
-        facts |= manifest.get("settings", {})
-        parts = [("data", ("train", "val", "test")), *((name, ("cell_line", "matched")) for name in benchmarks)]
-        for part, keys in parts:
-            held = manifest.get(part) or {}
-            facts |= {f"{part}: {key.replace('_', ' ')}": held[key] for key in keys if key in held}
-    facts |= {
-        "elements that means are over": ", ".join(source.matched) or None,
-        "selected on": comparisons.select_on,
-        "resampling": f"{comparisons.how.resamples} resamples, level {comparisons.how.level:g},"
-        f" seed {comparisons.how.seed}",
-        "blocks of positions": "; ".join(
-            f"{name.replace('_', ' ')}: {blocks_sentence(one.blocks)}"
-            for name, one in comparisons.compare_all()[0].items()
-            if one.blocks
-        )
-        or None,
-        "nrtune version": importlib.metadata.version("nrtune"),
-        "report made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }
-    rows = tuple((text_cell(str(key)), text_cell(_value(value))) for key, value in facts.items() if value is not None)
-    yield Table("Settings, data and versions.", (Column("What"), Column("Value")), rows)
-    if findings := source.audit.findings:
-        columns = (Column("Severity"), Column("Finding"), Column("What"))
-        found = tuple(tuple(map(text_cell, (one.severity, one.id, str(one)))) for one in findings)
-        yield Table("What the audit of the data found before anything was trained.", columns, found)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value)) or "none"
-    if isinstance(value, dict):
-        return ", ".join(f"{key}={item}" for key, item in value.items()) or "none"
-    return redacted(str(value))

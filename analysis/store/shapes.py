@@ -100,6 +100,7 @@ MANIFEST = {
     "cagi5?": (BENCHMARK, None),
     "satmut?": (BENCHMARK, None),
     "audit?": ({"version": int, "accepted": [str], "findings": [_FINDING]}, None),
+    "software?": {EACH: str},
     "place?": {"host": str, "folder": str, "device": int, "inode": int},
     "copied_from?": [str],
 }

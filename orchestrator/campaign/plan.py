@@ -20,6 +20,7 @@ from nrtune.orchestrator.search.objectives import objective_values
 from nrtune.orchestrator.search.proposals import ObjectiveValues, Proposer
 from nrtune.orchestrator.state.ledger import Ledger
 from nrtune.orchestrator.state.settings import RunSettings
+from nrtune.orchestrator.state.software import software
 from nrtune.trainables.data.audit import AUDIT_VERSION
 from nrtune.trainables.data.benchmarks import BENCHMARKS
 from nrtune.trainables.data.findings import Finding
@@ -110,6 +111,7 @@ class Plan(Job, ABC):
         paths = self.settings.benchmarks()
         return {
             "settings": self.stored_settings(),
+            "software": software(),
             "data": {"name": dataset.name, "path": ",".join(map(str, self.settings.data_files())),
                      "length": dataset.length, **splits,
                      "noise_measured": dataset.aleatoric_std is not None, "notes": list(dataset.notes)},
