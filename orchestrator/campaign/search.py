@@ -105,11 +105,25 @@ class Search(Plan):
         directions: list[Direction] = [
             "maximize" if objective.direction == "max" else "minimize" for objective in self.objectives
         ]
+        identity = ledger.manifest["identity"]
+        shown = {
+            key: identity[key]
+            for key in ("data", "preset", "epochs", "seed", "select_on", "sampler")
+            if key in identity
+        }
         return {
             name: FamilyStudy(
                 name,
                 family,
-                open_study(storage, prefix + name, number, directions, before),
+                open_study(
+                    storage,
+                    prefix + name,
+                    number,
+                    directions,
+                    before,
+                    metrics=[objective.metric for objective in self.objectives],
+                    about={"name": ledger.manifest["name"], "family": name, **shown},
+                ),
                 lambda parameters: self.recipe.config(parameters, self.settings.seed),
                 self.data.fingerprint_of,
                 self.settings.seed,

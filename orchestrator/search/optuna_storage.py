@@ -6,9 +6,10 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
 
 import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
@@ -74,10 +75,14 @@ def open_study(
     campaign_id: str,
     directions: Sequence[Direction] = ("maximize",),
     copied_from: Collection[str] = (),
+    *,
+    metrics: Sequence[str] = (),
+    about: Mapping[str, Any] = MappingProxyType({}),
 ) -> optuna.Study:
     """Open a family's study, made for this campaign if new; a direction an objective, maximize or minimize.
 
-    copied_from: ids of campaigns of which this one is a copy, and its journal with it. Raises UserError for one of another
+    copied_from: ids of campaigns of which this one is a copy, and its journal with it. metrics: names of the objectives. about:
+    what is kept with the study for whoever looks at it. Raises UserError for one of another
     campaign.
     """
     study = optuna.create_study(
@@ -87,6 +92,11 @@ def open_study(
         raise UserError(
             f"the Optuna study {study_name!r} belongs to another campaign; choose another --name or storage"
         )
+    if metrics and study.metric_names != list(metrics):
+        study.set_metric_names(list(metrics))
+    for name, value in about.items():
+        if study.user_attrs.get(name) != value:
+            study.set_user_attr(name, value)
     study.set_user_attr(CAMPAIGN, campaign_id)
     return study
 

@@ -9,12 +9,15 @@ from typing import Any
 
 from nrtune.analysis.selection.use_cases import USE_CASES, selection_metric
 from nrtune.analysis.sources.mlflow import CAMPAIGN_TAG, FINAL, STATUS_TAG
-from nrtune.analysis.store.records import benchmarks_of
+from nrtune.analysis.store.records import Proposal, benchmarks_of
 from nrtune.analysis.wording import shell_path
 from nrtune.trainables.data.benchmarks import reported_prefix
 
 NOTE_TAG = "mlflow.note.content"
 """A run's description, in Markdown."""
+
+EXPERIMENT_KIND = ("mlflow.experimentKind", "custom_model_development")
+"""The experiment's tag by which pages are of models that are trained, and not of language models that are called."""
 
 VIEW_TAG = "mlflow.sharedViewState."
 """Begins the tags of an experiment that keep views which a link opens: filter, order and columns."""
@@ -28,8 +31,10 @@ _CAMPAIGN = """A campaign of nrtune in `{folder}`; its trials are the runs below
 
 `nrtune best {path}` names the winners and what is significant; `nrtune report` writes that into `report/`, here.
 """
-_TRIAL = """A trial of the family {family} in the campaign {campaign}. Its scores are those of its best epoch (`best_epoch`);
-`val/…` and `train/…` are curves, by epoch."""
+_TRIAL = """A trial of the family {family} in the campaign {campaign}, whose folder has its files in `trials/{fingerprint}`. Its
+scores are those of its best epoch (`best_epoch`); `val/…` and `train/…` are curves, by epoch.
+
+{parameters}"""
 
 
 def campaign_note(folder: Path) -> str:
@@ -37,9 +42,12 @@ def campaign_note(folder: Path) -> str:
     return _CAMPAIGN.format(folder=folder, path=shell_path(folder), final=FINAL)
 
 
-def trial_note(family: str, campaign: str) -> str:
-    """The description of a trial's run."""
-    return _TRIAL.format(family=family.replace("_", " "), campaign=campaign)
+def trial_note(proposal: Proposal, campaign: str) -> str:
+    """The description of a trial's run: what it is, where its files are, and its parameters."""
+    rows = [("parameter", "value"), ("---", "---"), *((f"`{key}`", f"`{of}`") for key, of in proposal.config.items())]
+    table = "\n".join(f"| {key} | {value} |" for key, value in rows)
+    family = proposal.family.replace("_", " ")
+    return _TRIAL.format(family=family, campaign=campaign, fingerprint=proposal.fingerprint, parameters=table)
 
 
 def trials_view(manifest: Mapping[str, Any]) -> tuple[str, str]:

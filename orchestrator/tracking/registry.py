@@ -10,8 +10,9 @@ from typing import Any
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from nrtune.analysis.report.report import WINNERS
 from nrtune.analysis.report.summaries import winner_record
-from nrtune.analysis.sources.mlflow import CAMPAIGN_TAG, FINGERPRINT_TAG, KIND_TAG
+from nrtune.analysis.sources.mlflow import CAMPAIGN_TAG, FINGERPRINT_TAG, KIND_TAG, search_runs
 from nrtune.analysis.sources.mlflow_client import FAULTS, open_client
 from nrtune.analysis.sources.trials import CampaignFolder, Trials
 from nrtune.analysis.uncertainty.compared import Comparison
@@ -31,6 +32,9 @@ from nrtune.orchestrator.tracking.models import (
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.data.benchmarks import BENCHMARKS
 from nrtune.trainables.inference import SequenceEnsemble, load_model
+
+USE_CASE_TAG, VERDICT_TAG = "use_case", "verdict."
+"""Tags of a winner's run: the use cases that it wins; and, by each one's name, what was found against the baseline."""
 
 
 def register(comparisons: Comparisons, use_case: str, name: str, uri: str | None = None) -> str:
@@ -178,11 +182,36 @@ def _description(comparisons: Comparisons, comparison: Comparison, trial: str, c
     return f"Winner of {winner.use_case} in {campaign}: {trial}, {metric} {number(row['value'])}{sure}. {said}."
 
 
+def _tag_winners(client: MlflowClient, parent: Any, winners: Mapping[str, Any]) -> None:
+    """Tag runs with the use cases that they win and what was found of each; those of an earlier report go."""
+    tags: dict[str, dict[str, str]] = {}
+    for name, record in winners.items():
+        if record is not None:
+            said = str(record["verdict"]["against_baseline"])
+            tags.setdefault(record["fingerprint"], {})[f"{VERDICT_TAG}{name}"] = said
+    campaign = f"tags.`{CAMPAIGN_TAG}` = '{parent.data.tags[CAMPAIGN_TAG]}'"
+    for run in search_runs(client, parent.info.experiment_id, campaign):
+        new = dict(tags.get(run.data.tags.get(FINGERPRINT_TAG, ""), {}))
+        if new:
+            new[USE_CASE_TAG] = ", ".join(key.removeprefix(VERDICT_TAG) for key in new)
+        for key in run.data.tags:
+            if key.startswith((VERDICT_TAG, USE_CASE_TAG)) and key not in new:
+                client.delete_tag(run.info.run_id, key)
+        for key, value in new.items():
+            if run.data.tags.get(key) != value:
+                client.set_tag(run.info.run_id, key, value)
+
+
 def log_report(campaign: CampaignFolder, folder: Path) -> None:
-    """Put a report's folder onto the campaign's run. Raises UserError where MLflow does not answer."""
+    """Put a report's folder onto the campaign's run, and tag the winners' runs with their use cases and verdicts.
+
+    Raises UserError where MLflow does not answer.
+    """
     uri = anchored(campaign.folder, to_write=True)
     try:
         client = open_client(uri)
-        client.log_artifacts(_run_of(client, campaign).info.run_id, str(folder), "report")
+        run = _run_of(client, campaign)
+        client.log_artifacts(run.info.run_id, str(folder), "report")
+        _tag_winners(client, run, json.loads((folder / WINNERS).read_text("utf-8")))
     except FAULTS as error:
         raise UserError(f"{uri}: {one_line(error, 300)}") from error

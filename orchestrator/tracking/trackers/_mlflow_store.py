@@ -12,8 +12,9 @@ from nrtune.analysis.sources.mlflow import CAMPAIGN_TAG, EXPERIMENT, FINGERPRINT
 from nrtune.analysis.sources.mlflow_client import open_client
 from nrtune.orchestrator.state.locations import ARTIFACTS, DATABASE, default_uri
 from nrtune.orchestrator.tracking.anchor import anchor
-from nrtune.orchestrator.tracking.pages import NOTE_TAG, campaign_note, trials_page, trials_view
+from nrtune.orchestrator.tracking.pages import EXPERIMENT_KIND, NOTE_TAG, campaign_note, trials_page, trials_view
 from nrtune.orchestrator.tracking.trackers._mlflow_faults import what_to_do
+from nrtune.orchestrator.tracking.trackers._mlflow_origin import log_datasets, origin_tags
 from nrtune.trainables.core.errors import UserError, one_line
 from nrtune.trainables.core.files import write_atomically
 
@@ -88,7 +89,11 @@ def open_store(uri: str | None, folder: Path, manifest: Mapping[str, Any], param
 def page_of(uri: str, manifest: Mapping[str, Any]) -> str:
     """The path of the page of MLflow that lists the campaign's trials."""
     found = open_client(uri).get_experiment_by_name(EXPERIMENT)
-    return trials_page(found.experiment_id, manifest) if found is not None else "/"
+    return (
+        trials_page(found.experiment_id, manifest)
+        if found is not None
+        else "/#/experiments?workflowType=machine_learning"
+    )
 
 
 def log_parameters(client: MlflowClient, run: Run, parameters: Mapping[str, Any]) -> None:
@@ -110,9 +115,12 @@ def _make_database(path: Path) -> None:
 def _experiment(client: MlflowClient, artifact_location: str | None) -> str:
     found = client.get_experiment_by_name(EXPERIMENT)
     if found is None:
-        return str(client.create_experiment(EXPERIMENT, artifact_location=artifact_location))
+        tags = dict([EXPERIMENT_KIND])
+        return str(client.create_experiment(EXPERIMENT, artifact_location=artifact_location, tags=tags))
     if found.lifecycle_stage != LifecycleStage.ACTIVE:
         client.restore_experiment(found.experiment_id)
+    if EXPERIMENT_KIND[0] not in found.tags:
+        client.set_experiment_tag(found.experiment_id, *EXPERIMENT_KIND)
     return str(found.experiment_id)
 
 
@@ -143,8 +151,9 @@ def _parent(
         client.set_tag(run.info.run_id, NOTE_TAG, campaign_note(folder))  # the folder may have been moved
     else:
         tags = {CAMPAIGN_TAG: manifest["id"], KIND_TAG: "campaign", STATUS_TAG: "running"}
-        tags[NOTE_TAG] = campaign_note(folder)
+        tags |= {NOTE_TAG: campaign_note(folder), **origin_tags(manifest)}
         run = client.create_run(experiment_id, tags=tags, run_name=manifest["name"])
         client.set_experiment_tag(experiment_id, *trials_view(manifest))
     log_parameters(client, run, parameters)
+    log_datasets(client, run, manifest)
     return str(run.info.run_id)

@@ -27,6 +27,7 @@ from nrtune.orchestrator.tracking.models import artifacts_at, log_model
 from nrtune.orchestrator.tracking.pages import NOTE_TAG, trial_note
 from nrtune.orchestrator.tracking.publisher import reason_of
 from nrtune.orchestrator.tracking.tracker import Tracker
+from nrtune.orchestrator.tracking.trackers._mlflow_origin import log_datasets, origin_tags
 from nrtune.orchestrator.tracking.trackers._mlflow_store import Store, check_uri, log_parameters, open_store
 
 with warnings.catch_warnings():
@@ -53,6 +54,7 @@ class MlflowTracker(Tracker):
         self.client, self.experiment_id, self.parent_id = store.client, store.experiment_id, store.parent_id
         self._campaign, self._name = str(manifest["id"]), str(manifest["name"])
         self._uri, self._length = store.uri, int(manifest.get("data", {}).get("length", 0))
+        self._manifest, self._origin = manifest, origin_tags(manifest)
         self._runs = dict(store.runs)
         self._logged: dict[str, set[int]] = {}
         self._made: dict[str, dict[str, str]] = {}  # parameters of runs that were made by this, and have no model yet
@@ -100,7 +102,8 @@ class MlflowTracker(Tracker):
                 FINGERPRINT_TAG: proposal.fingerprint,
                 STATUS_TAG: "running",
                 "family": proposal.family,
-                NOTE_TAG: trial_note(proposal.family, self._name),
+                NOTE_TAG: trial_note(proposal, self._name),
+                **self._origin,
             }
             if proposal.published:
                 all_tags["published"] = proposal.published
@@ -117,6 +120,7 @@ class MlflowTracker(Tracker):
             self.client.update_run(run.info.run_id, status="RUNNING")
             self.client.set_tag(run.info.run_id, STATUS_TAG, "running")
         log_parameters(self.client, run, proposal.config)
+        log_datasets(self.client, run, self._manifest)
 
     def log_history(self, fingerprint: str, history: Iterable[Mapping[str, float]]) -> None:
         """Log epochs' metrics, each with its `epoch` as the step; epochs that are there already are skipped."""

@@ -12,6 +12,7 @@ from trial_records import record
 
 from nrtune.analysis.store.records import Proposal
 from nrtune.orchestrator.state.locations import DATABASE, default_uri
+from nrtune.orchestrator.tracking.registry import _tag_winners
 from nrtune.orchestrator.tracking.trackers.mlflow import MlflowTracker
 
 
@@ -79,3 +80,55 @@ def test_a_closed_run_stays_closed_whatever_comes_late(tmp_path):
     tracker.interrupt(["f"])
     run = tracker.client.get_run(tracker._runs["f"].info.run_id)
     assert (run.info.status, run.data.tags["nrtune.status"]) == ("FINISHED", "finished")
+
+
+@pytest.mark.end_to_end
+def test_runs_say_where_they_are_from_and_have_the_data_as_inputs(tmp_path):
+    manifest = {
+        "id": "x", "name": "c", "benchmarks": ["cagi5"], "software": {"git commit": "abc+"},
+        "identity": {"select_on": "release", "command": "search", "data": "d" * 64, "cagi5": "e" * 64},
+        "data": {"name": "mine", "path": "mine.h5", "train": 3, "val": 2, "test": 1},
+        "cagi5": {"path": "folder", "title": "CAGI5"},
+    }  # fmt: skip
+    tracker = MlflowTracker.open(None, tmp_path, manifest, {"seed": 0})
+    tracker.start(Proposal("T-001", "rank_stability", 0, {"loss": "mse", "lr": 0.1}, "f", None, {}), {})
+    tracker = MlflowTracker.open(None, tmp_path, manifest, {"seed": 0})
+    experiment = tracker.client.get_experiment(tracker.experiment_id)
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    for run_id in (tracker.parent_id, tracker._runs["f"].info.run_id):
+        run = tracker.client.get_run(run_id)
+        tags = run.data.tags
+        assert (tags["mlflow.source.name"], tags["mlflow.source.git.commit"]) == ("nrtune search", "abc")
+        assert tags["mlflow.user"] == run.info.user_id
+        inputs = {one.dataset.name: one for one in run.inputs.dataset_inputs}
+        assert {name: one.dataset.digest for name, one in inputs.items()} == {"mine": "d" * 36, "CAGI5": "e" * 36}
+        assert json.loads(inputs["mine"].dataset.profile) == {"train": 3, "val": 2, "test": 1}
+        assert [(tag.key, tag.value) for tag in inputs["CAGI5"].tags] == [("mlflow.data.context", "evaluation")]
+    note = tracker._runs["f"].data.tags["mlflow.note.content"]
+    assert note.startswith(
+        "A trial of the family rank stability in the campaign c, whose folder has its files in `trials/f`."
+    )
+    assert note.endswith("| parameter | value |\n| --- | --- |\n| `loss` | `mse` |\n| `lr` | `0.1` |")
+
+
+@pytest.mark.end_to_end
+def test_winners_are_tagged_with_their_use_cases_and_verdicts_of_the_last_report(tmp_path):
+    manifest = {"id": "x", "name": "c", "identity": {"select_on": "release"}}
+    tracker = MlflowTracker.open(None, tmp_path, manifest, {})
+    for name in ("a", "b"):
+        tracker.start(Proposal(name, "baseline", 0, {"lr": 0.1}, name, None, {}), {})
+
+    def tags(*winners: tuple[str, str, str]) -> dict[str, dict[str, str]]:
+        said = {case: {"fingerprint": of, "verdict": {"against_baseline": verdict}} for case, of, verdict in winners}
+        _tag_winners(tracker.client, tracker.client.get_run(tracker.parent_id), {**said, "pearson": None})
+        runs = {name: tracker.client.get_run(tracker._runs[name].info.run_id).data.tags for name in ("a", "b")}
+        return {
+            name: {k: v for k, v in of.items() if k.startswith(("use_case", "verdict"))} for name, of in runs.items()
+        }
+
+    first = tags(("overall", "a", "better"), ("balance", "a", "not tested"), ("hc_lc_gap", "b", "worse"))
+    assert first == {
+        "a": {"use_case": "overall, balance", "verdict.overall": "better", "verdict.balance": "not tested"},
+        "b": {"use_case": "hc_lc_gap", "verdict.hc_lc_gap": "worse"},
+    }
+    assert tags(("overall", "b", "better")) == {"a": {}, "b": {"use_case": "overall", "verdict.overall": "better"}}
