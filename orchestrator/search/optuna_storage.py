@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import warnings
 import weakref
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -93,7 +94,9 @@ def open_study(
             f"the Optuna study {study_name!r} belongs to another campaign; choose another --name or storage"
         )
     if metrics and study.metric_names != list(metrics):
-        study.set_metric_names(list(metrics))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # so since Optuna 3.2
+            study.set_metric_names(list(metrics))
     for name, value in about.items():
         if study.user_attrs.get(name) != value:
             study.set_user_attr(name, value)

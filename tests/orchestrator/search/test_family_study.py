@@ -251,3 +251,12 @@ def test_the_study_of_a_copy_has_what_the_copy_knows_and_proposes_the_rest_again
     assert original.study.get_trials() == before
     with pytest.raises(UserError, match="belongs to another campaign"):
         family_in("copy", "3", ["1"])
+
+
+def test_a_study_names_its_objectives_and_the_campaign(tmp_path):
+    two = ("maximize", "minimize")
+    for about in ({"name": "mine", "seed": 0}, {"name": "mine", "seed": 0}, {"name": "moved"}):
+        metrics = ("val/spearman", "val/noise/corr")
+        study = open_study(open_storage(tmp_path, None), "baseline", "id", two, metrics=metrics, about=about)
+    assert study.metric_names == ["val/spearman", "val/noise/corr"]
+    assert study.user_attrs == {"campaign": "id", "name": "moved", "seed": 0}
