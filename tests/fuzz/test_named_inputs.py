@@ -105,7 +105,7 @@ SETTINGS = {
         "s.yaml: line 50 has more than 50 things in each other"),
     "a milliard of references": (
         "a: &a [x]\n" + "".join(f"{n}: &{n} [{', '.join(['*' + p] * 9)}]\n" for p, n in itertools.pairwise("abcdefghi")),
-        "s.yaml: line 7 refers (*) to so much that it has more than 1,048,576 values"),
+        "s.yaml: line 8 refers (*) to so much that it has more than 1,048,576 values"),
     "a reference to itself": ("a: &a [*a]", "s.yaml: line 1 refers to &a, in which it stands; leave it out"),
     "a key twice": ("trials: 5\ntrials: 6\n", "s.yaml: trials stands in lines 1 and 2; keep one"),
     "a list": ("- trials\n", "s.yaml: must map names to values, such as `trials: 20`"),

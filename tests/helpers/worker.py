@@ -16,7 +16,7 @@ def worker_of(
 ) -> TrialTrainable:
     """A worker that has been given a trial; each `train()` returns what Ray Tune would be handed."""
     given = {"folder": str(campaign / "trials"), "score_at": score_at, "device": "cpu", "threads": 1,
-             "time_limit": None, "plugins": "", **options}  # fmt: skip
+             "time_limit": None, "plugins": "", "kernels": "auto", **options}  # fmt: skip
 
     class Worker(TrialTrainable):
         def setup(self, config: dict[str, Any]) -> None:  # type: ignore[override]

@@ -32,6 +32,12 @@ signal.pause()
 """
 
 
+@pytest.fixture(autouse=True)
+def without_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever token this account has for clusters of its own is left alone."""
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "no_token"))
+
+
 @pytest.fixture
 def listener() -> Iterator[str]:
     """Where something listens that is no Ray and says nothing."""

@@ -386,6 +386,7 @@ def test_every_setting_of_a_replication_is_a_flag_or_the_campaigns():
         "max_concurrent",
         "cpus_per_trial",
         "gpus_per_trial",
+        "kernels",
         "time_budget",
         "trial_time_limit",
         "tracking_uri",

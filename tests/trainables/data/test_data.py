@@ -232,7 +232,7 @@ def test_tsv_noise_from_orientations(tmp_path):
     table.to_csv(tmp_path / "a.tsv", sep="\t", index=False)
     dataset = read_dataset(tmp_path / "a.tsv")
     assert len(dataset) == len(table) - 1
-    assert "1 rows without a partner left out" in dataset.notes[-1]
+    assert "1 row without a partner left out" in dataset.notes[-1]
     a, b = table["mean_value"].iloc[:2]
     assert dataset.aleatoric_std[:2] == pytest.approx(abs(a - b) / np.sqrt(2), rel=1e-6)
 

@@ -420,7 +420,7 @@ def test_a_column_of_splits_that_says_something_else_is_refused(tmp_path):
 def test_replicates_that_are_too_few_are_said_with_the_tables_own_row(tmp_path):
     table = both_orientations(measurements()).assign(a=0.5, b=np.linspace(0.6, 0.9, 2 * N))
     table.loc[50, "b"] = np.nan
-    with pytest.raises(UserError, match=r"the deviation of the replicates is nan in row 51, and in 1 rows"):
+    with pytest.raises(UserError, match=r"the deviation of the replicates is nan in row 51, and 1 row in all"):
         read(tmp_path, table, columns={"replicates": "a+b"})
 
 

@@ -116,7 +116,7 @@ UNREADABLE = {
     "is a damaged Parquet file": lambda path: path.write_bytes(b"PAR1xyz"),
     "is no text": lambda path: path.write_bytes(b"\xff\x00\x80"),
     "is empty": lambda path: path.write_bytes(b"\n\n"),
-    "row 2 has 1 columns": lambda path: path.write_text("a\tb\n1\t2\n3\n"),
+    "row 2 has 1 column, its header 2": lambda path: path.write_text("a\tb\n1\t2\n3\n"),
     "every row has 3 columns, and its header 2; name the first": lambda path: path.write_text(
         "a\tb\nx\t1\t2\nx\t3\t4\n"
     ),

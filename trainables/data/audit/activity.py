@@ -116,7 +116,7 @@ def _of_values(dataset: Dataset) -> list[Finding]:
                 advice="name the column of log2(RNA/DNA) with --columns activity=NAME",
             )
         )
-    elif (value := filled_in(activity)) is not None:
+    elif (value := filled_in(activity)) is not None and not _far(activity)[activity == np.float32(value)].any():
         found += flagged(
             activity == np.float32(value),
             "activity-filled-in",

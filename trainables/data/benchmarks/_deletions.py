@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nrtune.trainables.core.errors import UserError
 from nrtune.trainables.data.benchmarks import DELETION
+from nrtune.trainables.data.findings import count_of
 
 _DELETED = ("del", "<del>", "deletion", "\N{EN DASH}", "\N{MINUS SIGN}", "--")
 """What people write for DELETION, in lower case."""
@@ -31,7 +32,8 @@ def with_deletions(
     if unclear.any() and not (found == DELETION).any():
         row = int(unclear.argmax())
         raise UserError(
-            f"{path}: column Alt, row {row + 1}: {alt.iloc[row]!r} may be a deletion or a missing allele ({unclear.sum()} rows);"
+            f"{path}: column Alt, row {row + 1}: {alt.iloc[row]!r} may be a deletion or a missing allele"
+            f" ({count_of(int(unclear.sum()))});"
             f" write {DELETION} for a deletion, and leave out what lacks an allele"
         )
     return ref.where(~anchored, ref.str[1:]), found, anchored

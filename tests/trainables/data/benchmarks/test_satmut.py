@@ -133,7 +133,7 @@ def test_a_deletion_may_be_written_as_in_a_vcf(tmp_path):
 
 @pytest.mark.parametrize("deleted", ["", ".", "*"])
 def test_what_may_be_a_deletion_or_nothing_is_asked_for(tmp_path, deleted):
-    with pytest.raises(UserError, match=r"column Alt, row 2: '.?' may be a deletion or a missing allele .1 rows"):
+    with pytest.raises(UserError, match=r"column Alt, row 2: '.?' may be a deletion or a missing allele .1 row."):
         read(tmp_path, [row(106, "C", "A"), row(105, "T", deleted)])
     variants = read(tmp_path, [row(106, "C", "A"), row(105, "T", deleted), row(107, "A", "-")])
     assert (len(variants), variants.notes) == (2, ("rows without a position, alleles or a coefficient: 1 left out",))
