@@ -214,7 +214,7 @@ def _read_named(words: list[str]) -> None:
 
 
 def _options() -> set[str]:
-    """Every option of nrtune, and those of `ray` that documents name."""
+    """Every option of nrtune, and those of `ray` and of the scripts in clusters/ that documents name."""
     from ray.scripts.scripts import cli as ray_cli
     from typer.main import get_command
 
@@ -223,7 +223,9 @@ def _options() -> set[str]:
         return own.union(*(of(inner) for inner in getattr(command, "commands", {}).values()))
 
     ray = of(ray_cli.commands["up"]) | of(ray_cli.commands["job"].commands["submit"])
-    return of(get_command(cli.app)).union(ray, {"--help"})
+    scripts = {option for script in (TOP / "clusters").glob("*.py")
+               for option in re.findall(r'"(--[a-z-]+)"', script.read_text())}  # fmt: skip
+    return of(get_command(cli.app)).union(ray, scripts, {"--help"})
 
 
 def test_the_pictures_campaign_is_the_tutorials():
