@@ -35,7 +35,7 @@ signal.pause()
 @pytest.fixture(autouse=True)
 def without_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever token this account has for clusters of its own is left alone."""
-    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "no_token"))
+    monkeypatch.setenv("HOME", str(tmp_path))
 
 
 @pytest.fixture
