@@ -76,12 +76,12 @@ def fetch_data(
     from nrtune.orchestrator.cli import fetch
 
     if show_list or not names:
-        if format in (None, formats.Format.table):
+        if (form := formats.chosen(format)) == formats.Format.table:
             typer.echo(fetch.list_text())
         else:
             from nrtune.orchestrator.views.tables import write_rows
 
-            write_rows(fetch.list_rows(), str(format))
+            write_rows(fetch.list_rows(), form)
         return
     if format is not None:
         raise UserError(f"--format {format}: is for the list of data sets; leave the names out, or --format")

@@ -37,8 +37,8 @@ Asked = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="The same as --format json.", rich_help_panel=OUTPUT)]
 
 
-def chosen(asked: Format | None, as_json: bool) -> Format:
+def chosen(asked: Format | TrialsFormat | None, as_json: bool = False) -> str:
     """What --format and --json ask for. Raises UserError where they disagree."""
     if as_json and asked not in (None, Format.json):
         raise UserError(f"--json and --format {asked}: give one of them")
-    return Format.json if as_json else asked or Format.table
+    return str(Format.json if as_json else asked or Format.table)

@@ -1,7 +1,7 @@
 """The command line.
 
-`campaigns` runs them, `query` asks of them, `models` has what is about models, `data` what is about data, `slurm` makes jobs
-of them. Results go to standard output, everything else to standard error.
+`campaigns` begins them, `continued` goes on with them, `query` asks of them, `models` has what is about models, `data` what is
+about data, `slurm` makes jobs of them. Results go to standard output, everything else to standard error.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from nrtune.orchestrator.cli import campaigns, data, models, passwords, query, slurm
+from nrtune.orchestrator.cli import campaigns, continued, data, models, passwords, query, slurm
 from nrtune.orchestrator.cli.options import INTERRUPTED
 from nrtune.orchestrator.cli.panels import KEEP, RUN, group
 from nrtune.orchestrator.lifecycle.terminal import take_streams
@@ -33,6 +33,7 @@ app = group(
     context_settings={"color": True},  # click leaves texts as they are: streams show what is a control character
 )
 app.add_typer(campaigns.app)
+app.add_typer(continued.app)
 app.add_typer(query.app)
 app.add_typer(models.app)
 app.add_typer(data.app, name="data", rich_help_panel=KEEP)

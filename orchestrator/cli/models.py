@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from nrtune.orchestrator.cli import formats, option_texts, options
+from nrtune.orchestrator.cli.answers import comparisons_of, own_use_cases
 from nrtune.orchestrator.cli.panels import KEEP, READ, USE, command, group
-from nrtune.orchestrator.cli.query import comparisons_of, own_use_cases
 from nrtune.trainables.core.errors import UserError
 
 app = group()

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from nrtune.orchestrator.cli import formats, options
+from nrtune.orchestrator.cli.answers import comparisons_of, own_use_cases, print_best, print_front
 from nrtune.orchestrator.cli.names import completing, families
 from nrtune.orchestrator.cli.panels import KEEP, OUTPUT, READ, command, group
-from nrtune.trainables.core.errors import UserError, suggest
-
-if TYPE_CHECKING:
-    from nrtune.analysis.selection.use_cases import UseCase
-    from nrtune.analysis.uncertainty.comparison import Comparisons
+from nrtune.trainables.core.errors import UserError
 
 app = group()
 
@@ -91,9 +87,8 @@ def trials(
     from nrtune.orchestrator.views.status import trials_table, write_trials
 
     table = trials_table(source, family=family, sort=sort, ascending=ascending)
-    if json and format not in (formats.TrialsFormat.table, formats.TrialsFormat.json):
-        raise UserError(f"--json and --format {format}: give one of them")
-    write_trials(source, table, "json" if json else format.value)
+    asked = None if format == formats.TrialsFormat.table else format
+    write_trials(source, table, formats.chosen(asked, json))
 
 
 @command(
@@ -136,7 +131,7 @@ def best(
     if pareto:
         if use_case != "all" or select_on is not None or use_cases is not None:
             raise UserError("--pareto goes by objectives; leave --use-case, --use-cases and --select-on out")
-        _print_front(source, objectives or [], form)
+        print_front(source, objectives or [], form)
         return
     if objectives:
         raise UserError(f"{objectives[0]}: objectives are for --pareto")
@@ -236,70 +231,13 @@ def ensemble(
         from nrtune.orchestrator.inference.ensemble import save_ensemble
 
         paths += save_ensemble(found, campaign, save)
-    for_people = format in (None, formats.Format.table)
-    if for_people:
+    form = formats.chosen(format)
+    if form == formats.Format.table:
         ensemble_table(found, everything=save is not None)
     else:
-        write_rows(ensemble_rows(found, everything=save is not None), str(format))
+        write_rows(ensemble_rows(found, everything=save is not None), form)
     for one in found.of_use_case() if out is not None else ():
         assert out is not None
         paths += store(one, out / one.way)
     for path in paths:
-        typer.echo(str(path), err=not for_people)
-
-
-def print_best(
-    source: str,
-    use_case: str,
-    form: formats.Format = formats.Format.table,
-    *,
-    select_on: str | None = None,
-    own: Path | None = None,
-) -> None:
-    """Print the winner of a use case, or of all. Raises UserError for an unknown one."""
-    from nrtune.orchestrator.views.best import best_json, best_rows, best_table, best_text
-    from nrtune.orchestrator.views.tables import fitted, write_rows
-
-    comparisons = comparisons_of(source, select_on, own, use_case)
-    if form == formats.Format.json:
-        typer.echo(best_json(comparisons, use_case))
-    elif form == formats.Format.csv:
-        write_rows(best_rows(comparisons, use_case), form)
-    elif use_case == "all":
-        best_table(comparisons)
-    else:
-        typer.echo(fitted(best_text(comparisons, use_case)))
-
-
-def comparisons_of(source: str, select_on: str | None, own: Path | None, use_case: str = "all") -> Comparisons:
-    """What compares a source's trials; own: a file of further use cases. Raises UserError for an unknown use case."""
-    from nrtune.analysis.sources.open import open_campaign
-    from nrtune.analysis.uncertainty.comparison import Comparisons
-    from nrtune.orchestrator.views.waiting import Waiting
-
-    use_cases = own_use_cases(own)
-    if use_case != "all" and use_case not in use_cases:
-        raise UserError(f"unknown use case {use_case!r}{suggest(use_case, [*use_cases, 'all'])}")
-    return Comparisons(open_campaign(source), select_on=select_on, use_cases=use_cases, own=own, progress=Waiting())
-
-
-def own_use_cases(own: Path | None) -> Mapping[str, UseCase]:
-    """The known use cases, and those of a file. Raises UserError."""
-    from nrtune.analysis.selection.use_cases import USE_CASES, load_use_cases
-
-    return USE_CASES if own is None else load_use_cases(own)
-
-
-def _print_front(source: str, objectives: list[str], form: formats.Format) -> None:
-    from nrtune.analysis.sources.open import open_campaign
-    from nrtune.orchestrator.views.pareto import front_of, pareto_json, pareto_rows, pareto_table
-    from nrtune.orchestrator.views.tables import write_rows
-
-    campaign = open_campaign(source)
-    front = front_of(campaign, objectives)
-    if form == formats.Format.json:
-        typer.echo(pareto_json(campaign, front))
-    elif form == formats.Format.csv:
-        write_rows(pareto_rows(campaign, front), form)
-    else:
-        pareto_table(front)
+        typer.echo(str(path), err=form != formats.Format.table)

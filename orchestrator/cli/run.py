@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from nrtune.orchestrator.cli import query
+from nrtune.orchestrator.cli.answers import comparisons_of
 from nrtune.orchestrator.cli.options import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _answer(settings: RunSettings, confirmed: Sequence[str]) -> list[str]:
     from nrtune.orchestrator.views.tables import fitted
 
     asked = confirmed or getattr(settings, "use_case", ())
-    comparisons = query.comparisons_of(str(settings.out), None, getattr(settings, "use_cases", None))
+    comparisons = comparisons_of(str(settings.out), None, getattr(settings, "use_cases", None))
     found, missing = comparisons.compare_all()
     names = [name for name in asked or found if name in found]
     for line in answers(comparisons, names) if names else [*missing.values()][:1]:

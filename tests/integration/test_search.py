@@ -19,7 +19,8 @@ from nrtune.analysis.store.records import read_references
 from nrtune.analysis.uncertainty.comparison import Comparisons
 from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.campaign.run import run_campaign
-from nrtune.orchestrator.cli import query
+from nrtune.orchestrator.cli.answers import print_best
+from nrtune.orchestrator.cli.formats import Format
 from nrtune.orchestrator.search.optuna_storage import open_storage
 from nrtune.orchestrator.state.settings import Settings, load_settings
 from nrtune.orchestrator.views import status
@@ -201,8 +202,7 @@ def test_resume_knows_the_settings(campaign, monkeypatch, tmp_path):
 
 def test_answers_on_the_command_line(campaign, capsys):
     _, folder = campaign
-    print_best = query.print_best
-    print_best(folder, "all", query.formats.Format.json)
+    print_best(folder, "all", Format.json)
     winners = json.loads(capsys.readouterr().out)
     assert set(winners) == set(USE_CASES) - {"saturation_mutagenesis", "table"}
     assert winners["overall"]["trial"] == Comparisons(open_campaign(folder)).find("overall").name

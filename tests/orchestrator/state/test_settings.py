@@ -20,7 +20,7 @@ from nrtune.orchestrator.campaign.plan import Plan
 from nrtune.orchestrator.campaign.prepare import prepare
 from nrtune.orchestrator.campaign.recipe import recipe_of
 from nrtune.orchestrator.campaign.study import chosen_names
-from nrtune.orchestrator.cli import campaigns, option_texts
+from nrtune.orchestrator.cli import campaigns, continued, option_texts
 from nrtune.orchestrator.state.ledger import open_ledger
 from nrtune.orchestrator.state.settings import (
     ReplicateSettings,
@@ -399,7 +399,7 @@ def test_every_setting_of_a_replication_is_a_flag_or_the_campaigns():
         "benchmark",
     }
     of_its_own = set(ReplicateSettings.model_fields) - set(RunSettings.model_fields)
-    assert of_its_own | run_flags == set(campaigns.replicate.__annotations__) - {"folder", "return"}
+    assert of_its_own | run_flags == set(continued.replicate.__annotations__) - {"folder", "return"}
 
 
 def test_a_replication_has_the_campaigns_settings_and_its_flags(tmp_path, monkeypatch, capsys):
