@@ -87,7 +87,7 @@ def check_address(given: str | None) -> None:
             f"{named}: an address {kind}, not of a cluster's head; give HOST:PORT as `ray start` prints it (most often"
             f" port 6379), or {otherwise}"
         )
-    fault = None if address == "auto" else _port_fault(address)
+    fault = None if address == "auto" else port_fault(address)
     if fault is not None:
         raise UserError(f"{named}: no Ray cluster answers ({fault}); start it, or {otherwise}")
     close_token()
@@ -106,7 +106,7 @@ def check_address(given: str | None) -> None:
         raise UserError(f"{named}: no Ray cluster answers ({answer['error']}); start it, or {otherwise}")
 
 
-def _port_fault(address: str) -> str | None:
+def port_fault(address: str) -> str | None:
     """Why nothing listens at HOST:PORT; None where something does."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 1 << 16:

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from nrtune.orchestrator.execution.address import VARIABLE
+from nrtune.orchestrator.execution.address import VARIABLE, port_fault
 from nrtune.orchestrator.execution.as_found import variables_as_found
 from nrtune.orchestrator.execution.guardian import guarded, mark_of
 from nrtune.orchestrator.execution.limits import memory_limit, usable_cores
@@ -134,7 +134,7 @@ def run_worker(folder: Path, say: Callable[[str], None]) -> int:
     Waits JOINING_SECONDS for a head, whose job may just be starting anew.
     """
     deadline = time.monotonic() + JOINING_SECONDS
-    while (head := read_head(folder)) is None or not _answers(head[0]):
+    while (head := read_head(folder)) is None or port_fault(head[0]) is not None:
         if time.monotonic() > deadline:
             say(f"{folder.parent}: no search takes workers there: nrtune slurm submit --elastic search … starts one")
             return 0
@@ -147,14 +147,6 @@ def run_worker(folder: Path, say: Callable[[str], None]) -> int:
         while process.poll() is None and read_head(folder) == head:
             time.sleep(LOOKING_SECONDS)
         return 0 if process.poll() is None or read_head(folder) != head else process.returncode
-
-
-def _answers(address: str) -> bool:
-    """Whether something listens at HOST:PORT."""
-    port = int(address.rpartition(":")[2])
-    with suppress(OSError), socket.create_connection((_host(address), port), timeout=LOOKING_SECONDS):
-        return True
-    return False
 
 
 def run_node(address: str) -> int:

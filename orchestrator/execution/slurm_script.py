@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import shlex
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from nrtune.trainables.core.errors import UserError, one_line
@@ -15,90 +16,89 @@ DEFAULT_GRACE = 300
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SlurmJob:
-    """What a job asks SLURM for, and what it runs.
+class _Batch:
+    """What any job has.
 
     name: of the job; jobs of one name run one after the other. output: the pattern of its log. interpreter: the Python that
-    has nrtune, as a shell takes it. command: what nrtune is to run. cpus, gpus: of each node. time: the limit, as SLURM takes it.
-    grace: seconds before that at which the search is told to stop. options: others of sbatch's, as `--mem=64G`. setup: lines of
-    shell that go ahead. elastic: whether it takes workers that are jobs of their own.
+    has nrtune, as a shell takes it. cpus: of each node. time: the limit, as SLURM takes it. options: others of sbatch's, as
+    `--mem=64G`. setup: lines of shell that go ahead.
     """
 
     name: str
     output: str
     interpreter: str
-    command: tuple[str, ...]
-    nodes: int = 1
     cpus: int | None = None
-    gpus: int | None = None
     time: str | None = None
-    grace: int = DEFAULT_GRACE
     options: tuple[str, ...] = ()
     setup: tuple[str, ...] = ()
-    elastic: bool = False
 
-    def script(self) -> str:
-        """The batch script."""
-        asked = [
+    def _script(
+        self, template: str, command: str, nodes: Sequence[str], devices: str | None, end: Sequence[str]
+    ) -> str:
+        """The batch script of a template and a command, with options of sbatch's: of nodes, of their GPUs, and of what ends a job."""
+        every = [
             f"--job-name={self.name}",
             f"--output={self.output}",
             "--open-mode=append",
-            f"--nodes={self.nodes}",
-            "--ntasks-per-node=1",
+            *nodes,
             *([] if self.cpus is None else [f"--cpus-per-task={self.cpus}"]),
-            *([] if self.gpus is None else [f"--gpus-per-node={self.gpus}"]),
+            *([] if devices is None else [devices]),
             *([] if self.time is None else [f"--time={self.time}"]),
-            f"--signal=B:TERM@{self.grace}",
-            "--requeue",
-            "--dependency=singleton",
+            *end,
             *self.options,
         ]
-        return SCRIPT.format(
-            directives="\n".join(f"#SBATCH {_directive(option)}" for option in asked),
+        return template.format(
+            directives="\n".join(f"#SBATCH {_directive(option)}" for option in every),
             setup="".join(f"{line}\n" for line in self.setup),
             interpreter=self.interpreter,
-            command=("--elastic " if self.elastic else "") + shlex.join(self.command),
+            command=command,
         )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SlurmWorkers:
-    """Jobs of a node each that work for a search that runs; the tasks of an array.
+class SlurmJob(_Batch):
+    """What a job asks SLURM for, and what it runs.
 
-    folder: the campaign's. count: how many. gres, cpus, time: of each. The rest is as SlurmJob has it.
+    command: what nrtune is to run. gpus: of each node. grace: seconds before the limit at which the search is told to stop.
+    elastic: whether it takes workers that are jobs of their own.
     """
 
-    name: str
-    output: str
-    interpreter: str
-    folder: str
-    count: int
-    gres: str | None = None
-    cpus: int | None = None
-    time: str | None = None
-    options: tuple[str, ...] = ()
-    setup: tuple[str, ...] = ()
+    command: tuple[str, ...]
+    nodes: int = 1
+    gpus: int | None = None
+    grace: int = DEFAULT_GRACE
+    elastic: bool = False
 
     def script(self) -> str:
         """The batch script."""
-        asked = [
-            f"--job-name={self.name}",
-            f"--output={self.output}",
-            "--open-mode=append",
-            f"--array=1-{self.count}",
-            "--nodes=1",
-            "--ntasks=1",
-            *([] if self.cpus is None else [f"--cpus-per-task={self.cpus}"]),
-            *([] if self.gres is None else [f"--gres={self.gres}"]),
-            *([] if self.time is None else [f"--time={self.time}"]),
-            "--requeue",
-            *self.options,
-        ]
-        return WORKER_SCRIPT.format(
-            directives="\n".join(f"#SBATCH {_directive(option)}" for option in asked),
-            setup="".join(f"{line}\n" for line in self.setup),
-            interpreter=self.interpreter,
-            folder=shlex.quote(self.folder),
+        return self._script(
+            SCRIPT,
+            ("--elastic " if self.elastic else "") + shlex.join(self.command),
+            [f"--nodes={self.nodes}", "--ntasks-per-node=1"],
+            None if self.gpus is None else f"--gpus-per-node={self.gpus}",
+            [f"--signal=B:TERM@{self.grace}", "--requeue", "--dependency=singleton"],
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SlurmWorkers(_Batch):
+    """Jobs of a node each that work for a search that runs; the tasks of an array.
+
+    folder: the campaign's. count: how many. gres: of each, SLURM's generic resources.
+    """
+
+    folder: str
+    count: int
+    gres: str | None = None
+
+    def script(self) -> str:
+        """The batch script."""
+        return self._script(
+            WORKER_SCRIPT,
+            shlex.quote(self.folder),
+            [f"--array=1-{self.count}", "--nodes=1", "--ntasks=1"],
+            None if self.gres is None else f"--gres={self.gres}",
+            ["--requeue"],
         )
 
 
@@ -119,7 +119,7 @@ WORKER_SCRIPT = """\
 # One that is preempted costs the epoch that it was in: the trial goes on with another, and --requeue starts it again.
 set -e
 {setup}# Temporary files of Ray's go to a disk of the node: $SLURM_TMPDIR, $TMPDIR or /tmp. SIGTERM must reach nrtune: exec.
-exec {interpreter} -P -m nrtune slurm worker {folder}
+exec {interpreter} -P -m nrtune slurm worker {command}
 """
 
 
