@@ -19,7 +19,7 @@ from nrtune.orchestrator.lifecycle.time_left import pace
 from nrtune.orchestrator.state.given import is_given
 from nrtune.orchestrator.state.locations import MLFLOW, tracker_of, tracking_uri
 from nrtune.orchestrator.views.failures import failure_causes
-from nrtune.orchestrator.views.status_record import leaders_of, status_record
+from nrtune.orchestrator.views.status_record import counts_by_family, leaders_of, record_of
 from nrtune.orchestrator.views.tables import by_status, cell, fitted, print_table
 from nrtune.trainables.core.errors import UserError, suggest
 from nrtune.trainables.core.outside_text import visible
@@ -64,7 +64,8 @@ def status_text(source: str | Path) -> str:
     folder = Path(source)
     campaign = open_folder(folder)
     status, records = read_status(folder), campaign.records()
-    told = status_record(folder)
+    leaders = leaders_of(folder, records)
+    told = record_of(campaign, status, records, leaders)
     state = told["state"]
     if state == "interrupted" and status.get("state") == "running":
         state = "interrupted (its process died; the same command goes on)"
@@ -74,13 +75,9 @@ def status_text(source: str | Path) -> str:
     ]
     if told["elapsed"] is not None:
         lines.append(pace(told["elapsed"], told["left"], told["trials_per_hour"]))
-    lines += filter(None, [leaders_of(folder, records).sentence()])
-    counts: dict[str, Counter[str]] = {}
+    lines += filter(None, [leaders.sentence()])
     replicates = [record for record in records if record.replicate_of is not None]
-    for record in records:
-        if record.replicate_of is None:
-            counts.setdefault(record.family, Counter())[record.status] += 1
-    for family, of_family in counts.items():
+    for family, of_family in counts_by_family(records).items():
         lines.append(f"  {family}: {by_status(of_family)}")
     if replicates:
         configurations = len({record.replicate_of for record in replicates})

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from nrtune.analysis.selection.candidates import BASELINE
 from nrtune.analysis.sources.open import open_folder
+from nrtune.analysis.sources.trials import CampaignFolder
 from nrtune.analysis.store.records import FINISHED, STATUSES, TrialRecord, read_references, read_status
 from nrtune.orchestrator.lifecycle.leaders import Leaders
 from nrtune.orchestrator.lifecycle.time_left import CONFIRMING
@@ -30,10 +31,16 @@ def status_record(folder: Path) -> dict[str, Any]:
     how long it will still run. Raises UserError where the folder holds no campaign.
     """
     campaign = open_folder(folder)
-    status, records = read_status(folder), campaign.records()
-    alive = is_running(folder)
+    records = campaign.records()
+    return record_of(campaign, read_status(folder), records, leaders_of(folder, records))
+
+
+def record_of(
+    campaign: CampaignFolder, status: Mapping[str, Any], records: Sequence[TrialRecord], leaders: Leaders
+) -> dict[str, Any]:
+    """The same of what has been read."""
+    alive = is_running(campaign.folder)
     state = str(status.get("state", "new"))
-    leaders = leaders_of(folder, records)
     return {
         "name": campaign.manifest["name"],
         "state": "running" if alive else "interrupted" if state == "running" else state,
@@ -51,6 +58,15 @@ def status_record(folder: Path) -> dict[str, Any]:
     }
 
 
+def counts_by_family(records: Iterable[TrialRecord]) -> dict[str, Counter[str]]:
+    """How many of each family's own trials, replicates aside, ended how."""
+    counts: dict[str, Counter[str]] = {}
+    for record in records:
+        if record.replicate_of is None:
+            counts.setdefault(record.family, Counter())[record.status] += 1
+    return counts
+
+
 def _phase(status: Mapping[str, Any]) -> str | None:
     if status.get("command") == "replicate":
         return "replication"
@@ -63,10 +79,7 @@ def _named(best: tuple[str, float] | None) -> dict[str, Any] | None:
 
 def _families(status: Mapping[str, Any], records: Iterable[TrialRecord], leaders: Leaders) -> list[dict[str, Any]]:
     """A row a family: trials that it shall have, how many ended how, and its best value."""
-    counts: dict[str, Counter[str]] = {}
-    for record in records:
-        if record.replicate_of is None:
-            counts.setdefault(record.family, Counter())[record.status] += 1
+    counts = counts_by_family(records)
     wanted = status.get("wanted", {}) if status.get("command") != "replicate" else {}
     return [
         {"family": family, "wanted": wanted.get(family), **{one: counts.get(family, Counter())[one] for one in STATUSES},
