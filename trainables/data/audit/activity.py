@@ -7,7 +7,7 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-from nrtune.trainables.data.audit.values import LEAST, are_few, filled_in, skew
+from nrtune.trainables.data.audit.values import LEAST, are_few, filled_in, filled_in_findings, skew
 from nrtune.trainables.data.dataset import SPLITS, Dataset
 from nrtune.trainables.data.findings import Finding, flagged
 
@@ -63,7 +63,7 @@ def _constant_in_a_split(dataset: Dataset) -> list[Finding]:
             "error",
             f"the activity is {values[0]:g} in every row: nothing is learned from it, and nothing correlates with it",
             where=split,
-            example=functools.partial(_one, dataset, rows),
+            example=dataset.places.at(rows).one,
             advice="see that measurements stand in all rows, or divide the data in another way",
         )
     return found
@@ -95,10 +95,6 @@ def _of_splits(dataset: Dataset) -> list[Finding]:
     return found
 
 
-def _one(dataset: Dataset, rows: NDArray[np.int64], place: int) -> str:
-    return dataset.places.one(int(rows[place]))
-
-
 def _of_values(dataset: Dataset) -> list[Finding]:
     """What is found of activity whose values are not those of measurements, or not of a log scale."""
     activity = dataset.activity
@@ -117,15 +113,8 @@ def _of_values(dataset: Dataset) -> list[Finding]:
             )
         )
     elif (value := filled_in(activity)) is not None and not _far(activity)[activity == np.float32(value)].any():
-        found += flagged(
-            activity == np.float32(value),
-            "activity-filled-in",
-            "warning",
-            f"rows have the activity {value:g}, as where it is filled in or cut off: no measurement",
-            where=dataset.name,
-            example=dataset.places.one,
-            advice="leave the rows out that were not measured",
-        )
+        advice = "leave the rows out that were not measured"
+        found += filled_in_findings(dataset, "activity", activity, value, "filled in or cut off", advice)
     if not few and _is_ratio(activity):
         found.append(
             Finding(

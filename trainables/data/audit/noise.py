@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nrtune.trainables.data.audit.values import FEW, are_few, filled_in, follows
+from nrtune.trainables.data.audit.values import FEW, are_few, filled_in, filled_in_findings, follows
 from nrtune.trainables.data.computed_copies import equal_by_rounding
 from nrtune.trainables.data.dataset import Dataset
 from nrtune.trainables.data.findings import Finding, flagged
@@ -61,15 +61,8 @@ def _of_values(dataset: Dataset, std: NDArray[np.float32]) -> list[Finding]:
         )
     value = filled_in(std)
     if value:  # 0 is found by itself
-        found += flagged(
-            std == np.float32(value),
-            "noise-filled-in",
-            "warning",
-            f"rows have the noise {value:g}, as where it is filled in: no measurement",
-            where=dataset.name,
-            example=dataset.places.one,
-            advice="leave the rows out whose noise was not measured, or give --noise none",
-        )
+        advice = "leave the rows out whose noise was not measured, or give --noise none"
+        found += filled_in_findings(dataset, "noise", std, value, "filled in", advice)
     if follows(std, dataset.activity):
         found.append(
             Finding(

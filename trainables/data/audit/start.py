@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-
-import numpy as np
-from numpy.typing import NDArray
-
 from nrtune.trainables.data.audit.copies import IDENTITY, SHARED, find_copies
 from nrtune.trainables.data.audit.splits import ADAPTERS
 from nrtune.trainables.data.dataset import Dataset, shared_ends
@@ -34,7 +29,7 @@ def audit_start(trained_on: Dataset, dataset: Dataset) -> list[Finding]:
             "error",
             f"sequences were trained on in {trained_on.name}, whose weights trials start from",
             where=split,
-            example=functools.partial(_row, dataset, rows),
+            example=dataset.places.at(rows).one,
             advice="give both data sets the same splits, or weights of one whose training left them out",
         )
         found += flagged(
@@ -44,10 +39,6 @@ def audit_start(trained_on: Dataset, dataset: Dataset) -> list[Finding]:
             f"sequences have {SHARED} bases in a row in common with one that was trained on in {trained_on.name}, whose weights"
             f" trials start from, or are {IDENTITY * 100:g} % identical with it",
             where=split,
-            example=functools.partial(_row, dataset, rows),
+            example=dataset.places.at(rows).one,
         )
     return found
-
-
-def _row(dataset: Dataset, rows: NDArray[np.int64], place: int) -> str:
-    return dataset.places.one(int(rows[place]))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from nrtune.trainables.data.dataset import Dataset
+from nrtune.trainables.data.findings import Finding, flagged
+
 FEW = 10
 """Values that classes have, or numbers without a decimal; measurements have more, in"""
 ROWS_EACH = 10
@@ -30,6 +33,21 @@ def filled_in(values: NDArray[np.float32]) -> float | None:
         return None
     second, first = np.sort(counts)[-2:]
     return float(distinct[counts.argmax()]) if first >= max(MANY * len(values), TIMES * second) else None
+
+
+def filled_in_findings(
+    dataset: Dataset, name: str, values: NDArray[np.float32], value: float, how: str, advice: str
+) -> list[Finding]:
+    """What is found of the rows, of (N,) values of a name, that have the one of `filled_in`; how: it came to be there."""
+    return flagged(
+        values == np.float32(value),
+        f"{name}-filled-in",
+        "warning",
+        f"rows have the {name} {value:g}, as where it is {how}: no measurement",
+        where=dataset.name,
+        example=dataset.places.one,
+        advice=advice,
+    )
 
 
 def follows(values: NDArray[np.float32], of: NDArray[np.float32]) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -75,7 +76,7 @@ def prove(model: nn.Module, tokens: Tensor, kernels: str = AUTO) -> dict[str, st
         found = _found[key]
         verdict = found if isinstance(found, str) else found.verdict(kernels)
         layer.proven = verdict == USED
-        if said.setdefault(layer.KERNEL, verdict) == USED and verdict != USED:
+        if said.get(layer.KERNEL, USED) == USED:
             said[layer.KERNEL] = verdict
     for kernel, verdict in said.items():
         if verdict != USED:
@@ -140,7 +141,7 @@ def _error(layer: Provable, features: Tensor) -> float:
         float((found.double() - right.double()).square().mean().sqrt() / right.double().square().mean().sqrt())
         for right, found in zip(*both, strict=True)
     ]
-    return max(errors) if all(error == error for error in errors) else float("nan")
+    return float(np.max(errors))  # NaN if any is
 
 
 def _seconds(layer: Provable, way: Callable[[Tensor], Tensor], features: Tensor) -> float:
