@@ -35,7 +35,7 @@ class _Batch:
     def _script(
         self, template: str, command: str, nodes: Sequence[str], devices: str | None, end: Sequence[str]
     ) -> str:
-        """The batch script of a template and a command, with options of sbatch's: of nodes, of their GPUs, and of what ends a job."""
+        """The batch script of a template and a command; nodes, devices, end: options of sbatch's about these."""
         every = [
             f"--job-name={self.name}",
             f"--output={self.output}",
